@@ -1,0 +1,59 @@
+#include "config/dump.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "config/text.h"
+
+namespace sluice::config {
+namespace {
+
+// Valid names have no character that needs an escape; what needs quotes are those that YAML, here or in another
+// program, takes for something else than text ("null", "on", "1e3", "12:30"), so only plain words go without.
+std::string Word(std::string_view text) {
+  constexpr std::array<std::string_view, 8> kSpecial = {"null", "true", "false", "yes", "no", "on", "off", "y"};
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z'); };
+  const bool plain = !text.empty() && is_letter(text.front()) && text != "n" &&
+                     std::find(kSpecial.begin(), kSpecial.end(), text) == kSpecial.end() &&
+                     std::all_of(text.begin(), text.end(), [&](char c) {
+                       return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+                     });
+  return plain ? std::string(text) : Cat("\"", text, "\"");
+}
+
+// IPv6 addresses have colons, which end a key in YAML.
+std::string Address(const net::IpAddress& address) {
+  return address.is_v4() ? address.ToString() : Cat("\"", address.ToString(), "\"");
+}
+
+void DumpPool(const PoolConfig& pool, std::string* out) {
+  *out += Cat("    - name: ", Word(pool.name), "\n      table_size: ", pool.table_size, "\n");
+  *out += pool.backends.empty() ? "      backends: []\n" : "      backends:\n";
+  for (const BackendConfig& backend : pool.backends) {
+    *out += Cat("        - {name: ", Word(backend.name), ", address: ", Address(backend.address),
+                ", weight: ", backend.weight);
+    if (backend.drain) *out += *backend.drain ? ", drain: true" : ", drain: false";
+    *out += "}\n";
+  }
+}
+
+void DumpVip(const VipConfig& vip, std::string* out) {
+  *out += Cat("    - {name: ", Word(vip.name), ", address: ", Address(vip.address),
+              ", protocol: ", vip.protocol == Protocol::kTcp ? "tcp" : "udp", ", port: ", vip.port,
+              ", pool: ", Word(vip.pool), ", mode: ", vip.mode == ForwardingMode::kL2 ? "l2" : "ipip", "}\n");
+}
+
+}  // namespace
+
+std::string DumpServices(const ServiceConfig& services) {
+  std::string out = "services:\n";
+  if (!services.seed.empty()) out += Cat("  seed: \"", services.seed, "\"\n");
+  out += services.pools.empty() ? "  pools: []\n" : "  pools:\n";
+  for (const PoolConfig& pool : services.pools) DumpPool(pool, &out);
+  out += services.vips.empty() ? "  vips: []\n" : "  vips:\n";
+  for (const VipConfig& vip : services.vips) DumpVip(vip, &out);
+  return out;
+}
+
+}  // namespace sluice::config

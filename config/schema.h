@@ -1,0 +1,162 @@
+#ifndef SLUICE_CONFIG_SCHEMA_H_
+#define SLUICE_CONFIG_SCHEMA_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/net/address.h"
+
+// The configuration as plain values: what the YAML file says and what the API exchanges. No behaviour; the loader
+// (load.h) fills it, validation (validate.h) checks it, for the file and for RPCs alike.
+namespace sluice::config {
+
+// ---- The node part: what belongs to this machine. Read at start; a reload that changes it is refused. ----
+
+enum class IdleMode : uint8_t { kPoll, kAdaptive };
+
+// Where packets for the host's own kernel go.
+struct ExceptionPortConfig {
+  bool enabled = true;
+  // Name of the TAP interface that sluiced creates; it takes the port's MAC address. At most 15 characters.
+  std::string interface;
+  friend bool operator==(const ExceptionPortConfig&, const ExceptionPortConfig&) = default;
+};
+
+// A logical port: one network that workers receive from and send to.
+struct PortConfig {
+  std::string name;
+  // DPDK devices, each a PCI address ("0000:03:00.0") or a vdev with arguments ("net_af_packet0,iface=eth0"). One
+  // device with a queue for each worker, or as many devices as workers, one for each.
+  std::vector<std::string> devices;
+  // The host's own addresses on this network; sluiced sets them on the exception port.
+  std::vector<net::IpPrefix> addresses;
+  // Default gateways by family; routes to them are set on the exception port.
+  std::vector<net::IpAddress> gateways;
+  // When set, every next hop that is not on link uses this MAC address, and the kernel is not asked.
+  std::optional<net::MacAddress> gateway_mac;
+  uint32_t mtu_bytes = 1500;
+  uint32_t rx_descriptors = 1024;
+  uint32_t tx_descriptors = 1024;
+  ExceptionPortConfig exception;
+  friend bool operator==(const PortConfig&, const PortConfig&) = default;
+};
+
+struct WorkersConfig {
+  uint32_t count = 1;
+  // CPU of each worker; empty: chosen from the CPUs that the process may use, the last ones first.
+  std::vector<uint32_t> cpus;
+  IdleMode idle = IdleMode::kAdaptive;
+  friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
+};
+
+struct MemoryConfig {
+  enum class Hugepages : uint8_t { kAuto, kRequire, kOff };
+  Hugepages hugepages = Hugepages::kAuto;
+  // Packet buffers; 0: enough for all descriptors, rings and bursts in flight.
+  uint32_t mbufs = 0;
+  // Bytes of packet data one buffer holds, without headroom.
+  uint32_t mbuf_data_bytes = 2048;
+  friend bool operator==(const MemoryConfig&, const MemoryConfig&) = default;
+};
+
+struct TablesConfig {
+  // Connections that each worker can remember, by family.
+  uint32_t connections_v4 = 262144;
+  uint32_t connections_v6 = 65536;
+  friend bool operator==(const TablesConfig&, const TablesConfig&) = default;
+};
+
+struct TimeoutsConfig {
+  uint32_t tcp_syn_s = 30;  // only the client's SYN seen
+  uint32_t tcp_established_s = 7200;
+  uint32_t tcp_closing_s = 30;  // after a FIN of the client
+  uint32_t tcp_reset_s = 5;     // after an RST of the client
+  uint32_t udp_s = 60;
+  friend bool operator==(const TimeoutsConfig&, const TimeoutsConfig&) = default;
+};
+
+struct PuntConfig {
+  // TCP and UDP ports of the host that are served before the rest (after ARP, ND, BGP, BFD).
+  std::vector<uint16_t> management_ports = {22};
+  // Packets per second that the host's kernel is given of the lowest class.
+  uint32_t rate_limit_pps = 10000;
+  friend bool operator==(const PuntConfig&, const PuntConfig&) = default;
+};
+
+struct ApiConfig {
+  // "unix:/path" or "host:port".
+  std::string listen = "unix:/run/sluice/sluiced.sock";
+  friend bool operator==(const ApiConfig&, const ApiConfig&) = default;
+};
+
+struct MetricsConfig {
+  bool enabled = true;
+  std::string listen = "127.0.0.1:9105";
+  friend bool operator==(const MetricsConfig&, const MetricsConfig&) = default;
+};
+
+struct NodeConfig {
+  std::string name = "sluice";
+  std::vector<PortConfig> ports;
+  WorkersConfig workers;
+  MemoryConfig memory;
+  TablesConfig tables;
+  TimeoutsConfig timeouts;
+  PuntConfig punt;
+  ApiConfig api;
+  MetricsConfig metrics;
+  friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
+};
+
+// ---- The service part: the desired state, the same on every director of a cluster. ----
+
+enum class ForwardingMode : uint8_t { kL2, kIpip };
+enum class Protocol : uint8_t { kTcp = 6, kUdp = 17 };
+
+inline constexpr uint32_t kMaxWeight = 1000;
+
+struct BackendConfig {
+  std::string name;  // unique in its pool; the hash input of the Maglev table
+  net::IpAddress address;
+  uint32_t weight = 100;  // 0 to kMaxWeight; 0: no new flows
+  // Set: the file's word on draining wins over what an operator asked for. Unset: the operator's drain stays.
+  std::optional<bool> drain;
+  friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
+};
+
+struct PoolConfig {
+  std::string name;
+  uint32_t table_size = 65537;  // prime
+  std::vector<BackendConfig> backends;
+  friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
+};
+
+struct VipConfig {
+  std::string name;
+  net::IpAddress address;
+  Protocol protocol = Protocol::kTcp;
+  uint16_t port = 0;  // 1 to 65535
+  std::string pool;
+  ForwardingMode mode = ForwardingMode::kL2;
+  friend bool operator==(const VipConfig&, const VipConfig&) = default;
+};
+
+struct ServiceConfig {
+  // 32 hexadecimal digits: keys every hash that directors must agree on.
+  std::string seed;
+  std::vector<PoolConfig> pools;
+  std::vector<VipConfig> vips;
+  friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
+};
+
+struct Config {
+  NodeConfig node;
+  ServiceConfig services;
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace sluice::config
+
+#endif  // SLUICE_CONFIG_SCHEMA_H_

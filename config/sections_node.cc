@@ -1,0 +1,110 @@
+#include "config/limits.h"
+#include "config/sections.h"
+
+namespace sluice::config {
+namespace {
+
+void ReadException(const YamlValue& value, ExceptionPortConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("interface", &out->interface, ReadText);
+    map.Optional("enabled", &out->enabled, ReadBool);
+  });
+}
+
+void ReadGatewayMac(const YamlValue& value, std::optional<net::MacAddress>* out) {
+  net::MacAddress mac;
+  ReadMac(value, &mac);
+  *out = mac;
+}
+
+void ReadPort(const YamlValue& value, PortConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Required("name", "wan", &out->name, ReadText);
+    map.Required("devices", "[\"0000:03:00.0\"]", &out->devices, ListOf(ReadText));
+    map.Optional("addresses", &out->addresses, ListOf(ReadPrefix));
+    map.Optional("gateways", &out->gateways, ListOf(ReadAddress));
+    map.Optional("gateway_mac", &out->gateway_mac, ReadGatewayMac);
+    map.Optional("mtu", &out->mtu_bytes, Number(limits::kMtuBytes));
+    map.Optional("rx_descriptors", &out->rx_descriptors, Number(limits::kDescriptors));
+    map.Optional("tx_descriptors", &out->tx_descriptors, Number(limits::kDescriptors));
+    map.Optional("exception", &out->exception, ReadException);
+  });
+}
+
+void ReadIdle(const YamlValue& value, IdleMode* out) {
+  value.Word<IdleMode>({{"poll", IdleMode::kPoll}, {"adaptive", IdleMode::kAdaptive}}, out);
+}
+
+void ReadWorkers(const YamlValue& value, WorkersConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("count", &out->count, Number(limits::kWorkers));
+    map.Optional("cpus", &out->cpus, ListOf(Number(limits::kCpu)));
+    map.Optional("idle", &out->idle, ReadIdle);
+  });
+}
+
+void ReadHugepages(const YamlValue& value, MemoryConfig::Hugepages* out) {
+  using Hugepages = MemoryConfig::Hugepages;
+  value.Word<Hugepages>({{"auto", Hugepages::kAuto}, {"require", Hugepages::kRequire}, {"off", Hugepages::kOff}}, out);
+}
+
+void ReadMemory(const YamlValue& value, MemoryConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("hugepages", &out->hugepages, ReadHugepages);
+    map.Optional("mbufs", &out->mbufs, Number(limits::kMbufs));
+    map.Optional("mbuf_data_bytes", &out->mbuf_data_bytes, Number(limits::kMbufDataBytes));
+  });
+}
+
+void ReadTables(const YamlValue& value, TablesConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("connections_v4", &out->connections_v4, Number(limits::kConnections));
+    map.Optional("connections_v6", &out->connections_v6, Number(limits::kConnections));
+  });
+}
+
+void ReadTimeouts(const YamlValue& value, TimeoutsConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("tcp_syn_s", &out->tcp_syn_s, Number(limits::kTimeoutS));
+    map.Optional("tcp_established_s", &out->tcp_established_s, Number(limits::kTimeoutS));
+    map.Optional("tcp_closing_s", &out->tcp_closing_s, Number(limits::kTimeoutS));
+    map.Optional("tcp_reset_s", &out->tcp_reset_s, Number(limits::kTimeoutS));
+    map.Optional("udp_s", &out->udp_s, Number(limits::kTimeoutS));
+  });
+}
+
+void ReadPunt(const YamlValue& value, PuntConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("management_ports", &out->management_ports, ListOf(Number(limits::kL4Port)));
+    map.Optional("rate_limit_pps", &out->rate_limit_pps, Number(limits::kPuntRatePps));
+  });
+}
+
+void ReadApi(const YamlValue& value, ApiConfig* out) {
+  value.Map([&](MapReader& map) { map.Optional("listen", &out->listen, ReadText); });
+}
+
+void ReadMetrics(const YamlValue& value, MetricsConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("enabled", &out->enabled, ReadBool);
+    map.Optional("listen", &out->listen, ReadText);
+  });
+}
+
+}  // namespace
+
+void ReadNode(const YamlValue& value, NodeConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("name", &out->name, ReadText);
+    map.Required("ports", "[{name: wan, devices: [\"0000:03:00.0\"], ...}]", &out->ports, ListOf(ReadPort));
+    map.Optional("workers", &out->workers, ReadWorkers);
+    map.Optional("memory", &out->memory, ReadMemory);
+    map.Optional("tables", &out->tables, ReadTables);
+    map.Optional("timeouts", &out->timeouts, ReadTimeouts);
+    map.Optional("punt", &out->punt, ReadPunt);
+    map.Optional("api", &out->api, ReadApi);
+    map.Optional("metrics", &out->metrics, ReadMetrics);
+  });
+}
+
+}  // namespace sluice::config

@@ -1,0 +1,59 @@
+#ifndef SLUICE_DATAPLANE_BASE_DROP_REASON_H_
+#define SLUICE_DATAPLANE_BASE_DROP_REASON_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace sluice {
+
+// The closed list of reasons for which a packet may be dropped: symbol, metric label, help text. Whoever adds a reason
+// adds a golden case for it (tests/golden); a test compares the two lists.
+#define SLUICE_DROP_REASONS(X)                                                                                     \
+  X(kOtherDestinationMac, "other_destination_mac", "addressed to another station's MAC address")                   \
+  X(kTruncatedHeader, "truncated_header", "the frame ends inside a header")                                        \
+  X(kHeaderNotContiguous, "header_not_contiguous", "the headers span more than the first buffer of the packet")    \
+  X(kTooManyVlanTags, "too_many_vlan_tags", "more than two VLAN tags")                                             \
+  X(kBadIpVersion, "bad_ip_version", "the IP version contradicts the EtherType")                                   \
+  X(kBadIpHeaderLength, "bad_ip_header_length", "the IPv4 header length is below 20 bytes or beyond the packet")   \
+  X(kBadIpLength, "bad_ip_length", "the IP length is longer than the frame or shorter than the headers")           \
+  X(kBadIpChecksum, "bad_ip_checksum", "the IPv4 header checksum is wrong")                                        \
+  X(kBadL4Length, "bad_l4_length", "the TCP or UDP header does not fit the length it states")                      \
+  X(kFragment, "fragment", "an IP fragment addressed to a VIP, which this version does not forward")               \
+  X(kExtensionHeader, "extension_header", "more IPv6 extension headers before a VIP's protocol than are followed") \
+  X(kMartianSource, "martian_source",                                                                              \
+    "a source address that cannot be a client's: multicast, loopback, zero, the VIP itself")                       \
+  X(kVipIcmp, "vip_icmp", "ICMP addressed to a VIP, which this version does not answer")                           \
+  X(kVipNoService, "vip_no_service", "addressed to a VIP's address, but to no configured protocol and port")       \
+  X(kNoBackend, "no_backend", "the VIP's pool has no backend that takes new flows")                                \
+  X(kNextHopUnresolved, "next_hop_unresolved", "the backend's next hop has no known MAC address yet")              \
+  X(kBackendNotOnLink, "backend_not_on_link", "L2 mode needs the backend on a directly connected network")         \
+  X(kFamilyMismatch, "family_mismatch", "the backend's address family does not fit the packet and the mode")       \
+  X(kNoTunnelSource, "no_tunnel_source", "the port has no address of the backend's family to send tunnels from")   \
+  X(kTooBig, "too_big", "the packet with its encapsulation exceeds the MTU of the port it leaves by")              \
+  X(kNoHeadroom, "no_headroom", "the buffer has no room in front for the encapsulation")                           \
+  X(kTxQueueFull, "tx_queue_full", "the device's transmit queue did not take the packet")                          \
+  X(kPuntQueueFull, "punt_queue_full", "the bounded queue to the host's kernel was full")                          \
+  X(kPuntRateLimited, "punt_rate_limited", "beyond the packet rate that the host's kernel is given")               \
+  X(kPuntNoHost, "punt_no_host", "meant for the host, but the port has no exception port")                         \
+  X(kPuntWriteFailed, "punt_write_failed", "the exception port did not take the packet")                           \
+  X(kHostQueueFull, "host_queue_full", "the queue of packets from the host's kernel to a worker was full")         \
+  X(kHostNoBuffer, "host_no_buffer", "no packet buffer was free for a packet from the host's kernel")
+
+enum class DropReason : uint8_t {
+#define SLUICE_X(symbol, label, help) symbol,
+  SLUICE_DROP_REASONS(SLUICE_X)
+#undef SLUICE_X
+      kCount
+};
+
+inline constexpr size_t kDropReasonCount = static_cast<size_t>(DropReason::kCount);
+
+// The metric label, such as "no_backend".
+std::string_view DropReasonLabel(DropReason reason);
+// One sentence for people, without a full stop.
+std::string_view DropReasonHelp(DropReason reason);
+
+}  // namespace sluice
+
+#endif  // SLUICE_DATAPLANE_BASE_DROP_REASON_H_

@@ -1,0 +1,106 @@
+#ifndef SLUICE_DATAPLANE_FWD_FORWARDING_STATE_H_
+#define SLUICE_DATAPLANE_FWD_FORWARDING_STATE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/base/ids.h"
+#include "dataplane/lb/flow_hash.h"
+#include "dataplane/lb/vip_table.h"
+#include "dataplane/net/address.h"
+#include "dataplane/net/headers.h"
+
+// Everything a worker needs to decide about a packet, as immutable parts under one small root. A worker holds a
+// pointer to the root for one burst; the control thread replaces the root and frees the old one after a grace period.
+// Parts that did not change are shared between generations.
+namespace sluice::fwd {
+
+enum class ForwardingMode : uint8_t { kL2, kIpip };
+
+enum class BackendState : uint8_t {
+  kAbsent,    // no backend has this id now
+  kActive,    // takes new flows as its weight says
+  kDraining,  // keeps its flows, gets no new ones
+};
+
+// What the control plane knows of a backend.
+struct BackendInfo {
+  net::IpAddress address;
+  BackendGeneration generation = 0;
+  BackendState state = BackendState::kAbsent;
+  friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
+};
+
+// Where packets for an address leave the machine, as the runtime learned it from the host's kernel.
+struct NextHop {
+  PortId port;            // invalid: no route
+  bool on_link = false;   // the address itself, not a gateway, owns `destination`
+  bool resolved = false;  // `destination` is known
+  net::MacAddress source;
+  net::MacAddress destination;
+  // Our addresses on that port: the outer source of tunnels. Unspecified where the port has none of the family.
+  net::IpAddress source_v4;
+  net::IpAddress source_v6 = net::IpAddress::FromBytes(net::Family::kIpv6, std::array<uint8_t, 16>{}.data());
+  friend bool operator==(const NextHop&, const NextHop&) = default;
+};
+
+// What the packet path reads of a backend: one cache line, the outer headers ready to be copied.
+struct alignas(64) BackendEntry {
+  // Ethernet header of packets to the next hop, EtherType of the inner packet's family left to Rewrite (L2), of the
+  // outer header's family (tunnels).
+  net::EtherHeader ether{};
+  // Outer header of tunnels to the backend: an Ipv4Header (length zero; checksum over the rest, to be completed with
+  // RFC 1624) or an Ipv6Header (payload length, class and flow label zero), as `family` says.
+  std::array<uint8_t, sizeof(net::Ipv6Header)> outer{};
+  BackendGeneration generation = 0;
+  BackendState state = BackendState::kAbsent;
+  PortId port;
+  net::Family family = net::Family::kIpv4;  // of the backend's address
+  bool resolved = false;
+  bool on_link = false;
+  bool has_source = false;  // the port has an address of the backend's family: `outer` is usable
+};
+static_assert(sizeof(BackendEntry) == 64);
+
+// Indexed by BackendId; as long as the largest id in use needs.
+using BackendTable = std::vector<BackendEntry>;
+
+// A pool's Maglev table.
+struct PoolTable {
+  // Slot -> BackendId value; empty when no member takes new flows.
+  std::vector<uint16_t> slots;
+  // What it was built from, to see whether it can be shared with the next generation.
+  struct Member {
+    BackendId backend;
+    std::string name;
+    uint32_t weight = 0;
+    friend bool operator==(const Member&, const Member&) = default;
+  };
+  std::vector<Member> members;  // those that take new flows, in the order of their names
+  uint32_t table_size = 0;
+};
+
+// What the packet path reads of a VIP; indexed by VipId.
+struct VipEntry {
+  PoolId pool;
+  ForwardingMode mode = ForwardingMode::kL2;
+  uint8_t protocol = 0;
+};
+
+struct ForwardingState {
+  uint64_t generation = 0;
+  std::shared_ptr<const lb::HashKeys> keys;
+  std::shared_ptr<const lb::VipTable> vip_table;
+  std::shared_ptr<const std::vector<VipEntry>> vips;
+  std::vector<std::shared_ptr<const PoolTable>> pools;  // by PoolId; null where no pool has the id
+  std::shared_ptr<const std::vector<BackendInfo>> backend_infos;
+  // Filled by ResolveNextHops (resolve.h); a state without it is never given to workers.
+  std::shared_ptr<const BackendTable> backends;
+};
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_FORWARDING_STATE_H_

@@ -1,0 +1,43 @@
+#ifndef SLUICE_DATAPLANE_FWD_LADDER_H_
+#define SLUICE_DATAPLANE_FWD_LADDER_H_
+
+#include <cstdint>
+
+#include "dataplane/base/byte_order.h"
+#include "dataplane/base/drop_reason.h"
+#include "dataplane/base/ids.h"
+#include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/worker_counters.h"
+#include "dataplane/net/address.h"
+
+namespace sluice::fwd {
+
+// What the ladder looks at of one packet of a VIP.
+struct FlowView {
+  const uint8_t* client = nullptr;  // source address: 4 or 16 bytes
+  net::Family family = net::Family::kIpv4;
+  uint8_t protocol = 0;
+  uint8_t tcp_flags = 0;
+  Be16 client_port;
+  Be16 destination_port;
+  VipId vip;
+  uint64_t hash = 0;  // lb::FlowHashes of the packet
+};
+
+struct Selection {
+  BackendId backend;  // invalid: the packet is dropped for `reason`
+  Rung rung = Rung::kNone;
+  DropReason reason = DropReason::kNoBackend;
+};
+
+// The one place where a backend is chosen, rung by rung: the connection table, then the scheduler (the pool's Maglev
+// table), which enters the flow into the table. A packet of a known flow stays with its backend as long as that backend
+// exists, draining or not; when it is gone, the flow gets a new one. An RST of an unknown flow leaves no entry.
+// Counts rungs, flows and table events. Worker thread.
+Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                        WorkerCounters& counters);
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_LADDER_H_

@@ -1,0 +1,20 @@
+#ifndef SLUICE_DATAPLANE_FWD_RESOLVE_H_
+#define SLUICE_DATAPLANE_FWD_RESOLVE_H_
+
+#include <functional>
+#include <memory>
+
+#include "dataplane/fwd/forwarding_state.h"
+
+namespace sluice::fwd {
+
+// The next hop for a backend's address; called once for each backend.
+using NextHopLookup = std::function<NextHop(const net::IpAddress&)>;
+
+// The state with its `backends` built from `backend_infos` and the next hops of now; everything else is shared with
+// `state`. Control threads.
+std::shared_ptr<const ForwardingState> ResolveNextHops(const ForwardingState& state, const NextHopLookup& lookup);
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_RESOLVE_H_

@@ -1,0 +1,142 @@
+#include "dataplane/fwd/state_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dataplane/lb/maglev.h"
+
+namespace sluice::fwd {
+namespace {
+
+absl::Status Duplicate(const char* what, unsigned id) {
+  return absl::InvalidArgumentError(absl::StrCat(what, " id ", id, " is used twice"));
+}
+
+// A vector that is indexed by id and as long as the largest one needs.
+template <typename T>
+T& At(std::vector<T>& by_id, size_t index) {
+  if (index >= by_id.size()) by_id.resize(index + 1);
+  return by_id[index];
+}
+
+// `made`, or the previous generation's part when it says the same.
+template <typename T>
+std::shared_ptr<const T> Share(T made, const std::shared_ptr<const T>& previous) {
+  if (previous != nullptr && *previous == made) return previous;
+  return std::make_shared<const T>(std::move(made));
+}
+
+absl::StatusOr<std::vector<BackendInfo>> CollectBackends(const std::vector<BackendSpec>& specs) {
+  std::vector<BackendInfo> infos;
+  for (const BackendSpec& spec : specs) {
+    BackendInfo& info = At(infos, spec.id.index());
+    if (info.state != BackendState::kAbsent) return Duplicate("backend", spec.id.value());
+    info = spec.info;
+  }
+  return infos;
+}
+
+std::shared_ptr<const PoolTable> BuildPool(PoolTable pool, const lb::HashKeys& keys) {
+  std::vector<lb::MaglevMember> members;
+  members.reserve(pool.members.size());
+  for (const PoolTable::Member& m : pool.members) {
+    members.push_back(
+        {.id = m.backend.value(),
+         .weight = m.weight,
+         .permutation = lb::MakePermutation(keys.maglev_offset, keys.maglev_skip, m.name, pool.table_size)});
+  }
+  pool.slots = lb::BuildMaglevTable(members, pool.table_size);
+  return std::make_shared<const PoolTable>(std::move(pool));
+}
+
+absl::Status CheckPool(const PoolSpec& spec, const std::vector<BackendInfo>& backends) {
+  if (!lb::IsPrime(spec.table_size) || spec.table_size <= spec.members.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("pool id ", spec.id.value(), ": table size ", spec.table_size,
+                                                   " must be a prime above the number of its backends, ",
+                                                   spec.members.size()));
+  }
+  for (const PoolTable::Member& m : spec.members) {
+    if (m.backend.index() >= backends.size() || backends[m.backend.index()].state != BackendState::kActive ||
+        m.weight == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("pool id ", spec.id.value(), ": member ", m.name,
+                                                     " is not an active backend of weight above 0"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A pool whose members and weights did not change keeps its table.
+bool SamePool(const PoolTable& old, const PoolTable& made) {
+  return old.table_size == made.table_size && old.members == made.members;
+}
+
+absl::Status BuildPools(const StateSpec& spec, const ForwardingState* previous, bool same_keys,
+                        ForwardingState& state) {
+  for (const PoolSpec& pool_spec : spec.pools) {
+    if (absl::Status status = CheckPool(pool_spec, *state.backend_infos); !status.ok()) return status;
+    auto& pool = At(state.pools, pool_spec.id.index());
+    if (pool != nullptr) return Duplicate("pool", pool_spec.id.value());
+    PoolTable table{.slots = {}, .members = pool_spec.members, .table_size = pool_spec.table_size};
+    std::sort(table.members.begin(), table.members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    if (same_keys && pool_spec.id.index() < previous->pools.size()) {
+      const auto& old = previous->pools[pool_spec.id.index()];
+      if (old != nullptr && SamePool(*old, table)) pool = old;
+    }
+    if (pool == nullptr) pool = BuildPool(std::move(table), *state.keys);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state) {
+  std::vector<VipEntry> entries;
+  std::vector<lb::VipTable::Vip> vips;
+  for (const VipSpec& vip : spec.vips) {
+    if (vip.pool.index() >= state.pools.size() || state.pools[vip.pool.index()] == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("VIP id ", vip.id.value(), " refers to pool id ", vip.pool.value(), ", which does not exist"));
+    }
+    if (vip.protocol == 0 || vip.port == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("VIP id ", vip.id.value(), " needs a protocol and a port"));
+    }
+    VipEntry& entry = At(entries, vip.id.index());
+    if (entry.protocol != 0) return Duplicate("VIP", vip.id.value());
+    entry = {.pool = vip.pool, .mode = vip.mode, .protocol = vip.protocol};
+    vips.push_back({.address = vip.address, .protocol = vip.protocol, .port = vip.port, .id = vip.id});
+  }
+  state.vips = std::make_shared<const std::vector<VipEntry>>(std::move(entries));
+  std::sort(vips.begin(), vips.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.address, a.protocol, a.port) < std::tie(b.address, b.protocol, b.port);
+  });
+  for (size_t i = 1; i < vips.size(); ++i) {
+    const auto& a = vips[i - 1];
+    const auto& b = vips[i];
+    if (std::tie(a.address, a.protocol, a.port) == std::tie(b.address, b.protocol, b.port)) {
+      return absl::InvalidArgumentError(absl::StrCat("VIP ids ", a.id.value(), " and ", b.id.value(), " both claim ",
+                                                     a.address.ToString(), " protocol ", a.protocol, " port ", a.port));
+    }
+  }
+  const bool same = previous != nullptr && previous->vip_table->vips() == vips;
+  state.vip_table = same ? previous->vip_table : std::make_shared<const lb::VipTable>(std::move(vips));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpec& spec, uint64_t generation,
+                                                                  const ForwardingState* previous) {
+  auto state = std::make_shared<ForwardingState>();
+  state->generation = generation;
+  const bool same_keys = previous != nullptr && previous->keys->seed == spec.seed;
+  state->keys = same_keys ? previous->keys : std::make_shared<const lb::HashKeys>(spec.seed);
+
+  auto infos = CollectBackends(spec.backends);
+  if (!infos.ok()) return infos.status();
+  state->backend_infos = Share(*std::move(infos), previous != nullptr ? previous->backend_infos : nullptr);
+
+  if (absl::Status status = BuildPools(spec, previous, same_keys, *state); !status.ok()) return status;
+  if (absl::Status status = BuildVips(spec, previous, *state); !status.ok()) return status;
+  return state;
+}
+
+}  // namespace sluice::fwd

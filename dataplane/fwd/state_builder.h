@@ -1,0 +1,54 @@
+#ifndef SLUICE_DATAPLANE_FWD_STATE_BUILDER_H_
+#define SLUICE_DATAPLANE_FWD_STATE_BUILDER_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dataplane/fwd/forwarding_state.h"
+
+namespace sluice::fwd {
+
+// The desired state in the data plane's own words; the reconciler writes it.
+struct BackendSpec {
+  BackendId id;
+  BackendInfo info;
+};
+
+struct PoolSpec {
+  PoolId id;
+  uint32_t table_size = 0;  // prime
+  // Members that take new flows: active and of weight above 0. Any order; the builder sorts by name.
+  std::vector<PoolTable::Member> members;
+};
+
+struct VipSpec {
+  VipId id;
+  net::IpAddress address;
+  uint8_t protocol = 0;
+  uint16_t port = 0;
+  PoolId pool;
+  ForwardingMode mode = ForwardingMode::kL2;
+  friend bool operator==(const VipSpec&, const VipSpec&) = default;
+};
+
+struct StateSpec {
+  std::array<uint8_t, 16> seed{};
+  std::vector<BackendSpec> backends;
+  std::vector<PoolSpec> pools;
+  std::vector<VipSpec> vips;
+};
+
+// Builds the state of `generation`; parts equal to those of `previous` (may be null) are shared with it. The result has
+// no `backends` yet: the publisher adds them with the next hops it knows. Errors: kInvalidArgument for a table size
+// that is not prime or not larger than the pool, for ids used twice and for ids that refer to nothing; the message
+// names them. Control thread.
+absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpec& spec, uint64_t generation,
+                                                                  const ForwardingState* previous);
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_STATE_BUILDER_H_

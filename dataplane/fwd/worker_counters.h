@@ -1,0 +1,83 @@
+#ifndef SLUICE_DATAPLANE_FWD_WORKER_COUNTERS_H_
+#define SLUICE_DATAPLANE_FWD_WORKER_COUNTERS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "dataplane/base/counter.h"
+#include "dataplane/base/drop_reason.h"
+#include "dataplane/base/ids.h"
+
+namespace sluice::fwd {
+
+// Which rung of the ladder chose a packet's backend.
+enum class Rung : uint8_t {
+  kNone,              // no backend was chosen
+  kConnectionTable,   // an entry of this flow
+  kScheduler,         // Maglev; the flow was entered into the table, unless it ends with this packet
+  kSchedulerNoEntry,  // Maglev, and the table had no room (counted: such a flow may move when backends change)
+};
+inline constexpr size_t kRungCount = 4;
+
+inline constexpr size_t kMaxPorts = 16;
+
+struct PortCounters {
+  Counter rx_packets, rx_bytes, tx_packets, tx_bytes;
+};
+
+struct VipCounters {
+  Counter packets, bytes, new_flows, dropped;
+};
+
+struct BackendCounters {
+  Counter packets, bytes;
+  // Entries of the connection table: those made, and those that ended. Their difference is the flows alive now.
+  Counter flows_started, flows_ended;
+};
+
+struct TableCounters {
+  Counter inserted;
+  Counter expired;      // ended by a timeout
+  Counter replaced;     // the flow was entered anew: its backend is gone, or its tuple began a new connection
+  Counter insert_full;  // no room; the flow went by the hash alone
+  Counter sweeps;       // complete passes over the table
+};
+
+// All counters that one thread of the data plane writes: a worker, or the exception thread. Sized once at start;
+// readers on any thread.
+struct WorkerCounters {
+  WorkerCounters(size_t max_vips, size_t max_backends)
+      : vips(std::make_unique<VipCounters[]>(max_vips)),
+        backends(std::make_unique<BackendCounters[]>(max_backends)),
+        vip_count(max_vips),
+        backend_count(max_backends) {}
+
+  // Entries and fates: see base/fate.h.
+  Counter received, from_host, originated;
+  Counter forwarded, answered, punted, sent_for_host;
+  std::array<Counter, kDropReasonCount> dropped;
+
+  std::array<Counter, kRungCount> rungs;
+  Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
+  std::array<PortCounters, kMaxPorts> ports;
+  TableCounters table_v4, table_v6;
+
+  // How the worker spends its time. Cycles are of the time stamp counter.
+  Counter polls, empty_polls, busy_cycles, idle_cycles, sleeps, slept_ns;
+  // Newest state generation that the worker took up.
+  Gauge state_generation;
+  // The generation in use when the last complete pass over both connection tables began: entries of backends that were
+  // absent in it are gone.
+  Gauge swept_generation;
+
+  const std::unique_ptr<VipCounters[]> vips;          // by VipId
+  const std::unique_ptr<BackendCounters[]> backends;  // by BackendId
+  const size_t vip_count;
+  const size_t backend_count;
+};
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_WORKER_COUNTERS_H_

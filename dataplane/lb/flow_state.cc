@@ -1,0 +1,49 @@
+#include "dataplane/lb/flow_state.h"
+
+#include "dataplane/net/headers.h"
+
+namespace sluice::lb {
+namespace {
+
+bool IsSyn(uint8_t tcp_flags) { return (tcp_flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst)) == net::kTcpSyn; }
+
+}  // namespace
+
+FlowState FirstState(uint8_t protocol, uint8_t tcp_flags) {
+  if (protocol != net::kProtocolTcp) return FlowState::kUdp;
+  if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
+  if ((tcp_flags & net::kTcpFin) != 0) return FlowState::kClosing;
+  return IsSyn(tcp_flags) ? FlowState::kSyn : FlowState::kEstablished;
+}
+
+FlowState NextState(FlowState state, uint8_t tcp_flags) {
+  if (state == FlowState::kUdp) return state;
+  if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
+  if ((tcp_flags & net::kTcpFin) != 0) return FlowState::kClosing;
+  if (IsSyn(tcp_flags) || state == FlowState::kClosing) return state;
+  return FlowState::kEstablished;
+}
+
+bool BeginsAnew(FlowState state, uint8_t tcp_flags) {
+  return IsSyn(tcp_flags) && (state == FlowState::kClosing || state == FlowState::kReset);
+}
+
+uint32_t TimeoutOf(FlowState state, const FlowTimeouts& timeouts) {
+  switch (state) {
+    case FlowState::kSyn:
+      return timeouts.tcp_syn_s;
+    case FlowState::kEstablished:
+      return timeouts.tcp_established_s;
+    case FlowState::kClosing:
+      return timeouts.tcp_closing_s;
+    case FlowState::kReset:
+      return timeouts.tcp_reset_s;
+    case FlowState::kUdp:
+      return timeouts.udp_s;
+    case FlowState::kFree:
+      break;
+  }
+  return 0;
+}
+
+}  // namespace sluice::lb

@@ -1,0 +1,37 @@
+#ifndef SLUICE_DATAPLANE_LB_FLOW_STATE_H_
+#define SLUICE_DATAPLANE_LB_FLOW_STATE_H_
+
+#include <cstdint>
+
+#include "dataplane/lb/flow_timeouts.h"
+
+namespace sluice::lb {
+
+// What the director knows of a connection from the client's packets alone; with direct server return it sees no others.
+// Fits three bits.
+enum class FlowState : uint8_t {
+  kFree = 0,         // the entry is not in use
+  kSyn = 1,          // TCP: only SYNs seen
+  kEstablished = 2,  // TCP: something after the SYN
+  kClosing = 3,      // TCP: the client sent FIN; it may still acknowledge data for as long as it likes
+  kReset = 4,        // TCP: the client sent RST, unless it was forged
+  kUdp = 5,
+};
+
+// The state of a flow after its first packet.
+FlowState FirstState(uint8_t protocol, uint8_t tcp_flags);
+
+// The state after another packet of the client. An RST is not believed for good, because anyone can forge one: a later
+// packet that is neither RST nor SYN brings the connection back.
+FlowState NextState(FlowState state, uint8_t tcp_flags);
+
+// True for a SYN that begins a new connection on a tuple whose old one is over. A SYN on a living connection does not:
+// it is a retransmission, or forged.
+bool BeginsAnew(FlowState state, uint8_t tcp_flags);
+
+// Seconds without a packet after which an entry in this state ends.
+uint32_t TimeoutOf(FlowState state, const FlowTimeouts& timeouts);
+
+}  // namespace sluice::lb
+
+#endif  // SLUICE_DATAPLANE_LB_FLOW_STATE_H_

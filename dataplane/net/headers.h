@@ -1,0 +1,118 @@
+#ifndef SLUICE_DATAPLANE_NET_HEADERS_H_
+#define SLUICE_DATAPLANE_NET_HEADERS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dataplane/base/byte_order.h"
+
+// The wire formats: every header that Sluice reads or writes, in one place. All are packed, so they may lie at any
+// offset of a packet.
+namespace sluice::net {
+
+struct __attribute__((packed)) EtherHeader {
+  uint8_t destination[6];
+  uint8_t source[6];
+  Be16 ether_type;
+};
+static_assert(sizeof(EtherHeader) == 14);
+
+// What follows an EtherType of 0x8100 or 0x88a8 (IEEE 802.1Q, 802.1ad).
+struct __attribute__((packed)) VlanTag {
+  Be16 control;  // PCP 3 bits, DEI 1 bit, VLAN id 12 bits
+  Be16 ether_type;
+};
+static_assert(sizeof(VlanTag) == 4);
+
+// RFC 791
+struct __attribute__((packed)) Ipv4Header {
+  uint8_t version_ihl;
+  uint8_t tos;
+  Be16 total_length;
+  Be16 id;
+  Be16 fragment;  // flags 3 bits, offset 13 bits in units of 8 bytes
+  uint8_t ttl;
+  uint8_t protocol;
+  uint16_t checksum;  // ones' complement sums do not depend on byte order, see checksum.h
+  Be32 source;
+  Be32 destination;
+};
+static_assert(sizeof(Ipv4Header) == 20);
+static_assert(offsetof(Ipv4Header, source) == 12);
+
+// RFC 8200
+struct __attribute__((packed)) Ipv6Header {
+  Be32 version_class_flow;  // version 4 bits, traffic class 8 bits, flow label 20 bits
+  Be16 payload_length;
+  uint8_t next_header;
+  uint8_t hop_limit;
+  uint8_t source[16];
+  uint8_t destination[16];
+};
+static_assert(sizeof(Ipv6Header) == 40);
+static_assert(offsetof(Ipv6Header, source) == 8);
+
+// RFC 9293
+struct __attribute__((packed)) TcpHeader {
+  Be16 source_port;
+  Be16 destination_port;
+  Be32 sequence;
+  Be32 acknowledgement;
+  uint8_t data_offset;  // upper 4 bits, in units of 4 bytes
+  uint8_t flags;
+  Be16 window;
+  uint16_t checksum;
+  Be16 urgent;
+};
+static_assert(sizeof(TcpHeader) == 20);
+static_assert(offsetof(TcpHeader, flags) == 13);
+
+// RFC 768
+struct __attribute__((packed)) UdpHeader {
+  Be16 source_port;
+  Be16 destination_port;
+  Be16 length;
+  uint16_t checksum;
+};
+static_assert(sizeof(UdpHeader) == 8);
+
+inline constexpr uint16_t kEtherTypeIpv4 = 0x0800;
+inline constexpr uint16_t kEtherTypeArp = 0x0806;
+inline constexpr uint16_t kEtherTypeVlan = 0x8100;
+inline constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
+inline constexpr uint16_t kEtherTypeQinQ = 0x88a8;
+
+inline constexpr uint8_t kProtocolHopByHop = 0;
+inline constexpr uint8_t kProtocolIcmp = 1;
+inline constexpr uint8_t kProtocolIpip = 4;
+inline constexpr uint8_t kProtocolTcp = 6;
+inline constexpr uint8_t kProtocolUdp = 17;
+inline constexpr uint8_t kProtocolIpv6 = 41;
+inline constexpr uint8_t kProtocolRouting = 43;
+inline constexpr uint8_t kProtocolFragment = 44;
+inline constexpr uint8_t kProtocolAuthentication = 51;
+inline constexpr uint8_t kProtocolIcmpv6 = 58;
+inline constexpr uint8_t kProtocolDestinationOptions = 60;
+
+inline constexpr uint16_t kIpv4DontFragment = 0x4000;
+inline constexpr uint16_t kIpv4MoreFragments = 0x2000;
+inline constexpr uint16_t kIpv4FragmentOffsetMask = 0x1fff;
+
+inline constexpr uint8_t kTcpFin = 0x01;
+inline constexpr uint8_t kTcpSyn = 0x02;
+inline constexpr uint8_t kTcpRst = 0x04;
+inline constexpr uint8_t kTcpPsh = 0x08;
+inline constexpr uint8_t kTcpAck = 0x10;
+
+// ICMPv6 types of neighbour discovery (RFC 4861), 133 to 137, which share the control class on the way to the host.
+inline constexpr uint8_t kIcmpv6RouterSolicitation = 133;
+inline constexpr uint8_t kIcmpv6Redirect = 137;
+
+inline constexpr uint16_t kPortBgp = 179;
+inline constexpr uint16_t kPortBfd = 3784;          // RFC 5881
+inline constexpr uint16_t kPortBfdEcho = 3785;      // RFC 5881
+inline constexpr uint16_t kPortBfdMultihop = 4784;  // RFC 5883
+
+}  // namespace sluice::net
+
+#endif  // SLUICE_DATAPLANE_NET_HEADERS_H_

@@ -1,0 +1,35 @@
+#ifndef SLUICE_DATAPLANE_RUNTIME_DATAPLANE_H_
+#define SLUICE_DATAPLANE_RUNTIME_DATAPLANE_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dataplane/fwd/interfaces.h"
+#include "dataplane/runtime/options.h"
+
+namespace sluice::runtime {
+
+// The whole data plane of one process: EAL, ports, exception ports, neighbours, workers. One at a time and once in a
+// process, because EAL cannot be initialised again. All methods on the main thread; what `sink` and `view` allow is
+// said there.
+class Dataplane {
+ public:
+  // Brings up EAL, devices, tables and exception ports; nothing is forwarded yet. Every error names the port or device,
+  // the value and the remedy. After an error everything that was created is gone again.
+  static absl::StatusOr<std::unique_ptr<Dataplane>> Create(const DataplaneOptions& options);
+  // Stops and removes everything, also TAP interfaces.
+  virtual ~Dataplane() = default;
+
+  // Starts the workers; a state must have been published.
+  virtual absl::Status Start() = 0;
+  // Stops the workers between two bursts; packets still in rings are counted as dropped. Idempotent.
+  virtual void Stop() = 0;
+
+  virtual fwd::StateSink& sink() = 0;
+  virtual const fwd::DataplaneView& view() const = 0;
+};
+
+}  // namespace sluice::runtime
+
+#endif  // SLUICE_DATAPLANE_RUNTIME_DATAPLANE_H_

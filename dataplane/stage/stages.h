@@ -1,0 +1,28 @@
+#ifndef SLUICE_DATAPLANE_STAGE_STAGES_H_
+#define SLUICE_DATAPLANE_STAGE_STAGES_H_
+
+#include "dataplane/stage/packet.h"
+#include "dataplane/stage/stage_env.h"
+
+// The steps of the pipeline in their order. Each works on a whole burst, looks at the packets whose fate is pending,
+// and may decide it. Worker thread; no allocation, lock, or system call.
+namespace sluice::stage {
+
+// Finds the headers. Drops what is broken or is another station's, punts what is not IP.
+void Parse(Burst& burst, StageEnv& env);
+
+// Finds the VIP and the flow hash. Punts what is no VIP's; drops what is addressed to a VIP but cannot be served.
+void LookupVip(Burst& burst, StageEnv& env);
+
+// Finds the backend by the ladder (fwd/ladder.h).
+void SelectBackends(Burst& burst, StageEnv& env);
+
+// Gives the packets the headers that bring them to their backends, by the VIP's forwarding mode.
+void Rewrite(Burst& burst, StageEnv& env);
+
+// Sets how urgently the host's kernel needs the packet; for packets that are to be punted.
+PuntClass ClassifyPunt(const Packet& packet, const NodeTraits& node);
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_STAGES_H_

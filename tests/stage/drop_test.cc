@@ -1,0 +1,143 @@
+#include <rte_mbuf.h>
+
+#include <random>
+
+#include "tests/stage/pipeline_fixture.h"
+
+namespace sluice::test {
+namespace {
+
+using DropTest = PipelineTest;
+
+TEST_F(DropTest, OtherStationsFrames) {
+  FrameBuilder builder;
+  builder.destination_mac_first = 0x0a;
+  ExpectDrop(builder.Build(), DropReason::kOtherDestinationMac);
+  // Also when the frame is broken otherwise.
+  builder.source = "1.2.3.4";
+  Bytes broken = builder.Build();
+  broken[14] = 0x65;
+  ExpectDrop(broken, DropReason::kOtherDestinationMac);
+}
+
+TEST_F(DropTest, BrokenHeaders) {
+  Bytes frame = FrameBuilder().Build();
+  ExpectDrop(Bytes(frame.begin(), frame.begin() + 13), DropReason::kTruncatedHeader);
+  ExpectDrop(Bytes(frame.begin(), frame.begin() + 30), DropReason::kTruncatedHeader);
+  ExpectDrop(Bytes(frame.begin(), frame.end() - 1), DropReason::kBadIpLength);
+  frame[14] = 0x65;
+  ExpectDrop(frame, DropReason::kBadIpVersion);
+  frame[14] = 0x44;
+  ExpectDrop(frame, DropReason::kBadIpHeaderLength);
+  ExpectDrop(FrameBuilder{.vlan_tags = 3}.Build(), DropReason::kTooManyVlanTags);
+  ExpectDrop(FrameBuilder{.bad_checksum = true}.Build(), DropReason::kBadIpChecksum);
+  Bytes bad_l4 = FrameBuilder().Build();
+  bad_l4[46] = 0xf0;
+  ExpectDrop(bad_l4, DropReason::kBadL4Length);
+}
+
+TEST_F(DropTest, TheDevicesVerdictOnChecksumsCounts) {
+  rte_mbuf* good = MakeMbuf(FrameBuilder{.bad_checksum = true}.Build());
+  good->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+  rte_mbuf* bad = MakeMbuf(FrameBuilder().Build());
+  bad->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
+  RunMbufs({good, bad});
+  EXPECT_EQ(sent().size(), 1u);
+  EXPECT_EQ(Dropped(DropReason::kBadIpChecksum), 1u);
+}
+
+TEST_F(DropTest, HeadersOverSeveralBuffers) {
+  RunMbufs({MakeMbuf(FrameBuilder{.payload = 200}.Build(), 40)});
+  EXPECT_EQ(Dropped(DropReason::kHeaderNotContiguous), 1u);
+}
+
+TEST_F(DropTest, ToAVipButNotServed) {
+  ExpectDrop(FrameBuilder{.destination_port = 81}.Build(), DropReason::kVipNoService);
+  ExpectDrop(FrameBuilder{.protocol = 47}.Build(), DropReason::kVipNoService);
+  ExpectDrop(FrameBuilder{.protocol = 1}.Build(), DropReason::kVipIcmp);
+  ExpectDrop(FrameBuilder{.fragment = 0x2000}.Build(), DropReason::kFragment);
+}
+
+TEST_F(DropTest, Martians) {
+  for (const char* source : {"0.1.2.3", "127.0.0.1", "224.0.0.1", "255.255.255.255", "203.0.113.10"}) {
+    ExpectDrop(FrameBuilder{.source = source}.Build(), DropReason::kMartianSource);
+  }
+  for (const char* source : {"::", "::1", "ff02::1", "2001:db8:f::10"}) {
+    ExpectDrop(FrameBuilder{.source = source, .destination = "2001:db8:f::10"}.Build(), DropReason::kMartianSource);
+  }
+}
+
+TEST_F(DropTest, NoBackend) {
+  fixture_.Drain(backend_v4_);
+  Rebuild();
+  ExpectDrop(FrameBuilder().Build(), DropReason::kNoBackend);
+  EXPECT_EQ(counters_.vips[0].dropped.Value(), 1u);
+  EXPECT_EQ(counters_.vips[0].packets.Value(), 1u);
+}
+
+TEST_F(DropTest, NextHops) {
+  fixture_.hop().on_link = false;
+  Rebuild();
+  ExpectDrop(FrameBuilder().Build(), DropReason::kBackendNotOnLink);
+  fixture_.hop().resolved = false;
+  Rebuild();
+  ExpectDrop(FrameBuilder().Build(), DropReason::kNextHopUnresolved);
+  ExpectDrop(FrameBuilder{.destination_port = 8080}.Build(), DropReason::kNextHopUnresolved);
+}
+
+TEST_F(DropTest, FamilyMismatch) {
+  fixture_.AddVip("203.0.113.99", 6, 80, pool_v6_);
+  Rebuild();
+  ExpectDrop(FrameBuilder{.destination = "203.0.113.99"}.Build(), DropReason::kFamilyMismatch);
+}
+
+TEST_F(DropTest, NoTunnelSource) {
+  fixture_.hop().source_v4 = net::IpAddress();
+  Rebuild();
+  ExpectDrop(FrameBuilder{.destination_port = 8080}.Build(), DropReason::kNoTunnelSource);
+  Run({FrameBuilder().Build()});
+  EXPECT_EQ(sent().size(), 1u) << "L2 needs no tunnel source";
+}
+
+TEST_F(DropTest, TooBigCountsTheEncapsulation) {
+  const size_t headers = 40;
+  Run({FrameBuilder{.destination_port = 8080, .payload = 1480 - headers}.Build()});
+  EXPECT_EQ(sent().size(), 1u);
+  ExpectDrop(FrameBuilder{.destination_port = 8080, .payload = 1481 - headers}.Build(), DropReason::kTooBig);
+  ExpectDrop(FrameBuilder{.payload = 1501 - headers}.Build(), DropReason::kTooBig);
+}
+
+TEST_F(DropTest, NoHeadroom) {
+  rte_mbuf* mbuf = MakeMbuf(FrameBuilder{.destination_port = 8080}.Build());
+  // Move the packet to the very front of the buffer.
+  const uint16_t headroom = rte_pktmbuf_headroom(mbuf);
+  std::memmove(rte_pktmbuf_mtod(mbuf, uint8_t*) - headroom, rte_pktmbuf_mtod(mbuf, uint8_t*),
+               rte_pktmbuf_data_len(mbuf));
+  mbuf->data_off = 0;
+  RunMbufs({mbuf});
+  EXPECT_EQ(Dropped(DropReason::kNoHeadroom), 1u);
+}
+
+TEST_F(DropTest, RandomBytesHaveOneFateEach) {
+  std::mt19937 random(11);
+  const std::vector<Bytes> seeds = {
+      FrameBuilder().Build(), FrameBuilder{.destination_port = 8080, .vlan_tags = 1}.Build(),
+      FrameBuilder{.source = "2001:db8:c::1", .destination = "2001:db8:f::10", .destination_port = 8080}.Build(),
+      FrameBuilder{.protocol = 17, .destination_port = 53, .padding = 8}.Build()};
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<rte_mbuf*> mbufs;
+    for (size_t i = 0; i < stage::kBurstSize; ++i) {
+      Bytes frame = seeds[random() % seeds.size()];
+      for (auto flips = random() % 6; flips > 0; --flips) {
+        frame[random() % frame.size()] = static_cast<uint8_t>(random());
+      }
+      frame.resize(1 + random() % frame.size());
+      mbufs.push_back(MakeMbuf(frame, 20 + random() % 100));
+    }
+    RunMbufs(std::move(mbufs));
+  }
+  EXPECT_GT(counters_.forwarded.Value(), 1000u);
+}
+
+}  // namespace
+}  // namespace sluice::test

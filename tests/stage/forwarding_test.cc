@@ -1,0 +1,160 @@
+#include <gmock/gmock.h>
+#include <rte_mbuf.h>
+
+#include "dataplane/net/checksum.h"
+#include "dataplane/net/headers.h"
+#include "tests/stage/allocation_guard.h"
+#include "tests/stage/pipeline_fixture.h"
+
+namespace sluice::test {
+namespace {
+
+using stage::kBurstSize;
+using ForwardingTest = PipelineTest;
+
+constexpr uint8_t kBackendMacV4 = 11;
+constexpr uint8_t kBackendMacV6 = 0x16;
+
+// The frame with the MAC addresses that StateFixture gives a backend whose address ends with `last`.
+Bytes WithMacs(Bytes frame, uint8_t last) {
+  const Bytes macs = {2, 0, 0, 0, 1, last, 2, 0, 0, 0, 0, 1};
+  std::copy(macs.begin(), macs.end(), frame.begin());
+  return frame;
+}
+
+FrameBuilder V6() { return {.source = "2001:db8:c::1", .destination = "2001:db8:f::10"}; }
+
+TEST_F(ForwardingTest, L2ChangesOnlyTheMacAddresses) {
+  const Bytes v4 = FrameBuilder{.tos = 0xb9, .payload = 100}.Build();
+  FrameBuilder v6_builder = V6();
+  v6_builder.payload = 9;
+  const Bytes v6 = v6_builder.Build();
+  const Bytes udp = FrameBuilder{.protocol = 17, .destination_port = 53, .payload = 5}.Build();
+  Run({v4, v6, udp});
+  ASSERT_EQ(sent().size(), 3u);
+  EXPECT_EQ(sent()[0].frame, WithMacs(v4, kBackendMacV4));
+  EXPECT_EQ(sent()[1].frame, WithMacs(v6, kBackendMacV6));
+  EXPECT_EQ(sent()[2].frame, WithMacs(udp, kBackendMacV4));
+  EXPECT_EQ(sent()[0].port, PortId(0));
+}
+
+TEST_F(ForwardingTest, VlanTagsPaddingAndSegmentsPassThroughL2) {
+  const Bytes tagged = FrameBuilder{.padding = 6, .vlan_tags = 2}.Build();
+  const Bytes jumbo = FrameBuilder{.payload = 1400}.Build();
+  RunMbufs({MakeMbuf(tagged), MakeMbuf(jumbo, 200)});
+  ASSERT_EQ(sent().size(), 2u);
+  EXPECT_EQ(sent()[0].frame, WithMacs(tagged, kBackendMacV4));
+  EXPECT_EQ(sent()[1].frame, WithMacs(jumbo, kBackendMacV4));
+}
+
+TEST_F(ForwardingTest, Ipip4CarriesTheInnerPacketUntouched) {
+  const Bytes frame = FrameBuilder{.destination_port = 8080, .tos = 0xb9, .payload = 3, .padding = 3}.Build();
+  Run({frame});
+  ASSERT_EQ(sent().size(), 1u);
+  const Bytes& out = sent()[0].frame;
+  const Bytes inner(frame.begin() + 14, frame.end() - 3);
+  ASSERT_EQ(out.size(), 14 + 20 + inner.size());
+  EXPECT_EQ(Bytes(out.begin() + 34, out.end()), inner);
+  net::Ipv4Header ip;
+  std::memcpy(&ip, out.data() + 14, sizeof(ip));
+  EXPECT_EQ(ip.total_length.Host(), 20 + inner.size());
+  EXPECT_EQ(ip.tos, 0xb9);
+  EXPECT_EQ(ip.protocol, 4);
+  EXPECT_EQ(ip.ttl, 64);
+  EXPECT_EQ(ip.fragment.Host(), net::kIpv4DontFragment);
+  EXPECT_EQ(ip.source, Address("192.0.2.2").v4());
+  EXPECT_EQ(ip.destination, Address("192.0.2.11").v4());
+  EXPECT_TRUE(net::ChecksumIsValid(out.data() + 14, 20));
+  EXPECT_EQ(Bytes(out.begin(), out.begin() + 14), WithMacs(Bytes(frame.begin(), frame.begin() + 14), kBackendMacV4));
+}
+
+TEST_F(ForwardingTest, Ipip4LeavesTheChecksumToTheDeviceThatCan) {
+  node_.ports[0].tx_ipv4_checksum = true;
+  Run({FrameBuilder{.destination_port = 8080, .vlan_tags = 1}.Build()});
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(sink_.last_tx_flags() & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM),
+            RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
+  EXPECT_EQ(sent()[0].frame[18 + 10], 0);
+  EXPECT_EQ(sent()[0].frame[18 + 11], 0);
+}
+
+TEST_F(ForwardingTest, Ipip6CopiesTheClassAndLabelsTheFlow) {
+  FrameBuilder builder = V6();
+  builder.destination_port = 8080;
+  builder.tos = 0x2e;
+  const Bytes frame = builder.Build();
+  builder.source_port = 40001;
+  Run({frame, builder.Build()});
+  ASSERT_EQ(sent().size(), 2u);
+  const Bytes& out = sent()[0].frame;
+  EXPECT_EQ(Bytes(out.begin() + 54, out.end()), Bytes(frame.begin() + 14, frame.end()));
+  net::Ipv6Header ip;
+  std::memcpy(&ip, out.data() + 14, sizeof(ip));
+  EXPECT_EQ(ip.version_class_flow.Host() >> 20, 0x62eu);
+  EXPECT_EQ(ip.payload_length.Host(), frame.size() - 14);
+  EXPECT_EQ(ip.next_header, 41);
+  EXPECT_EQ(ip.hop_limit, 64);
+  net::Ipv6Header other;
+  std::memcpy(&other, sent()[1].frame.data() + 14, sizeof(other));
+  EXPECT_NE(ip.version_class_flow.Host() & 0xfffff, other.version_class_flow.Host() & 0xfffff);
+}
+
+TEST_F(ForwardingTest, TunnelsKeepVlanTags) {
+  const Bytes frame = FrameBuilder{.destination_port = 8080, .vlan_tags = 2}.Build();
+  Run({frame});
+  ASSERT_EQ(sent().size(), 1u);
+  const Bytes& out = sent()[0].frame;
+  EXPECT_EQ(Bytes(out.begin() + 12, out.begin() + 22), Bytes(frame.begin() + 12, frame.begin() + 22));
+  EXPECT_TRUE(net::ChecksumIsValid(out.data() + 22, 20));
+  EXPECT_EQ(Bytes(out.begin() + 42, out.end()), Bytes(frame.begin() + 22, frame.end()));
+}
+
+TEST_F(ForwardingTest, RecordsAndCountersSayWhatHappened) {
+  Run({FrameBuilder{.payload = 10}.Build(), FrameBuilder{.tcp_flags = 0x10}.Build()});
+  EXPECT_EQ(record(0).rung, fwd::Rung::kScheduler);
+  EXPECT_EQ(record(1).rung, fwd::Rung::kConnectionTable);
+  EXPECT_EQ(record(0).backend, backend_v4_);
+  EXPECT_EQ(record(0).fate, Fate::kForwarded);
+  EXPECT_EQ(counters_.vips[0].packets.Value(), 2u);
+  EXPECT_EQ(counters_.vips[0].bytes.Value(), 50u + 40u);
+  EXPECT_EQ(counters_.backends[backend_v4_.index()].packets.Value(), 2u);
+  EXPECT_EQ(counters_.backends[backend_v4_.index()].bytes.Value(), 90u);
+  EXPECT_EQ(counters_.ports[0].rx_packets.Value(), 2u);
+  EXPECT_EQ(counters_.ports[0].rx_bytes.Value(), 64u + 54u);
+}
+
+TEST_F(ForwardingTest, AFullBurstKeepsItsOrder) {
+  std::vector<Bytes> frames;
+  for (uint16_t i = 0; i < kBurstSize; ++i) {
+    frames.push_back(FrameBuilder{.source_port = static_cast<uint16_t>(1000 + i),
+                                  .destination_port = static_cast<uint16_t>(i % 3 == 0 ? 8080 : 80)}
+                         .Build());
+  }
+  Run(frames);
+  ASSERT_EQ(sent().size(), kBurstSize);
+  for (size_t i = 0; i < kBurstSize; ++i) {
+    const size_t l4 = i % 3 == 0 ? 54 : 34;
+    EXPECT_EQ(sent()[i].frame[l4 + 1], static_cast<uint8_t>(1000 + i));
+  }
+}
+
+TEST_F(ForwardingTest, PacketsLeaveByTheBackendsPort) {
+  fixture_.hop().port = PortId(3);
+  Rebuild();
+  Run({FrameBuilder().Build()});
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(sent()[0].port, PortId(3));
+}
+
+TEST(AllocationGuardDeathTest, CatchesAnAllocation) {
+  EXPECT_DEATH(
+      {
+        const AllocationGuard guard;
+        std::vector<int> v(100);
+        EXPECT_EQ(v.size(), 100u);
+      },
+      "an allocation where none is allowed");
+}
+
+}  // namespace
+}  // namespace sluice::test

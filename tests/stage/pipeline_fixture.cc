@@ -1,0 +1,135 @@
+#include "tests/stage/pipeline_fixture.h"
+
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/base/check.h"
+#include "tests/stage/allocation_guard.h"
+
+namespace sluice::test {
+namespace {
+
+constexpr unsigned kMbufs = 255;
+
+Bytes BytesOf(const rte_mbuf* mbuf) {
+  Bytes bytes;
+  for (; mbuf != nullptr; mbuf = mbuf->next) {
+    const auto* data = rte_pktmbuf_mtod(mbuf, const uint8_t*);
+    bytes.insert(bytes.end(), data, data + rte_pktmbuf_data_len(mbuf));
+  }
+  return bytes;
+}
+
+rte_mempool* SharedPool() {
+  static rte_mempool* pool = rte_pktmbuf_pool_create("stage_test", kMbufs, 0, 0, 2176, 0);
+  SLUICE_CHECK(pool != nullptr);
+  return pool;
+}
+
+}  // namespace
+
+void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
+  for (size_t i = 0; i < count; ++i) taken_[taken_count_++] = {mbufs[i], port, std::nullopt};
+  counters_.forwarded.Add(count);
+}
+
+void RecordingSink::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) {
+  taken_[taken_count_++] = {mbuf, port, punt_class};
+  counters_.punted.Increment();
+}
+
+void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted) {
+  for (size_t i = 0; i < taken_count_; ++i) {
+    const Taken& taken = taken_[i];
+    if (taken.punt_class) {
+      punted.push_back({taken.port, *taken.punt_class, BytesOf(taken.mbuf)});
+    } else {
+      sent.push_back({taken.port, BytesOf(taken.mbuf)});
+      last_tx_flags_ = taken.mbuf->ol_flags;
+    }
+    rte_pktmbuf_free(taken.mbuf);
+  }
+  taken_count_ = 0;
+}
+
+PipelineTest::PipelineTest()
+    : counters_(16, 16),
+      tables_(1000, 1000, lb::FlowTimeouts(), memory_.Source()),
+      sink_(counters_),
+      pool_(SharedPool()) {
+  pool_v4_ = fixture_.AddPool();
+  pool_v6_ = fixture_.AddPool();
+  backend_v4_ = fixture_.AddBackend(pool_v4_, "192.0.2.11");
+  backend_v6_ = fixture_.AddBackend(pool_v6_, "2001:db8::16");
+  for (const auto& [address, pool] : {std::pair{"203.0.113.10", pool_v4_}, std::pair{"2001:db8:f::10", pool_v6_}}) {
+    fixture_.AddVip(address, 6, 80, pool);
+    fixture_.AddVip(address, 17, 53, pool);
+    fixture_.AddVip(address, 6, 8080, pool, fwd::ForwardingMode::kIpip);
+  }
+  for (stage::PortTraits& port : node_.ports) {
+    port.mac = net::MacAddress(kOwnMac);
+    port.has_exception_port = true;
+  }
+  node_.management_ports.set(22);
+  Rebuild();
+}
+
+void PipelineTest::TearDown() {
+  EXPECT_EQ(rte_mempool_avail_count(pool_), kMbufs) << "packet buffers were lost or freed twice";
+  uint64_t left = counters_.forwarded.Value() + counters_.punted.Value();
+  for (const Counter& dropped : counters_.dropped) left += dropped.Value();
+  EXPECT_EQ(counters_.received.Value(), left) << "invariant 2: every packet has one fate";
+}
+
+rte_mbuf* PipelineTest::MakeMbuf(const Bytes& frame, size_t segment) {
+  rte_mbuf* head = nullptr;
+  size_t at = 0;
+  do {
+    rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_);
+    SLUICE_CHECK(mbuf != nullptr);
+    const size_t room = std::min<size_t>(segment, rte_pktmbuf_tailroom(mbuf));
+    const size_t size = std::min(room, frame.size() - at);
+    std::memcpy(rte_pktmbuf_append(mbuf, static_cast<uint16_t>(size)), frame.data() + at, size);
+    at += size;
+    if (head == nullptr) {
+      head = mbuf;
+    } else {
+      SLUICE_CHECK(rte_pktmbuf_chain(head, mbuf) == 0);
+    }
+  } while (at < frame.size());
+  return head;
+}
+
+void PipelineTest::Run(const std::vector<Bytes>& frames) {
+  std::vector<rte_mbuf*> mbufs;
+  for (const Bytes& frame : frames) mbufs.push_back(MakeMbuf(frame));
+  RunMbufs(std::move(mbufs));
+}
+
+void PipelineTest::RunMbufs(std::vector<rte_mbuf*> mbufs) {
+  sent_.clear();
+  punted_.clear();
+  stage::StageEnv env{
+      .state = state_.get(), .node = &node_, .tables = &tables_, .counters = &counters_, .now_s = now_s_};
+  {
+    const AllocationGuard guard;
+    stage::RunPipeline(mbufs.data(), mbufs.size(), PortId(0), env, burst_, sink_);
+  }
+  sink_.Collect(sent_, punted_);
+}
+
+void PipelineTest::ExpectDrop(const Bytes& frame, DropReason reason) {
+  const uint64_t before = Dropped(reason);
+  Run({frame});
+  EXPECT_EQ(Dropped(reason), before + 1) << "expected " << DropReasonLabel(reason) << ", got "
+                                         << (record(0).fate == Fate::kDropped ? DropReasonLabel(record(0).reason)
+                                                                              : "another fate");
+  EXPECT_TRUE(sent_.empty());
+  EXPECT_TRUE(punted_.empty());
+}
+
+void PipelineTest::Rebuild() { state_ = fixture_.Build(); }
+
+}  // namespace sluice::test

@@ -1,0 +1,95 @@
+#ifndef SLUICE_TESTS_STAGE_PIPELINE_FIXTURE_H_
+#define SLUICE_TESTS_STAGE_PIPELINE_FIXTURE_H_
+
+#include <gtest/gtest.h>
+#include <rte_mempool.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dataplane/stage/pipeline.h"
+#include "tests/stage/frames.h"
+#include "tests/support/state_fixture.h"
+
+namespace sluice::test {
+
+// Takes what the pipeline hands over, and counts fates as a worker would.
+class RecordingSink : public stage::PacketSink {
+ public:
+  struct Sent {
+    PortId port;
+    Bytes frame;
+  };
+  struct Punted {
+    PortId port;
+    stage::PuntClass punt_class;
+    Bytes frame;
+  };
+
+  explicit RecordingSink(fwd::WorkerCounters& counters) : counters_(counters) {}
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
+  void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
+  // Copies what was taken since the last call and frees it: the pipeline itself runs under an allocation guard.
+  void Collect(std::vector<Sent>& sent, std::vector<Punted>& punted);
+
+  uint64_t last_tx_flags() const { return last_tx_flags_; }
+
+ private:
+  struct Taken {
+    rte_mbuf* mbuf;
+    PortId port;
+    std::optional<stage::PuntClass> punt_class;
+  };
+  fwd::WorkerCounters& counters_;
+  std::array<Taken, 2 * stage::kBurstSize> taken_;
+  size_t taken_count_ = 0;
+  uint64_t last_tx_flags_ = 0;
+};
+
+// The whole pipeline on one TCP VIP (203.0.113.10:80, L2), one UDP VIP (:53, L2) and their IPv6 twins (2001:db8:f::10),
+// and IPIP VIPs on port 8080; one backend for each family. Every test ends with all packet buffers back in the pool and
+// with invariant 2.
+class PipelineTest : public testing::Test {
+ protected:
+  PipelineTest();
+  void TearDown() override;
+
+  // A buffer with the frame; in segments of at most `segment` bytes.
+  rte_mbuf* MakeMbuf(const Bytes& frame, size_t segment = SIZE_MAX);
+  // Runs frames as one burst under the allocation guard; sent() and punted() then hold what left.
+  void Run(const std::vector<Bytes>& frames);
+  void RunMbufs(std::vector<rte_mbuf*> mbufs);
+  // Runs one frame, and expects it to be dropped for `reason`.
+  void ExpectDrop(const Bytes& frame, DropReason reason);
+
+  const std::vector<RecordingSink::Sent>& sent() const { return sent_; }
+  const std::vector<RecordingSink::Punted>& punted() const { return punted_; }
+  uint64_t Dropped(DropReason reason) const { return counters_.dropped[static_cast<size_t>(reason)].Value(); }
+  const stage::Packet& record(size_t i) const { return burst_.packets[i]; }
+  // Takes up changes of `fixture_`.
+  void Rebuild();
+
+  StateFixture fixture_;
+  PoolId pool_v4_;
+  PoolId pool_v6_;
+  BackendId backend_v4_;
+  BackendId backend_v6_;
+  std::shared_ptr<const fwd::ForwardingState> state_;
+  stage::NodeTraits node_;
+  fwd::WorkerCounters counters_;
+  TestMemory memory_;
+  fwd::FlowTables tables_;
+  RecordingSink sink_;
+  uint32_t now_s_ = 0;
+
+ private:
+  rte_mempool* pool_;
+  stage::Burst burst_;
+  std::vector<RecordingSink::Sent> sent_;
+  std::vector<RecordingSink::Punted> punted_;
+};
+
+}  // namespace sluice::test
+
+#endif  // SLUICE_TESTS_STAGE_PIPELINE_FIXTURE_H_

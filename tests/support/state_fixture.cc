@@ -1,0 +1,108 @@
+#include "tests/support/state_fixture.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "dataplane/base/check.h"
+#include "dataplane/fwd/resolve.h"
+
+namespace sluice::test {
+
+net::IpAddress Address(const std::string& text) {
+  const auto address = net::IpAddress::Parse(text);
+  SLUICE_CHECK(address.has_value());
+  return *address;
+}
+
+TestMemory::~TestMemory() {
+  for (void* block : blocks_) std::free(block);
+}
+
+fwd::TableMemory TestMemory::Source() {
+  return [this](size_t bytes) {
+    void* block = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    std::memset(block, 0, bytes);
+    blocks_.push_back(block);
+    return block;
+  };
+}
+
+StateFixture::StateFixture() {
+  for (size_t i = 0; i < spec_.seed.size(); ++i) spec_.seed[i] = static_cast<uint8_t>(i);
+  hop_.port = PortId(0);
+  hop_.on_link = true;
+  hop_.resolved = true;
+  hop_.source = *net::MacAddress::Parse("02:00:00:00:00:01");
+  hop_.source_v4 = Address("192.0.2.2");
+  hop_.source_v6 = Address("2001:db8::2");
+}
+
+PoolId StateFixture::AddPool(uint32_t table_size) {
+  const PoolId id(static_cast<uint16_t>(spec_.pools.size()));
+  spec_.pools.push_back({.id = id, .table_size = table_size, .members = {}});
+  return id;
+}
+
+BackendId StateFixture::AddBackend(PoolId pool, const std::string& address, uint32_t weight) {
+  const BackendId id(next_backend_++);
+  spec_.backends.push_back(
+      {.id = id, .info = {.address = Address(address), .generation = 0, .state = fwd::BackendState::kActive}});
+  Undrain(id, pool, weight);
+  return id;
+}
+
+VipId StateFixture::AddVip(const std::string& address, uint8_t protocol, uint16_t port, PoolId pool,
+                           fwd::ForwardingMode mode) {
+  const VipId id(static_cast<uint16_t>(spec_.vips.size()));
+  spec_.vips.push_back(
+      {.id = id, .address = Address(address), .protocol = protocol, .port = port, .pool = pool, .mode = mode});
+  return id;
+}
+
+fwd::BackendSpec& StateFixture::Spec(BackendId id) {
+  return *std::find_if(spec_.backends.begin(), spec_.backends.end(), [id](const auto& b) { return b.id == id; });
+}
+
+void StateFixture::Drain(BackendId id) {
+  Spec(id).info.state = fwd::BackendState::kDraining;
+  for (fwd::PoolSpec& pool : spec_.pools) {
+    std::erase_if(pool.members, [id](const auto& m) { return m.backend == id; });
+  }
+}
+
+void StateFixture::Undrain(BackendId id, PoolId pool, uint32_t weight) {
+  Spec(id).info.state = fwd::BackendState::kActive;
+  spec_.pools[pool.index()].members.push_back(
+      {.backend = id, .name = "backend-" + std::to_string(id.value()), .weight = weight});
+}
+
+void StateFixture::Remove(BackendId id) {
+  Drain(id);
+  std::erase_if(spec_.backends, [id](const auto& b) { return b.id == id; });
+}
+
+void StateFixture::Reuse(BackendId id, PoolId pool, const std::string& address) {
+  const uint16_t generation = built_ != nullptr ? (*built_->backend_infos)[id.index()].generation : uint16_t{0};
+  std::erase_if(spec_.backends, [id](const auto& b) { return b.id == id; });
+  spec_.backends.push_back({.id = id,
+                            .info = {.address = Address(address),
+                                     .generation = static_cast<uint16_t>(generation + 1),
+                                     .state = fwd::BackendState::kActive}});
+  Undrain(id, pool);
+}
+
+std::shared_ptr<const fwd::ForwardingState> StateFixture::Build() {
+  auto state = fwd::BuildState(spec_, ++generation_, built_.get());
+  SLUICE_CHECK(state.ok());
+  built_ = *state;
+  return fwd::ResolveNextHops(*built_, [this](const net::IpAddress& address) {
+    fwd::NextHop hop = hop_;
+    const uint8_t last = address.data()[address.size() - 1];
+    const std::array<uint8_t, 6> mac = {2, 0, 0, 0, 1, last};
+    hop.destination = net::MacAddress(mac.data());
+    return hop;
+  });
+}
+
+}  // namespace sluice::test

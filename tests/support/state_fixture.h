@@ -1,0 +1,65 @@
+#ifndef SLUICE_TESTS_SUPPORT_STATE_FIXTURE_H_
+#define SLUICE_TESTS_SUPPORT_STATE_FIXTURE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/state_builder.h"
+#include "dataplane/fwd/worker_counters.h"
+
+namespace sluice::test {
+
+net::IpAddress Address(const std::string& text);
+
+// Zeroed, cache-line aligned memory for connection tables, freed with the object.
+class TestMemory {
+ public:
+  ~TestMemory();
+  fwd::TableMemory Source();
+
+ private:
+  std::vector<void*> blocks_;
+};
+
+// A desired state written in a few lines, and the state made of it. Pool ids, backend ids and VIP ids count from 0.
+class StateFixture {
+ public:
+  StateFixture();
+
+  PoolId AddPool(uint32_t table_size = 1009);
+  BackendId AddBackend(PoolId pool, const std::string& address, uint32_t weight = 1);
+  VipId AddVip(const std::string& address, uint8_t protocol, uint16_t port, PoolId pool,
+               fwd::ForwardingMode mode = fwd::ForwardingMode::kL2);
+
+  // No new flows from the next Build on, as a drain or weight 0 would.
+  void Drain(BackendId id);
+  void Undrain(BackendId id, PoolId pool, uint32_t weight = 1);
+  void Remove(BackendId id);
+  // The id is given to another backend: its generation moves on.
+  void Reuse(BackendId id, PoolId pool, const std::string& address);
+
+  fwd::StateSpec& spec() { return spec_; }
+  // What every address resolves to; change it before Build. MAC addresses of backends end with the address's last byte.
+  fwd::NextHop& hop() { return hop_; }
+
+  // The next generation, with next hops.
+  std::shared_ptr<const fwd::ForwardingState> Build();
+
+ private:
+  fwd::BackendSpec& Spec(BackendId id);
+
+  fwd::StateSpec spec_;
+  fwd::NextHop hop_;
+  uint16_t next_backend_ = 0;
+  uint64_t generation_ = 0;
+  std::shared_ptr<const fwd::ForwardingState> built_;
+};
+
+}  // namespace sluice::test
+
+#endif  // SLUICE_TESTS_SUPPORT_STATE_FIXTURE_H_

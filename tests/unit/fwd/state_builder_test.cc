@@ -1,0 +1,138 @@
+#include "dataplane/fwd/state_builder.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "dataplane/fwd/resolve.h"
+#include "dataplane/net/checksum.h"
+#include "tests/support/state_fixture.h"
+
+namespace sluice::fwd {
+namespace {
+
+class StateBuilderTest : public testing::Test {
+ protected:
+  StateBuilderTest() {
+    web_ = fixture_.AddPool();
+    dns_ = fixture_.AddPool();
+    fixture_.AddBackend(web_, "192.0.2.10");
+    fixture_.AddBackend(web_, "192.0.2.11");
+    fixture_.AddBackend(dns_, "2001:db8::10");
+    fixture_.AddVip("203.0.113.10", 6, 80, web_);
+    fixture_.AddVip("2001:db8::53", 17, 53, dns_, ForwardingMode::kIpip);
+  }
+
+  // The refusal's message.
+  std::string Refused() {
+    const auto state = BuildState(fixture_.spec(), 1, nullptr);
+    EXPECT_FALSE(state.ok());
+    EXPECT_EQ(state.status().code(), absl::StatusCode::kInvalidArgument);
+    return std::string(state.status().message());
+  }
+
+  test::StateFixture fixture_;
+  PoolId web_;
+  PoolId dns_;
+};
+
+TEST_F(StateBuilderTest, SharesWhatDidNotChange) {
+  const auto first = fixture_.Build();
+  const auto same = fixture_.Build();
+  EXPECT_GT(same->generation, first->generation);
+  EXPECT_EQ(same->keys, first->keys);
+  EXPECT_EQ(same->vip_table, first->vip_table);
+  EXPECT_EQ(same->pools[0], first->pools[0]);
+  EXPECT_EQ(same->backend_infos, first->backend_infos);
+
+  fixture_.AddBackend(web_, "192.0.2.12");
+  const auto changed = fixture_.Build();
+  EXPECT_NE(changed->pools[web_.index()], first->pools[web_.index()]);
+  EXPECT_EQ(changed->pools[dns_.index()], first->pools[dns_.index()]);
+  EXPECT_EQ(changed->vip_table, first->vip_table);
+}
+
+TEST_F(StateBuilderTest, AnotherSeedRebuildsTables) {
+  const auto first = fixture_.Build();
+  fixture_.spec().seed[0] ^= 1;
+  const auto changed = fixture_.Build();
+  EXPECT_NE(changed->keys, first->keys);
+  EXPECT_NE(changed->pools[0]->slots, first->pools[0]->slots);
+}
+
+TEST_F(StateBuilderTest, TheOrderOfMembersDoesNotMatter) {
+  const auto first = fixture_.Build();
+  test::StateFixture other;
+  const PoolId web = other.AddPool();
+  const PoolId dns = other.AddPool();
+  other.AddBackend(web, "192.0.2.10");
+  other.AddBackend(web, "192.0.2.11");
+  other.AddBackend(dns, "2001:db8::10");
+  std::swap(other.spec().pools[0].members[0], other.spec().pools[0].members[1]);
+  EXPECT_EQ(other.Build()->pools[0]->slots, first->pools[0]->slots);
+}
+
+TEST_F(StateBuilderTest, RefusesTablesThatCannotBe) {
+  fixture_.spec().pools[0].table_size = 1000;
+  EXPECT_NE(Refused().find("table size 1000 must be a prime above the number of its backends, 2"), std::string::npos);
+  fixture_.spec().pools[0].table_size = 2;
+  EXPECT_NE(Refused().find("must be a prime"), std::string::npos);
+}
+
+TEST_F(StateBuilderTest, RefusesBrokenReferences) {
+  fixture_.spec().vips[0].pool = PoolId(9);
+  EXPECT_NE(Refused().find("refers to pool id 9"), std::string::npos);
+  fixture_.spec().vips[0].pool = web_;
+  fixture_.spec().pools[0].members[0].backend = BackendId(77);
+  EXPECT_NE(Refused().find("is not an active backend"), std::string::npos);
+}
+
+TEST_F(StateBuilderTest, RefusesIdsAndVipsUsedTwice) {
+  auto spec = fixture_.spec();
+  fixture_.spec().vips[1].id = fixture_.spec().vips[0].id;
+  EXPECT_NE(Refused().find("VIP id 0 is used twice"), std::string::npos);
+  fixture_.spec() = spec;
+  fixture_.spec().backends[1].id = fixture_.spec().backends[0].id;
+  EXPECT_NE(Refused().find("backend id 0 is used twice"), std::string::npos);
+  fixture_.spec() = spec;
+  fixture_.spec().pools[1].id = fixture_.spec().pools[0].id;
+  EXPECT_NE(Refused().find("pool id 0 is used twice"), std::string::npos);
+  fixture_.spec() = spec;
+  fixture_.AddVip("203.0.113.10", 6, 80, web_);
+  EXPECT_NE(Refused().find("both claim 203.0.113.10 protocol 6 port 80"), std::string::npos);
+}
+
+TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
+  const auto state = fixture_.Build();
+  const BackendEntry& v4 = (*state->backends)[0];
+  EXPECT_TRUE(v4.resolved);
+  EXPECT_TRUE(v4.has_source);
+  net::Ipv4Header ip4;
+  std::memcpy(&ip4, v4.outer.data(), sizeof(ip4));
+  EXPECT_EQ(ip4.source, test::Address("192.0.2.2").v4());
+  EXPECT_EQ(ip4.destination, test::Address("192.0.2.10").v4());
+  EXPECT_EQ(ip4.protocol, net::kProtocolIpip);
+  EXPECT_TRUE(net::ChecksumIsValid(v4.outer.data(), sizeof(ip4)));
+  const BackendEntry& v6 = (*state->backends)[2];
+  net::Ipv6Header ip6;
+  std::memcpy(&ip6, v6.outer.data(), sizeof(ip6));
+  EXPECT_EQ(net::IpAddress::FromBytes(net::Family::kIpv6, ip6.destination), test::Address("2001:db8::10"));
+  EXPECT_EQ(ip6.next_header, net::kProtocolIpv6);
+}
+
+TEST_F(StateBuilderTest, UnknownNextHopsAreNotResolved) {
+  fixture_.hop() = NextHop();
+  const auto state = fixture_.Build();
+  EXPECT_FALSE((*state->backends)[0].resolved);
+  EXPECT_FALSE((*state->backends)[0].has_source);
+}
+
+TEST_F(StateBuilderTest, RemovedBackendsLeaveAGap) {
+  fixture_.Remove(BackendId(0));
+  const auto state = fixture_.Build();
+  EXPECT_EQ((*state->backends)[0].state, BackendState::kAbsent);
+  EXPECT_EQ((*state->backends)[1].state, BackendState::kActive);
+}
+
+}  // namespace
+}  // namespace sluice::fwd

@@ -1,0 +1,193 @@
+#include "dataplane/lb/connection_table.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <unordered_map>
+#include <vector>
+
+namespace sluice::lb {
+namespace {
+
+struct FreeDeleter {
+  void operator()(void* p) const { std::free(p); }
+};
+
+template <typename Table>
+struct Holder {
+  explicit Holder(size_t connections)
+      : memory(std::aligned_alloc(64, Table::BytesFor(connections))),
+        table((Clear(connections), memory.get()), connections) {}
+  void Clear(size_t connections) { std::memset(memory.get(), 0, Table::BytesFor(connections)); }
+  std::unique_ptr<void, FreeDeleter> memory;
+  Table table;
+};
+
+ConnectionKeyV4 Key(uint32_t i) {
+  return {.client = i,
+          .client_port = Be16::FromHost(static_cast<uint16_t>(i)),
+          .destination_port = Be16::FromHost(80),
+          .vip = VipId(1)};
+}
+
+// A stand-in for the keyed flow hash.
+uint64_t Hash(uint64_t i) {
+  i = (i ^ i >> 30) * 0xbf58476d1ce4e5b9;
+  i = (i ^ i >> 27) * 0x94d049bb133111eb;
+  return i ^ i >> 31;
+}
+
+const FlowTimeouts kTimeouts{
+    .tcp_syn_s = 10, .tcp_established_s = 100, .tcp_closing_s = 5, .tcp_reset_s = 2, .udp_s = 20};
+constexpr auto kIgnore = [](const auto&) {};
+
+TEST(ConnectionTableTest, MemoryPerConnection) {
+  EXPECT_LE(ConnectionTableV4::BytesFor(10'000'000), 32u * 10'000'000);
+  EXPECT_LE(ConnectionTableV6::BytesFor(1'000'000), 64u * 1'000'000);
+  EXPECT_EQ(ConnectionTableV4::kWays, 4u);
+  EXPECT_EQ(ConnectionTableV6::kWays, 2u);
+}
+
+TEST(ConnectionTableTest, InsertFindEnd) {
+  Holder<ConnectionTableV4> holder(100);
+  EXPECT_EQ(holder.table.Find(Key(1), Hash(1)), nullptr);
+  auto* entry = holder.table.Insert(Key(1), Hash(1), 7, kTimeouts, kIgnore);
+  ASSERT_NE(entry, nullptr);
+  entry->value.backend = BackendId(9);
+  entry->set_state(FlowState::kSyn);
+  EXPECT_EQ(holder.table.Find(Key(1), Hash(1)), entry);
+  EXPECT_EQ(entry->IdleSeconds(17), 10);
+  holder.table.Sweep(0, holder.table.bucket_count(), [](const auto& e) { return e.value.backend == BackendId(9); });
+  EXPECT_EQ(holder.table.Find(Key(1), Hash(1)), nullptr);
+}
+
+TEST(ConnectionTableTest, ComparesTheWholeKey) {
+  Holder<ConnectionTableV4> holder(100);
+  holder.table.Insert(Key(1), Hash(1), 0, kTimeouts, kIgnore)->set_state(FlowState::kSyn);
+  ConnectionKeyV4 other = Key(1);
+  other.client ^= 1u << 31;
+  EXPECT_EQ(holder.table.Find(other, Hash(1)), nullptr);
+  other = Key(1);
+  other.client_port = Be16::FromHost(2);
+  EXPECT_EQ(holder.table.Find(other, Hash(1)), nullptr);
+  other = Key(1);
+  other.destination_port = Be16::FromHost(81);
+  EXPECT_EQ(holder.table.Find(other, Hash(1)), nullptr);
+  other = Key(1);
+  other.vip = VipId(2);
+  EXPECT_EQ(holder.table.Find(other, Hash(1)), nullptr);
+}
+
+TEST(ConnectionTableTest, Ipv6KeysDifferInEveryPart) {
+  Holder<ConnectionTableV6> holder(100);
+  const ConnectionKeyV6 key{
+      .client_high = 1, .client_low = 2, .client_port = {}, .destination_port = {}, .vip = VipId(3)};
+  holder.table.Insert(key, 5, 0, kTimeouts, kIgnore)->set_state(FlowState::kUdp);
+  EXPECT_NE(holder.table.Find(key, 5), nullptr);
+  ConnectionKeyV6 other = key;
+  other.client_high = 9;
+  EXPECT_EQ(holder.table.Find(other, 5), nullptr);
+  other = key;
+  other.client_low = 9;
+  EXPECT_EQ(holder.table.Find(other, 5), nullptr);
+}
+
+TEST(ConnectionTableTest, TakesItsCapacityAndMostSlots) {
+  constexpr size_t kCapacity = 10000;
+  Holder<ConnectionTableV4> holder(kCapacity);
+  size_t inserted = 0;
+  for (uint32_t i = 0; i < 2 * kCapacity; ++i) {
+    auto* entry = holder.table.Insert(Key(i), Hash(i), 0, kTimeouts, kIgnore);
+    if (entry != nullptr) {
+      entry->set_state(FlowState::kEstablished);
+      ++inserted;
+    } else {
+      EXPECT_GT(i, kCapacity * 5 / 4) << "a failure at a fill close to the promised one";
+    }
+  }
+  EXPECT_GT(inserted, 2 * kCapacity * 9 / 10);
+}
+
+TEST(ConnectionTableTest, AFullTableEvictsNoneOfTheLiving) {
+  Holder<ConnectionTableV4> holder(16);
+  std::vector<uint32_t> kept;
+  for (uint32_t i = 0; i < 1000; ++i) {
+    if (auto* entry = holder.table.Insert(Key(i), Hash(i), 0, kTimeouts, kIgnore)) {
+      entry->set_state(FlowState::kEstablished);
+      kept.push_back(i);
+    }
+  }
+  EXPECT_EQ(kept.size(), 32u);
+  for (const uint32_t i : kept) EXPECT_NE(holder.table.Find(Key(i), Hash(i)), nullptr);
+}
+
+TEST(ConnectionTableTest, ReusesSlotsWhoseTimeIsOver) {
+  Holder<ConnectionTableV4> holder(2);
+  ASSERT_EQ(holder.table.bucket_count(), 1u);
+  for (uint32_t i = 0; i < 4; ++i) {
+    holder.table.Insert(Key(i), Hash(i), 0, kTimeouts, kIgnore)
+        ->set_state(i == 2 ? FlowState::kClosing : FlowState::kEstablished);
+  }
+  EXPECT_EQ(holder.table.Insert(Key(9), Hash(9), 4, kTimeouts, kIgnore), nullptr);
+  std::vector<uint32_t> ended;
+  auto* entry =
+      holder.table.Insert(Key(9), Hash(9), 5, kTimeouts, [&](const auto& e) { ended.push_back(e.key.client); });
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(ended, std::vector<uint32_t>{2});
+}
+
+// Random insertions and endings against a plain map: every living connection is found with its own backend, overflow
+// counts included, because a lost count would hide an entry in a second bucket.
+template <typename Table, typename MakeKey>
+void ChurnAgainstAMap(const MakeKey& make_key) {
+  Holder<Table> holder(600);
+  std::unordered_map<uint32_t, uint16_t> reference;
+  std::mt19937 random(7);
+  for (int step = 0; step < 60000; ++step) {
+    const auto i = static_cast<uint32_t>(random() % 1200);
+    const auto key = make_key(i);
+    auto* found = holder.table.Find(key, Hash(i));
+    const auto known = reference.find(i);
+    ASSERT_EQ(found != nullptr, known != reference.end()) << step;
+    if (found != nullptr) {
+      ASSERT_EQ(found->value.backend.value(), known->second);
+    } else if (auto* entry = holder.table.Insert(key, Hash(i), 0, kTimeouts, kIgnore)) {
+      entry->value.backend = BackendId(static_cast<uint16_t>(step % 60000));
+      entry->set_state(FlowState::kEstablished);
+      reference[i] = entry->value.backend.value();
+    }
+    if (step % 50 == 0) {
+      const uint32_t victims = random() % 4;
+      holder.table.Sweep(0, holder.table.bucket_count(), [&](const auto& e) {
+        if (Hash(e.value.backend.value() + static_cast<uint64_t>(step)) % 4 != victims) return false;
+        for (auto it = reference.begin(); it != reference.end(); ++it) {
+          if (make_key(it->first) == e.key) {
+            reference.erase(it);
+            break;
+          }
+        }
+        return true;
+      });
+    }
+  }
+}
+
+TEST(ConnectionTableTest, ChurnV4) { ChurnAgainstAMap<ConnectionTableV4>(Key); }
+
+TEST(ConnectionTableTest, ChurnV6) {
+  ChurnAgainstAMap<ConnectionTableV6>([](uint32_t i) {
+    return ConnectionKeyV6{
+        .client_high = 0x20010db8, .client_low = i, .client_port = {}, .destination_port = {}, .vip = VipId(1)};
+  });
+}
+
+TEST(ConnectionTableTest, TimeStampsWrapAround) {
+  Holder<ConnectionTableV4> holder(2);
+  auto* entry = holder.table.Insert(Key(1), Hash(1), 65530, kTimeouts, kIgnore);
+  EXPECT_EQ(entry->IdleSeconds(65540), 10);
+}
+
+}  // namespace
+}  // namespace sluice::lb

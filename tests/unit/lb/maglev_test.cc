@@ -1,0 +1,143 @@
+#include "dataplane/lb/maglev.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace sluice::lb {
+namespace {
+
+const SipKey kOffsetKey = {1};
+const SipKey kSkipKey = {2};
+
+std::vector<MaglevMember> MakeMembers(int count, uint32_t table_size, uint32_t weight = 1) {
+  std::vector<MaglevMember> members;
+  for (int i = 0; i < count; ++i) {
+    members.push_back(
+        {.id = static_cast<uint16_t>(i),
+         .weight = weight,
+         .permutation = MakePermutation(kOffsetKey, kSkipKey, "backend-" + std::to_string(i), table_size)});
+  }
+  return members;
+}
+
+// The paper's algorithm read as literally as possible, weights by whole turns: the oracle.
+std::vector<uint16_t> Naive(const std::vector<MaglevMember>& members, uint64_t m) {
+  std::vector<int> entry(m, -1);
+  std::vector<uint64_t> next(members.size(), 0);
+  std::vector<uint64_t> accumulated(members.size(), 0);
+  uint64_t largest = 0;
+  for (const auto& member : members) largest = std::max<uint64_t>(largest, member.weight);
+  uint64_t n = 0;
+  while (true) {
+    for (size_t i = 0; i < members.size(); ++i) {
+      accumulated[i] += members[i].weight;
+      if (accumulated[i] < largest) continue;
+      accumulated[i] -= largest;
+      uint64_t c = 0;
+      do {
+        c = (members[i].permutation.offset + next[i]++ * members[i].permutation.skip) % m;
+      } while (entry[c] >= 0);
+      entry[c] = members[i].id;
+      if (++n == m) return {entry.begin(), entry.end()};
+    }
+  }
+}
+
+// The example of the Maglev paper, table 1.
+TEST(MaglevTest, PublishedVector) {
+  std::vector<MaglevMember> members = {{.id = 0, .weight = 1, .permutation = {.offset = 3, .skip = 4}},
+                                       {.id = 1, .weight = 1, .permutation = {.offset = 0, .skip = 2}},
+                                       {.id = 2, .weight = 1, .permutation = {.offset = 3, .skip = 1}}};
+  EXPECT_EQ(BuildMaglevTable(members, 7), (std::vector<uint16_t>{1, 0, 1, 0, 2, 2, 0}));
+  members.erase(members.begin() + 1);
+  EXPECT_EQ(BuildMaglevTable(members, 7), (std::vector<uint16_t>{0, 0, 0, 0, 2, 2, 2}));
+}
+
+TEST(MaglevTest, EqualsTheNaiveAlgorithm) {
+  for (const uint32_t m : {7u, 101u, 1009u, 65537u}) {
+    auto members = MakeMembers(5, m);
+    members[1].weight = 3;
+    members[3].weight = 7;
+    EXPECT_EQ(BuildMaglevTable(members, m), Naive(members, m)) << m;
+  }
+}
+
+TEST(MaglevTest, NoMembersNoSlots) { EXPECT_TRUE(BuildMaglevTable({}, 7).empty()); }
+
+TEST(MaglevTest, OneMemberTakesAll) {
+  const auto slots = BuildMaglevTable(MakeMembers(1, 101), 101);
+  EXPECT_EQ(std::set<uint16_t>(slots.begin(), slots.end()), std::set<uint16_t>{0});
+}
+
+TEST(MaglevTest, PermutationStaysInItsRange) {
+  for (int i = 0; i < 1000; ++i) {
+    const auto p = MakePermutation(kOffsetKey, kSkipKey, std::to_string(i), 7);
+    EXPECT_LT(p.offset, 7u);
+    EXPECT_GE(p.skip, 1u);
+    EXPECT_LT(p.skip, 7u);
+  }
+}
+
+TEST(MaglevTest, SharesFollowWeights) {
+  constexpr uint32_t kM = 65537;
+  auto members = MakeMembers(10, kM, 100);
+  members[4].weight = 300;
+  members[7].weight = 1;
+  const auto slots = BuildMaglevTable(members, kM);
+  std::map<uint16_t, double> count;
+  for (const uint16_t id : slots) ++count[id];
+  const double total_weight = 8 * 100 + 300 + 1;
+  for (const auto& member : members) {
+    EXPECT_NEAR(count[member.id], kM * member.weight / total_weight, kM * 0.0005) << member.id;
+  }
+}
+
+// FIELD: N=1000, M=65537: 65 or 66 entries each.
+TEST(MaglevTest, BalanceOfAThousand) {
+  const auto slots = BuildMaglevTable(MakeMembers(1000, 65537), 65537);
+  std::map<uint16_t, int> count;
+  for (const uint16_t id : slots) ++count[id];
+  for (const auto& [id, n] : count) EXPECT_TRUE(n == 65 || n == 66) << id << ": " << n;
+}
+
+// Share of the slots that changed although their backend did not fail.
+double CollateralPercent(int backends, int failed, uint32_t m) {
+  auto members = MakeMembers(backends, m);
+  const auto before = BuildMaglevTable(members, m);
+  members.erase(members.begin(), members.begin() + failed);
+  const auto after = BuildMaglevTable(members, m);
+  int moved = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (before[i] >= failed && before[i] != after[i]) ++moved;
+  }
+  return 100.0 * moved / m;
+}
+
+// The disruption curve of the paper's figure 12, as reproduced for FIELD.md: failures of 0.1, 0.5, 1.0, 2.5 %.
+TEST(MaglevTest, DisruptionCurve) {
+  EXPECT_NEAR(CollateralPercent(1000, 1, 65537), 0.577, 0.3);
+  EXPECT_NEAR(CollateralPercent(1000, 5, 65537), 1.81, 0.5);
+  EXPECT_NEAR(CollateralPercent(1000, 10, 65537), 2.33, 0.5);
+  EXPECT_NEAR(CollateralPercent(1000, 25, 65537), 2.85, 0.5);
+  EXPECT_NEAR(CollateralPercent(1000, 10, 655373), 0.576, 0.2);
+}
+
+TEST(IsPrimeTest, Small) {
+  std::set<uint32_t> primes;
+  for (uint32_t n = 0; n < 30; ++n) {
+    if (IsPrime(n)) primes.insert(n);
+  }
+  EXPECT_EQ(primes, (std::set<uint32_t>{2, 3, 5, 7, 11, 13, 17, 19, 23, 29}));
+  EXPECT_TRUE(IsPrime(65537));
+  EXPECT_TRUE(IsPrime(655373));
+  EXPECT_FALSE(IsPrime(65536));
+  EXPECT_FALSE(IsPrime(251u * 257u));
+}
+
+}  // namespace
+}  // namespace sluice::lb

@@ -1,0 +1,223 @@
+#include "dataplane/net/parser.h"
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <random>
+#include <vector>
+
+#include "dataplane/net/headers.h"
+
+namespace sluice::net {
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes operator+(Bytes a, const Bytes& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+Bytes Ether(uint16_t type) {
+  return {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type)};
+}
+Bytes Tag(uint16_t type) { return {0, 7, static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type)}; }
+Bytes Ipv4(uint8_t protocol, size_t payload, uint8_t ihl = 5, uint16_t fragment = 0) {
+  const size_t total = ihl * 4u + payload;
+  Bytes ip = {static_cast<uint8_t>(0x40 | ihl),
+              0,
+              static_cast<uint8_t>(total >> 8),
+              static_cast<uint8_t>(total),
+              0,
+              1,
+              static_cast<uint8_t>(fragment >> 8),
+              static_cast<uint8_t>(fragment),
+              64,
+              protocol,
+              0,
+              0,
+              192,
+              0,
+              2,
+              1,
+              203,
+              0,
+              113,
+              10};
+  ip.resize(std::max<size_t>(20, ihl * 4u), 1);
+  return ip;
+}
+Bytes Ipv6(uint8_t next, size_t payload) {
+  Bytes ip(40, 0);
+  ip[0] = 0x60;
+  ip[4] = static_cast<uint8_t>(payload >> 8);
+  ip[5] = static_cast<uint8_t>(payload);
+  ip[6] = next;
+  ip[7] = 64;
+  return ip;
+}
+Bytes Tcp(uint8_t flags, uint8_t data_offset = 5) {
+  Bytes tcp(std::max<size_t>(20, data_offset * 4u), 0);
+  tcp[0] = 0x12, tcp[1] = 0x34, tcp[2] = 0, tcp[3] = 80;
+  tcp[12] = static_cast<uint8_t>(data_offset << 4);
+  tcp[13] = flags;
+  return tcp;
+}
+Bytes Udp(size_t length) {
+  Bytes udp(8, 0);
+  udp[1] = 53, udp[3] = 54;
+  udp[4] = static_cast<uint8_t>(length >> 8), udp[5] = static_cast<uint8_t>(length);
+  return udp;
+}
+
+ParsedHeaders Parse(const Bytes& frame) {
+  const auto size = static_cast<uint32_t>(frame.size());
+  // An exact copy on the heap, so that a read beyond it is found by AddressSanitizer.
+  const auto copy = std::make_unique<uint8_t[]>(frame.size());
+  std::copy(frame.begin(), frame.end(), copy.get());
+  return ParseFrame(copy.get(), size, size);
+}
+
+void ExpectError(const Bytes& frame, DropReason reason) {
+  const ParsedHeaders h = Parse(frame);
+  EXPECT_EQ(h.status, ParseStatus::kError);
+  EXPECT_EQ(DropReasonLabel(h.error), DropReasonLabel(reason));
+}
+
+void ExpectL4Error(const Bytes& frame, DropReason reason) {
+  const ParsedHeaders h = Parse(frame);
+  EXPECT_EQ(h.status, ParseStatus::kOk);
+  EXPECT_EQ(h.l4_status, L4Status::kError);
+  EXPECT_EQ(DropReasonLabel(h.error), DropReasonLabel(reason));
+}
+
+TEST(ParserTest, Ipv4Tcp) {
+  const ParsedHeaders h = Parse(Ether(0x0800) + Ipv4(6, 20) + Tcp(kTcpSyn));
+  EXPECT_EQ(h.status, ParseStatus::kOk);
+  EXPECT_EQ(h.l4_status, L4Status::kPorts);
+  EXPECT_EQ(h.family, Family::kIpv4);
+  EXPECT_EQ(h.protocol, 6);
+  EXPECT_EQ(h.tcp_flags, kTcpSyn);
+  EXPECT_EQ(h.l3_offset, 14);
+  EXPECT_EQ(h.l4_offset, 34);
+  EXPECT_EQ(h.ip_length, 40);
+  EXPECT_EQ(h.source_port.Host(), 0x1234);
+  EXPECT_EQ(h.destination_port.Host(), 80);
+}
+
+TEST(ParserTest, Ipv4OptionsMoveTheL4Header) {
+  const ParsedHeaders h = Parse(Ether(0x0800) + Ipv4(17, 8, 15) + Udp(8));
+  EXPECT_EQ(h.l4_status, L4Status::kPorts);
+  EXPECT_EQ(h.l4_offset, 14 + 60);
+  EXPECT_EQ(h.destination_port.Host(), 54);
+}
+
+TEST(ParserTest, OneAndTwoVlanTags) {
+  const ParsedHeaders one = Parse(Ether(0x8100) + Tag(0x0800) + Ipv4(6, 20) + Tcp(kTcpAck));
+  EXPECT_EQ(one.vlan_tags, 1);
+  EXPECT_EQ(one.l3_offset, 18);
+  EXPECT_EQ(one.l4_status, L4Status::kPorts);
+  const ParsedHeaders two = Parse(Ether(0x88a8) + Tag(0x8100) + Tag(0x86dd) + Ipv6(6, 20) + Tcp(kTcpAck));
+  EXPECT_EQ(two.vlan_tags, 2);
+  EXPECT_EQ(two.l3_offset, 22);
+  EXPECT_EQ(two.family, Family::kIpv6);
+  EXPECT_EQ(two.l4_status, L4Status::kPorts);
+  ExpectError(Ether(0x88a8) + Tag(0x8100) + Tag(0x8100) + Tag(0x0800) + Ipv4(6, 20) + Tcp(0),
+              DropReason::kTooManyVlanTags);
+}
+
+TEST(ParserTest, EthernetPaddingIsNotThePacket) {
+  const ParsedHeaders h = Parse(Ether(0x0800) + Ipv4(6, 20) + Tcp(kTcpAck) + Bytes(6, 0));
+  EXPECT_EQ(h.l4_status, L4Status::kPorts);
+  EXPECT_EQ(h.ip_length, 40);
+}
+
+TEST(ParserTest, Ipv6ExtensionHeaders) {
+  const Bytes hop_by_hop = {60, 0, 0, 0, 0, 0, 0, 0};
+  const Bytes options = {43, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const Bytes routing = {51, 0, 0, 0, 0, 0, 0, 0};
+  const Bytes authentication = {6, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const Bytes payload = hop_by_hop + options + routing + authentication + Tcp(kTcpSyn);
+  const ParsedHeaders h = Parse(Ether(0x86dd) + Ipv6(0, payload.size()) + payload);
+  EXPECT_EQ(h.l4_status, L4Status::kPorts);
+  EXPECT_TRUE(h.has_extension);
+  EXPECT_EQ(h.protocol, 6);
+  EXPECT_EQ(h.l4_offset, 14 + 40 + 56);
+  EXPECT_EQ(h.destination_port.Host(), 80);
+}
+
+TEST(ParserTest, ExtensionHeadersAreBounded) {
+  Bytes chain;
+  for (int i = 0; i < 9; ++i) chain = chain + Bytes{60, 0, 0, 0, 0, 0, 0, 0};
+  ExpectL4Error(Ether(0x86dd) + Ipv6(60, chain.size()) + chain, DropReason::kExtensionHeader);
+  // One that claims to be longer than the packet.
+  ExpectL4Error(Ether(0x86dd) + Ipv6(0, 8) + Bytes{6, 200, 0, 0, 0, 0, 0, 0}, DropReason::kBadIpLength);
+  ExpectL4Error(Ether(0x86dd) + Ipv6(0, 1) + Bytes{6}, DropReason::kBadIpLength);
+}
+
+TEST(ParserTest, Fragments) {
+  EXPECT_EQ(Parse(Ether(0x0800) + Ipv4(6, 20, 5, kIpv4MoreFragments) + Tcp(0)).l4_status, L4Status::kFragment);
+  EXPECT_EQ(Parse(Ether(0x0800) + Ipv4(6, 20, 5, 3) + Tcp(0)).l4_status, L4Status::kFragment);
+  EXPECT_EQ(Parse(Ether(0x0800) + Ipv4(6, 20, 5, kIpv4DontFragment) + Tcp(0)).l4_status, L4Status::kPorts);
+  EXPECT_EQ(Parse(Ether(0x86dd) + Ipv6(44, 28) + Bytes{6, 0, 0, 1, 0, 0, 0, 9} + Tcp(0)).l4_status,
+            L4Status::kFragment);
+}
+
+TEST(ParserTest, NotIp) {
+  const ParsedHeaders h = Parse(Ether(0x0806) + Bytes(28, 0));
+  EXPECT_EQ(h.status, ParseStatus::kNotIp);
+  EXPECT_EQ(h.ether_type.Host(), kEtherTypeArp);
+}
+
+TEST(ParserTest, Lies) {
+  Bytes short_tcp = Tcp(0, 6);
+  short_tcp.resize(20);
+  ExpectError({}, DropReason::kTruncatedHeader);
+  ExpectError(Bytes(13, 0), DropReason::kTruncatedHeader);
+  ExpectError(Ether(0x8100) + Bytes{0}, DropReason::kTruncatedHeader);
+  ExpectError(Ether(0x0800) + Bytes(19, 0x45), DropReason::kTruncatedHeader);
+  ExpectError(Ether(0x86dd) + Bytes(39, 0x60), DropReason::kTruncatedHeader);
+  ExpectError(Ether(0x0800) + Ipv6(6, 20) + Tcp(0), DropReason::kBadIpVersion);
+  ExpectError(Ether(0x86dd) + Ipv4(6, 20) + Tcp(0), DropReason::kBadIpVersion);
+  ExpectError(Ether(0x0800) + Ipv4(6, 20, 4) + Tcp(0), DropReason::kBadIpHeaderLength);
+  Bytes longer = Ether(0x0800) + Ipv4(6, 21) + Tcp(0);
+  ExpectError(longer, DropReason::kBadIpLength);
+  ExpectError(Ether(0x86dd) + Ipv6(6, 21) + Tcp(0), DropReason::kBadIpLength);
+  ExpectL4Error(Ether(0x0800) + Ipv4(6, 19) + Tcp(0), DropReason::kBadL4Length);
+  ExpectL4Error(Ether(0x0800) + Ipv4(6, 20) + Tcp(0, 4), DropReason::kBadL4Length);
+  ExpectL4Error(Ether(0x0800) + Ipv4(6, 20) + short_tcp, DropReason::kBadL4Length);
+  ExpectL4Error(Ether(0x0800) + Ipv4(17, 7) + Udp(8), DropReason::kBadL4Length);
+  ExpectL4Error(Ether(0x0800) + Ipv4(17, 8) + Udp(9), DropReason::kBadL4Length);
+  ExpectL4Error(Ether(0x0800) + Ipv4(17, 8) + Udp(7), DropReason::kBadL4Length);
+}
+
+TEST(ParserTest, HeadersBeyondTheFirstBufferAreToldApart) {
+  const Bytes frame = Ether(0x0800) + Ipv4(6, 20) + Tcp(0);
+  const auto length = static_cast<uint32_t>(frame.size());
+  EXPECT_EQ(ParseFrame(frame.data(), 30, length).error, DropReason::kHeaderNotContiguous);
+  const ParsedHeaders h = ParseFrame(frame.data(), 40, length);
+  EXPECT_EQ(h.l4_status, L4Status::kError);
+  EXPECT_EQ(h.error, DropReason::kHeaderNotContiguous);
+}
+
+TEST(ParserTest, RandomBytesStayInBounds) {
+  std::mt19937 random(3);
+  const std::initializer_list<Bytes> seeds = {Ether(0x0800) + Ipv4(6, 20) + Tcp(0),
+                                              Ether(0x86dd) + Ipv6(0, 28) + Bytes{6, 0, 0, 0, 0, 0, 0, 0} + Tcp(0),
+                                              Ether(0x8100) + Tag(0x0800) + Ipv4(17, 8) + Udp(8)};
+  for (int round = 0; round < 30000; ++round) {
+    Bytes frame = *(seeds.begin() + random() % seeds.size());
+    for (int i = 0; i < 4; ++i) frame[random() % frame.size()] = static_cast<uint8_t>(random());
+    frame.resize(random() % (frame.size() + 1));
+    const ParsedHeaders h = Parse(frame);
+    if (h.status == ParseStatus::kOk) {
+      EXPECT_LE(size_t{h.l3_offset} + h.ip_length, frame.size());
+      if (h.l4_status == L4Status::kPorts) {
+        EXPECT_LE(h.l4_offset + 8u, frame.size());
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sluice::net
