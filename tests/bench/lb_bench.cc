@@ -1,0 +1,124 @@
+// Micro-benchmarks of the algorithms and tables of dataplane/lb.
+
+#include <benchmark/benchmark.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/flow_hash.h"
+#include "dataplane/lb/maglev.h"
+#include "dataplane/lb/vip_table.h"
+#include "dataplane/net/checksum.h"
+#include "tests/support/state_fixture.h"
+
+namespace sluice::lb {
+namespace {
+
+void MaglevBuild(benchmark::State& state) {
+  const auto m = static_cast<uint32_t>(state.range(1));
+  std::vector<MaglevMember> members;
+  for (int i = 0; i < state.range(0); ++i) {
+    members.push_back({.id = static_cast<uint16_t>(i),
+                       .weight = 100,
+                       .permutation = MakePermutation({1}, {2}, "backend-" + std::to_string(i), m)});
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(BuildMaglevTable(members, m));
+}
+BENCHMARK(MaglevBuild)->Args({100, 65537})->Args({1000, 65537})->Args({1000, 655373})->Unit(benchmark::kMillisecond);
+
+void FlowHash(benchmark::State& state) {
+  const bool portable = state.range(1) != 0;
+  const auto family = state.range(0) == 4 ? net::Family::kIpv4 : net::Family::kIpv6;
+  const HashKeys keys(Seed{1});
+  constexpr size_t kBurst = 32;
+  std::vector<uint8_t> addresses(32 * kBurst, 7);
+  std::vector<FlowTuple> tuples;
+  for (size_t i = 0; i < kBurst; ++i) {
+    addresses[32 * i] = static_cast<uint8_t>(i);
+    tuples.push_back({.source = &addresses[32 * i],
+                      .destination = &addresses[32 * i + 16],
+                      .source_port = {},
+                      .destination_port = {},
+                      .protocol = 6,
+                      .family = family});
+  }
+  std::vector<uint64_t> hashes(kBurst);
+  for (auto _ : state) {
+    if (portable) {
+      for (size_t i = 0; i < kBurst; ++i) hashes[i] = FlowHashPortable(keys, tuples[i]);
+    } else {
+      FlowHashes(keys, tuples.data(), kBurst, hashes.data());
+    }
+    benchmark::DoNotOptimize(hashes.data());
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kBurst));
+}
+BENCHMARK(FlowHash)->ArgNames({"family", "portable"})->Args({4, 0})->Args({6, 0})->Args({4, 1})->Args({6, 1});
+
+void VipLookup(benchmark::State& state) {
+  std::vector<VipTable::Vip> vips;
+  for (int i = 0; i < state.range(0); ++i) {
+    const auto address = net::IpAddress::V4(Be32::FromHost(0xcb00'0000u + static_cast<uint32_t>(i)));
+    vips.push_back({.address = address, .protocol = 6, .port = 80, .id = VipId(static_cast<uint16_t>(i))});
+  }
+  const VipTable table(vips);
+  std::mt19937 random(1);
+  std::vector<Be32> addresses;
+  for (int i = 0; i < 4096; ++i) {
+    addresses.push_back(vips[random() % vips.size()].address.v4());
+  }
+  size_t i = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(table.LookupV4(addresses[i++ % 4096], 6, Be16::FromHost(80)));
+}
+BENCHMARK(VipLookup)->Arg(1)->Arg(1000)->Arg(10000);
+
+ConnectionKeyV4 Key(uint32_t i) {
+  return {.client = i, .client_port = Be16::FromHost(1), .destination_port = Be16::FromHost(80), .vip = VipId(1)};
+}
+
+// Lookups of established flows in random order, each prefetched as many packets ahead as a burst allows.
+void ConnectionLookup(benchmark::State& state) {
+  const auto flows = static_cast<uint32_t>(state.range(0));
+  const auto ahead = static_cast<size_t>(state.range(1));
+  test::TestMemory memory;
+  ConnectionTableV4 table(memory.Source()(ConnectionTableV4::BytesFor(flows)), flows);
+  std::mt19937_64 random(2);
+  std::vector<uint64_t> hashes(flows);
+  for (uint32_t i = 0; i < flows; ++i) {
+    hashes[i] = random();
+    if (auto* entry = table.Insert(Key(i), hashes[i], 0, FlowTimeouts(), [](const auto&) {})) {
+      entry->set_state(FlowState::kEstablished);
+    }
+  }
+  std::vector<uint32_t> order(1 << 16);
+  for (auto& i : order) i = static_cast<uint32_t>(random() % flows);
+  size_t at = 0;
+  for (auto _ : state) {
+    if (ahead > 0) table.Prefetch(hashes[order[(at + ahead) % order.size()]]);
+    const uint32_t i = order[at++ % order.size()];
+    benchmark::DoNotOptimize(table.Find(Key(i), hashes[i]));
+  }
+  state.counters["bytes_per_connection"] =
+      static_cast<double>(ConnectionTableV4::BytesFor(flows)) / static_cast<double>(flows);
+}
+BENCHMARK(ConnectionLookup)
+    ->ArgNames({"flows", "prefetch_ahead"})
+    ->Args({1000, 0})
+    ->Args({1000, 16})
+    ->Args({100000, 16})
+    ->Args({1000000, 0})
+    ->Args({1000000, 16})
+    ->Args({10000000, 16});
+
+void Checksum(benchmark::State& state) {
+  const std::vector<uint8_t> data(static_cast<size_t>(state.range(0)), 0x5a);
+  for (auto _ : state) benchmark::DoNotOptimize(net::InternetChecksum(data.data(), data.size()));
+}
+BENCHMARK(Checksum)->Arg(20)->Arg(1500);
+
+}  // namespace
+}  // namespace sluice::lb

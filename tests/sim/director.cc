@@ -1,0 +1,71 @@
+#include "tests/sim/director.h"
+
+#include <algorithm>
+
+namespace sluice::sim {
+namespace {
+
+constexpr size_t kMaxVips = 16;
+constexpr size_t kMaxBackends = 4096;
+
+}  // namespace
+
+Director::Worker::Worker(size_t connections, const lb::FlowTimeouts& timeouts)
+    : counters(kMaxVips, kMaxBackends), tables(connections, 16, timeouts, memory.Source()) {}
+
+Director::Director(size_t workers, size_t connections_per_worker, const lb::FlowTimeouts& timeouts) {
+  for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(connections_per_worker, timeouts));
+}
+
+fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags, uint32_t now_s) {
+  const uint32_t client = Be32::FromHost(flow.client).raw();
+  const auto* client_bytes = reinterpret_cast<const uint8_t*>(&client);
+  const lb::FlowTuple tuple = {.source = client_bytes,
+                               .destination = client_bytes,
+                               .source_port = Be16::FromHost(flow.port),
+                               .destination_port = Be16::FromHost(80),
+                               .protocol = 6,
+                               .family = net::Family::kIpv4};
+  uint64_t hash = 0;
+  lb::FlowHashes(*state_->keys, &tuple, 1, &hash);
+  Worker& worker = *workers_[(flow.client ^ flow.port) % workers_.size()];
+  const fwd::FlowView view = {.client = client_bytes,
+                              .family = net::Family::kIpv4,
+                              .protocol = 6,
+                              .tcp_flags = tcp_flags,
+                              .client_port = tuple.source_port,
+                              .destination_port = tuple.destination_port,
+                              .vip = vip,
+                              .hash = hash};
+  return fwd::SelectBackend(*state_, view, now_s, worker.tables, worker.counters);
+}
+
+void Director::Sweep(uint32_t now_s) {
+  for (const auto& worker : workers_) {
+    while (!worker->tables.Sweep(1024, now_s, *state_, worker->counters)) {
+    }
+  }
+}
+
+uint64_t Director::SweptGeneration() const {
+  uint64_t oldest = UINT64_MAX;
+  for (const auto& worker : workers_) oldest = std::min(oldest, worker->counters.swept_generation.Value());
+  return oldest;
+}
+
+uint64_t Director::Alive(BackendId id) const {
+  uint64_t alive = 0;
+  for (const auto& worker : workers_) {
+    const fwd::BackendCounters& c = worker->counters.backends[id.index()];
+    alive += c.flows_started.Value() - c.flows_ended.Value();
+  }
+  return alive;
+}
+
+uint64_t Director::InsertFull() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->counters.table_v4.insert_full.Value();
+  return sum;
+}
+
+}  // namespace sluice::sim

@@ -1,0 +1,53 @@
+#ifndef SLUICE_TESTS_SIM_DIRECTOR_H_
+#define SLUICE_TESTS_SIM_DIRECTOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/worker_counters.h"
+#include "tests/support/state_fixture.h"
+
+namespace sluice::sim {
+
+// One client's connection as the simulation sees it.
+struct SimFlow {
+  uint32_t client = 0;
+  uint16_t port = 0;
+};
+
+// A director: workers with tables of their own, over one forwarding state. A flow always meets the same worker, as RSS
+// sees to it.
+class Director {
+ public:
+  Director(size_t workers, size_t connections_per_worker, const lb::FlowTimeouts& timeouts);
+
+  // The state as of now; taken up by all workers before their next packet.
+  void TakeUp(std::shared_ptr<const fwd::ForwardingState> state) { state_ = std::move(state); }
+  fwd::Selection Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags, uint32_t now_s);
+  // A complete pass of every worker.
+  void Sweep(uint32_t now_s);
+  // Oldest state for which all workers vouch that no entry of its absent backends is left.
+  uint64_t SweptGeneration() const;
+  // Flows alive by the workers' counters.
+  uint64_t Alive(BackendId id) const;
+  const fwd::ForwardingState& state() const { return *state_; }
+  uint64_t InsertFull() const;
+
+ private:
+  struct Worker {
+    Worker(size_t connections, const lb::FlowTimeouts& timeouts);
+    test::TestMemory memory;
+    fwd::WorkerCounters counters;
+    fwd::FlowTables tables;
+  };
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<const fwd::ForwardingState> state_;
+};
+
+}  // namespace sluice::sim
+
+#endif  // SLUICE_TESTS_SIM_DIRECTOR_H_
