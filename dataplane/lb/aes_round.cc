@@ -26,7 +26,8 @@ constexpr std::array<uint8_t, 256> MakeSubstitution() {
     for (int i = 0; i < 254; ++i) inverse = Multiply(inverse, static_cast<uint8_t>(v));
     if (v == 0) inverse = 0;
     unsigned out = 0x63;
-    for (unsigned shift = 0; shift < 5; ++shift) out ^= (inverse << shift | inverse >> (8 - shift)) & 0xffu;
+    const unsigned wide = inverse;
+    for (unsigned shift = 0; shift < 5; ++shift) out ^= (wide << shift | wide >> (8 - shift)) & 0xffu;
     box[v] = static_cast<uint8_t>(out);
   }
   return box;

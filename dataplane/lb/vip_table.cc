@@ -8,10 +8,12 @@
 namespace sluice::lb {
 namespace {
 
-// VIPs come from the configuration, not from clients, so an unkeyed multiplicative mix is enough: nobody outside can
+// VIPs come from the configuration, not from clients, so an unkeyed mix is enough: nobody outside can
 // choose colliding entries, and a lookup costs one probe whatever a client sends unless VIPs themselves cluster.
 inline size_t Mix(uint64_t key) {
   key *= 0x9e37'79b9'7f4a'7c15;
+  key ^= key >> 32;
+  key *= 0xd6e8'feb8'6659'fd93;
   return static_cast<size_t>(key >> 32);
 }
 

@@ -104,7 +104,7 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
       case Fate::kPending:
       case Fate::kAnswered:
       case Fate::kSentForHost:
-        SLUICE_CHECK(!"a stage left a packet without a fate that the pipeline can carry out");
+        SLUICE_CHECK(false && "a stage left a packet without a fate that the pipeline can carry out");
     }
   }
   handover.Flush();
