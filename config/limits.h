@@ -23,6 +23,8 @@ namespace limits {
 inline constexpr size_t kFileBytes = 16 << 20;
 // Values (keys, scalars, lists, maps) of a document with all its aliases written out.
 inline constexpr size_t kDocumentValues = 1'000'000;
+// Of one list; the longest that has a meaning are a pool's backends.
+inline constexpr size_t kListItems = 32768;
 // Problems that are kept and printed; the rest is counted only.
 inline constexpr size_t kProblems = 1000;
 

@@ -65,10 +65,14 @@ bool YamlValue::IsMapOrEmpty() const {
   return false;
 }
 
-bool YamlValue::IsListOrEmpty() const {
+bool YamlValue::IsReadableList() const {
   if (!HasNoTag()) return false;
-  if (node_->kind == YamlNode::Kind::kList || node_->kind == YamlNode::Kind::kNull) return true;
-  Fail(Cat(Describe(*node_), " stands where a list belongs; write \"[...]\" or a line with \"- \" for each item"));
+  if (node_->kind != YamlNode::Kind::kList && node_->kind != YamlNode::Kind::kNull) {
+    Fail(Cat(Describe(*node_), " stands where a list belongs; write \"[...]\" or a line with \"- \" for each item"));
+    return false;
+  }
+  if (node_->items.size() <= limits::kListItems) return true;
+  Fail(Cat("the list has ", node_->items.size(), " items; at most ", limits::kListItems, " are possible"));
   return false;
 }
 

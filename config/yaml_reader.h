@@ -45,7 +45,7 @@ class YamlValue {
   // is wrong, so that indices in paths and in `out` agree. An empty value is an empty list.
   template <typename T, typename Read>
   void List(std::vector<T>* out, const Read& read) const {
-    if (!IsListOrEmpty()) return;
+    if (!IsReadableList()) return;
     out->clear();
     for (size_t i = 0; i < node_->items.size(); ++i) {
       out->emplace_back();
@@ -65,7 +65,7 @@ class YamlValue {
  private:
   friend class MapReader;
   bool IsMapOrEmpty() const;
-  bool IsListOrEmpty() const;
+  bool IsReadableList() const;
   bool HasNoTag() const;
   std::optional<size_t> FindWord(const std::vector<std::string_view>& names) const;
 

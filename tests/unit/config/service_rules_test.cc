@@ -1,0 +1,161 @@
+#include <gtest/gtest.h>
+
+#include "config/validate.h"
+#include "tests/unit/config/config_text.h"
+
+namespace sluice::config {
+namespace {
+
+class ServiceRules : public testing::TestWithParam<Mistake> {};
+TEST_P(ServiceRules, MistakeIsReported) { ExpectReported(GetParam()); }
+
+const char kTwoVips[] =
+    "    - {name: www, address: 203.0.113.10, protocol: tcp, port: 80, pool: web, mode: l2}\n"
+    "    - {name: two, address: 203.0.113.10, protocol: tcp, port: 80, pool: web, mode: l2}\n";
+const char kOneVip[] = "    - {name: www, address: 203.0.113.10, protocol: tcp, port: 80, pool: web, mode: l2}\n";
+const char kSeedHint[] = "; take your own from: openssl rand -hex 16";
+const char kUnicast[] = "; give a unicast address that is reachable from other hosts";
+const std::string kSeed = "000102030405060708090a0b0c0d0e0f";
+const std::string kLongName(64, 'n');
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ServiceRules,
+    testing::Values(
+        Mistake{"SeedTooShort", kSeed, "abcd", "abcd", "services.seed",
+                std::string("the seed has 4 characters and must have 32 hexadecimal digits") + kSeedHint},
+        Mistake{"SeedNotHex", kSeed, "g00102030405060708090a0b0c0d0e0f", "g001", "services.seed",
+                std::string("the seed has a character that is no hexadecimal digit") + kSeedHint},
+        Mistake{"SeedEmpty", kSeed, "\"\"", "\"\"\n", "services.seed", std::string("the seed is empty") + kSeedHint},
+        Mistake{"PoolNameEmpty", "- name: web\n", "- name: \"\"\n    - name: web\n", "\"\"\n", "services.pools[0].name",
+                "the name is empty; give one"},
+        Mistake{"PoolNameTwice", "    - name: web\n", "    - name: web\n    - name: web # 2\n", "web # 2",
+                "services.pools[1].name", "there are two pools with the name \"web\"; rename one of them"},
+        Mistake{"BackendNameCharacter", "web-2", "\"web 2\"", "\"web 2\"", "services.pools[0].backends[1].name",
+                "name \"web 2\" has a character that names cannot have; use letters, digits, \".\", \"_\" and \"-\""},
+        Mistake{"BackendNameLong", "web-2", kLongName, kLongName, "services.pools[0].backends[1].name",
+                "name \"" + kLongName + "\" has 64 characters; at most 63 are allowed"},
+        Mistake{"BackendNameTwice", "name: web-2", "name: web-1", "web-1, address: 192.0.2.12",
+                "services.pools[0].backends[1].name", "backend \"web-1\" is in pool \"web\" twice; rename one of them"},
+        Mistake{"BackendAddressTwice", "192.0.2.12", "192.0.2.11", "192.0.2.11, weight: 200",
+                "services.pools[0].backends[1].address",
+                "backend \"web-2\" has the address 192.0.2.11 of backend \"web-1\" in the same pool; keep one and give "
+                "it both weights"},
+        Mistake{"BackendUnspecified", "192.0.2.12", "0.0.0.0", "0.0.0.0", "services.pools[0].backends[1].address",
+                std::string("address 0.0.0.0 is unspecified") + kUnicast},
+        Mistake{"BackendMulticast", "192.0.2.12", "224.0.0.9", "224.0.0.9", "services.pools[0].backends[1].address",
+                std::string("address 224.0.0.9 is a multicast address") + kUnicast},
+        Mistake{"BackendIsVip", "192.0.2.12", "203.0.113.10", "203.0.113.10, weight",
+                "services.pools[0].backends[1].address",
+                "backend \"web-2\" has the address 203.0.113.10 of VIP \"www\"; give the server's own address"},
+        Mistake{
+            "BackendIsNode", "192.0.2.12", "192.0.2.2", "192.0.2.2, weight", "services.pools[0].backends[1].address",
+            "backend \"web-2\" has the address 192.0.2.2 of this node's port \"wan\"; a backend is another machine"},
+        Mistake{"Weight", "weight: 200", "weight: 1001", "1001", "services.pools[0].backends[1].weight",
+                "weight 1001 of backend \"web-2\" is out of range; give a whole number from 0 to 1000"},
+        Mistake{"TableSizeNotPrime", "65537", "65536", "65536", "services.pools[0].table_size",
+                "table_size 65536 of pool \"web\" is not a prime; take 65537"},
+        Mistake{"TableSizeTooSmallForPool", "table_size: 65537\n      backends:\n",
+                "table_size: 3\n      backends:\n        - {name: x, address: 192.0.2.13}\n", "3\n      backends",
+                "services.pools[0].table_size", "table_size 3 of pool \"web\" is too small for 3 backends; take 307"},
+        Mistake{"TableSizeRange", "65537", "5000000", "5000000", "services.pools[0].table_size",
+                "table_size 5000000 of pool \"web\" is out of range; give a whole number from 3 to 4999999, a prime"},
+        Mistake{"VipPortZero", "port: 80", "port: 0", "0, pool", "services.vips[0].port",
+                "port 0 of VIP \"www\" is out of range; give a whole number from 1 to 65535"},
+        Mistake{"VipPortTooLarge", "port: 80", "port: 65536", "65536, pool", "services.vips[0].port",
+                "65536 is out of range; give a whole number from 1 to 65535"},
+        Mistake{"VipTwice", kOneVip, Replaced(kTwoVips, "two, address: 203.0.113.10", "two, address: \"203.0.113.10\""),
+                "\"203.0.113.10\"", "services.vips[1].address",
+                "VIP \"two\" has address 203.0.113.10, protocol tcp and port 80 of VIP \"www\"; a packet can belong to "
+                "one VIP only, change one of them"},
+        Mistake{"VipNameTwice", kOneVip, Replaced(Replaced(kTwoVips, "port: 80", "port: 81"), "two", "www"),
+                "www, address: 203.0.113.10, protocol: tcp, port: 80", "services.vips[1].name",
+                "there are two VIPs with the name \"www\"; rename one of them"},
+        Mistake{"VipPoolUnknown", "pool: web", "pool: wbe", "wbe", "services.vips[0].pool",
+                "VIP \"www\" refers to pool \"wbe\", which does not exist; did you mean \"web\"?"},
+        Mistake{"VipPoolFarOff", "pool: web", "pool: database", "database", "services.vips[0].pool",
+                "VIP \"www\" refers to pool \"database\", which does not exist; add it under services.pools"},
+        Mistake{"VipMulticast", "203.0.113.10", "239.1.1.1", "239.1.1.1", "services.vips[0].address",
+                std::string("address 239.1.1.1 is a multicast address") + kUnicast},
+        Mistake{"VipLoopback", "203.0.113.10", "127.0.0.1", "127.0.0.1, pro", "services.vips[0].address",
+                std::string("address 127.0.0.1 is a loopback address") + kUnicast},
+        Mistake{"VipLinkLocal", "203.0.113.10", "\"fe80::1\"", "\"fe80::1\"", "services.vips[0].address",
+                std::string("address fe80::1 is a link-local address") + kUnicast},
+        Mistake{"VipBroadcast", "203.0.113.10", "255.255.255.255", "255.255", "services.vips[0].address",
+                std::string("address 255.255.255.255 is the broadcast address") + kUnicast},
+        Mistake{"VipMapped", "203.0.113.10", "\"::ffff:203.0.113.10\"", "\"::ffff", "services.vips[0].address",
+                std::string("address ::ffff:203.0.113.10 is an IPv4-mapped IPv6 address, which no packet carries") +
+                    kUnicast},
+        Mistake{"VipUnspecified", "203.0.113.10", "\"::\"", "\"::\"", "services.vips[0].address",
+                std::string("address :: is unspecified") + kUnicast},
+        Mistake{"VipIsNode", "203.0.113.10", "192.0.2.2", "192.0.2.2, pro", "services.vips[0].address",
+                "VIP \"www\" has the address 192.0.2.2 of this node's port \"wan\"; give it an address that no "
+                "interface has, or the node could not be reached at its own"},
+        Mistake{"FamilyAndL2", "203.0.113.10", "\"2001:db8::10\"", "l2}", "services.vips[0].mode",
+                "mode l2 cannot take IPv6 packets of VIP \"www\" to the IPv4 address 192.0.2.11 of backend \"web-1\"; "
+                "use a pool whose backends all have IPv6 addresses"},
+        Mistake{"FamilyAndIpip",
+                "192.0.2.12, weight: 200}\n  vips:\n    - {name: www, address: 203.0.113.10, protocol: "
+                "tcp, port: 80, pool: web, mode: l2}",
+                "\"2001:db8::12\"}\n  vips:\n    - {name: www, address: 203.0.113.10, port: 80, pool: web, mode: ipip}",
+                "ipip}", "services.vips[0].mode",
+                "mode ipip cannot take IPv4 packets of VIP \"www\" to the IPv6 address 2001:db8::12 of backend "
+                "\"web-2\"; use a pool whose backends all have IPv4 addresses"},
+        Mistake{"Mode", "mode: l2", "mode: ipp", "ipp", "services.vips[0].mode",
+                "\"ipp\" is not one of l2, ipip; did you mean ipip?"},
+        Mistake{"Protocol", "protocol: tcp", "protocol: sctp", "sctp", "services.vips[0].protocol",
+                "\"sctp\" is not one of tcp, udp"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(ServiceRulesTest, SameAddressWithOtherPortOrProtocolIsAnotherVip) {
+  const std::string line =
+      "    - {name: two, address: 203.0.113.10, protocol: udp, port: 80, pool: web}\n"
+      "    - {name: three, address: 203.0.113.10, protocol: tcp, port: 81, pool: web}\n";
+  EXPECT_EQ(Problems(std::string(kValid) + line), "");
+}
+
+TEST(ServiceRulesTest, SeedNeverAppearsInMessages) {
+  const std::string problems = Problems(Replaced(kValid, kSeed, "deadbeef" + kSeed));
+  EXPECT_NE(problems, "");
+  EXPECT_EQ(problems.find("deadbeef"), std::string::npos);
+}
+
+// The same rules without a file: what an RPC handler sees.
+TEST(ServiceRulesTest, ProblemsNameFieldsForRpcs) {
+  ServiceConfig services;
+  services.pools = {{"web", 65537, {{"a", *net::IpAddress::Parse("192.0.2.1"), 2000, std::nullopt}}}};
+  const auto problems = ValidateServices(services, SeedRule::kMayBeEmpty);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].field, "services.pools[0].backends[0].weight");
+  const absl::Status status = ToStatus(problems);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "services.pools[0].backends[0].weight: weight 2000 of backend \"a\" is out of range; give a whole number "
+            "from 0 to 1000");
+  EXPECT_EQ(ValidateServices(services).size(), 2u) << "an empty seed is a problem where it is required";
+  EXPECT_TRUE(ToStatus({}).ok());
+}
+
+TEST(ServiceRulesTest, NumbersOfObjectsAreLimited) {
+  ServiceConfig services;
+  services.vips.resize(16385);
+  services.pools.resize(2);
+  services.pools[1].backends.resize(32769);
+  const auto problems = ValidateServices(services, SeedRule::kMayBeEmpty);
+  ASSERT_EQ(problems.size(), 2u);
+  EXPECT_EQ(problems[0].field, "services.pools");
+  EXPECT_NE(problems[0].message.find("32769 backends"), std::string::npos);
+  EXPECT_EQ(problems[1].field, "services.vips");
+  EXPECT_EQ(problems[1].message, "there are 16385 VIPs; at most 16384 are possible");
+}
+
+TEST(ServiceRulesTest, SmallTableIsAdvisedAgainst) {
+  ServiceConfig services;
+  services.pools = {{"small", 199, std::vector<BackendConfig>(2)}, {"good", 211, std::vector<BackendConfig>(2)}};
+  const auto advice = AdviseServices(services);
+  ASSERT_EQ(advice.size(), 1u);
+  EXPECT_EQ(advice[0].field, "services.pools[0].table_size");
+  EXPECT_NE(advice[0].message.find("better take 211"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sluice::config
