@@ -1,0 +1,96 @@
+#include "controlplane/app/command_line.h"
+
+#include <getopt.h>
+
+#include <array>
+#include <optional>
+
+#include "controlplane/model/text.h"
+
+namespace sluice::app {
+namespace {
+
+using model::Cat;
+
+std::optional<LogLevel> ParseLogLevel(std::string_view text) {
+  if (text == "debug") return LogLevel::kDebug;
+  if (text == "info") return LogLevel::kInfo;
+  if (text == "warning") return LogLevel::kWarning;
+  if (text == "error") return LogLevel::kError;
+  return std::nullopt;
+}
+
+absl::Status Usage(std::string_view what) {
+  return absl::InvalidArgumentError(Cat(what, "; `sluiced --help` explains the options"));
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, char* const* argv) {
+  static constexpr std::array<option, 6> kOptions = {{{"config", required_argument, nullptr, 'c'},
+                                                      {"check", no_argument, nullptr, 'C'},
+                                                      {"log-level", required_argument, nullptr, 'l'},
+                                                      {"help", no_argument, nullptr, 'h'},
+                                                      {"version", no_argument, nullptr, 'V'},
+                                                      {nullptr, 0, nullptr, 0}}};
+  CommandLine result;
+  opterr = 0;
+  optind = 0;  // getopt keeps state between calls; 0 starts anew
+  int code = 0;
+  while ((code = getopt_long(argc, argv, ":c:h", kOptions.data(), nullptr)) != -1) {
+    switch (code) {
+      case 'c':
+        result.config_file = optarg;
+        break;
+      case 'C':
+        result.action = CommandLine::Action::kCheck;
+        break;
+      case 'l':
+        if (const std::optional<LogLevel> level = ParseLogLevel(optarg)) {
+          result.log_level = *level;
+        } else {
+          return Usage(Cat("--log-level: \"", std::string(optarg), "\" is not one of debug, info, warning, error"));
+        }
+        break;
+      case 'h':
+        result.action = CommandLine::Action::kHelp;
+        return result;
+      case 'V':
+        result.action = CommandLine::Action::kVersion;
+        return result;
+      case ':':
+        return Usage(Cat(std::string(argv[optind - 1]), " needs a value"));
+      default:
+        return Usage(Cat("unknown option ", std::string(argv[optind - 1])));
+    }
+  }
+  if (optind < argc) return Usage(Cat("unexpected argument \"", std::string(argv[optind]), "\""));
+  if (result.config_file.empty()) return Usage("--config FILE is missing");
+  return result;
+}
+
+std::string_view HelpText() {
+  return R"(Usage: sluiced --config FILE [OPTION]...
+
+Runs the Sluice load balancer in the foreground.
+
+  -c, --config FILE      configuration (YAML)
+      --check            validate FILE, print what it configures, and exit
+      --log-level LEVEL  debug, info (default), warning or error
+      --version          print the version and exit
+  -h, --help             print this and exit
+
+Signals:
+  SIGTERM, SIGINT  stop cleanly; a second one ends the process at once
+  SIGHUP           read FILE again and apply its services; changes of its node
+                   part are named in the log and need a restart
+
+Exit codes:
+  0  stopped as asked, or FILE is valid
+  1  could not start, or failed while running
+  2  wrong command line
+  3  FILE is invalid or cannot be read
+)";
+}
+
+}  // namespace sluice::app

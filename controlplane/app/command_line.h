@@ -1,0 +1,34 @@
+#ifndef SLUICE_CONTROLPLANE_APP_COMMAND_LINE_H_
+#define SLUICE_CONTROLPLANE_APP_COMMAND_LINE_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "dataplane/base/log.h"
+
+namespace sluice::app {
+
+// What sluiced's process ends with.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailure = 1,        // could not start, or failed while running
+  kExitUsage = 2,          // the command line is wrong
+  kExitConfiguration = 3,  // the configuration is invalid or cannot be read
+};
+
+struct CommandLine {
+  enum class Action { kRun, kCheck, kHelp, kVersion };
+  Action action = Action::kRun;
+  std::string config_file;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// kInvalidArgument with a message for the user.
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, char* const* argv);
+
+std::string_view HelpText();
+
+}  // namespace sluice::app
+
+#endif  // SLUICE_CONTROLPLANE_APP_COMMAND_LINE_H_

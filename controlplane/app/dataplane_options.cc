@@ -1,0 +1,61 @@
+#include "controlplane/app/dataplane_options.h"
+
+#include <utility>
+
+#include "config/limits.h"
+
+namespace sluice::app {
+namespace {
+
+runtime::PortOptions ToPortOptions(const config::PortConfig& port) {
+  runtime::PortOptions options;
+  options.name = port.name;
+  options.devices = port.devices;
+  options.addresses = port.addresses;
+  options.gateways = port.gateways;
+  options.gateway_mac = port.gateway_mac;
+  options.mtu_bytes = port.mtu_bytes;
+  options.rx_descriptors = port.rx_descriptors;
+  options.tx_descriptors = port.tx_descriptors;
+  if (port.exception.enabled) options.exception_interface = port.exception.interface;
+  return options;
+}
+
+runtime::Hugepages ToHugepages(config::MemoryConfig::Hugepages hugepages) {
+  switch (hugepages) {
+    case config::MemoryConfig::Hugepages::kRequire:
+      return runtime::Hugepages::kRequire;
+    case config::MemoryConfig::Hugepages::kOff:
+      return runtime::Hugepages::kOff;
+    case config::MemoryConfig::Hugepages::kAuto:
+      break;
+  }
+  return runtime::Hugepages::kAuto;
+}
+
+}  // namespace
+
+runtime::DataplaneOptions ToDataplaneOptions(const config::NodeConfig& node) {
+  runtime::DataplaneOptions options;
+  for (const config::PortConfig& port : node.ports) options.ports.push_back(ToPortOptions(port));
+  options.workers = node.workers.count;
+  options.worker_cpus = node.workers.cpus;
+  options.idle = node.workers.idle == config::IdleMode::kPoll ? runtime::IdleMode::kPoll : runtime::IdleMode::kAdaptive;
+  options.hugepages = ToHugepages(node.memory.hugepages);
+  options.mbufs = node.memory.mbufs;
+  options.mbuf_data_bytes = node.memory.mbuf_data_bytes;
+  options.connections_v4 = node.tables.connections_v4;
+  options.connections_v6 = node.tables.connections_v6;
+  options.timeouts.tcp_syn_s = node.timeouts.tcp_syn_s;
+  options.timeouts.tcp_established_s = node.timeouts.tcp_established_s;
+  options.timeouts.tcp_closing_s = node.timeouts.tcp_closing_s;
+  options.timeouts.tcp_reset_s = node.timeouts.tcp_reset_s;
+  options.timeouts.udp_s = node.timeouts.udp_s;
+  options.management_ports = node.punt.management_ports;
+  options.punt_rate_limit_pps = node.punt.rate_limit_pps;
+  options.max_vips = static_cast<uint32_t>(config::limits::kVips);
+  options.max_backends = static_cast<uint32_t>(config::limits::kBackends);
+  return options;
+}
+
+}  // namespace sluice::app

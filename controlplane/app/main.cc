@@ -1,0 +1,79 @@
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include "config/load.h"
+#include "config/validate.h"
+#include "controlplane/app/command_line.h"
+#include "controlplane/app/report.h"
+#include "controlplane/app/signals.h"
+#include "controlplane/app/sluiced.h"
+#include "controlplane/app/version.h"
+#include "dataplane/base/log.h"
+
+namespace sluice::app {
+namespace {
+
+int Check(const std::string& file) {
+  const absl::StatusOr<config::Config> config = config::LoadFile(file);
+  if (!config.ok()) {
+    std::cerr << config.status().message() << "\n";
+    return kExitConfiguration;
+  }
+  std::cout << Summary(*config) << file << ": valid\n";
+  return kExitOk;
+}
+
+int Run(const std::string& file) {
+  BlockSignals();
+  SLUICE_LOG(kInfo) << "sluiced " << Version() << ", configuration " << file;
+  const absl::StatusOr<config::Config> config = config::LoadFile(file);
+  if (!config.ok()) {
+    LogProblems("configuration", config.status());
+    return kExitConfiguration;
+  }
+  for (const config::Problem& advice : config::AdviseServices(config->services)) {
+    SLUICE_LOG(kWarning) << "configuration: " << advice.field << ": " << advice.message;
+  }
+  SLUICE_LOG(kInfo) << "node " << config->node.name;
+  auto sluiced = Sluiced::Start(*config);
+  if (!sluiced.ok()) {
+    LogProblems("start", sluiced.status());
+    return kExitFailure;
+  }
+  SLUICE_LOG(kInfo) << "ready";
+  while (WaitForSignal() == Signal::kReload) (*sluiced)->Reload(file);
+  SLUICE_LOG(kInfo) << "stopping";
+  UnblockStopSignals();
+  (*sluiced)->Stop();
+  sluiced->reset();
+  SLUICE_LOG(kInfo) << "stopped";
+  return kExitOk;
+}
+
+int Main(int argc, char** argv) {
+  const absl::StatusOr<CommandLine> command = ParseCommandLine(argc, argv);
+  if (!command.ok()) {
+    std::cerr << "sluiced: " << command.status().message() << "\n";
+    return kExitUsage;
+  }
+  SetLogLevel(command->log_level);
+  switch (command->action) {
+    case CommandLine::Action::kHelp:
+      std::cout << HelpText();
+      return kExitOk;
+    case CommandLine::Action::kVersion:
+      std::cout << "sluiced " << Version() << "\n";
+      return kExitOk;
+    case CommandLine::Action::kCheck:
+      return Check(command->config_file);
+    case CommandLine::Action::kRun:
+      break;
+  }
+  return Run(command->config_file);
+}
+
+}  // namespace
+}  // namespace sluice::app
+
+int main(int argc, char** argv) { return sluice::app::Main(argc, argv); }

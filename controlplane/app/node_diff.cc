@@ -1,0 +1,71 @@
+#include "controlplane/app/node_diff.h"
+
+#include <string_view>
+
+#include "controlplane/model/text.h"
+
+namespace sluice::app {
+namespace {
+
+using model::Cat;
+
+class Differences {
+ public:
+  template <typename T>
+  void Compare(std::string_view path, const T& running, const T& wanted) {
+    if (!(running == wanted)) paths_.push_back(std::string(path));
+  }
+  std::vector<std::string> Take() && { return std::move(paths_); }
+
+ private:
+  std::vector<std::string> paths_;
+};
+
+void ComparePort(const std::string& path, const config::PortConfig& running, const config::PortConfig& wanted,
+                 Differences& out) {
+  out.Compare(path + ".name", running.name, wanted.name);
+  out.Compare(path + ".devices", running.devices, wanted.devices);
+  out.Compare(path + ".addresses", running.addresses, wanted.addresses);
+  out.Compare(path + ".gateways", running.gateways, wanted.gateways);
+  out.Compare(path + ".gateway_mac", running.gateway_mac, wanted.gateway_mac);
+  out.Compare(path + ".mtu", running.mtu_bytes, wanted.mtu_bytes);
+  out.Compare(path + ".rx_descriptors", running.rx_descriptors, wanted.rx_descriptors);
+  out.Compare(path + ".tx_descriptors", running.tx_descriptors, wanted.tx_descriptors);
+  out.Compare(path + ".exception.enabled", running.exception.enabled, wanted.exception.enabled);
+  out.Compare(path + ".exception.interface", running.exception.interface, wanted.exception.interface);
+}
+
+}  // namespace
+
+std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, const config::NodeConfig& wanted) {
+  Differences out;
+  out.Compare("node.name", running.name, wanted.name);
+  if (running.ports.size() != wanted.ports.size()) {
+    out.Compare("node.ports", running.ports.size(), wanted.ports.size());
+  } else {
+    for (size_t i = 0; i < running.ports.size(); ++i) {
+      ComparePort(Cat("node.ports[", i, "]"), running.ports[i], wanted.ports[i], out);
+    }
+  }
+  out.Compare("node.workers.count", running.workers.count, wanted.workers.count);
+  out.Compare("node.workers.cpus", running.workers.cpus, wanted.workers.cpus);
+  out.Compare("node.workers.idle", running.workers.idle, wanted.workers.idle);
+  out.Compare("node.memory.hugepages", running.memory.hugepages, wanted.memory.hugepages);
+  out.Compare("node.memory.mbufs", running.memory.mbufs, wanted.memory.mbufs);
+  out.Compare("node.memory.mbuf_data_bytes", running.memory.mbuf_data_bytes, wanted.memory.mbuf_data_bytes);
+  out.Compare("node.tables.connections_v4", running.tables.connections_v4, wanted.tables.connections_v4);
+  out.Compare("node.tables.connections_v6", running.tables.connections_v6, wanted.tables.connections_v6);
+  out.Compare("node.timeouts.tcp_syn_s", running.timeouts.tcp_syn_s, wanted.timeouts.tcp_syn_s);
+  out.Compare("node.timeouts.tcp_established_s", running.timeouts.tcp_established_s, wanted.timeouts.tcp_established_s);
+  out.Compare("node.timeouts.tcp_closing_s", running.timeouts.tcp_closing_s, wanted.timeouts.tcp_closing_s);
+  out.Compare("node.timeouts.tcp_reset_s", running.timeouts.tcp_reset_s, wanted.timeouts.tcp_reset_s);
+  out.Compare("node.timeouts.udp_s", running.timeouts.udp_s, wanted.timeouts.udp_s);
+  out.Compare("node.punt.management_ports", running.punt.management_ports, wanted.punt.management_ports);
+  out.Compare("node.punt.rate_limit_pps", running.punt.rate_limit_pps, wanted.punt.rate_limit_pps);
+  out.Compare("node.api.listen", running.api.listen, wanted.api.listen);
+  out.Compare("node.metrics.enabled", running.metrics.enabled, wanted.metrics.enabled);
+  out.Compare("node.metrics.listen", running.metrics.listen, wanted.metrics.listen);
+  return std::move(out).Take();
+}
+
+}  // namespace sluice::app

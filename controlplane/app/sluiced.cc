@@ -1,0 +1,183 @@
+#include "controlplane/app/sluiced.h"
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "config/limits.h"
+#include "config/load.h"
+#include "config/validate.h"
+#include "controlplane/app/affinity.h"
+#include "controlplane/app/dataplane_options.h"
+#include "controlplane/app/node_diff.h"
+#include "controlplane/app/report.h"
+#include "controlplane/app/version.h"
+#include "controlplane/metrics/collector.h"
+#include "controlplane/metrics/exporter.h"
+#include "controlplane/reconcile/reconciler.h"
+#include "controlplane/reconcile/view_facts.h"
+#include "controlplane/rpc/listen_address.h"
+#include "controlplane/rpc/server.h"
+#include "dataplane/base/log.h"
+#include "dataplane/runtime/cpu_plan.h"
+#include "dataplane/runtime/dataplane.h"
+
+namespace sluice::app {
+namespace {
+
+// How long calls in progress may take once sluiced is asked to stop.
+constexpr std::chrono::milliseconds kApiStopDeadline(2000);
+
+constexpr model::Limits kLimits = {.vips = static_cast<uint32_t>(config::limits::kVips),
+                                   .pools = 4096,
+                                   .backends = static_cast<uint32_t>(config::limits::kBackends)};
+
+// A desired state must be valid in itself and on this machine.
+model::Validator ValidatorFor(const config::NodeConfig& node) {
+  return [node](const model::DesiredState& desired) {
+    std::vector<model::Complaint> complaints;
+    const auto add = [&](std::vector<config::Problem> problems) {
+      for (config::Problem& problem : problems) {
+        complaints.push_back({std::move(problem.field), std::move(problem.message)});
+      }
+    };
+    add(config::ValidateServices(desired));
+    add(config::ValidateTogether(node, desired));
+    return complaints;
+  };
+}
+
+double UnixSeconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+class SluicedProcess final : public Sluiced {
+ public:
+  explicit SluicedProcess(const config::Config& config) : node_(config.node) {}
+  ~SluicedProcess() override { Stop(); }
+
+  absl::Status Start(const config::ServiceConfig& services);
+  void Reload(const std::string& config_file) override;
+  void Stop() override;
+
+ private:
+  absl::Status StartDataplane(const config::ServiceConfig& services);
+  absl::Status StartMetrics();
+  absl::Status StartApi();
+  void ReloadDone(bool successful);
+
+  const config::NodeConfig node_;
+  const std::chrono::steady_clock::time_point started_at_ = std::chrono::steady_clock::now();
+  const double started_unix_s_ = UnixSeconds();
+  metrics::ReloadStatus reload_status_;
+  bool stopped_ = false;
+  // In the order of their making: each uses those above it.
+  std::unique_ptr<runtime::Dataplane> dataplane_;
+  std::unique_ptr<reconcile::Reconciler> reconciler_;
+  std::unique_ptr<reconcile::ViewFacts> facts_;
+  std::unique_ptr<metrics::Exporter> exporter_;
+  std::unique_ptr<rpc::Server> server_;
+};
+
+absl::Status SluicedProcess::Start(const config::ServiceConfig& services) {
+  // Before any device is touched: the most likely reason to fail is a sluiced that runs already.
+  if (absl::Status status = rpc::PrepareToListen(node_.api.listen); !status.ok()) return status;
+  if (absl::Status status = StartDataplane(services); !status.ok()) return status;
+  if (absl::Status status = StartMetrics(); !status.ok()) return status;
+  if (absl::Status status = dataplane_->Start(); !status.ok()) return status;
+  // Last, so that a client that reaches the API finds everything working.
+  return StartApi();
+}
+
+absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& services) {
+  const absl::StatusOr<std::vector<uint32_t>> allowed = runtime::AllowedCpus();
+  if (!allowed.ok()) return allowed.status();
+  auto dataplane = runtime::Dataplane::Create(ToDataplaneOptions(node_));
+  if (!dataplane.ok()) return dataplane.status();
+  dataplane_ = *std::move(dataplane);
+  ReportDataplane(dataplane_->view());
+  // EAL has moved this thread to a CPU of its own choice.
+  std::vector<uint32_t> worker_cpus;
+  for (const fwd::WorkerStats& worker : dataplane_->view().Workers()) worker_cpus.push_back(worker.cpu);
+  if (absl::Status status = RunOn(ControlCpus(*allowed, worker_cpus)); !status.ok()) return status;
+
+  facts_ = std::make_unique<reconcile::ViewFacts>(dataplane_->view());
+  reconciler_ =
+      std::make_unique<reconcile::Reconciler>(kLimits, ValidatorFor(node_), dataplane_->sink(), dataplane_->view());
+  const auto outcome = reconciler_->Apply(services);
+  if (!outcome.ok()) return outcome.status();
+  ReportState(reconciler_->Current());
+  ReloadDone(true);
+  return absl::OkStatus();
+}
+
+absl::Status SluicedProcess::StartMetrics() {
+  if (!node_.metrics.enabled) {
+    SLUICE_LOG(kInfo) << "metrics: off";
+    return absl::OkStatus();
+  }
+  auto collector = std::make_shared<metrics::Collector>(metrics::Sources{
+      dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()), started_unix_s_});
+  auto exporter = metrics::Exporter::Start(node_.metrics.listen, std::move(collector));
+  if (!exporter.ok()) return exporter.status();
+  exporter_ = *std::move(exporter);
+  SLUICE_LOG(kInfo) << "metrics: http://" << node_.metrics.listen << "/metrics";
+  return absl::OkStatus();
+}
+
+absl::Status SluicedProcess::StartApi() {
+  const rpc::Instance instance{node_.name, std::string(Version()), started_at_};
+  auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view());
+  if (!server.ok()) return server.status();
+  server_ = *std::move(server);
+  SLUICE_LOG(kInfo) << "api: listening on " << server_->address();
+  return absl::OkStatus();
+}
+
+void SluicedProcess::Reload(const std::string& config_file) {
+  SLUICE_LOG(kInfo) << "reload: reading " << config_file;
+  const absl::StatusOr<config::Config> wanted = config::LoadFile(config_file);
+  if (!wanted.ok()) {
+    LogProblems("reload", wanted.status());
+    SLUICE_LOG(kError) << "reload: nothing was changed; the running configuration stays";
+    return ReloadDone(false);
+  }
+  for (const std::string& field : DifferingNodeFields(node_, wanted->node)) {
+    SLUICE_LOG(kWarning) << "reload: " << field << " differs from what runs; it takes effect at the next restart";
+  }
+  const auto outcome = reconciler_->Apply(wanted->services);
+  if (!outcome.ok()) {
+    LogProblems("reload", outcome.status());
+    SLUICE_LOG(kError) << "reload: nothing was changed; the running configuration stays";
+    return ReloadDone(false);
+  }
+  reconcile::LogOutcome("reload", *outcome);
+  ReloadDone(true);
+}
+
+void SluicedProcess::ReloadDone(bool successful) {
+  reload_status_.last_successful.store(successful);
+  if (successful) reload_status_.last_success_unix_s.store(UnixSeconds());
+}
+
+void SluicedProcess::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  if (server_ != nullptr) server_->Stop(kApiStopDeadline);
+  SLUICE_LOG(kDebug) << "api: stopped";
+  exporter_.reset();
+  SLUICE_LOG(kDebug) << "metrics: stopped";
+  if (dataplane_ == nullptr) return;
+  dataplane_->Stop();
+  SLUICE_LOG(kDebug) << "data plane: stopped";
+  ReportTotals(dataplane_->view().Totals());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Sluiced>> Sluiced::Start(const config::Config& config) {
+  auto process = std::make_unique<SluicedProcess>(config);
+  if (absl::Status status = process->Start(config.services); !status.ok()) return status;
+  return std::unique_ptr<Sluiced>(std::move(process));
+}
+
+}  // namespace sluice::app

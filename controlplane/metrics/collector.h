@@ -1,0 +1,39 @@
+#ifndef SLUICE_CONTROLPLANE_METRICS_COLLECTOR_H_
+#define SLUICE_CONTROLPLANE_METRICS_COLLECTOR_H_
+
+#include <prometheus/collectable.h>
+
+#include <string>
+#include <vector>
+
+#include "controlplane/metrics/reload_status.h"
+#include "controlplane/model/dataplane_facts.h"
+#include "controlplane/model/snapshot.h"
+#include "dataplane/fwd/interfaces.h"
+
+namespace sluice::metrics {
+
+// What a collector reads; all of it must live longer than the collector.
+struct Sources {
+  const fwd::DataplaneView& view;
+  const model::DataplaneFacts& facts;
+  const model::SnapshotSource& truth;
+  const ReloadStatus& reload;
+  std::string version;
+  double started_unix_s = 0;
+};
+
+// Makes the metrics when they are asked for, from the workers' own counters: between scrapes nothing is spent on them.
+// Labels take their values from the configuration and from closed lists, never from traffic. Any thread.
+class Collector : public prometheus::Collectable {
+ public:
+  explicit Collector(Sources sources) : sources_(std::move(sources)) {}
+  std::vector<prometheus::MetricFamily> Collect() const override;
+
+ private:
+  const Sources sources_;
+};
+
+}  // namespace sluice::metrics
+
+#endif  // SLUICE_CONTROLPLANE_METRICS_COLLECTOR_H_

@@ -1,0 +1,136 @@
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "controlplane/metrics/parts.h"
+
+namespace sluice::metrics {
+namespace {
+
+using fwd::PortStats;
+using fwd::TableStats;
+using fwd::WorkerStats;
+
+template <typename Stats>
+struct CounterOf {
+  std::string_view name;
+  std::string_view help;
+  uint64_t Stats::*value;
+};
+
+constexpr std::array<CounterOf<PortStats>, 7> kPortCounters = {{
+    {"sluice_port_rx_packets_total", "Packets that workers received from the port.", &PortStats::rx_packets},
+    {"sluice_port_rx_bytes_total", "Bytes that workers received from the port.", &PortStats::rx_bytes},
+    {"sluice_port_tx_packets_total", "Packets that the port's devices took for sending.", &PortStats::tx_packets},
+    {"sluice_port_tx_bytes_total", "Bytes that the port's devices took for sending.", &PortStats::tx_bytes},
+    {"sluice_port_rx_missed_total", "Packets lost in the device because no worker fetched them in time.",
+     &PortStats::rx_missed},
+    {"sluice_port_rx_errors_total", "Packets that the device received with errors.", &PortStats::rx_errors},
+    {"sluice_port_rx_no_buffer_total", "Packets lost because no packet buffer was free.", &PortStats::rx_no_buffer},
+}};
+
+constexpr std::array<CounterOf<WorkerStats>, 9> kWorkerCounters = {{
+    {"sluice_worker_packets_received_total", "Packets that the worker received.", &WorkerStats::received},
+    {"sluice_worker_packets_forwarded_total", "Packets that the worker sent to backends.", &WorkerStats::forwarded},
+    {"sluice_worker_packets_dropped_total", "Packets that the worker dropped.", &WorkerStats::dropped},
+    {"sluice_worker_rescheduled_packets_total", "Packets of known flows whose backend was gone: they got a new one.",
+     &WorkerStats::rescheduled},
+    {"sluice_worker_polls_total", "Times that the worker asked its queues.", &WorkerStats::polls},
+    {"sluice_worker_empty_polls_total", "Times that the queues had nothing.", &WorkerStats::empty_polls},
+    {"sluice_worker_busy_cycles_total", "Cycles of the time stamp counter spent with packets.",
+     &WorkerStats::busy_cycles},
+    {"sluice_worker_idle_cycles_total", "Cycles of the time stamp counter spent without packets.",
+     &WorkerStats::idle_cycles},
+    {"sluice_worker_sleeps_total", "Times that the worker slept because nothing arrived.", &WorkerStats::sleeps},
+}};
+
+constexpr std::array<CounterOf<TableStats>, 5> kTableCounters = {{
+    {"sluice_connection_table_inserted_total", "Flows entered.", &TableStats::inserted},
+    {"sluice_connection_table_expired_total", "Flows ended by a timeout.", &TableStats::expired},
+    {"sluice_connection_table_replaced_total", "Flows entered anew: their backend was gone, or a new connection began.",
+     &TableStats::replaced},
+    {"sluice_connection_table_insert_full_total", "Flows without an entry because the table had no room.",
+     &TableStats::insert_full},
+    {"sluice_connection_table_sweeps_total", "Complete passes in search of ended flows.", &TableStats::sweeps},
+}};
+
+// By fwd::Rung.
+constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none", "connection_table", "scheduler",
+                                                                       "scheduler_no_entry"};
+
+void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
+  Family entries = GaugeFamily("sluice_connection_table_entries", "Flows in the connection table.");
+  Family capacity = GaugeFamily("sluice_connection_table_capacity", "Flows that the connection table has room for.");
+  std::vector<Family> counters;
+  for (const auto& counter : kTableCounters) counters.push_back(CounterFamily(counter.name, counter.help));
+  for (const WorkerStats& worker : workers) {
+    const std::string id = std::to_string(worker.id.value());
+    const auto add = [&](std::string_view family, const TableStats& table) {
+      const Label of{"worker", id};
+      const Label ip{"family", family};
+      entries.Add({of, ip}, table.entries);
+      capacity.Add({of, ip}, table.capacity);
+      for (size_t i = 0; i < counters.size(); ++i) counters[i].Add({of, ip}, table.*kTableCounters[i].value);
+    };
+    add("ipv4", worker.table_v4);
+    add("ipv6", worker.table_v6);
+  }
+  out.Add(std::move(entries));
+  out.Add(std::move(capacity));
+  for (Family& family : counters) out.Add(std::move(family));
+}
+
+}  // namespace
+
+void CollectPorts(const Sources& sources, Families& out) {
+  const std::vector<PortStats> ports = sources.view.Ports();
+  for (const auto& counter : kPortCounters) {
+    Family family = CounterFamily(counter.name, counter.help);
+    for (const PortStats& port : ports) family.Add({{"port", port.name}}, port.*counter.value);
+    out.Add(std::move(family));
+  }
+  Family up = GaugeFamily("sluice_port_up", "Whether all devices of the port have a link.");
+  Family speed = GaugeFamily("sluice_port_speed_bytes_per_second", "Speed of the link; 0: unknown.");
+  Family mtu = GaugeFamily("sluice_port_mtu_bytes", "MTU of the port.");
+  for (const PortStats& port : ports) {
+    up.Add({{"port", port.name}}, port.link_up ? 1 : 0);
+    speed.Add({{"port", port.name}}, port.link_speed_mbps * 1e6 / 8);
+    mtu.Add({{"port", port.name}}, port.mtu_bytes);
+  }
+  out.Add(std::move(up));
+  out.Add(std::move(speed));
+  out.Add(std::move(mtu));
+}
+
+void CollectWorkers(const Sources& sources, Families& out) {
+  const std::vector<WorkerStats> workers = sources.view.Workers();
+  for (const auto& counter : kWorkerCounters) {
+    Family family = CounterFamily(counter.name, counter.help);
+    for (const WorkerStats& worker : workers) {
+      family.Add({{"worker", std::to_string(worker.id.value())}}, worker.*counter.value);
+    }
+    out.Add(std::move(family));
+  }
+  Family info = GaugeFamily("sluice_worker_info", "Always 1; its labels say on which CPU the worker runs.");
+  Family slept = CounterFamily("sluice_worker_sleep_seconds_total", "Time that the worker slept.");
+  Family rungs = CounterFamily("sluice_worker_rung_packets_total", "Packets by what chose their backend.");
+  Family generation = GaugeFamily("sluice_worker_state_generation", "Newest state that the worker has taken up.");
+  Family stalled = GaugeFamily("sluice_worker_stalled", "Whether the worker has not made progress for too long.");
+  for (const WorkerStats& worker : workers) {
+    const std::string id = std::to_string(worker.id.value());
+    const Label of{"worker", id};
+    info.Add({of, {"cpu", std::to_string(worker.cpu)}}, 1);
+    slept.Add({of}, static_cast<double>(worker.slept_ns) / 1e9);
+    for (size_t i = 0; i < worker.rungs.size(); ++i) rungs.Add({of, {"rung", kRungLabels[i]}}, worker.rungs[i]);
+    generation.Add({of}, worker.state_generation);
+    stalled.Add({of}, worker.stalled ? 1 : 0);
+  }
+  out.Add(std::move(info));
+  out.Add(std::move(slept));
+  out.Add(std::move(rungs));
+  out.Add(std::move(generation));
+  out.Add(std::move(stalled));
+  CollectTables(workers, out);
+}
+
+}  // namespace sluice::metrics

@@ -1,0 +1,64 @@
+#include <string_view>
+
+#include "controlplane/metrics/parts.h"
+
+namespace sluice::metrics {
+
+void CollectVips(const Sources& sources, const model::Snapshot& now, Families& out) {
+  Family packets = CounterFamily("sluice_vip_packets_total", "Packets addressed to the VIP.");
+  Family bytes = CounterFamily("sluice_vip_bytes_total", "Bytes of packets addressed to the VIP.");
+  Family new_flows = CounterFamily("sluice_vip_new_flows_total", "Flows to the VIP that were given a backend.");
+  Family dropped = CounterFamily("sluice_vip_dropped_packets_total", "Packets addressed to the VIP that were dropped.");
+  for (const model::VipRecord& vip : *now.registry->vips) {
+    const model::VipCounts counts = sources.facts.CountsOf(vip.id) - vip.baseline;
+    const Label label{"vip", vip.desired.name};
+    packets.Add({label}, counts.packets);
+    bytes.Add({label}, counts.bytes);
+    new_flows.Add({label}, counts.new_flows);
+    dropped.Add({label}, counts.dropped);
+  }
+  out.Add(std::move(packets));
+  out.Add(std::move(bytes));
+  out.Add(std::move(new_flows));
+  out.Add(std::move(dropped));
+}
+
+void CollectPools(const Sources& sources, const model::Snapshot& now, Families& out) {
+  Family packets = CounterFamily("sluice_backend_packets_total", "Packets sent to the backend.");
+  Family bytes = CounterFamily("sluice_backend_bytes_total", "Bytes of packets sent to the backend.");
+  Family flows_started = CounterFamily("sluice_backend_flows_started_total", "Flows given to the backend.");
+  Family flows = GaugeFamily("sluice_backend_flows", "Flows of the backend that are alive.");
+  Family weight = GaugeFamily("sluice_backend_weight", "Configured weight; 0: no new flows.");
+  Family slots = GaugeFamily("sluice_backend_slot_ratio", "Share of its pool's hash slots that the backend has.");
+  Family next_hop =
+      GaugeFamily("sluice_backend_next_hop_resolved", "Whether the MAC address of the next hop is known.");
+  Family backends = GaugeFamily("sluice_pool_backends", "Backends of the pool by where they stand in their life.");
+  for (const auto& pool : now.registry->pools) {
+    uint64_t draining = 0;
+    for (const model::BackendRecord& backend : pool->backends) {
+      const model::BackendCounts counts = sources.facts.CountsOf(backend.id) - backend.baseline;
+      const Label in_pool{"pool", pool->name};
+      const Label name{"backend", backend.desired.name};
+      packets.Add({in_pool, name}, counts.packets);
+      bytes.Add({in_pool, name}, counts.bytes);
+      flows_started.Add({in_pool, name}, counts.flows_started);
+      flows.Add({in_pool, name}, counts.flows_alive);
+      weight.Add({in_pool, name}, backend.desired.weight);
+      slots.Add({in_pool, name}, now.SlotShare(*pool, backend));
+      next_hop.Add({in_pool, name}, sources.view.NextHopOf(backend.id).resolved ? 1 : 0);
+      draining += backend.lifecycle == model::Lifecycle::kDraining ? 1 : 0;
+    }
+    backends.Add({{"pool", pool->name}, {"state", "active"}}, pool->backends.size() - draining);
+    backends.Add({{"pool", pool->name}, {"state", "draining"}}, draining);
+  }
+  out.Add(std::move(packets));
+  out.Add(std::move(bytes));
+  out.Add(std::move(flows_started));
+  out.Add(std::move(flows));
+  out.Add(std::move(weight));
+  out.Add(std::move(slots));
+  out.Add(std::move(next_hop));
+  out.Add(std::move(backends));
+}
+
+}  // namespace sluice::metrics

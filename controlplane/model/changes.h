@@ -1,0 +1,51 @@
+#ifndef SLUICE_CONTROLPLANE_MODEL_CHANGES_H_
+#define SLUICE_CONTROLPLANE_MODEL_CHANGES_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controlplane/model/dataplane_facts.h"
+#include "controlplane/model/desired_state.h"
+#include "controlplane/model/registry.h"
+
+// Every change of the truth, as a pure function from one registry to the next. An error leaves no trace. The functions
+// trust that the desired values are valid (Validator) and check what depends on the registry.
+namespace sluice::model {
+
+struct ChangeContext {
+  // Generation of the state that will first show the change.
+  uint64_t generation = 0;
+  const DataplaneFacts& facts;
+};
+
+struct Change {
+  Registry next;
+  // One line for each object: "+ ..." added, "- ..." removed, "~ ..." changed. Empty: nothing differs.
+  std::vector<std::string> lines;
+};
+
+// Replaces the whole desired state; an empty seed stands for the one in force. A pool is known by its name, a backend
+// by its address in the pool, a VIP by address, protocol and port: what stays keeps its id, and with it its
+// connections, even under a new name (its counters then begin anew). An operator's drain of a backend that stays
+// remains unless `desired` sets its `drain`. kResourceExhausted: ids.
+absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState& desired, const ChangeContext& context);
+
+// kNotFound: no such pool. kAlreadyExists: the pool has a backend of the name or the address. kResourceExhausted: ids.
+absl::StatusOr<Change> AddBackend(const Registry& current, std::string_view pool, const DesiredBackend& backend,
+                                  const ChangeContext& context);
+// kNotFound: no such pool or backend.
+absl::StatusOr<Change> RemoveBackend(const Registry& current, std::string_view pool, std::string_view backend,
+                                     const ChangeContext& context);
+// The operator's word: it replaces the document's until the next ApplyDesired. kNotFound: no such pool or backend.
+absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, std::string_view backend, bool drain);
+
+// What concerns `pool`, as a desired state of its own: the pool with one more backend, and the VIPs that use it. A new
+// backend must be valid in it; the rest of the desired state cannot be touched by it.
+DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, const DesiredBackend& extra);
+
+}  // namespace sluice::model
+
+#endif  // SLUICE_CONTROLPLANE_MODEL_CHANGES_H_

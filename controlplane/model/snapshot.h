@@ -1,0 +1,51 @@
+#ifndef SLUICE_CONTROLPLANE_MODEL_SNAPSHOT_H_
+#define SLUICE_CONTROLPLANE_MODEL_SNAPSHOT_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "controlplane/model/registry.h"
+
+// What is in force, for those who read: RPCs and metrics.
+namespace sluice::model {
+
+struct Snapshot {
+  std::shared_ptr<const Registry> registry;
+  uint64_t generation = 0;
+  // When the state of this generation was published.
+  std::chrono::system_clock::time_point published_at;
+  // Slots of its pool's Maglev table that each backend has, by BackendId. Shorter than the largest id when the last
+  // ones have none.
+  std::shared_ptr<const std::vector<uint32_t>> slots;
+
+  uint32_t SlotsOf(BackendId id) const {
+    return slots != nullptr && id.index() < slots->size() ? (*slots)[id.index()] : 0;
+  }
+  // Share of the pool's slots, 0 to 1.
+  double SlotShare(const PoolRecord& pool, const BackendRecord& backend) const {
+    return pool.table_size == 0 ? 0 : static_cast<double>(SlotsOf(backend.id)) / pool.table_size;
+  }
+};
+
+// How publishing went since the start.
+struct PublishStats {
+  uint64_t published = 0;
+  uint64_t refused = 0;
+  // From the change to the moment the workers were given the new state.
+  std::chrono::nanoseconds total_time{0};
+  std::chrono::nanoseconds last_time{0};
+};
+
+// Any thread; never waits for a change in progress.
+class SnapshotSource {
+ public:
+  virtual ~SnapshotSource() = default;
+  virtual Snapshot Current() const = 0;
+  virtual PublishStats publish_stats() const = 0;
+};
+
+}  // namespace sluice::model
+
+#endif  // SLUICE_CONTROLPLANE_MODEL_SNAPSHOT_H_

@@ -1,0 +1,23 @@
+#ifndef SLUICE_CONTROLPLANE_RECONCILE_OUTCOME_H_
+#define SLUICE_CONTROLPLANE_RECONCILE_OUTCOME_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::reconcile {
+
+// What became of a change.
+struct Outcome {
+  // The generation that shows it.
+  uint64_t generation = 0;
+  std::vector<std::string> changes;
+};
+
+// Tells the log, each line after `what`; of very many changes the first ones only.
+void LogOutcome(std::string_view what, const Outcome& outcome);
+
+}  // namespace sluice::reconcile
+
+#endif  // SLUICE_CONTROLPLANE_RECONCILE_OUTCOME_H_

@@ -1,0 +1,136 @@
+#include "controlplane/rpc/convert_stats.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "controlplane/reconcile/view_facts.h"
+#include "controlplane/rpc/convert.h"
+#include "sluice/v1/types.pb.h"
+
+namespace sluice::rpc {
+namespace {
+
+// By fwd::Rung; the first stands for "no backend was chosen" and is not shown.
+constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"", "connection_table", "scheduler",
+                                                                      "scheduler_no_entry"};
+
+void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
+  message->set_entries(table.entries);
+  message->set_capacity(table.capacity);
+  message->set_inserted(table.inserted);
+  message->set_expired(table.expired);
+  message->set_replaced(table.replaced);
+  message->set_insert_full(table.insert_full);
+}
+
+v1::BackendLifecycle ToProto(model::Lifecycle lifecycle) {
+  switch (lifecycle) {
+    case model::Lifecycle::kActive:
+      return v1::BACKEND_LIFECYCLE_ACTIVE;
+    case model::Lifecycle::kDraining:
+      return v1::BACKEND_LIFECYCLE_DRAINING;
+    case model::Lifecycle::kRemoved:
+      break;
+  }
+  return v1::BACKEND_LIFECYCLE_UNSPECIFIED;
+}
+
+}  // namespace
+
+void ToProto(const fwd::PacketTotals& totals, v1::PacketTotals* message) {
+  message->set_received(totals.received);
+  message->set_from_host(totals.from_host);
+  message->set_originated(totals.originated);
+  message->set_forwarded(totals.forwarded);
+  message->set_answered(totals.answered);
+  message->set_punted(totals.punted);
+  message->set_sent_for_host(totals.sent_for_host);
+  message->set_dropped(totals.dropped_total());
+  message->set_held(totals.held);
+  for (size_t i = 0; i < totals.dropped.size(); ++i) {
+    if (totals.dropped[i] == 0) continue;
+    (*message->mutable_dropped_by_reason())[std::string(DropReasonLabel(static_cast<DropReason>(i)))] =
+        totals.dropped[i];
+  }
+}
+
+void ToProto(const fwd::PortStats& port, v1::PortStatus* message) {
+  message->set_name(port.name);
+  for (const std::string& device : port.devices) message->add_devices(device);
+  message->set_mac(port.mac.ToString());
+  message->set_link_up(port.link_up);
+  message->set_link_speed_mbps(port.link_speed_mbps);
+  message->set_mtu_bytes(port.mtu_bytes);
+  message->set_rx_queues(port.rx_queues);
+  message->set_exception_interface(port.exception_interface);
+  message->set_rx_packets(port.rx_packets);
+  message->set_rx_bytes(port.rx_bytes);
+  message->set_tx_packets(port.tx_packets);
+  message->set_tx_bytes(port.tx_bytes);
+  message->set_rx_missed(port.rx_missed);
+  message->set_rx_errors(port.rx_errors);
+  message->set_rx_no_buffer(port.rx_no_buffer);
+}
+
+void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1::WorkerStatus* message) {
+  message->set_id(worker.id.value());
+  message->set_cpu(worker.cpu);
+  message->set_received(worker.received);
+  message->set_forwarded(worker.forwarded);
+  message->set_dropped(worker.dropped);
+  const double awake_cycles = static_cast<double>(worker.busy_cycles) + static_cast<double>(worker.idle_cycles);
+  const double asleep = uptime.count() <= 0
+                            ? 0
+                            : std::min(1.0, static_cast<double>(worker.slept_ns) / static_cast<double>(uptime.count()));
+  const double busy = awake_cycles == 0 ? 0 : static_cast<double>(worker.busy_cycles) / awake_cycles;
+  message->set_busy_share(busy * (1 - asleep));
+  message->set_asleep_share(asleep);
+  for (size_t i = 1; i < worker.rungs.size(); ++i) {
+    (*message->mutable_rungs())[std::string(kRungNames[i])] = worker.rungs[i];
+  }
+  ToProto(worker.table_v4, message->mutable_table_v4());
+  ToProto(worker.table_v6, message->mutable_table_v6());
+  message->set_state_generation(worker.state_generation);
+  message->set_stalled(worker.stalled);
+}
+
+void ToProto(const model::Snapshot& snapshot, const model::VipRecord& vip, const fwd::DataplaneView& view,
+             v1::VipStatus* message) {
+  ToProto(vip.desired, message->mutable_vip());
+  const model::VipCounts counts = reconcile::ViewFacts(view).CountsOf(vip.id) - vip.baseline;
+  message->set_packets(counts.packets);
+  message->set_bytes(counts.bytes);
+  message->set_new_flows(counts.new_flows);
+  message->set_dropped(counts.dropped);
+  const model::PoolRecord* pool = snapshot.registry->FindPool(vip.desired.pool);
+  if (pool == nullptr) return;
+  uint32_t active = 0;
+  for (const model::BackendRecord& backend : pool->backends) active += backend.takes_new_flows() ? 1 : 0;
+  message->set_backends_active(active);
+  message->set_backends_total(static_cast<uint32_t>(pool->backends.size()));
+}
+
+void ToProto(const model::Snapshot& snapshot, const model::PoolRecord& pool, const model::BackendRecord& backend,
+             const fwd::DataplaneView& view, const std::vector<fwd::PortStats>& ports, v1::BackendStatus* message) {
+  message->set_pool(pool.name);
+  ToProto(backend.desired, message->mutable_backend());
+  message->set_lifecycle(ToProto(backend.lifecycle));
+  const model::BackendCounts counts = reconcile::ViewFacts(view).CountsOf(backend.id) - backend.baseline;
+  message->set_packets(counts.packets);
+  message->set_bytes(counts.bytes);
+  message->set_flows_alive(counts.flows_alive);
+  message->set_flows_started(counts.flows_started);
+  message->set_slot_share(snapshot.SlotShare(pool, backend));
+  const fwd::NextHop hop = view.NextHopOf(backend.id);
+  v1::NextHopStatus* next_hop = message->mutable_next_hop();
+  next_hop->set_resolved(hop.resolved);
+  next_hop->set_on_link(hop.on_link);
+  if (hop.resolved) next_hop->set_mac(hop.destination.ToString());
+  for (const fwd::PortStats& port : ports) {
+    if (hop.port.valid() && port.id == hop.port) next_hop->set_port(port.name);
+  }
+}
+
+}  // namespace sluice::rpc

@@ -1,0 +1,34 @@
+#ifndef SLUICE_CONTROLPLANE_RPC_CONVERT_STATS_H_
+#define SLUICE_CONTROLPLANE_RPC_CONVERT_STATS_H_
+
+#include <chrono>
+#include <vector>
+
+#include "controlplane/model/snapshot.h"
+#include "dataplane/fwd/interfaces.h"
+
+namespace sluice::v1 {
+class BackendStatus;
+class PacketTotals;
+class PortStatus;
+class VipStatus;
+class WorkerStatus;
+}  // namespace sluice::v1
+
+// From the truth and the data plane's counters to the API's messages.
+namespace sluice::rpc {
+
+void ToProto(const fwd::PacketTotals& totals, v1::PacketTotals* message);
+void ToProto(const fwd::PortStats& port, v1::PortStatus* message);
+// `uptime`: how long the workers run.
+void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1::WorkerStatus* message);
+// The VIP's pool is part of the snapshot's registry.
+void ToProto(const model::Snapshot& snapshot, const model::VipRecord& vip, const fwd::DataplaneView& view,
+             v1::VipStatus* message);
+// `ports`: to name the port of the next hop; read once for many backends.
+void ToProto(const model::Snapshot& snapshot, const model::PoolRecord& pool, const model::BackendRecord& backend,
+             const fwd::DataplaneView& view, const std::vector<fwd::PortStats>& ports, v1::BackendStatus* message);
+
+}  // namespace sluice::rpc
+
+#endif  // SLUICE_CONTROLPLANE_RPC_CONVERT_STATS_H_

@@ -1,0 +1,31 @@
+#ifndef SLUICE_CONTROLPLANE_RPC_GRPC_STATUS_H_
+#define SLUICE_CONTROLPLANE_RPC_GRPC_STATUS_H_
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace sluice::rpc {
+
+// A status travels in HTTP/2 headers, which gRPC limits to 8 KiB after escaping; one that is too long would reach the
+// client as RESOURCE_EXHAUSTED without its message.
+inline constexpr size_t kMaxMessageBytes = 2048;
+
+// The same code; the message cut at a line's end where it is too long.
+inline grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  std::string message(status.message());
+  if (message.size() > kMaxMessageBytes) {
+    const size_t line_end = message.rfind('\n', kMaxMessageBytes);
+    message.resize(line_end == std::string::npos ? kMaxMessageBytes : line_end);
+    message += "\n(more of the same kind; correct these first)";
+  }
+  // Both enumerations are that of google.rpc.Code.
+  return {static_cast<grpc::StatusCode>(status.code()), message};
+}
+
+}  // namespace sluice::rpc
+
+#endif  // SLUICE_CONTROLPLANE_RPC_GRPC_STATUS_H_

@@ -1,0 +1,265 @@
+#include "controlplane/model/changes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/unit/controlplane/sample.h"
+
+namespace sluice::model {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class FakeFacts : public DataplaneFacts {
+ public:
+  bool SweptSince(uint64_t generation) const override { return swept >= generation; }
+  VipCounts CountsOf(VipId id) const override { return vips.contains(id) ? vips.at(id) : VipCounts(); }
+  BackendCounts CountsOf(BackendId id) const override {
+    return backends.contains(id) ? backends.at(id) : BackendCounts();
+  }
+
+  uint64_t swept = 0;
+  std::map<VipId, VipCounts> vips;
+  std::map<BackendId, BackendCounts> backends;
+};
+
+class ChangesTest : public ::testing::Test {
+ protected:
+  // The registry after a change that must succeed; its lines are in lines_.
+  Registry Apply(const Registry& from, const DesiredState& desired) {
+    return Take(ApplyDesired(from, desired, {++generation_, facts_}));
+  }
+  Registry Take(absl::StatusOr<Change> change) {
+    EXPECT_TRUE(change.ok()) << change.status();
+    if (!change.ok()) return empty_;
+    lines_ = change->lines;
+    return change->next;
+  }
+  const BackendRecord& Backend(const Registry& registry, std::string_view name) {
+    return **registry.GetBackend("web", name);
+  }
+
+  const Registry empty_{Limits{.vips = 4, .pools = 4, .backends = 4}};
+  FakeFacts facts_;
+  uint64_t generation_ = 0;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(ChangesTest, FirstApplyAddsEverything) {
+  const Registry registry = Apply(empty_, SampleServices());
+  EXPECT_THAT(lines_, ElementsAre("+ pool web: table_size 251", "+ backend web/web-1: 10.0.0.1 weight 100 active",
+                                  "+ backend web/web-2: 10.0.0.2 weight 100 active",
+                                  "+ vip www: 203.0.113.10:80/tcp pool web mode l2"));
+  EXPECT_EQ(registry.BackendCount(), 2u);
+  EXPECT_EQ(registry.FindVip("www")->pool, registry.FindPool("web")->id);
+  EXPECT_EQ(registry.FindVip("w"), nullptr);
+  EXPECT_EQ(registry.seed, kSampleSeed);
+}
+
+TEST_F(ChangesTest, SameAgainChangesNothingAndSharesThePool) {
+  const Registry first = Apply(empty_, SampleServices());
+  DesiredState shuffled = SampleServices();
+  std::swap(shuffled.pools[0].backends[0], shuffled.pools[0].backends[1]);
+  shuffled.seed.clear();
+  const Registry second = Apply(first, shuffled);
+  EXPECT_THAT(lines_, IsEmpty());
+  EXPECT_EQ(first.pools[0], second.pools[0]);
+  EXPECT_EQ(second.seed, kSampleSeed);
+}
+
+TEST_F(ChangesTest, DifferencesAreNamed) {
+  const Registry first = Apply(empty_, SampleServices());
+  DesiredState desired = SampleServices();
+  desired.pools[0].table_size = 257;
+  desired.pools[0].backends[0].weight = 0;
+  desired.pools[0].backends[1] = SampleBackend("web-3", "10.0.0.3");
+  desired.vips[0].mode = ForwardingMode::kIpip;
+  desired.seed = "ff0102030405060708090a0b0c0d0e0f";
+  Apply(first, desired);
+  EXPECT_THAT(lines_,
+              ElementsAre("~ seed: changed; new flows are spread anew", "~ pool web: table_size 251 -> 257",
+                          "~ backend web/web-1: weight 100 -> 0", "+ backend web/web-3: 10.0.0.3 weight 100 active",
+                          "- backend web/web-2: active -> removed", "~ vip www: mode l2 -> ipip"));
+}
+
+TEST_F(ChangesTest, EmptyDocumentRemovesEverything) {
+  const Registry first = Apply(empty_, SampleServices());
+  DesiredState nothing;
+  nothing.seed = kSampleSeed;
+  const Registry registry = Apply(first, nothing);
+  EXPECT_THAT(lines_, ElementsAre("- backend web/web-1: active -> removed", "- backend web/web-2: active -> removed",
+                                  "- pool web", "- vip www"));
+  EXPECT_EQ(registry.backend_ids.used(), 0u);
+  EXPECT_EQ(registry.backend_ids.quarantined(), 2u);
+  EXPECT_EQ(registry.vip_ids.quarantined(), 1u);
+}
+
+TEST_F(ChangesTest, WhatStaysKeepsItsIdEvenUnderANewName) {
+  const Registry first = Apply(empty_, SampleServices());
+  DesiredState renamed = SampleServices();
+  renamed.pools[0].backends[0].name = "zebra";
+  renamed.vips[0].name = "shop";
+  const Registry second = Apply(first, renamed);
+  EXPECT_THAT(lines_, ElementsAre("~ backend web/zebra: name web-1 -> zebra", "~ vip shop: name www -> shop"));
+  EXPECT_EQ(Backend(first, "web-1").id, Backend(second, "zebra").id);
+  EXPECT_EQ(Backend(first, "web-1").generation, Backend(second, "zebra").generation);
+  EXPECT_EQ(first.FindVip("www")->id, second.FindVip("shop")->id);
+  EXPECT_EQ(first.FindVip("www")->id.value(), 0);
+}
+
+TEST_F(ChangesTest, AnotherAddressIsAnotherBackend) {
+  const Registry first = Apply(empty_, SampleServices());
+  DesiredState moved = SampleServices();
+  moved.pools[0].backends[0].address = Ip("10.0.0.9");
+  const Registry second = Apply(first, moved);
+  EXPECT_NE(Backend(first, "web-1").id, Backend(second, "web-1").id);
+}
+
+TEST_F(ChangesTest, OperatorsDrainSurvivesApplyUnlessTheDocumentSpeaks) {
+  Registry registry = Apply(empty_, SampleServices());
+  registry = Take(SetDrain(registry, "web", "web-1", true));
+  EXPECT_THAT(lines_, ElementsAre("~ backend web/web-1: active -> draining"));
+  EXPECT_FALSE(Backend(registry, "web-1").takes_new_flows());
+
+  DesiredState desired = SampleServices();
+  desired.pools[0].backends[0].weight = 50;
+  registry = Apply(registry, desired);
+  EXPECT_EQ(Backend(registry, "web-1").lifecycle, Lifecycle::kDraining);
+
+  desired.pools[0].backends[0].drain = false;
+  registry = Apply(registry, desired);
+  EXPECT_THAT(lines_, ElementsAre("~ backend web/web-1: draining -> active"));
+  // The operator's wish is gone for good, not only hidden.
+  desired.pools[0].backends[0].drain.reset();
+  registry = Apply(registry, desired);
+  EXPECT_EQ(Backend(registry, "web-1").lifecycle, Lifecycle::kActive);
+}
+
+TEST_F(ChangesTest, DocumentsDrainEndsWithTheDocumentsWord) {
+  DesiredState desired = SampleServices();
+  desired.pools[0].backends[0].drain = true;
+  Registry registry = Apply(empty_, desired);
+  EXPECT_EQ(Backend(registry, "web-1").lifecycle, Lifecycle::kDraining);
+  // An operator may end it until the document is applied again.
+  const Registry undrained = Take(SetDrain(registry, "web", "web-1", false));
+  EXPECT_EQ(Backend(undrained, "web-1").lifecycle, Lifecycle::kActive);
+  EXPECT_EQ(Backend(Apply(undrained, desired), "web-1").lifecycle, Lifecycle::kDraining);
+
+  registry = Apply(registry, SampleServices());
+  EXPECT_EQ(Backend(registry, "web-1").lifecycle, Lifecycle::kActive);
+}
+
+TEST_F(ChangesTest, DrainingTwiceIsNoChange) {
+  Registry registry = Apply(empty_, SampleServices());
+  registry = Take(SetDrain(registry, "web", "web-1", true));
+  Take(SetDrain(registry, "web", "web-1", true));
+  EXPECT_THAT(lines_, IsEmpty());
+}
+
+TEST_F(ChangesTest, RemovedBackendIsANewOneWhenItComesBack) {
+  Registry registry = Apply(empty_, SampleServices());
+  const BackendId before = Backend(registry, "web-1").id;
+  registry = Take(SetDrain(registry, "web", "web-1", true));
+  registry = Take(RemoveBackend(registry, "web", "web-1", {++generation_, facts_}));
+  EXPECT_THAT(lines_, ElementsAre("- backend web/web-1: draining -> removed"));
+  registry = Take(AddBackend(registry, "web", SampleBackend("web-1", "10.0.0.1"), {++generation_, facts_}));
+  EXPECT_NE(Backend(registry, "web-1").id, before);
+  EXPECT_EQ(Backend(registry, "web-1").lifecycle, Lifecycle::kActive);
+}
+
+TEST_F(ChangesTest, IdsAreReusedOnlyAfterTheSweepAndWithFreshCounters) {
+  Registry registry = Apply(empty_, SampleServices());
+  for (const char* name : {"web-3", "web-4"}) {
+    const std::string address = std::string("10.0.0.") + name[4];
+    registry = Take(AddBackend(registry, "web", SampleBackend(name, address), {++generation_, facts_}));
+  }
+  const BackendRecord removed = Backend(registry, "web-2");
+  registry = Take(RemoveBackend(registry, "web", "web-2", {++generation_, facts_}));
+  const uint64_t absent_since = generation_;
+
+  facts_.swept = absent_since - 1;
+  const auto refused = AddBackend(registry, "web", SampleBackend("web-5", "10.0.0.5"), {++generation_, facts_});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.status().message()),
+              ::testing::AllOf(HasSubstr("backend \"web/web-5\""), HasSubstr("4 backends"), HasSubstr("try again")));
+
+  facts_.swept = absent_since;
+  facts_.backends[removed.id] = {.packets = 1000, .bytes = 64000, .flows_started = 10, .flows_alive = 0};
+  registry = Take(AddBackend(registry, "web", SampleBackend("web-5", "10.0.0.5"), {++generation_, facts_}));
+  const BackendRecord& reused = Backend(registry, "web-5");
+  EXPECT_EQ(reused.id, removed.id);
+  EXPECT_NE(reused.generation, removed.generation);
+  facts_.backends[removed.id] = {.packets = 1003, .bytes = 64180, .flows_started = 11, .flows_alive = 1};
+  EXPECT_EQ(facts_.CountsOf(reused.id) - reused.baseline,
+            (BackendCounts{.packets = 3, .bytes = 180, .flows_started = 1, .flows_alive = 1}));
+}
+
+TEST_F(ChangesTest, VipIdsRestToo) {
+  DesiredState desired = SampleServices();
+  Registry registry = Apply(empty_, desired);
+  for (uint16_t port = 81; port < 84; ++port) {
+    desired.vips[0].port = port;
+    registry = Apply(registry, desired);
+  }
+  desired.vips[0].port = 84;
+  const auto refused = ApplyDesired(registry, desired, {++generation_, facts_});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("VIP \"www\""));
+  facts_.swept = generation_;
+  facts_.vips[VipId(0)] = {.packets = 7, .bytes = 70, .new_flows = 2, .dropped = 1};
+  registry = Apply(registry, desired);
+  EXPECT_EQ(registry.FindVip("www")->id, VipId(0));
+  EXPECT_EQ(facts_.CountsOf(VipId(0)) - registry.FindVip("www")->baseline, VipCounts());
+}
+
+TEST_F(ChangesTest, WithoutQuarantineTheRemedyIsToRemove) {
+  DesiredState desired = SampleServices();
+  for (int i = 3; i <= 5; ++i) {
+    desired.pools[0].backends.push_back(SampleBackend("web-" + std::to_string(i), "10.0.0." + std::to_string(i)));
+  }
+  const auto refused = ApplyDesired(empty_, desired, {1, facts_});
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("4 are in use; remove one first"));
+}
+
+TEST_F(ChangesTest, AddRefusesNamesAndAddressesThatAreTaken) {
+  const Registry registry = Apply(empty_, SampleServices());
+  const ChangeContext context{2, facts_};
+  EXPECT_EQ(AddBackend(registry, "api", SampleBackend("a", "10.0.0.7"), context).status().code(),
+            absl::StatusCode::kNotFound);
+  const auto name = AddBackend(registry, "web", SampleBackend("web-1", "10.0.0.7"), context).status();
+  EXPECT_EQ(name.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(name.message()), HasSubstr("web-1"));
+  const auto address = AddBackend(registry, "web", SampleBackend("web-7", "10.0.0.1"), context).status();
+  EXPECT_EQ(address.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(address.message()), HasSubstr("10.0.0.1"));
+}
+
+TEST_F(ChangesTest, UnknownNamesAreNotFound) {
+  const Registry registry = Apply(empty_, SampleServices());
+  EXPECT_EQ(RemoveBackend(registry, "web", "web-9", {2, facts_}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(SetDrain(registry, "wob", "web-1", true).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(SetDrain(registry, "web", "web-9", true).status().message()), HasSubstr("\"web-9\""));
+}
+
+TEST_F(ChangesTest, OnePoolsChangeSharesTheOthers) {
+  DesiredState desired = SampleServices();
+  DesiredPool api = desired.pools[0];
+  api.name = "api";
+  api.backends = {SampleBackend("api-1", "10.0.1.1")};
+  desired.pools.push_back(api);
+  const Registry first = Apply(empty_, desired);
+  const Registry second = Take(SetDrain(first, "web", "web-1", true));
+  EXPECT_EQ(first.pools[0], second.pools[0]);
+  EXPECT_NE(first.pools[1], second.pools[1]);
+  EXPECT_EQ(first.vips, second.vips);
+  // The old registry is as it was.
+  EXPECT_EQ(Backend(first, "web-1").lifecycle, Lifecycle::kActive);
+}
+
+}  // namespace
+}  // namespace sluice::model

@@ -1,0 +1,181 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "controlplane/metrics/collector.h"
+#include "controlplane/metrics/exporter.h"
+#include "controlplane/reconcile/reconciler.h"
+#include "controlplane/reconcile/view_facts.h"
+#include "tests/unit/controlplane/fake_dataplane.h"
+#include "tests/unit/controlplane/sample.h"
+
+namespace sluice::metrics {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr model::Limits kLimits = {.vips = 2, .pools = 2, .backends = 3};
+
+class MetricsTest : public ::testing::Test {
+ protected:
+  MetricsTest() {
+    fwd::WorkerStats worker;
+    worker.id = WorkerId(0);
+    worker.cpu = 5;
+    worker.received = 77;
+    worker.rungs[1] = 70;
+    worker.table_v6.entries = 3;
+    worker.slept_ns = 2'500'000'000;
+    dataplane_.workers = {worker};
+    fwd::PortStats port;
+    port.name = "wan";
+    port.rx_packets = 78;
+    port.link_speed_mbps = 10000;
+    dataplane_.ports = {port};
+    EXPECT_TRUE(reconciler_.Apply(SampleServices()).ok());
+  }
+
+  std::string Scrape() const {
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, collector_->Collect());
+    return out.str();
+  }
+  // The samples of one scrape by name and labels, as written.
+  std::map<std::string, double> Samples() const {
+    std::map<std::string, double> samples;
+    std::istringstream lines(Scrape());
+    for (std::string line; std::getline(lines, line);) {
+      if (line.empty() || line[0] == '#') continue;
+      const size_t blank = line.rfind(' ');
+      EXPECT_TRUE(samples.emplace(line.substr(0, blank), std::stod(line.substr(blank + 1))).second)
+          << "twice: " << line;
+    }
+    return samples;
+  }
+
+  FakeDataplane dataplane_;
+  reconcile::Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
+  reconcile::ViewFacts facts_{dataplane_};
+  ReloadStatus reload_;
+  std::shared_ptr<Collector> collector_ =
+      std::make_shared<Collector>(Sources{dataplane_, facts_, reconciler_, reload_, "1.2.3", 1000.5});
+};
+
+TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
+  dataplane_.totals.received = 100;
+  dataplane_.totals.dropped[static_cast<size_t>(DropReason::kNoBackend)] = 4;
+  dataplane_.vips[VipId(0)] = {.packets = 96, .bytes = 9600, .new_flows = 12, .dropped = 4};
+  dataplane_.backends[BackendId(1)] = {.packets = 50, .bytes = 5000, .flows_started = 6, .flows_ended = 2};
+  reload_.last_successful = true;
+  const std::map<std::string, double> samples = Samples();
+  const auto expect = [&](const std::string& sample, double value) {
+    ASSERT_TRUE(samples.contains(sample)) << sample;
+    EXPECT_DOUBLE_EQ(samples.at(sample), value) << sample;
+  };
+  expect("sluice_build_info{version=\"1.2.3\"}", 1);
+  expect("process_start_time_seconds", 1000.5);
+  expect("sluice_packets_received_total", 100);
+  expect("sluice_packets_dropped_total{reason=\"no_backend\"}", 4);
+  expect("sluice_packets_dropped_total{reason=\"fragment\"}", 0);
+  expect("sluice_vip_packets_total{vip=\"www\"}", 96);
+  expect("sluice_vip_new_flows_total{vip=\"www\"}", 12);
+  expect("sluice_vip_dropped_packets_total{vip=\"www\"}", 4);
+  expect("sluice_backend_packets_total{pool=\"web\",backend=\"web-2\"}", 50);
+  expect("sluice_backend_flows{pool=\"web\",backend=\"web-2\"}", 4);
+  expect("sluice_pool_backends{pool=\"web\",state=\"active\"}", 2);
+  expect("sluice_pool_backends{pool=\"web\",state=\"draining\"}", 0);
+  expect("sluice_port_rx_packets_total{port=\"wan\"}", 78);
+  expect("sluice_port_speed_bytes_per_second{port=\"wan\"}", 1.25e9);
+  expect("sluice_worker_packets_received_total{worker=\"0\"}", 77);
+  expect("sluice_worker_info{worker=\"0\",cpu=\"5\"}", 1);
+  expect("sluice_worker_rung_packets_total{worker=\"0\",rung=\"connection_table\"}", 70);
+  expect("sluice_worker_sleep_seconds_total{worker=\"0\"}", 2.5);
+  expect("sluice_connection_table_entries{worker=\"0\",family=\"ipv6\"}", 3);
+  expect("sluice_state_generation", 1);
+  expect("sluice_state_publish_duration_seconds_count", 1);
+  expect("sluice_config_last_reload_successful", 1);
+  expect("sluice_ids{kind=\"backend\",state=\"used\"}", 2);
+  expect("sluice_ids_limit{kind=\"backend\"}", 3);
+}
+
+TEST_F(MetricsTest, EveryDropReasonHasASeries) {
+  const std::map<std::string, double> samples = Samples();
+  for (size_t i = 0; i < kDropReasonCount; ++i) {
+    const std::string label(DropReasonLabel(static_cast<DropReason>(i)));
+    EXPECT_TRUE(samples.contains("sluice_packets_dropped_total{reason=\"" + label + "\"}")) << label;
+  }
+}
+
+TEST_F(MetricsTest, FamiliesFollowTheConventions) {
+  std::set<std::string> names;
+  const std::regex name_rule("(sluice|process)_[a-z0-9_]+");
+  for (const prometheus::MetricFamily& family : collector_->Collect()) {
+    EXPECT_TRUE(names.insert(family.name).second) << family.name << " twice";
+    EXPECT_TRUE(std::regex_match(family.name, name_rule)) << family.name;
+    EXPECT_FALSE(family.help.empty()) << family.name;
+    EXPECT_EQ(family.help.back(), '.') << family.name;
+    const bool is_counter = family.type == prometheus::MetricType::Counter;
+    EXPECT_EQ(is_counter, family.name.ends_with("_total")) << family.name;
+  }
+}
+
+TEST_F(MetricsTest, NoCounterGoesBackWhenAnIdIsUsedAgain) {
+  // All three ids are in use, then one is given to another backend of the same name.
+  ASSERT_TRUE(reconciler_.AddBackend("web", SampleBackend("web-3", "10.0.0.3")).ok());
+  const BackendId id = (*reconciler_.Current().registry->GetBackend("web", "web-3"))->id;
+  dataplane_.backends[id] = {.packets = 500, .bytes = 50000, .flows_started = 20, .flows_ended = 20};
+  const std::string packets = "sluice_backend_packets_total{pool=\"web\",backend=\"web-4\"}";
+  ASSERT_TRUE(reconciler_.RemoveBackend("web", "web-3").ok());
+  EXPECT_FALSE(reconciler_.AddBackend("web", SampleBackend("web-4", "10.0.0.4")).ok());
+  dataplane_.swept_generation = 100;
+  ASSERT_TRUE(reconciler_.AddBackend("web", SampleBackend("web-4", "10.0.0.4")).ok());
+  ASSERT_EQ((*reconciler_.Current().registry->GetBackend("web", "web-4"))->id, id);
+  std::map<std::string, double> samples = Samples();
+  EXPECT_EQ(samples.at(packets), 0);
+  EXPECT_EQ(samples.at("sluice_backend_flows{pool=\"web\",backend=\"web-4\"}"), 0);
+  EXPECT_FALSE(samples.contains("sluice_backend_packets_total{pool=\"web\",backend=\"web-3\"}"));
+  double last = 0;
+  for (const uint64_t more : {uint64_t{1}, uint64_t{5}, uint64_t{9}}) {
+    dataplane_.backends[id].packets = 500 + more;
+    const double now = Samples().at(packets);
+    EXPECT_EQ(now, static_cast<double>(more));
+    EXPECT_GE(now, last);
+    last = now;
+    // Changes of other objects, drains and weights must not touch it.
+    ASSERT_TRUE(reconciler_.SetDrain("web", "web-4", more % 2 == 1).ok());
+  }
+}
+
+TEST_F(MetricsTest, CountersAreExactBeyondSixDigits) {
+  dataplane_.totals.received = 1234567890123;
+  EXPECT_THAT(Scrape(), HasSubstr("sluice_packets_received_total 1234567890123\n"));
+}
+
+TEST(Exporter, SaysWhenThePortIsTaken) {
+  class Empty : public prometheus::Collectable {
+    std::vector<prometheus::MetricFamily> Collect() const override { return {}; }
+  };
+  // The first port that is free here; the second exporter wants the same.
+  std::unique_ptr<Exporter> first;
+  std::string listen;
+  for (int port = 39105; port < 39205 && first == nullptr; ++port) {
+    listen = "127.0.0.1:" + std::to_string(port);
+    auto exporter = Exporter::Start(listen, std::make_shared<Empty>());
+    if (exporter.ok()) first = *std::move(exporter);
+  }
+  ASSERT_NE(first, nullptr);
+  const absl::Status taken = Exporter::Start(listen, std::make_shared<Empty>()).status();
+  EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(taken.message()), HasSubstr(listen));
+  first.reset();
+  EXPECT_TRUE(Exporter::Start(listen, std::make_shared<Empty>()).ok());
+  EXPECT_EQ(Exporter::Start("nonsense", std::make_shared<Empty>()).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace sluice::metrics

@@ -1,0 +1,191 @@
+#include "controlplane/reconcile/reconciler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <thread>
+
+#include "tests/unit/controlplane/fake_dataplane.h"
+#include "tests/unit/controlplane/sample.h"
+
+namespace sluice::reconcile {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr model::Limits kLimits = {.vips = 16, .pools = 16, .backends = 16};
+
+class ReconcilerTest : public ::testing::Test {
+ protected:
+  ReconcilerTest() { EXPECT_TRUE(reconciler_.Apply(SampleServices()).ok()); }
+
+  model::Lifecycle LifecycleOf(std::string_view backend) {
+    return (*reconciler_.Current().registry->GetBackend("web", backend))->lifecycle;
+  }
+  const fwd::BackendInfo& InfoOf(std::string_view backend) {
+    const BackendId id = (*reconciler_.Current().registry->GetBackend("web", backend))->id;
+    return (*dataplane_.newest().backend_infos)[id.index()];
+  }
+  std::vector<std::string> Members() {
+    std::vector<std::string> names;
+    for (const auto& member : dataplane_.newest().pools[0]->members) names.push_back(member.name);
+    return names;
+  }
+
+  FakeDataplane dataplane_;
+  Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
+};
+
+TEST_F(ReconcilerTest, FirstApplyPublishesTheWholeState) {
+  ASSERT_EQ(dataplane_.states.size(), 1u);
+  const fwd::ForwardingState& state = dataplane_.newest();
+  EXPECT_EQ(state.generation, 1u);
+  EXPECT_THAT(Members(), ElementsAre("web-1", "web-2"));
+  EXPECT_EQ(state.pools[0]->slots.size(), 251u);
+  ASSERT_EQ(state.vip_table->vips().size(), 1u);
+  EXPECT_EQ(state.vip_table->vips()[0].address, Ip("203.0.113.10"));
+  EXPECT_EQ(state.vip_table->vips()[0].protocol, 6);
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kActive);
+  EXPECT_EQ(InfoOf("web-1").address, Ip("10.0.0.1"));
+}
+
+TEST_F(ReconcilerTest, EmptyDesiredStateIsPublishedOnceSoThatWorkersCanStart) {
+  FakeDataplane dataplane;
+  Reconciler reconciler(kLimits, ValidateSample, dataplane, dataplane);
+  config::ServiceConfig empty;
+  empty.seed = kSampleSeed;
+  EXPECT_EQ(reconciler.Apply(empty)->generation, 1u);
+  EXPECT_EQ(reconciler.Apply(empty)->generation, 1u);
+  EXPECT_EQ(dataplane.states.size(), 1u);
+}
+
+TEST_F(ReconcilerTest, NothingDifferentPublishesNothing) {
+  const auto outcome = reconciler_.Apply(SampleServices());
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->generation, 1u);
+  EXPECT_THAT(outcome->changes, IsEmpty());
+  EXPECT_EQ(dataplane_.states.size(), 1u);
+}
+
+TEST_F(ReconcilerTest, DrainTakesTheBackendFromTheTableAndKeepsItKnown) {
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", true).ok());
+  EXPECT_THAT(Members(), ElementsAre("web-2"));
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kDraining);
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", false).ok());
+  EXPECT_THAT(Members(), ElementsAre("web-1", "web-2"));
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kActive);
+}
+
+TEST_F(ReconcilerTest, WeightZeroTakesNoNewFlowsAndIsNotDraining) {
+  config::ServiceConfig desired = SampleServices();
+  desired.pools[0].backends[0].weight = 0;
+  ASSERT_TRUE(reconciler_.Apply(desired).ok());
+  EXPECT_THAT(Members(), ElementsAre("web-2"));
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kActive);
+}
+
+TEST_F(ReconcilerTest, RemovedBackendIsAbsent) {
+  const BackendId id = (*reconciler_.Current().registry->GetBackend("web", "web-2"))->id;
+  ASSERT_TRUE(reconciler_.RemoveBackend("web", "web-2").ok());
+  const auto& infos = *dataplane_.newest().backend_infos;
+  EXPECT_TRUE(id.index() >= infos.size() || infos[id.index()].state == fwd::BackendState::kAbsent);
+}
+
+TEST_F(ReconcilerTest, RefusedPublishRollsEverythingBack) {
+  const model::Snapshot before = reconciler_.Current();
+  dataplane_.next_publish = absl::ResourceExhaustedError("worker 1 holds 16 states");
+  config::ServiceConfig other = SampleServices();
+  other.pools[0].backends.push_back(SampleBackend("web-3", "10.0.0.3"));
+  other.vips[0].port = 81;
+  for (const absl::Status& status :
+       {reconciler_.Apply(other).status(), reconciler_.SetDrain("web", "web-1", true).status(),
+        reconciler_.RemoveBackend("web", "web-1").status(),
+        reconciler_.AddBackend("web", SampleBackend("web-3", "10.0.0.3")).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("worker 1 holds 16 states"));
+  }
+  const model::Snapshot after = reconciler_.Current();
+  EXPECT_EQ(after.registry, before.registry);
+  EXPECT_EQ(after.generation, before.generation);
+  EXPECT_EQ(after.slots, before.slots);
+  EXPECT_EQ(reconciler_.publish_stats().refused, 4u);
+
+  // Ids and generations go on as if nothing had been tried.
+  dataplane_.next_publish = absl::OkStatus();
+  ASSERT_TRUE(reconciler_.AddBackend("web", SampleBackend("web-3", "10.0.0.3")).ok());
+  EXPECT_EQ(dataplane_.newest().generation, 2u);
+  EXPECT_EQ((*reconciler_.Current().registry->GetBackend("web", "web-3"))->id, BackendId(2));
+  EXPECT_EQ(LifecycleOf("web-1"), model::Lifecycle::kActive);
+}
+
+TEST_F(ReconcilerTest, InvalidChangesAreRefusedWithTheField) {
+  config::ServiceConfig bad = SampleServices();
+  bad.pools[0].backends[1].weight = 2000;
+  bad.vips[0].pool = "api";
+  const absl::Status status = reconciler_.Apply(bad).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("services.pools[0].backends[1].weight: "));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("services.vips[0].pool: "));
+  EXPECT_EQ(dataplane_.states.size(), 1u);
+
+  const absl::Status added = reconciler_.AddBackend("web", SampleBackend("web-3", "10.0.0.3", 2000)).status();
+  EXPECT_EQ(added.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(added.message()), ::testing::StartsWith("backend.weight: "));
+}
+
+TEST_F(ReconcilerTest, AddedBackendMustFitTheVipsOfItsPool) {
+  config::ServiceConfig services = SampleServices();
+  services.vips[0].mode = config::ForwardingMode::kIpip;
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  const absl::Status status = reconciler_.AddBackend("web", SampleBackend("web-3", "2001:db8::3")).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("2001:db8::3"));
+  // Paths into the desired state mean nothing to who adds one backend.
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("services.")));
+}
+
+TEST_F(ReconcilerTest, SlotsAreCountedForChangedAndForSharedPools) {
+  config::ServiceConfig services = SampleServices();
+  config::PoolConfig api = services.pools[0];
+  api.name = "api";
+  api.backends = {SampleBackend("api-1", "10.0.1.1"), SampleBackend("api-2", "10.0.1.2", 300)};
+  services.pools.push_back(api);
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  for (int round = 0; round < 2; ++round) {
+    const model::Snapshot now = reconciler_.Current();
+    for (const auto& pool : now.registry->pools) {
+      double sum = 0;
+      for (const model::BackendRecord& backend : pool->backends) sum += now.SlotShare(*pool, backend);
+      EXPECT_DOUBLE_EQ(sum, 1.0) << pool->name;
+    }
+    const model::PoolRecord& now_api = *now.registry->FindPool("api");
+    EXPECT_NEAR(now.SlotShare(now_api, now_api.backends[1]), 0.75, 0.02);
+    // "api" is shared with the next state.
+    ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", true).ok());
+  }
+}
+
+TEST_F(ReconcilerTest, ConcurrentChangesAreAllDoneAndEachPublishedOnce) {
+  constexpr int kThreads = 4;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([this, i] {
+      const std::string name = "extra-" + std::to_string(i);
+      EXPECT_TRUE(reconciler_.AddBackend("web", SampleBackend(name, "10.0.2." + std::to_string(i + 1))).ok());
+      EXPECT_TRUE(reconciler_.SetDrain("web", name, true).ok());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(dataplane_.states.size(), 1u + 2 * kThreads);
+  std::set<BackendId> ids;
+  for (const auto& backend : reconciler_.Current().registry->pools[0]->backends) ids.insert(backend.id);
+  EXPECT_EQ(ids.size(), 2u + kThreads);
+  for (size_t i = 0; i < dataplane_.states.size(); ++i) EXPECT_EQ(dataplane_.states[i]->generation, i + 1);
+}
+
+}  // namespace
+}  // namespace sluice::reconcile

@@ -1,0 +1,101 @@
+#include "tools/sluicectl/client.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "config/text.h"
+#include "tools/sluicectl/failure.h"
+
+namespace sluice::ctl {
+namespace {
+
+using config::Cat;
+
+constexpr std::chrono::seconds kConnectDeadline(5);
+// A list of all backends that the limits allow.
+constexpr int kMaxAnswerBytes = 64 << 20;
+constexpr std::string_view kUnixScheme = "unix:";
+
+absl::Status CannotReach(const std::string& server, std::string_view reason, std::string_view remedy) {
+  return Failure(kExitUnreachable, absl::StatusCode::kUnavailable,
+                 Cat("cannot reach sluiced at ", server, ": ", reason, "; ", remedy));
+}
+
+// gRPC says only that it could not connect; trying it ourselves tells why.
+absl::Status DiagnoseUnix(const std::string& server) {
+  const std::string path = server.substr(kUnixScheme.size());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return Failure(kExitUsage, absl::StatusCode::kInvalidArgument,
+                   Cat("--server: the path of a Unix socket has 1 to ", sizeof(address.sun_path) - 1, " bytes, not ",
+                       path.size()));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int error = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ? 0 : errno;
+  close(fd);
+  switch (error) {
+    case 0:
+      return absl::OkStatus();
+    case ENOENT:
+      return CannotReach(server, "there is no such socket",
+                         "is sluiced running? Its log says where it listens (\"api: listening on\"); name that with "
+                         "--server or SLUICE_SERVER");
+    case ECONNREFUSED:
+      return CannotReach(server, "nobody listens on the socket", "sluiced has ended; start it again");
+    case EACCES:
+      return CannotReach(server, "permission denied", "run sluicectl as root or as a member of the socket's group");
+    default:
+      return CannotReach(server, std::strerror(error), "is sluiced running there?");
+  }
+}
+
+}  // namespace
+
+std::string NormalizeServer(const std::string& server) {
+  return server.starts_with('/') ? Cat(kUnixScheme, server) : server;
+}
+
+absl::StatusOr<Client> Client::Connect(const std::string& server) {
+  if (server.starts_with(kUnixScheme)) {
+    if (absl::Status status = DiagnoseUnix(server); !status.ok()) return status;
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  // sluiced is on this machine: a proxy of the environment is not meant for it.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  const std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
+  for (;;) {
+    const grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
+    if (state == GRPC_CHANNEL_READY) return Client(server, channel);
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
+      return CannotReach(server, "the connection was refused", "is sluiced running and listening there?");
+    }
+    if (!channel->WaitForStateChange(state, deadline)) {
+      return CannotReach(server, Cat("no answer within ", kConnectDeadline.count(), " s"), "is that sluiced's API?");
+    }
+  }
+}
+
+absl::Status Client::FromGrpc(const grpc::Status& status) const {
+  if (status.ok()) return absl::OkStatus();
+  if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
+    return Failure(
+        kExitUnreachable, absl::StatusCode::kDeadlineExceeded,
+        Cat("sluiced at ", server_, " did not answer within ", kCallDeadline.count(), " s; its log may say why"));
+  }
+  // Both enumerations are that of google.rpc.Code.
+  return {static_cast<absl::StatusCode>(status.error_code()), status.error_message()};
+}
+
+}  // namespace sluice::ctl

@@ -1,0 +1,200 @@
+#include "tools/sluicectl/command.h"
+
+#include <algorithm>
+
+#include "config/text.h"
+#include "tools/sluicectl/failure.h"
+#include "tools/sluicectl/run.h"
+
+namespace sluice::ctl {
+namespace {
+
+using config::Cat;
+
+constexpr size_t kAny = 1000;
+
+std::vector<std::string_view> SplitWords(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const size_t blank = text.find(' ');
+    words.push_back(text.substr(0, blank));
+    text = blank == std::string_view::npos ? std::string_view() : text.substr(blank + 1);
+  }
+  return words;
+}
+
+bool StartsWith(const std::vector<std::string>& words, const std::vector<std::string_view>& prefix) {
+  return words.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), words.begin());
+}
+
+std::string FlagText(const FlagSpec& flag) {
+  std::string text = flag.letter == 0 ? "    --" : Cat("-", std::string_view(&flag.letter, 1), ", --");
+  text += flag.name;
+  if (!flag.value_name.empty()) text += Cat(" ", flag.value_name);
+  return text;
+}
+
+void AppendFlag(const FlagSpec& flag, std::string& out) {
+  const std::string text = FlagText(flag);
+  out += Cat("  ", text, std::string(text.size() < 24 ? 24 - text.size() : 1, ' '), flag.help, "\n");
+}
+
+}  // namespace
+
+const std::vector<FlagSpec>& Flags() {
+  static const std::vector<FlagSpec> flags = {
+      {"server", 's', "ADDRESS", "unix:/path or host:port of sluiced's API; default: SLUICE_SERVER,", true},
+      {"output", 'o', "FORMAT", "table (default) or json", true},
+      {"help", 'h', "", "explain the command", true},
+      {"version", 0, "", "print the version", true},
+      {"file", 'f', "FILE", "YAML file with `services`; - reads standard input"},
+      {"weight", 'w', "N", "0 to 1000, 0: no new flows; default: 100"},
+  };
+  return flags;
+}
+
+const std::vector<Command>& Commands() {
+  static const std::vector<Command> commands = {
+      {"status", "", 0, 0, {}, "the instance at a glance", "", RunStatus},
+      {"get vips",
+       "[NAME...]",
+       0,
+       kAny,
+       {},
+       "VIPs and their counters",
+       "ACTIVE: backends that take new flows, of all in the pool.",
+       RunGetVips},
+      {"get backends",
+       "[POOL | POOL/NAME]...",
+       0,
+       kAny,
+       {},
+       "backends, their state, flows and counters",
+       "SLOTS: share of the pool's hash slots, and so of new flows. FLOWS: alive now.\n"
+       "STARTED: since the backend was added.",
+       RunGetBackends},
+      {"get ports",
+       "[NAME...]",
+       0,
+       kAny,
+       {},
+       "ports, their links and counters",
+       "MISSED, ERRORS, NO BUFFER: packets lost before a worker saw them. EXCEPTION: the\n"
+       "interface through which the host's kernel uses the port.",
+       RunGetPorts},
+      {"get workers",
+       "[ID...]",
+       0,
+       kAny,
+       {},
+       "workers, how busy they are, their connection tables",
+       "BUSY and ASLEEP: share of the time since start. BY TABLE, BY HASH: packets whose\n"
+       "backend was known from the connection table, or chosen by the hash.",
+       RunGetWorkers},
+      {"stats",
+       "",
+       0,
+       0,
+       {},
+       "all packets by what became of them",
+       "Both sums are equal when no packet is on its way; under load they may differ for a\nmoment.",
+       RunStats},
+      {"apply",
+       "-f FILE",
+       0,
+       0,
+       {"file"},
+       "make a file's services the desired state",
+       "Replaces all services in one step, or changes nothing. Backends that stay keep their\n"
+       "connections and an operator's drain, unless the file sets `drain`. The file may be\n"
+       "sluiced's own: its `node` part is not looked at.",
+       RunApply},
+      {"backend add", "POOL NAME ADDRESS", 3, 3, {"weight"}, "add a backend to a pool", "", RunBackendAdd},
+      {"backend remove",
+       "POOL NAME",
+       2,
+       2,
+       {},
+       "remove a backend",
+       "Its connections are given to other backends, which do not know them: drain it first\n"
+       "and remove it when `sluicectl get backends` shows no FLOWS.",
+       RunBackendRemove},
+      {"backend drain", "POOL NAME", 2, 2, {}, "no new flows; old ones finish", "", RunBackendDrain},
+      {"backend undrain", "POOL NAME", 2, 2, {}, "end a drain", "", RunBackendUndrain},
+  };
+  return commands;
+}
+
+absl::StatusOr<Found> FindCommand(const std::vector<std::string>& words) {
+  std::vector<std::string_view> candidates;  // for the first word that fits no command
+  size_t matched = 0;
+  for (const Command& command : Commands()) {
+    const std::vector<std::string_view> names = SplitWords(command.words);
+    if (StartsWith(words, names)) return Found{&command, names.size()};
+    const size_t common = !words.empty() && words[0] == names[0] ? 1 : 0;
+    if (common > matched) {
+      matched = common;
+      candidates.clear();
+    }
+    if (common == matched && names.size() > common) candidates.push_back(names[common]);
+  }
+  if (words.size() == matched) {
+    return UsageError(Cat("\"", words[0], "\" needs one of: ", config::JoinWithCommas(candidates)));
+  }
+  const std::string known = matched == 0 ? "" : Cat(words[0], " ");
+  return UsageError(Cat("unknown command \"", known, words[matched], "\"", Suggestion(words[matched], candidates)));
+}
+
+absl::Status CheckUse(const Command& command, const ParsedArguments& arguments, size_t operands) {
+  for (const auto& [name, value] : arguments.flags) {
+    const auto spec = std::find_if(Flags().begin(), Flags().end(), [&](const FlagSpec& f) { return f.name == name; });
+    const bool own = std::find(command.flags.begin(), command.flags.end(), name) != command.flags.end();
+    if (!spec->global && !own) {
+      return UsageError(Cat("`sluicectl ", command.words, "` has no option --", name));
+    }
+  }
+  const std::string use =
+      Cat("; use: sluicectl ", command.words, command.operands.empty() ? "" : " ", command.operands);
+  if (operands < command.min_operands) return UsageError(Cat("too few arguments", use));
+  if (operands > command.max_operands) return UsageError(Cat("too many arguments", use));
+  return absl::OkStatus();
+}
+
+std::string OverviewHelp() {
+  std::string help =
+      "Usage: sluicectl [OPTION]... COMMAND [ARGUMENT]...\n\n"
+      "Looks at and changes a running sluiced.\n\nCommands:\n";
+  for (const Command& command : Commands()) {
+    const std::string use = Cat(command.words, command.operands.empty() ? "" : " ", command.operands);
+    help += Cat("  ", use, std::string(use.size() < 36 ? 36 - use.size() : 1, ' '), command.summary, "\n");
+  }
+  help += "\nOptions (anywhere on the line):\n";
+  for (const FlagSpec& flag : Flags()) {
+    if (!flag.global) continue;
+    AppendFlag(flag, help);
+    if (flag.name == "server") help += Cat(std::string(26, ' '), "else unix:/run/sluice/sluiced.sock\n");
+  }
+  help +=
+      "\n`sluicectl COMMAND --help` explains a command.\n\n"
+      "Exit codes:\n"
+      "  0  done\n"
+      "  1  sluiced refused or failed, or a file is invalid; nothing was changed\n"
+      "  2  wrong command line\n"
+      "  3  sluiced cannot be reached\n";
+  return help;
+}
+
+std::string CommandHelp(const Command& command) {
+  std::string help = Cat("Usage: sluicectl ", command.words, command.operands.empty() ? "" : " ", command.operands,
+                         " [OPTION]...\n\n", command.summary, "\n");
+  if (!command.help.empty()) help += Cat("\n", command.help, "\n");
+  help += "\nOptions:\n";
+  for (const FlagSpec& flag : Flags()) {
+    const bool own = std::find(command.flags.begin(), command.flags.end(), flag.name) != command.flags.end();
+    if (own || (flag.global && flag.name != "version")) AppendFlag(flag, help);
+    if (flag.name == "server") help += Cat(std::string(26, ' '), "else unix:/run/sluice/sluiced.sock\n");
+  }
+  return help;
+}
+
+}  // namespace sluice::ctl

@@ -1,0 +1,69 @@
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "config/text.h"
+#include "tools/sluicectl/arguments.h"
+#include "tools/sluicectl/client.h"
+#include "tools/sluicectl/command.h"
+#include "tools/sluicectl/failure.h"
+
+namespace sluice::ctl {
+namespace {
+
+std::string DefaultServer() {
+  const char* from_environment = std::getenv("SLUICE_SERVER");
+  return from_environment == nullptr || *from_environment == '\0' ? kDefaultServer : from_environment;
+}
+
+absl::Status Help(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    std::cout << OverviewHelp();
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<Found> found = FindCommand(words);
+  if (!found.ok()) return found.status();
+  std::cout << CommandHelp(*found->command);
+  return absl::OkStatus();
+}
+
+absl::Status Run(const std::vector<std::string>& arguments) {
+  absl::StatusOr<ParsedArguments> parsed = ParseArguments(arguments, Flags());
+  if (!parsed.ok()) return parsed.status();
+  if (parsed->Has("version")) {
+    std::cout << "sluicectl " << SLUICE_VERSION << "\n";
+    return absl::OkStatus();
+  }
+  std::vector<std::string> words = parsed->words;
+  if (parsed->Has("help")) return Help(words);
+  if (!words.empty() && words[0] == "help") return Help({words.begin() + 1, words.end()});
+  if (words.empty()) return UsageError("a command is missing; `sluicectl --help` lists them");
+  const absl::StatusOr<Found> found = FindCommand(words);
+  if (!found.ok()) return found.status();
+  const std::string output = parsed->Get("output", "table");
+  if (output != "table" && output != "json") {
+    return UsageError(config::Cat("--output: \"", output, "\" is not one of table, json"));
+  }
+  std::vector<std::string> operands(words.begin() + static_cast<std::ptrdiff_t>(found->words), words.end());
+  if (absl::Status status = CheckUse(*found->command, *parsed, operands.size()); !status.ok()) return status;
+  const std::string server = NormalizeServer(parsed->Get("server", DefaultServer()));
+  Invocation invocation{server, output == "json", *std::move(parsed), std::move(operands), std::cout};
+  return found->command->run(invocation);
+}
+
+}  // namespace
+}  // namespace sluice::ctl
+
+int main(int argc, char** argv) {
+  // The library's own log lines would stand between ours; errors come as statuses.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  const absl::Status status = sluice::ctl::Run({argv + 1, argv + argc});
+  if (!status.ok()) std::cerr << "sluicectl: " << status.message() << "\n";
+  std::cout.flush();
+  if (status.ok() && !std::cout) {
+    std::cerr << "sluicectl: cannot write to standard output\n";
+    return sluice::ctl::kExitRefused;
+  }
+  return sluice::ctl::ExitCodeOf(status);
+}

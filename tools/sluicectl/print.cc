@@ -1,0 +1,224 @@
+#include "tools/sluicectl/print.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/text.h"
+#include "dataplane/base/check.h"
+#include "tools/sluicectl/table.h"
+#include "tools/sluicectl/units.h"
+
+namespace sluice::ctl {
+namespace {
+
+using config::Cat;
+
+std::string ServiceText(const v1::Vip& vip) {
+  const bool is_v6 = vip.address().find(':') != std::string::npos;
+  const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
+  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", vip.port(), "/", protocol);
+}
+
+std::string_view ModeText(v1::ForwardingMode mode) { return mode == v1::FORWARDING_MODE_IPIP ? "ipip" : "l2"; }
+
+std::string SpeedText(uint32_t mbps) {
+  if (mbps == 0) return "";
+  return mbps % 1000 == 0 ? Cat(mbps / 1000, "Gb/s") : Cat(mbps, "Mb/s");
+}
+
+std::string TableText(const v1::TableStatus& table) {
+  return Cat(HumanCount(table.entries()), "/", HumanCount(table.capacity()));
+}
+
+uint64_t Entered(const v1::PacketTotals& packets) {
+  return packets.received() + packets.from_host() + packets.originated();
+}
+
+uint64_t Left(const v1::PacketTotals& packets) {
+  return packets.forwarded() + packets.answered() + packets.punted() + packets.sent_for_host() + packets.dropped() +
+         packets.held();
+}
+
+}  // namespace
+
+std::string LifecycleText(v1::BackendLifecycle lifecycle) {
+  switch (lifecycle) {
+    case v1::BACKEND_LIFECYCLE_ACTIVE:
+      return "active";
+    case v1::BACKEND_LIFECYCLE_DRAINING:
+      return "draining";
+    default:
+      return "unknown";  // of a newer server
+  }
+}
+
+std::string NextHopText(const v1::NextHopStatus& next_hop) {
+  if (next_hop.port().empty()) return "no route";
+  if (!next_hop.resolved()) return Cat("unresolved on ", next_hop.port());
+  return Cat(next_hop.mac(), next_hop.on_link() ? " on " : " (gateway) on ", next_hop.port());
+}
+
+void PrintJson(const google::protobuf::Message& message, std::ostream& out) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  SLUICE_CHECK(google::protobuf::util::MessageToJsonString(message, &json, options).ok());
+  out << json;
+}
+
+void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
+  const auto line = [&](std::string_view name, const std::string& value) {
+    out << name << std::string(14 - name.size(), ' ') << value << "\n";
+  };
+  line("node", status.node());
+  line("version", status.version());
+  line("running", Cat(HumanDuration(status.uptime_s()), " (pid ", status.pid(), ")"));
+  std::string state = Cat("generation ", status.state_generation(), " of ", UtcTime(status.last_change_unix_ms()));
+  state += status.state_generation_in_use() >= status.state_generation()
+               ? ", used by all workers"
+               : Cat(", workers still use ", status.state_generation_in_use());
+  line("state", state);
+  line("workers", status.workers_stalled() == 0
+                      ? std::to_string(status.workers())
+                      : Cat(status.workers(), ", ", status.workers_stalled(), " STALLED (make no progress)"));
+  line("VIPs", std::to_string(status.vips()));
+  line("pools", std::to_string(status.pools()));
+  line("backends", status.backends_draining() == 0
+                       ? std::to_string(status.backends())
+                       : Cat(status.backends(), ", ", status.backends_draining(), " draining"));
+  line("flows alive", HumanCount(status.flows_alive()));
+  const v1::PacketTotals& packets = status.packets();
+  line("packets", Cat(HumanCount(packets.received()), " received, ", HumanCount(packets.forwarded()), " forwarded, ",
+                      HumanCount(packets.punted()), " to the host, ", HumanCount(packets.dropped()), " dropped"));
+}
+
+void PrintVips(const v1::ListVipsResponse& vips, std::ostream& out) {
+  Table table({{"NAME"},
+               {"SERVICE"},
+               {"MODE"},
+               {"POOL"},
+               {"ACTIVE", Align::kRight},
+               {"PACKETS", Align::kRight},
+               {"BYTES", Align::kRight},
+               {"NEW FLOWS", Align::kRight},
+               {"DROPPED", Align::kRight}});
+  for (const v1::VipStatus& vip : vips.vips()) {
+    table.AddRow({vip.vip().name(), ServiceText(vip.vip()), std::string(ModeText(vip.vip().mode())), vip.vip().pool(),
+                  Cat(vip.backends_active(), "/", vip.backends_total()), HumanCount(vip.packets()),
+                  HumanBytes(vip.bytes()), HumanCount(vip.new_flows()), HumanCount(vip.dropped())});
+  }
+  table.Print(out);
+}
+
+void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out) {
+  Table table({{"POOL"},
+               {"NAME"},
+               {"ADDRESS"},
+               {"STATE"},
+               {"WEIGHT", Align::kRight},
+               {"SLOTS", Align::kRight},
+               {"FLOWS", Align::kRight},
+               {"STARTED", Align::kRight},
+               {"PACKETS", Align::kRight},
+               {"BYTES", Align::kRight},
+               {"NEXT HOP"}});
+  for (const v1::BackendStatus& backend : backends.backends()) {
+    table.AddRow({backend.pool(), backend.backend().name(), backend.backend().address(),
+                  LifecycleText(backend.lifecycle()), std::to_string(backend.backend().weight()),
+                  HumanShare(backend.slot_share()), HumanCount(backend.flows_alive()),
+                  HumanCount(backend.flows_started()), HumanCount(backend.packets()), HumanBytes(backend.bytes()),
+                  NextHopText(backend.next_hop())});
+  }
+  table.Print(out);
+}
+
+void PrintPorts(const v1::ListPortsResponse& ports, std::ostream& out) {
+  Table table({{"NAME"},
+               {"LINK"},
+               {"SPEED", Align::kRight},
+               {"MTU", Align::kRight},
+               {"QUEUES", Align::kRight},
+               {"RX", Align::kRight},
+               {"RX BYTES", Align::kRight},
+               {"TX", Align::kRight},
+               {"TX BYTES", Align::kRight},
+               {"MISSED", Align::kRight},
+               {"ERRORS", Align::kRight},
+               {"NO BUFFER", Align::kRight},
+               {"EXCEPTION"},
+               {"MAC"},
+               {"DEVICES"}});
+  for (const v1::PortStatus& port : ports.ports()) {
+    std::string devices;
+    for (const std::string& device : port.devices()) devices += (devices.empty() ? "" : " ") + device;
+    table.AddRow({port.name(), port.link_up() ? "up" : "down", SpeedText(port.link_speed_mbps()),
+                  std::to_string(port.mtu_bytes()), std::to_string(port.rx_queues()), HumanCount(port.rx_packets()),
+                  HumanBytes(port.rx_bytes()), HumanCount(port.tx_packets()), HumanBytes(port.tx_bytes()),
+                  HumanCount(port.rx_missed()), HumanCount(port.rx_errors()), HumanCount(port.rx_no_buffer()),
+                  port.exception_interface(), port.mac(), devices});
+  }
+  table.Print(out);
+}
+
+void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
+  Table table({{"ID", Align::kRight},
+               {"CPU", Align::kRight},
+               {"STATE"},
+               {"BUSY", Align::kRight},
+               {"ASLEEP", Align::kRight},
+               {"RECEIVED", Align::kRight},
+               {"FORWARDED", Align::kRight},
+               {"DROPPED", Align::kRight},
+               {"BY TABLE", Align::kRight},
+               {"BY HASH", Align::kRight},
+               {"IPV4 FLOWS", Align::kRight},
+               {"IPV6 FLOWS", Align::kRight},
+               {"GENERATION", Align::kRight}});
+  for (const v1::WorkerStatus& worker : workers.workers()) {
+    const auto rung = [&](const char* name) {
+      const auto it = worker.rungs().find(name);
+      return it == worker.rungs().end() ? uint64_t{0} : it->second;
+    };
+    table.AddRow({std::to_string(worker.id()), std::to_string(worker.cpu()), worker.stalled() ? "STALLED" : "running",
+                  HumanShare(worker.busy_share()), HumanShare(worker.asleep_share()), HumanCount(worker.received()),
+                  HumanCount(worker.forwarded()), HumanCount(worker.dropped()), HumanCount(rung("connection_table")),
+                  HumanCount(rung("scheduler") + rung("scheduler_no_entry")), TableText(worker.table_v4()),
+                  TableText(worker.table_v6()), std::to_string(worker.state_generation())});
+  }
+  table.Print(out);
+}
+
+void PrintStats(const v1::PacketTotals& packets, std::ostream& out) {
+  Table table({{"PACKETS"}, {"COUNT", Align::kRight}});
+  table.AddRow({"received", std::to_string(packets.received())});
+  table.AddRow({"from the host", std::to_string(packets.from_host())});
+  table.AddRow({"originated", std::to_string(packets.originated())});
+  table.AddRow({"= in", std::to_string(Entered(packets))});
+  table.AddRow({"forwarded", std::to_string(packets.forwarded())});
+  table.AddRow({"answered", std::to_string(packets.answered())});
+  table.AddRow({"punted to the host", std::to_string(packets.punted())});
+  table.AddRow({"sent for the host", std::to_string(packets.sent_for_host())});
+  table.AddRow({"dropped", std::to_string(packets.dropped())});
+  table.AddRow({"held", std::to_string(packets.held())});
+  table.AddRow({"= out", std::to_string(Left(packets))});
+  table.Print(out);
+  std::vector<std::pair<std::string, uint64_t>> drops(packets.dropped_by_reason().begin(),
+                                                      packets.dropped_by_reason().end());
+  if (drops.empty()) return;
+  // The most frequent first; names decide between equals, for the map has no order.
+  std::sort(drops.begin(), drops.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  out << "\n";
+  Table reasons({{"DROPPED BECAUSE"}, {"COUNT", Align::kRight}});
+  for (const auto& [reason, count] : drops) reasons.AddRow({reason, std::to_string(count)});
+  reasons.Print(out);
+}
+
+}  // namespace sluice::ctl

@@ -1,0 +1,32 @@
+#ifndef SLUICE_TOOLS_SLUICECTL_PRINT_H_
+#define SLUICE_TOOLS_SLUICECTL_PRINT_H_
+
+#include <google/protobuf/message.h>
+
+#include <ostream>
+
+#include "sluice/v1/sluice.pb.h"
+
+// Answers for people, and for programs.
+namespace sluice::ctl {
+
+// Indented JSON with the field names of the .proto files; fields of value zero are there too. 64-bit integers are
+// strings, as the JSON mapping of protobuf has it.
+void PrintJson(const google::protobuf::Message& message, std::ostream& out);
+
+void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out);
+void PrintVips(const v1::ListVipsResponse& vips, std::ostream& out);
+void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out);
+void PrintPorts(const v1::ListPortsResponse& ports, std::ostream& out);
+void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);
+// Exact numbers, since their sum is meant to be looked at.
+void PrintStats(const v1::PacketTotals& packets, std::ostream& out);
+
+// "active", "draining"
+std::string LifecycleText(v1::BackendLifecycle lifecycle);
+// "via wan 02:00:00:00:00:01", "unresolved on wan", "no route"
+std::string NextHopText(const v1::NextHopStatus& next_hop);
+
+}  // namespace sluice::ctl
+
+#endif  // SLUICE_TOOLS_SLUICECTL_PRINT_H_

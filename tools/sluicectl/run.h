@@ -1,0 +1,24 @@
+#ifndef SLUICE_TOOLS_SLUICECTL_RUN_H_
+#define SLUICE_TOOLS_SLUICECTL_RUN_H_
+
+#include "absl/status/status.h"
+#include "tools/sluicectl/command.h"
+
+// What the commands do; failure.h says what an error leads to.
+namespace sluice::ctl {
+
+absl::Status RunStatus(Invocation& invocation);
+absl::Status RunGetVips(Invocation& invocation);
+absl::Status RunGetBackends(Invocation& invocation);
+absl::Status RunGetPorts(Invocation& invocation);
+absl::Status RunGetWorkers(Invocation& invocation);
+absl::Status RunStats(Invocation& invocation);
+absl::Status RunApply(Invocation& invocation);
+absl::Status RunBackendAdd(Invocation& invocation);
+absl::Status RunBackendRemove(Invocation& invocation);
+absl::Status RunBackendDrain(Invocation& invocation);
+absl::Status RunBackendUndrain(Invocation& invocation);
+
+}  // namespace sluice::ctl
+
+#endif  // SLUICE_TOOLS_SLUICECTL_RUN_H_
