@@ -1,0 +1,28 @@
+#ifndef SLUICE_DATAPLANE_RUNTIME_HOST_INTERFACE_H_
+#define SLUICE_DATAPLANE_RUNTIME_HOST_INTERFACE_H_
+
+#include <netlink/socket.h>
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "dataplane/net/address.h"
+#include "dataplane/runtime/options.h"
+
+namespace sluice::runtime {
+
+// Makes the exception interface what the port is to the host's kernel: the port's MAC address and MTU, its addresses,
+// up, and default routes by its gateways. All of it goes when the interface goes.
+//
+// Duplicate address detection is off on it: the port's own neighbour solicitations could come back by way of the
+// interface below the port (AF_PACKET), which has the same MAC address and, from it, the same link-local address; the
+// kernel would then give up its own addresses. For the same reason the link-local address is set here.
+absl::Status ConfigureHostInterface(nl_sock* socket, const PortOptions& port, unsigned index,
+                                    const net::MacAddress& mac);
+
+// fe80::/64 with the modified EUI-64 of the MAC address (RFC 4291, appendix A).
+net::IpPrefix LinkLocalOf(const net::MacAddress& mac);
+
+}  // namespace sluice::runtime
+
+#endif  // SLUICE_DATAPLANE_RUNTIME_HOST_INTERFACE_H_

@@ -1,0 +1,164 @@
+#include "dataplane/runtime/view.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+namespace sluice::runtime {
+namespace {
+
+void AddTotals(const fwd::WorkerCounters& counters, fwd::PacketTotals& totals) {
+  totals.received += counters.received.Value();
+  totals.from_host += counters.from_host.Value();
+  totals.originated += counters.originated.Value();
+  totals.forwarded += counters.forwarded.Value();
+  totals.answered += counters.answered.Value();
+  totals.punted += counters.punted.Value();
+  totals.sent_for_host += counters.sent_for_host.Value();
+  for (size_t i = 0; i < kDropReasonCount; ++i) totals.dropped[i] += counters.dropped[i].Value();
+}
+
+fwd::TableStats ToTableStats(const fwd::TableCounters& counters, size_t capacity) {
+  fwd::TableStats stats;
+  stats.capacity = capacity;
+  // Read before `inserted`, which only grows: the difference cannot be negative.
+  stats.expired = counters.expired.Value();
+  stats.inserted = counters.inserted.Value();
+  stats.entries = stats.inserted > stats.expired ? stats.inserted - stats.expired : 0;
+  stats.replaced = counters.replaced.Value();
+  stats.insert_full = counters.insert_full.Value();
+  stats.sweeps = counters.sweeps.Value();
+  return stats;
+}
+
+fwd::WorkerStats ToWorkerStats(const Worker& worker) {
+  const fwd::WorkerCounters& counters = worker.counters();
+  fwd::WorkerStats stats;
+  stats.id = worker.id();
+  stats.cpu = worker.cpu();
+  stats.received = counters.received.Value();
+  stats.forwarded = counters.forwarded.Value();
+  for (const Counter& dropped : counters.dropped) stats.dropped += dropped.Value();
+  for (size_t i = 0; i < fwd::kRungCount; ++i) stats.rungs[i] = counters.rungs[i].Value();
+  stats.rescheduled = counters.rescheduled.Value();
+  stats.table_v4 = ToTableStats(counters.table_v4, worker.capacity_v4());
+  stats.table_v6 = ToTableStats(counters.table_v6, worker.capacity_v6());
+  stats.polls = counters.polls.Value();
+  stats.empty_polls = counters.empty_polls.Value();
+  stats.busy_cycles = counters.busy_cycles.Value();
+  stats.idle_cycles = counters.idle_cycles.Value();
+  stats.sleeps = counters.sleeps.Value();
+  stats.slept_ns = counters.slept_ns.Value();
+  stats.state_generation = counters.state_generation.Value();
+  return stats;
+}
+
+}  // namespace
+
+bool StallMonitor::Check(size_t worker, uint64_t polls, uint64_t now_ms) {
+  Seen& seen = seen_[worker];
+  if (!seen.valid || seen.polls != polls) {
+    seen = {.polls = polls, .since_ms = now_ms, .valid = true};
+    stalled_[worker].store(false, std::memory_order_relaxed);
+    return false;
+  }
+  if (now_ms - seen.since_ms <= kAlarmMs) return false;
+  return !stalled_[worker].exchange(true, std::memory_order_relaxed);
+}
+
+fwd::PacketTotals View::Totals() const {
+  fwd::PacketTotals totals;
+  for (const auto& worker : workers_) AddTotals(worker->counters(), totals);
+  if (exception_ != nullptr) {
+    AddTotals(exception_->counters(), totals);
+    totals.held = exception_->held();
+  }
+  return totals;
+}
+
+std::vector<fwd::WorkerStats> View::Workers() const {
+  std::vector<fwd::WorkerStats> all;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    all.push_back(ToWorkerStats(*workers_[i]));
+    all.back().stalled = stalls_.Stalled(i);
+  }
+  return all;
+}
+
+std::vector<fwd::PortStats> View::Ports() const {
+  std::vector<fwd::PortStats> all;
+  for (const auto& port : ports_) {
+    fwd::PortStats stats = port->Stats();
+    for (const auto& worker : workers_) {
+      const fwd::PortCounters& counters = worker->counters().ports[port->id().index()];
+      stats.rx_packets += counters.rx_packets.Value();
+      stats.rx_bytes += counters.rx_bytes.Value();
+      stats.tx_packets += counters.tx_packets.Value();
+      stats.tx_bytes += counters.tx_bytes.Value();
+    }
+    all.push_back(std::move(stats));
+  }
+  return all;
+}
+
+fwd::VipStats View::Vip(VipId id) const {
+  fwd::VipStats stats;
+  for (const auto& worker : workers_) {
+    const fwd::WorkerCounters& counters = worker->counters();
+    if (!id.valid() || id.index() >= counters.vip_count) return stats;
+    const fwd::VipCounters& vip = counters.vips[id.index()];
+    stats.packets += vip.packets.Value();
+    stats.bytes += vip.bytes.Value();
+    stats.new_flows += vip.new_flows.Value();
+    stats.dropped += vip.dropped.Value();
+  }
+  return stats;
+}
+
+fwd::BackendStats View::Backend(BackendId id) const {
+  fwd::BackendStats stats;
+  for (const auto& worker : workers_) {
+    const fwd::WorkerCounters& counters = worker->counters();
+    if (!id.valid() || id.index() >= counters.backend_count) return stats;
+    const fwd::BackendCounters& backend = counters.backends[id.index()];
+    stats.packets += backend.packets.Value();
+    stats.bytes += backend.bytes.Value();
+    stats.flows_ended += backend.flows_ended.Value();
+    stats.flows_started += backend.flows_started.Value();
+  }
+  return stats;
+}
+
+fwd::NextHop View::NextHopOf(BackendId id) const {
+  fwd::NextHop hop;
+  const std::shared_ptr<const fwd::ForwardingState> state = publisher_.Current();
+  if (state == nullptr || !id.valid() || id.index() >= state->backends->size()) return hop;
+  const fwd::BackendEntry& entry = (*state->backends)[id.index()];
+  if (entry.state == fwd::BackendState::kAbsent) return hop;
+  hop.port = entry.port;
+  hop.on_link = entry.on_link;
+  hop.resolved = entry.resolved;
+  hop.source = net::MacAddress(entry.ether.source);
+  hop.destination = net::MacAddress(entry.ether.destination);
+  if (!entry.has_source) return hop;
+  if (entry.family == net::Family::kIpv4) {
+    hop.source_v4 = net::IpAddress::FromBytes(entry.family, &entry.outer[offsetof(net::Ipv4Header, source)]);
+  } else {
+    hop.source_v6 = net::IpAddress::FromBytes(entry.family, &entry.outer[offsetof(net::Ipv6Header, source)]);
+  }
+  return hop;
+}
+
+uint64_t View::GenerationInUse() const {
+  uint64_t oldest = std::numeric_limits<uint64_t>::max();
+  for (const auto& worker : workers_) oldest = std::min(oldest, worker->counters().state_generation.Value());
+  return oldest;
+}
+
+bool View::SweptSince(uint64_t generation) const {
+  return std::all_of(workers_.begin(), workers_.end(), [generation](const auto& worker) {
+    return worker->counters().swept_generation.Value() >= generation;
+  });
+}
+
+}  // namespace sluice::runtime

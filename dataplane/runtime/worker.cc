@@ -1,0 +1,220 @@
+#include "dataplane/runtime/worker.h"
+
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::runtime {
+namespace {
+
+// A full pass over the connection tables takes about this long. It bounds how long an ended entry keeps its slot, and
+// how long a removed backend's id is out of use.
+constexpr uint64_t kSweepPassS = 30;
+// At most this many buckets (cache lines) at once: a few microseconds per round.
+constexpr uint64_t kMaxSweepBuckets = 1024;
+constexpr uint64_t kSweepIntervalsPerS = 1000;
+
+// The queues that the worker receives from.
+std::vector<PortQueue> RxQueues(const std::vector<WorkerPort>& ports) {
+  std::vector<PortQueue> queues;
+  for (const WorkerPort& port : ports) {
+    if (port.queue.can_receive) queues.push_back(port.queue);
+  }
+  return queues;
+}
+
+}  // namespace
+
+Worker::Worker(WorkerSetup setup)
+    : setup_(std::move(setup)),
+      counters_(setup_.max_vips, setup_.max_backends),
+      sleeper_(RxQueues(setup_.ports), setup_.idle == IdleMode::kAdaptive && setup_.rx_interrupts),
+      // The longer limit is only for the interrupts of all queues; Run knows when attaching has failed.
+      idle_(setup_.idle, IdlePolicy::kMaxNapNs),
+      tsc_hz_(rte_get_tsc_hz()) {
+  for (const WorkerPort& port : setup_.ports) tx_[port.id.index()].queue = port.queue;
+  env_.node = setup_.node;
+  env_.tables = setup_.tables.get();
+  env_.counters = &counters_;
+}
+
+void Worker::Stop() {
+  stop_.store(true, std::memory_order_release);
+  sleeper_.Wake();
+}
+
+void Worker::Wake() {
+  // Pairs with the exchange in Sleep. Both modify one variable, so one comes first: if Sleep does, this sees that the
+  // worker sleeps; if this does, the worker's last look at its rings sees the packet.
+  if (sleeping_.fetch_or(0, std::memory_order_acq_rel) != 0) sleeper_.Wake();
+}
+
+void Worker::Run() {
+  const uint32_t reader = setup_.id.value();
+  sleeper_.Attach();
+  if (sleeper_.uses_interrupts()) idle_ = IdlePolicy(setup_.idle, IdlePolicy::kMaxInterruptSleepNs);
+  start_tsc_ = round_tsc_ = last_sweep_tsc_ = rte_rdtsc();
+  next_second_tsc_ = start_tsc_ + tsc_hz_;
+  setup_.publisher->Online(reader);
+  while (!stop_.load(std::memory_order_acquire)) {
+    TakeUpState();
+    const bool had_work = Round() != 0;
+    const uint64_t tsc = rte_rdtsc();
+    Account(had_work, tsc);
+    Housekeep(tsc);
+    const uint64_t nap_ns = idle_.AfterRound(had_work, ToNs(tsc - start_tsc_));
+    if (nap_ns != 0) {
+      Sleep(nap_ns);
+    } else {
+      setup_.publisher->Quiescent(reader);
+    }
+  }
+  setup_.publisher->Offline(reader);
+  sleeper_.Detach();
+}
+
+void Worker::TakeUpState() {
+  // Not compared by address: a new state may lie where one lay that was freed meanwhile.
+  env_.state = setup_.publisher->Read();
+  if (env_.state->generation != generation_) {
+    generation_ = env_.state->generation;
+    counters_.state_generation.Set(generation_);
+  }
+}
+
+size_t Worker::Round() {
+  size_t packets = 0;
+  for (const WorkerPort& port : setup_.ports) packets += Receive(port);
+  for (const WorkerPort& port : setup_.ports) packets += SendForHost(port);
+  for (const WorkerPort& port : setup_.ports) Flush(port.id, tx_[port.id.index()]);
+  return packets;
+}
+
+size_t Worker::Receive(const WorkerPort& port) {
+  if (!port.queue.can_receive) return 0;
+  std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+  const size_t count = rte_eth_rx_burst(port.queue.device, port.queue.queue, mbufs.data(), stage::kBurstSize);
+  if (count != 0) stage::RunPipeline(mbufs.data(), count, port.id, env_, burst_, *this);
+  return count;
+}
+
+size_t Worker::SendForHost(const WorkerPort& port) {
+  if (port.from_host == nullptr) return 0;
+  std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+  const size_t count =
+      rte_ring_dequeue_burst(port.from_host, reinterpret_cast<void**>(mbufs.data()), stage::kBurstSize, nullptr);
+  if (count != 0) counters_.sent_for_host.Add(Send(port.id, port.queue, mbufs.data(), count));
+  return count;
+}
+
+void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
+  TxBuffer& buffer = tx_[port.index()];
+  for (size_t i = 0; i < count; ++i) {
+    if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
+    buffer.mbufs[buffer.count++] = mbufs[i];
+  }
+}
+
+void Worker::Flush(PortId port, TxBuffer& buffer) {
+  if (buffer.count == 0) return;
+  counters_.forwarded.Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count));
+  buffer.count = 0;
+}
+
+size_t Worker::Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count) {
+  // Lengths are read before the device may free what it took.
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+  const size_t sent = rte_eth_tx_burst(queue.device, queue.queue, mbufs, static_cast<uint16_t>(count));
+  for (size_t i = sent; i < count; ++i) {
+    bytes -= rte_pktmbuf_pkt_len(mbufs[i]);
+    Drop(mbufs[i], DropReason::kTxQueueFull);
+  }
+  fwd::PortCounters& counters = counters_.ports[port.index()];
+  counters.tx_packets.Add(sent);
+  counters.tx_bytes.Add(bytes);
+  return sent;
+}
+
+void Worker::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) {
+  const auto found = std::find_if(setup_.ports.begin(), setup_.ports.end(),
+                                  [port](const WorkerPort& candidate) { return candidate.id == port; });
+  if (found == setup_.ports.end() || found->punt == nullptr) {
+    Drop(mbuf, DropReason::kPuntNoHost);
+  } else if (!found->punt->Put(punt_class, mbuf)) {
+    Drop(mbuf, DropReason::kPuntQueueFull);
+  } else {
+    has_punted_ = true;
+  }
+}
+
+void Worker::Drop(rte_mbuf* mbuf, DropReason reason) {
+  rte_pktmbuf_free(mbuf);
+  counters_.dropped[static_cast<size_t>(reason)].Increment();
+}
+
+void Worker::Account(bool had_work, uint64_t tsc) {
+  counters_.polls.Increment();
+  if (had_work) {
+    counters_.busy_cycles.Add(tsc - round_tsc_);
+  } else {
+    counters_.empty_polls.Increment();
+    counters_.idle_cycles.Add(tsc - round_tsc_);
+  }
+  round_tsc_ = tsc;
+}
+
+void Worker::Housekeep(uint64_t tsc) {
+  if (tsc >= next_second_tsc_) {
+    env_.now_s = static_cast<uint32_t>((tsc - start_tsc_) / tsc_hz_);
+    next_second_tsc_ = start_tsc_ + (uint64_t{env_.now_s} + 1) * tsc_hz_;
+  }
+  const uint64_t since_sweep = tsc - last_sweep_tsc_;
+  if (since_sweep < tsc_hz_ / kSweepIntervalsPerS) return;
+  last_sweep_tsc_ = tsc;
+  // In microseconds, so that the product stays in range for any table and pause.
+  const uint64_t elapsed_us = std::min<uint64_t>(since_sweep / (tsc_hz_ / 1'000'000 + 1), kSweepPassS * 1'000'000);
+  const uint64_t due = setup_.tables->bucket_count() * elapsed_us / (kSweepPassS * 1'000'000) + 1;
+  setup_.tables->Sweep(std::min(due, kMaxSweepBuckets), env_.now_s, *env_.state, counters_);
+}
+
+void Worker::Sleep(uint64_t ns) {
+  const uint32_t reader = setup_.id.value();
+  if (sleeper_.uses_interrupts()) {
+    sleeping_.exchange(1, std::memory_order_acq_rel);
+    sleeper_.Arm();
+    const bool came_late = Round() != 0 || stop_.load(std::memory_order_acquire);
+    if (came_late) {
+      ns = 0;
+      setup_.publisher->Quiescent(reader);
+    }
+  }
+  if (has_punted_) {
+    setup_.punted->Signal();
+    has_punted_ = false;
+  }
+  if (ns != 0) {
+    // Offline: a state may be replaced and freed while the worker sleeps, without waiting for it.
+    env_.state = nullptr;
+    setup_.publisher->Offline(reader);
+    const uint64_t began = rte_rdtsc();
+    sleeper_.Sleep(ns);
+    setup_.publisher->Online(reader);
+    counters_.sleeps.Increment();
+    round_tsc_ = rte_rdtsc();
+    counters_.slept_ns.Add(ToNs(round_tsc_ - began));
+  }
+  if (sleeper_.uses_interrupts()) {
+    sleeper_.Disarm();
+    sleeping_.store(0, std::memory_order_relaxed);
+  }
+}
+
+uint64_t Worker::ToNs(uint64_t cycles) const {
+  // Split, because cycles * 10^9 leaves 64 bits after seconds.
+  return cycles / tsc_hz_ * 1'000'000'000 + cycles % tsc_hz_ * 1'000'000'000 / tsc_hz_;
+}
+
+}  // namespace sluice::runtime

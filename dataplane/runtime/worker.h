@@ -1,0 +1,114 @@
+#ifndef SLUICE_DATAPLANE_RUNTIME_WORKER_H_
+#define SLUICE_DATAPLANE_RUNTIME_WORKER_H_
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/worker_counters.h"
+#include "dataplane/runtime/event.h"
+#include "dataplane/runtime/idle.h"
+#include "dataplane/runtime/port.h"
+#include "dataplane/runtime/punt_queue.h"
+#include "dataplane/runtime/sleeper.h"
+#include "dataplane/runtime/state_publisher.h"
+#include "dataplane/stage/pipeline.h"
+
+namespace sluice::runtime {
+
+// What a worker knows of a port.
+struct WorkerPort {
+  PortId id;
+  PortQueue queue;
+  PuntQueue* punt = nullptr;      // null: the port has no exception port
+  rte_ring* from_host = nullptr;  // packets of the host's kernel; set for the one worker that sends them
+};
+
+struct WorkerSetup {
+  WorkerId id;
+  uint32_t cpu = 0;
+  std::vector<WorkerPort> ports;
+  const stage::NodeTraits* node = nullptr;
+  StatePublisher* publisher = nullptr;  // the worker is its reader id
+  // Signalled before the worker sleeps if it has punted packets: an idle worker may make a system call, a busy one
+  // leaves it to the exception thread to look.
+  Event* punted = nullptr;
+  IdleMode idle = IdleMode::kAdaptive;
+  bool rx_interrupts = false;
+  std::unique_ptr<fwd::FlowTables> tables;
+  size_t max_vips = 0, max_backends = 0;
+};
+
+// The packet path of one core: receives, runs the pipeline, transmits, to completion; between bursts it sends the
+// host's packets, sweeps its tables and passes a quiescent state. Everything here is the worker's thread but Stop,
+// Wake and what counters() offers.
+class Worker final : public stage::PacketSink {
+ public:
+  explicit Worker(WorkerSetup setup);
+
+  // Until Stop. A state must have been published.
+  void Run();
+  // Any thread; Run returns after the current round.
+  void Stop();
+  // Any thread: packets wait in a from_host ring.
+  void Wake();
+
+  WorkerId id() const { return setup_.id; }
+  uint32_t cpu() const { return setup_.cpu; }
+  const fwd::WorkerCounters& counters() const { return counters_; }
+  size_t capacity_v4() const { return setup_.tables->v4().capacity(); }
+  size_t capacity_v6() const { return setup_.tables->v6().capacity(); }
+
+  // stage::PacketSink, for the pipeline.
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
+  void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
+
+ private:
+  // Packets that wait for the end of the round, so that a device is written to once a round.
+  struct TxBuffer {
+    PortQueue queue;
+    size_t count = 0;
+    std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+  };
+
+  // One pass over ports and rings; returns how many packets there were.
+  size_t Round();
+  size_t Receive(const WorkerPort& port);
+  size_t SendForHost(const WorkerPort& port);
+  void Flush(PortId port, TxBuffer& buffer);
+  // Gives packets to a device; those it does not take are dropped. Returns how many it took.
+  size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count);
+  void Housekeep(uint64_t tsc);
+  void Account(bool had_work, uint64_t tsc);
+  void Sleep(uint64_t ns);
+  void TakeUpState();
+  void Drop(rte_mbuf* mbuf, DropReason reason);
+  uint64_t ToNs(uint64_t cycles) const;
+
+  WorkerSetup setup_;
+  fwd::WorkerCounters counters_;
+  stage::StageEnv env_;
+  stage::Burst burst_;
+  std::array<TxBuffer, fwd::kMaxPorts> tx_;
+  Sleeper sleeper_;
+  IdlePolicy idle_;
+  const uint64_t tsc_hz_;
+  uint64_t start_tsc_ = 0;
+  uint64_t round_tsc_ = 0;  // when the current round began
+  uint64_t next_second_tsc_ = 0;
+  uint64_t last_sweep_tsc_ = 0;
+  uint64_t generation_ = 0;  // of the state in use
+  bool has_punted_ = false;  // since the last signal
+  std::atomic<bool> stop_ = false;
+  std::atomic<uint32_t> sleeping_ = 0;  // 1: about to sleep, or asleep
+};
+
+}  // namespace sluice::runtime
+
+#endif  // SLUICE_DATAPLANE_RUNTIME_WORKER_H_
