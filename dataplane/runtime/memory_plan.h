@@ -11,7 +11,7 @@ namespace sluice::runtime {
 inline constexpr uint32_t kMbufCacheSize = 256;
 
 // Rings of each exception port, in packets; powers of two. See punt_queue.h for their meaning.
-inline constexpr uint32_t kPuntRingSizes[] = {256, 512, 128, 512};
+inline constexpr uint32_t kPuntRingSizes[] = {256, 256, 512, 128, 512};
 inline constexpr uint32_t kPuntRingTotal = 256 + 512 + 128 + 512;
 inline constexpr uint32_t kHostRingSize = 512;
 

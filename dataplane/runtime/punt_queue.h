@@ -47,15 +47,15 @@ class PuntQueue {
 };
 
 // How many packets of each class one turn may deliver. Control packets have no limit but the batch: they are served
-// again before each other class. Management gets four times what ICMP and the rest get.
+// again before each other class. Routing and management get four times what ICMP and the rest get.
 inline constexpr size_t kPuntBatch = 32;
-inline constexpr std::array<size_t, stage::kPuntClassCount> kPuntQuantum = {kPuntBatch, kPuntBatch, 8, 8};
+inline constexpr std::array<size_t, stage::kPuntClassCount> kPuntQuantum = {kPuntBatch, kPuntBatch, kPuntBatch, 8, 8};
 
 // Takes up to `count` packets of a class and deals with them; returns how many.
 using ServeClass = std::function<size_t(stage::PuntClass punt_class, size_t count)>;
 
-// One turn over the classes of all queues behind `serve`: control until there is none left, then management, control
-// again, ICMP, control again, the rest. A flood of any lower class delays a control packet by one quantum of that
+// One turn over the classes of all queues behind `serve`: control until there is none left, then routing, control
+// again, management, and so on to the rest. A flood of any lower class delays a control packet by one quantum of that
 // class. Returns how many were served; a turn is bounded, and what is left waits for the next.
 size_t ServePuntTurn(const ServeClass& serve);
 

@@ -9,11 +9,12 @@
 namespace sluice::runtime {
 namespace {
 
-// A full pass over the connection tables takes about this long. It bounds how long an ended entry keeps its slot, and
-// how long a removed backend's id is out of use.
-constexpr uint64_t kSweepPassS = 30;
-// At most this many buckets (cache lines) at once: a few microseconds per round.
-constexpr uint64_t kMaxSweepBuckets = 1024;
+// A full pass over the connection tables takes about this long. It bounds how long an ended flow keeps its slot and
+// counts as alive, so how long a drain outlasts its last flow, and how long a removed backend's id is out of use.
+constexpr uint64_t kSweepPassS = 5;
+// At most this many buckets (cache lines) at once, a few microseconds: tables of millions of connections take a pass in
+// a minute or so rather than a noticeable share of the worker's time.
+constexpr uint64_t kMaxSweepBuckets = 256;
 constexpr uint64_t kSweepIntervalsPerS = 1000;
 
 // The queues that the worker receives from.

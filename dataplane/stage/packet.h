@@ -16,12 +16,14 @@ namespace sluice::stage {
 
 // What the host's kernel is given first, in this order. See ClassifyPunt.
 enum class PuntClass : uint8_t {
-  kControl,     // ARP, neighbour discovery, BGP, BFD: without these the machine falls off the network
+  kControl,     // sent on the link: ARP, neighbour discovery, BFD and BGP of TTL 255; without these the machine falls
+                // off the network
+  kRouting,     // BGP, BFD, OSPF, VRRP that may come from afar: anyone can flood these, so not among the above
   kManagement,  // the configured ports of the host, such as SSH
   kIcmp,        // other ICMP
   kOther,       // everything else; rate-limited
 };
-inline constexpr size_t kPuntClassCount = 4;
+inline constexpr size_t kPuntClassCount = 5;
 
 // One packet on its way through the stages: exactly one cache line, filled by Parse, completed by later stages.
 // Addresses are not copied: the headers are in the cache anyway.

@@ -32,17 +32,20 @@ class PuntClassTest : public PuntTest {
   }
 };
 
-TEST_F(PuntClassTest, Control) {
+TEST_F(PuntClassTest, ControlIsOnTheLinkRoutingMayComeFromAfar) {
   Expect(Raw(0x0806), PuntClass::kControl);
   Expect(Raw(0x0806, 2), PuntClass::kControl);
   Expect(Raw(0x88cc, 1), PuntClass::kControl);
-  Expect(ToHost(6, 179).Build(), PuntClass::kControl);
   FrameBuilder bgp_reply = ToHost(6, 50000);
   bgp_reply.source_port = 179;
-  Expect(bgp_reply.Build(), PuntClass::kControl);
-  for (const uint16_t port : std::initializer_list<uint16_t>{3784, 3785, 4784}) Expect(ToHost(17, port).Build(), PuntClass::kControl);
-  Expect(ToHost(89, 0).Build(), PuntClass::kControl);
-  Expect(ToHost(112, 0).Build(), PuntClass::kControl);
+  std::vector<FrameBuilder> packets = {ToHost(6, 179), bgp_reply, ToHost(89, 0), ToHost(112, 0)};
+  for (const uint16_t port : std::initializer_list<uint16_t>{3784, 3785, 4784}) packets.push_back(ToHost(17, port));
+  for (FrameBuilder& packet : packets) {
+    packet.hop_limit = 255;
+    Expect(packet.Build(), PuntClass::kControl);
+    packet.hop_limit = 254;
+    Expect(packet.Build(), PuntClass::kRouting);
+  }
 }
 
 TEST_F(PuntClassTest, NeighbourDiscoveryOnlyFromTheLink) {

@@ -10,7 +10,7 @@ namespace sluice::ctl {
 void Table::AddRow(std::vector<std::string> cells) {
   SLUICE_CHECK(cells.size() == columns_.size());
   for (std::string& cell : cells) {
-    if (cell.empty()) cell = "-";
+    if (cell.empty()) cell.assign(1, '-');
   }
   rows_.push_back(std::move(cells));
 }

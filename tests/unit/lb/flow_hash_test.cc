@@ -140,7 +140,8 @@ TEST(FlowHashTest, SpreadsSequentialPortsEvenlyOverSlotsAndBuckets) {
 TEST(FlowHashTest, DependsOnTheSeed) {
   Seed other = CountingSeed();
   other[15] = 0;
-  const FlowTuple tuple = Flow().tuple(net::Family::kIpv4, 1);
+  const Flow flow;
+  const FlowTuple tuple = flow.tuple(net::Family::kIpv4, 1);
   EXPECT_NE(FlowHashPortable(HashKeys(CountingSeed()), tuple), FlowHashPortable(HashKeys(other), tuple));
 }
 

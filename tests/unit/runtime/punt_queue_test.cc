@@ -46,16 +46,17 @@ class FakeQueues {
 };
 
 TEST(ServePuntTurnTest, ControlComesFirst) {
-  FakeQueues queues({100, 10, 10, 10});
+  FakeQueues queues({100, 10, 10, 10, 10});
   queues.Turn();
   EXPECT_TRUE(std::all_of(queues.order().begin(), queues.order().begin() + 100,
                           [](PuntClass c) { return c == PuntClass::kControl; }));
-  EXPECT_EQ(queues.order()[100], PuntClass::kManagement);
+  EXPECT_EQ(queues.order()[100], PuntClass::kRouting);
 }
 
-TEST(ServePuntTurnTest, FloodsOfAllOtherClassesLeaveManagementItsShare) {
-  FakeQueues queues({0, 100000, 100000, 100000});
+TEST(ServePuntTurnTest, FloodsOfAllOtherClassesLeaveRoutingAndManagementTheirShare) {
+  FakeQueues queues({0, 100000, 100000, 100000, 100000});
   for (int i = 0; i < 100; ++i) queues.Turn();
+  EXPECT_EQ(100000 - queues.waiting(PuntClass::kRouting), 100 * kPuntBatch);
   EXPECT_EQ(100000 - queues.waiting(PuntClass::kManagement), 100 * kPuntBatch);
   EXPECT_EQ(100000 - queues.waiting(PuntClass::kIcmp), 800u);
   EXPECT_EQ(100000 - queues.waiting(PuntClass::kOther), 800u);
@@ -63,7 +64,7 @@ TEST(ServePuntTurnTest, FloodsOfAllOtherClassesLeaveManagementItsShare) {
 
 TEST(ServePuntTurnTest, AControlPacketWaitsForOneQuantumAtMost) {
   // It comes while the longest quantum, that of management, is being served.
-  FakeQueues queues({0, 100000, 100000, 100000});
+  FakeQueues queues({0, 100000, 100000, 100000, 100000});
   std::vector<PuntClass> after;
   bool added = false;
   size_t control = 0;
@@ -81,15 +82,15 @@ TEST(ServePuntTurnTest, AControlPacketWaitsForOneQuantumAtMost) {
 }
 
 TEST(ServePuntTurnTest, AFloodOfControlPacketsDoesNotEndTheTurnsOfOthers) {
-  FakeQueues queues({1'000'000, 10, 10, 10});
+  FakeQueues queues({1'000'000, 10, 10, 10, 10});
   queues.Turn();
   EXPECT_EQ(queues.waiting(PuntClass::kManagement), 0u);
   EXPECT_GT(queues.waiting(PuntClass::kControl), 0u);
 }
 
 TEST(ServePuntTurnTest, SaysHowManyItServed) {
-  FakeQueues queues({3, 2, 1, 4});
-  EXPECT_EQ(queues.Turn(), 10u);
+  FakeQueues queues({3, 2, 1, 4, 5});
+  EXPECT_EQ(queues.Turn(), 15u);
   EXPECT_EQ(queues.Turn(), 0u);
 }
 
@@ -99,11 +100,12 @@ TEST(PuntQueueTest, EachClassHasItsOwnRoom) {
   PuntQueue queue;
   size_t put = 0;
   while (queue.Put(PuntClass::kOther, Packet(put + 1))) ++put;
-  EXPECT_EQ(put, kPuntRingSizes[3] - 1);
+  EXPECT_EQ(put, kPuntRingSizes[4] - 1);
   EXPECT_TRUE(queue.Put(PuntClass::kControl, Packet(1000)));
   EXPECT_TRUE(queue.Put(PuntClass::kManagement, Packet(1001)));
   EXPECT_TRUE(queue.Put(PuntClass::kIcmp, Packet(1002)));
-  EXPECT_EQ(queue.size(), put + 3);
+  EXPECT_TRUE(queue.Put(PuntClass::kRouting, Packet(1003)));
+  EXPECT_EQ(queue.size(), put + 4);
 
   std::array<rte_mbuf*, 4> taken{};
   EXPECT_EQ(queue.Take(PuntClass::kControl, taken.data(), taken.size()), 1u);

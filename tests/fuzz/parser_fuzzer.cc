@@ -1,0 +1,100 @@
+// The parser on any bytes, cut anywhere: it reads nothing beyond them (AddressSanitizer watches a buffer of exactly
+// their size), and the offsets it reports lie inside the frame and in the order of the headers.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "dataplane/base/check.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/net/parser.h"
+
+namespace sluice::net {
+namespace {
+
+bool IsParseError(DropReason reason) {
+  switch (reason) {
+    case DropReason::kTruncatedHeader:
+    case DropReason::kHeaderNotContiguous:
+    case DropReason::kTooManyVlanTags:
+    case DropReason::kBadIpVersion:
+    case DropReason::kBadIpHeaderLength:
+    case DropReason::kBadIpLength:
+    case DropReason::kBadL4Length:
+    case DropReason::kExtensionHeader:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void CheckL3(const ParsedHeaders& h, uint32_t contiguous, uint32_t frame_length) {
+  const uint32_t fixed = h.family == Family::kIpv4 ? sizeof(Ipv4Header) : sizeof(Ipv6Header);
+  SLUICE_CHECK(h.l3_offset == sizeof(EtherHeader) + h.vlan_tags * sizeof(VlanTag));
+  SLUICE_CHECK(h.l3_offset + fixed <= contiguous);
+  SLUICE_CHECK(h.ip_length >= fixed);
+  SLUICE_CHECK(uint32_t{h.l3_offset} + h.ip_length <= frame_length);
+  SLUICE_CHECK(h.l4_offset >= h.l3_offset + fixed);
+  SLUICE_CHECK(h.l4_offset <= uint32_t{h.l3_offset} + h.ip_length);
+}
+
+void CheckL4(const ParsedHeaders& h, const uint8_t* frame, uint32_t contiguous) {
+  const uint32_t end = uint32_t{h.l3_offset} + h.ip_length;
+  switch (h.l4_status) {
+    case L4Status::kPorts: {
+      SLUICE_CHECK(h.protocol == kProtocolTcp || h.protocol == kProtocolUdp);
+      const uint32_t size = h.protocol == kProtocolTcp ? sizeof(TcpHeader) : sizeof(UdpHeader);
+      SLUICE_CHECK(h.l4_offset + size <= contiguous && h.l4_offset + size <= end);
+      const auto* ports = reinterpret_cast<const UdpHeader*>(frame + h.l4_offset);
+      SLUICE_CHECK(ports->source_port == h.source_port && ports->destination_port == h.destination_port);
+      break;
+    }
+    case L4Status::kOther:
+      SLUICE_CHECK(h.protocol != kProtocolTcp && h.protocol != kProtocolUdp);
+      break;
+    case L4Status::kFragment:
+      break;
+    case L4Status::kError:
+      SLUICE_CHECK(IsParseError(h.error));
+      break;
+  }
+}
+
+// `frame` has exactly `contiguous` bytes.
+void ParseAndCheck(const uint8_t* frame, uint32_t contiguous, uint32_t frame_length) {
+  const ParsedHeaders h = ParseFrame(frame, contiguous, frame_length);
+  SLUICE_CHECK(h.vlan_tags <= 2);
+  switch (h.status) {
+    case ParseStatus::kOk:
+      CheckL3(h, contiguous, frame_length);
+      CheckL4(h, frame, contiguous);
+      break;
+    case ParseStatus::kNotIp:
+      SLUICE_CHECK(h.l3_offset <= contiguous);
+      SLUICE_CHECK(h.ether_type.Host() != kEtherTypeIpv4 && h.ether_type.Host() != kEtherTypeIpv6);
+      break;
+    case ParseStatus::kError:
+      SLUICE_CHECK(IsParseError(h.error));
+      // Only a frame in several buffers can have headers beyond the first.
+      SLUICE_CHECK(h.error != DropReason::kHeaderNotContiguous || contiguous < frame_length);
+      break;
+  }
+}
+
+}  // namespace
+}  // namespace sluice::net
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr size_t kMaxFrame = 70000;
+  if (size > kMaxFrame) return 0;
+  const auto whole = static_cast<uint32_t>(size);
+  sluice::net::ParseAndCheck(data, whole, whole);
+  // A first buffer that ends anywhere, in front of bytes that the parser must not touch. The source MAC address, which
+  // has no meaning to the parser, says where.
+  if (size < sizeof(sluice::net::EtherHeader)) return 0;
+  const uint32_t contiguous = (uint32_t{data[6]} << 8 | data[7]) % (whole + 1);
+  const auto first = std::make_unique<uint8_t[]>(contiguous);
+  std::copy(data, data + contiguous, first.get());
+  sluice::net::ParseAndCheck(first.get(), contiguous, whole);
+  return 0;
+}

@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+"""Runs one fuzzer for a while, from seeds that the golden cases give and what earlier runs found worth keeping.
+
+    run.py --fuzzer PATH --seeds frames|configs --work DIR --seconds N
+
+Inputs in regressions/NAME/ are run first: each was a finding once. A new finding is printed and left in
+DIR/findings/NAME; put it there when it is mended.
+"""
+
+import argparse
+import base64
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+# Fewer runs than this in a second mean that the fuzzer hangs on something and tests nothing.
+MIN_RUNS_PER_SECOND = 20
+
+
+def make_seeds(kind, directory):
+    golden = ROOT / "tests/golden/run.py"
+    subprocess.run([golden, f"--write-{kind}", directory], check=True, timeout=120)
+    if kind == "configs":
+        for example in (ROOT / "config/examples").glob("*.yaml"):
+            shutil.copy(example, directory / example.name)
+    if not any(directory.iterdir()):
+        sys.exit(f"{golden} wrote no seeds")
+
+
+def run_fuzzer(command):
+    """Runs it, passes its output on, and returns (exit status, output)."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        # The progress lines and the dictionary would bury the rest.
+        if not re.match(r"#\d+\s+(NEW|REDUCE|pulse|RELOAD)\b|\s*NEW_FUNC|\".*# Uses: |######", line):
+            sys.stdout.write(line)
+    return process.wait(), "".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs one fuzzer.")
+    parser.add_argument("--fuzzer", type=pathlib.Path, required=True)
+    parser.add_argument("--seeds", choices=("frames", "configs"), required=True)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--seconds", type=int, required=True)
+    arguments = parser.parse_args()
+    name = arguments.fuzzer.name.removesuffix("_fuzzer")
+    corpus, findings = arguments.work / "corpus" / name, arguments.work / "findings" / name
+    for directory in (corpus, findings):
+        directory.mkdir(parents=True, exist_ok=True)
+    regressions = sorted((HERE / "regressions" / name).glob("*"))
+    if regressions and subprocess.run([arguments.fuzzer, *regressions], timeout=120, check=False).returncode != 0:
+        print(f"{name}: a finding of old is back")
+        return 1
+
+    with tempfile.TemporaryDirectory(prefix="sluice-fuzz-") as seeds:
+        make_seeds(arguments.seeds, pathlib.Path(seeds))
+        status, output = run_fuzzer(
+            [
+                arguments.fuzzer,
+                f"-max_total_time={arguments.seconds}",
+                "-timeout=10",
+                "-rss_limit_mb=2048",
+                "-print_final_stats=1",
+                f"-artifact_prefix={findings}/",
+                corpus,
+                seeds,
+            ]
+        )
+    if status != 0:
+        print(f"{name}: the fuzzer ended with {status}")
+        for finding in sorted(findings.iterdir()):
+            print(f"{finding}: base64 {base64.b64encode(finding.read_bytes()).decode()}")
+        return 1
+    runs = re.search(r"stat::number_of_executed_units: (\d+)", output)
+    if not runs or int(runs[1]) < MIN_RUNS_PER_SECOND * arguments.seconds:
+        print(f"{name}: only {runs[1] if runs else 0} runs in {arguments.seconds} s")
+        return 1
+    print(f"{name}: {runs[1]} runs, no finding")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

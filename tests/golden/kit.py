@@ -1,0 +1,197 @@
+"""What cases are written with: a configuration, packets that arrive, and for each what must become of it.
+
+A case is a folder cases/NAME with a case.py that defines build(case). Expected bytes are made here with scapy or by
+hand, never with sluiced. Counters are not stated but derived from what is expected of each packet (see expected()).
+"""
+
+import sys
+
+import scapy.all as scapy
+
+# The director and its network, the same in all cases unless a case changes them.
+DIRECTOR_MAC = "02:5c:00:00:00:00"  # sluice-replay's default for the first port
+DIRECTOR_V4 = "192.0.2.2"
+DIRECTOR_V6 = "2001:db8::2"
+ROUTER_MAC = "02:00:00:00:01:01"  # whence clients' packets come
+CLIENT_V4 = "198.51.100.7"
+CLIENT_V6 = "2001:db8:c::7"
+VIP_V4 = "203.0.113.10"
+VIP_V6 = "2001:db8:f::10"
+SEED = "000102030405060708090a0b0c0d0e0f"
+
+
+def mac_of(address):
+    """The MAC address that sluice-replay gives a neighbour: 02:00 and the last four bytes of the IP address."""
+    family = scapy.socket.AF_INET6 if ":" in address else scapy.socket.AF_INET
+    return "02:00:" + ":".join(f"{b:02x}" for b in scapy.inet_pton(family, address)[-4:])
+
+
+def ether_in(**fields):
+    """The Ethernet header of a packet that the router hands to the director."""
+    return scapy.Ether(src=ROUTER_MAC, dst=DIRECTOR_MAC, **fields)
+
+
+def ether_out(neighbour, **fields):
+    """The Ethernet header of a packet that the director sends to a neighbour, given by its IP address."""
+    return scapy.Ether(src=DIRECTOR_MAC, dst=mac_of(neighbour), **fields)
+
+
+def ip_bytes(frame):
+    """The length of the IP packet in a frame, as its header states it; None for other frames."""
+    ether_type, at = int.from_bytes(frame[12:14], "big"), 14
+    while ether_type in (0x8100, 0x88A8):
+        ether_type, at = int.from_bytes(frame[at + 2 : at + 4], "big"), at + 4
+    if ether_type == 0x0800:
+        return int.from_bytes(frame[at + 2 : at + 4], "big")
+    if ether_type == 0x86DD:
+        return int.from_bytes(frame[at + 4 : at + 6], "big") + 40
+    return None
+
+
+class Packet:
+    """One packet that arrives, and its expectation, which one of the methods must set."""
+
+    def __init__(self, time_ns, frame):
+        self.time_ns = time_ns
+        self.frame = bytes(frame)
+        self.record = None
+        self.out = None
+
+    def _expect(self, fate, out, **record):
+        if self.record is not None:
+            raise ValueError("a packet has one fate")
+        self.record = {"fate": fate, **{k: v for k, v in record.items() if v is not None}}
+        self.out = None if out is None else bytes(out)
+
+    def forwarded(self, out, vip, backend, rung="scheduler"):
+        self._expect("forwarded", out, vip=vip, backend=backend, rung=rung)
+
+    def dropped(self, reason, vip=None, backend=None, rung=None):
+        self._expect("dropped", None, reason=reason, vip=vip, backend=backend, rung=rung)
+
+    def punted(self, punt_class):
+        """The host's kernel gets the packet as it came."""
+        self._expect("punted", self.frame, **{"class": punt_class})
+
+
+class Case:
+    def __init__(self, name):
+        self.name = name
+        self.port = {
+            "name": "wan",
+            "devices": ["net_null0"],
+            "addresses": [f"{DIRECTOR_V4}/24", f"{DIRECTOR_V6}/64"],
+            "gateways": ["192.0.2.1", "2001:db8::1"],
+            "mtu": 1500,
+            "exception": {"interface": "sluice-wan"},
+        }
+        self.node = {
+            "name": "golden",
+            "ports": [self.port],
+            "tables": {"connections_v4": 1024, "connections_v6": 1024},
+        }
+        self.services = {"seed": SEED, "pools": [], "vips": []}
+        self.neighbours = {}
+        self.arguments = []
+        self.packets = []
+        self.counters = {}
+        self._time_ns = 1_700_000_000 * 1_000_000_000
+
+    def pool(self, name, backends, **fields):
+        """`backends`: {name: address} or {name: {address: ..., weight: ...}}."""
+        entries = []
+        for backend, value in backends.items():
+            entries.append({"name": backend, **(value if isinstance(value, dict) else {"address": value})})
+        self.services["pools"].append({"name": name, "backends": entries, **fields})
+
+    def vip(self, name, address, protocol, port, pool, mode):
+        self.services["vips"].append(
+            {"name": name, "address": address, "protocol": protocol, "port": port, "pool": pool, "mode": mode}
+        )
+
+    def wait(self, seconds):
+        """Lets time pass before the next packet."""
+        self._time_ns += int(seconds * 1_000_000_000)
+
+    def send(self, frame):
+        """Lets a packet arrive, a microsecond after the one before."""
+        self._time_ns += 1000
+        self.packets.append(Packet(self._time_ns, frame))
+        return self.packets[-1]
+
+    def count(self, section, name, **values):
+        """States counters of the report beyond those that follow from the packets."""
+        self.counters.setdefault(section, {}).setdefault(name, {}).update(values)
+
+    def config(self):
+        return {"node": self.node, "services": self.services}
+
+    def _derived(self, section, key, names):
+        counters = {name: {"packets": 0, "bytes": 0} for name in names}
+        if section == "vips":
+            for counter in counters.values():
+                counter["dropped"] = 0
+        for packet in self.packets:
+            name = packet.record.get(key)
+            was_dropped = packet.record["fate"] == "dropped"
+            if name is None or (section == "backends" and was_dropped):
+                continue
+            counters[name]["packets"] += 1
+            counters[name]["bytes"] += ip_bytes(packet.frame)
+            if section == "vips" and was_dropped:
+                counters[name]["dropped"] += 1
+        return counters
+
+    def expected(self):
+        """The report that must come: records, totals, rungs, and the counters of VIPs and backends."""
+        records = [p.record for p in self.packets]
+        if None in records:
+            raise ValueError(f"packet {records.index(None) + 1} has no expectation")
+        totals = {"received": len(records), "forwarded": 0, "answered": 0, "punted": 0, "sent_for_host": 0}
+        totals |= {"from_host": 0, "originated": 0, "held": 0, "dropped": {}}
+        rungs = {"connection_table": 0, "scheduler": 0, "scheduler_no_entry": 0}
+        for record in records:
+            if record["fate"] == "dropped":
+                totals["dropped"][record["reason"]] = totals["dropped"].get(record["reason"], 0) + 1
+            else:
+                totals[record["fate"]] += 1
+            if "rung" in record:
+                rungs[record["rung"]] += 1
+        pools = self.services["pools"]
+        backends = [f"{pool['name']}/{backend['name']}" for pool in pools for backend in pool["backends"]]
+        return {
+            "packets": records,
+            "totals": totals,
+            "rungs": rungs,
+            "vips": self._derived("vips", "vip", [vip["name"] for vip in self.services["vips"]]),
+            "backends": self._derived("backends", "backend", backends),
+        }
+
+
+def oracle():
+    """The modules of tools/oracle, for cases with more than one backend."""
+    import pathlib
+
+    folder = str(pathlib.Path(__file__).resolve().parents[2] / "tools/oracle")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    import flow_hash
+    import maglev
+
+    return flow_hash, maglev
+
+
+class Scheduler:
+    """The oracle's choice of a backend for a flow to a VIP."""
+
+    def __init__(self, weights, table_size=65537, seed=SEED):
+        self._hash, maglev = oracle()
+        self._keys = self._hash.HashKeys(bytes.fromhex(seed))
+        self._table = maglev.table(self._keys, weights, table_size)
+
+    def hash(self, source, destination, source_port, destination_port, protocol):
+        return self._hash.flow_hash(self._keys, source, destination, source_port, destination_port, protocol)
+
+    def choose(self, *flow):
+        """The name of the backend for (source, destination, source port, destination port, protocol)."""
+        return self._table[self._hash.slot_of(self.hash(*flow), len(self._table))]

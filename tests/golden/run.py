@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+"""Runs golden cases: captures in, captures and counters out, compared byte by byte with what each case expects.
+
+    run.py --replay PATH [NAME...]     runs the named cases (shell patterns); all without names
+    run.py --write-frames DIR [NAME...]  writes what arrives in them, one file for each frame: seeds for fuzzers
+    run.py --write-configs DIR [NAME...] writes their configurations, for the same purpose
+"""
+
+import argparse
+import fnmatch
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import yaml  # noqa: E402
+
+import capture  # noqa: E402
+import kit  # noqa: E402
+
+TIMEOUT_S = 60
+
+
+def load(name):
+    """The case of a folder, built."""
+    spec = importlib.util.spec_from_file_location(f"case_{name}", HERE / "cases" / name / "case.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    case = kit.Case(name)
+    module.build(case)
+    return case
+
+
+def all_names():
+    return sorted(path.parent.name for path in HERE.glob("cases/*/case.py"))
+
+
+def difference(what, number, expected, got):
+    """Says where two frames differ, in hex and in words."""
+    at = next((i for i, (a, b) in enumerate(zip(expected, got)) if a != b), min(len(expected), len(got)))
+    lines = [f"{what} frame {number}: differs at byte {at}; expected {len(expected)} bytes, got {len(got)}"]
+    for label, frame in (("expected", expected), ("got", got)):
+        part = frame[max(0, at - 4) : at + 16].hex(" ")
+        lines.append(f"  {label:8} ...{part}...  {kit.scapy.Ether(frame).summary()}")
+    return "\n".join(lines)
+
+
+def compare_frames(what, packets, path):
+    expected = [(p.time_ns, p.out) for p in packets]
+    got = capture.read(path)
+    problems = []
+    for number, (want, have) in enumerate(zip(expected, got), 1):
+        if want[1] != have[1]:
+            problems.append(difference(what, number, want[1], have[1]))
+        elif want[0] != have[0]:
+            problems.append(f"{what} frame {number}: time stamp {have[0]}, expected {want[0]}")
+    if len(expected) != len(got):
+        problems.append(f"{what}: {len(got)} frames, expected {len(expected)}")
+    return problems
+
+
+def compare_counters(path, expected, got):
+    """Compares what `expected` states; `got` may hold more, but no other reasons, VIPs or backends."""
+    problems = []
+    for key, value in expected.items():
+        if isinstance(value, dict):
+            problems += compare_counters(f"{path}.{key}", value, got.get(key, {}))
+        elif got.get(key) != value:
+            problems.append(f"{path}.{key} is {got.get(key)}, expected {value}")
+    if path in ("report.totals.dropped", "report.vips", "report.backends"):
+        problems += [f"{path}.{key} is {got[key]}, expected none" for key in got if key not in expected]
+    return problems
+
+
+def compare_report(case, report):
+    expected = case.expected()
+    problems = []
+    for number, (want, have) in enumerate(zip(expected.pop("packets"), report["packets"]), 1):
+        have = {k: v for k, v in have.items() if k not in ("number", "time_ns", "port")}
+        if want != have:
+            problems.append(f"packet {number}: became {have}, expected {want}")
+    problems += compare_counters("report", expected, report)
+    problems += compare_counters("stated", case.counters, report)
+    totals = report["totals"]
+    entered = totals["received"] + totals["from_host"] + totals["originated"]
+    left = totals["forwarded"] + totals["answered"] + totals["punted"] + totals["sent_for_host"] + totals["held"]
+    left += sum(totals["dropped"].values())
+    if entered != left or entered != len(case.packets) or not report["balanced"]:
+        problems.append(f"packet sum: {len(case.packets)} arrived, {entered} counted in, {left} accounted for")
+    return problems
+
+
+def run(case, replay, folder):
+    """Problems of the case, none when it passes."""
+    config, neighbours = folder / "config.yaml", folder / "neighbours.yaml"
+    config.write_text(yaml.safe_dump(case.config(), sort_keys=False))
+    neighbours.write_text(yaml.safe_dump(case.neighbours))
+    capture.write(folder / "in.pcap", [(p.time_ns, p.frame) for p in case.packets])
+    command = [replay, "--config", config, "--neighbours", neighbours, "--json", "--mac", kit.DIRECTOR_MAC]
+    command += ["--in", folder / "in.pcap", "--out", folder / "out.pcap", "--host", folder / "host.pcap"]
+    result = subprocess.run(command + case.arguments, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if result.returncode != 0:
+        return [f"sluice-replay ended with {result.returncode}: {result.stderr.strip()}"]
+    if result.stderr:
+        return [f"sluice-replay wrote to standard error: {result.stderr.strip()}"]
+    report = json.loads(result.stdout)
+    problems = compare_report(case, report)
+    for what, path, fate in (("out", "out.pcap", "forwarded"), ("host", "host.pcap", "punted")):
+        problems += compare_frames(what, [p for p in case.packets if p.record["fate"] == fate], folder / path)
+    return problems
+
+
+def write_frames(names, directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        # Some cases send thousands of like frames.
+        for number, packet in enumerate(load(name).packets[:200]):
+            (directory / f"{name}-{number}").write_bytes(packet.frame)
+
+
+def write_configs(names, directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (directory / f"{name}.yaml").write_text(yaml.safe_dump(load(name).config(), sort_keys=False))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs golden cases.")
+    parser.add_argument("--replay", type=pathlib.Path, help="the sluice-replay to test")
+    parser.add_argument("--write-frames", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--write-configs", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="DIR", help="leave the captures in this folder")
+    parser.add_argument("patterns", nargs="*", metavar="NAME")
+    arguments = parser.parse_args()
+    names = [n for n in all_names() if not arguments.patterns or any(fnmatch.fnmatch(n, p) for p in arguments.patterns)]
+    if not names:
+        parser.error("no case has such a name")
+    if arguments.write_frames:
+        write_frames(names, arguments.write_frames)
+    if arguments.write_configs:
+        write_configs(names, arguments.write_configs)
+    if arguments.write_frames or arguments.write_configs:
+        return 0
+    if not arguments.replay:
+        parser.error("--replay is missing")
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="sluice-golden-") as temporary:
+        for name in names:
+            folder = (arguments.keep or pathlib.Path(temporary)) / name
+            folder.mkdir(parents=True, exist_ok=True)
+            problems = run(load(name), arguments.replay.resolve(), folder)
+            print(f"{'FAILED' if problems else 'ok':6} {name}", flush=True)
+            for problem in problems[:20]:
+                print("  " + problem.replace("\n", "\n  "))
+            failed += bool(problems)
+    print(f"{len(names) - failed} of {len(names)} cases passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

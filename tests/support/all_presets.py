@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""Writes a folder in which one ctest runs the tests of all presets: those of the release build as they are, each test
+binary of the sanitizer builds as one test, and the fuzzers.
+
+    all_presets.py --fuzz-seconds N DIR
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Seconds that one sanitized binary may take.
+SANITIZED_TIMEOUT_S = 600
+ENVIRONMENT = {
+    "asan": ["ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1", "UBSAN_OPTIONS=print_stacktrace=1"],
+    "tsan": ["TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"],
+}
+
+
+def tests_of(preset):
+    command = ["ctest", "--test-dir", ROOT / "build" / preset, "--show-only=json-v1"]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [test for test in json.loads(result.stdout)["tests"] if "command" in test]
+
+
+def quoted(words):
+    return " ".join(f"[==[{word}]==]" for word in words)
+
+
+def test(name, command, **properties):
+    """Commands of ctest's file that define one test."""
+    words = [word for key, value in properties.items() for word in (key, value)]
+    return [
+        f"add_test({quoted([name, *command])})",
+        f"set_tests_properties({quoted([name])} PROPERTIES {quoted(words)})",
+    ]
+
+
+def sanitized(preset):
+    """Every GoogleTest binary that was built, as one test. (ctest knows them by their single cases.)"""
+    binaries = {t["command"][0] for t in tests_of(preset) if any("--gtest_filter" in word for word in t["command"])}
+    binaries = sorted(binary for binary in binaries if pathlib.Path(binary).is_file())
+    if not binaries:
+        sys.exit(f"build/{preset} has no test binaries")
+    for binary in binaries:
+        yield from test(
+            f"{preset}.{pathlib.Path(binary).name}",
+            [binary],
+            LABELS=preset,
+            TIMEOUT=SANITIZED_TIMEOUT_S,
+            ENVIRONMENT=";".join(ENVIRONMENT[preset]),
+        )
+
+
+def fuzzers(seconds):
+    found = [t for t in tests_of("fuzz") if t["name"].startswith("fuzz.")]
+    if not found:
+        sys.exit("build/fuzz has no fuzzers")
+    for fuzzer in found:
+        command = fuzzer["command"]
+        command[command.index("--seconds") + 1] = str(seconds)
+        yield from test(fuzzer["name"], command, LABELS="fuzz", TIMEOUT=seconds + 240)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="One ctest for all presets.")
+    parser.add_argument("--fuzz-seconds", type=int, required=True)
+    parser.add_argument("folder", type=pathlib.Path)
+    arguments = parser.parse_args()
+    lines = [f"subdirs({quoted([ROOT / 'build/release'])})"]
+    lines += [*sanitized("asan"), *sanitized("tsan"), *fuzzers(arguments.fuzz_seconds)]
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    (arguments.folder / "CTestTestfile.cmake").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

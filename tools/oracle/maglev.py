@@ -1,0 +1,44 @@
+"""Maglev's table with weights (Eisenbud et al., NSDI 2016, section 3.4), as dataplane/lb/maglev.h defines it."""
+
+from siphash import siphash24
+
+
+def permutation(keys, name, table_size):
+    """(offset, skip) of a backend's preference list."""
+    data = name.encode()
+    return (
+        siphash24(keys.maglev_offset, data) % table_size,
+        siphash24(keys.maglev_skip, data) % (table_size - 1) + 1,
+    )
+
+
+def fill(permutations, weights, table_size):
+    """The table as a list of indexes of members. Naive: preference(j) is computed from j each time, as in the paper."""
+    count = len(permutations)
+    slots = [None] * table_size
+    if not count:
+        return []
+    following = [0] * count
+    credit = [0] * count
+    heaviest = max(weights)
+    filled = 0
+    while filled < table_size:
+        for member, (offset, skip) in enumerate(permutations):
+            credit[member] += weights[member]
+            if credit[member] < heaviest or filled == table_size:
+                continue
+            credit[member] -= heaviest
+            while slots[(offset + following[member] * skip) % table_size] is not None:
+                following[member] += 1
+            slots[(offset + following[member] * skip) % table_size] = member
+            filled += 1
+    return slots
+
+
+def table(keys, weights_by_name, table_size):
+    """Slot -> name for backends given as {name: weight}; those of weight 0 take no part."""
+    names = sorted((n for n, weight in weights_by_name.items() if weight > 0), key=str.encode)
+    slots = fill(
+        [permutation(keys, name, table_size) for name in names], [weights_by_name[name] for name in names], table_size
+    )
+    return [names[member] for member in slots]

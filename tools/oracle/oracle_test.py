@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""The oracle itself against published vectors, so that an error in it cannot hide one in dataplane/lb."""
+
+import pathlib
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import aes_round  # noqa: E402
+import flow_hash  # noqa: E402
+import maglev  # noqa: E402
+import siphash  # noqa: E402
+import vectors  # noqa: E402
+
+
+class SipHash(unittest.TestCase):
+    def test_appendix_a_of_the_paper(self):
+        self.assertEqual(siphash.siphash24(bytes(range(16)), bytes(range(15))), 0xA129CA6149BE45E5)
+
+    def test_reference_implementation_of_its_authors(self):
+        self.assertEqual(siphash.siphash24(bytes(range(16)), b""), 0x726FDB47DD0E0E31)
+        self.assertEqual(siphash.siphash24(bytes(range(16)), bytes(range(8))), 0x93F5F5799A932462)
+
+
+class AesRound(unittest.TestCase):
+    def test_fips_197_appendix_b_round_1(self):
+        state = bytes.fromhex("193de3bea0f4e22b9ac68d2ae9f84808")
+        key = bytes.fromhex("a0fafe1788542cb123a339392a6c7605")
+        self.assertEqual(aes_round.aes_round(state, key).hex(), "a49c7ff2689f352b6b5bea43026a5049")
+
+
+class FlowHash(unittest.TestCase):
+    def test_slots_span_the_table(self):
+        self.assertEqual(flow_hash.slot_of(0, 65537), 0)
+        self.assertEqual(flow_hash.slot_of((1 << 64) - 1, 65537), 65536)
+
+    def test_every_input_counts(self):
+        keys = flow_hash.HashKeys(vectors.SEED)
+        base = ("192.0.2.1", "203.0.113.10", 1000, 80, 6)
+        changed = [
+            ("192.0.2.2", "203.0.113.10", 1000, 80, 6),
+            ("192.0.2.1", "203.0.113.11", 1000, 80, 6),
+            ("192.0.2.1", "203.0.113.10", 1001, 80, 6),
+            ("192.0.2.1", "203.0.113.10", 1000, 81, 6),
+            ("192.0.2.1", "203.0.113.10", 1000, 80, 17),
+        ]
+        hashes = {flow_hash.flow_hash(keys, *flow) for flow in [base, *changed]}
+        self.assertEqual(len(hashes), 6)
+
+
+class Maglev(unittest.TestCase):
+    PAPER = [(3, 4), (0, 2), (3, 1)]
+
+    def test_table_1_of_the_paper(self):
+        self.assertEqual(maglev.fill(self.PAPER, [1, 1, 1], 7), [1, 0, 1, 0, 2, 2, 0])
+
+    def test_table_1_of_the_paper_without_b1(self):
+        without = [self.PAPER[0], self.PAPER[2]]
+        self.assertEqual(maglev.fill(without, [1, 1], 7), [0, 0, 0, 0, 1, 1, 1])
+
+    def test_shares_follow_weights(self):
+        slots = maglev.table(flow_hash.HashKeys(vectors.SEED), {"a": 1, "b": 2, "c": 1, "gone": 0}, 4001)
+        self.assertEqual(sorted((slots.count(n) for n in "abc"), reverse=True), [2001, 1000, 1000])
+        self.assertNotIn("gone", slots)
+
+    def test_a_pool_without_members_has_no_slots(self):
+        self.assertEqual(maglev.table(flow_hash.HashKeys(vectors.SEED), {"a": 0}, 13), [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,262 @@
+#include "tools/replay/engine.h"
+
+#include <rte_mempool.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "config/limits.h"
+#include "config/problem.h"
+#include "config/validate.h"
+#include "dataplane/base/check.h"
+#include "dataplane/fwd/flow_tables.h"
+#include "dataplane/stage/pipeline.h"
+#include "dataplane/stage/stage_env.h"
+#include "tools/replay/eal.h"
+
+namespace sluice::replay {
+namespace {
+
+constexpr uint64_t kNsPerSecond = 1'000'000'000;
+
+struct FreeDeleter {
+  void operator()(void* memory) const { std::free(memory); }
+};
+
+// Takes over what the pipeline hands out and copies it to the result of the packet it came in as. Stages may reorder a
+// burst (by port, by fate); looking the buffer up restores the order of arrival.
+class ResultSink final : public stage::PacketSink {
+ public:
+  explicit ResultSink(fwd::WorkerCounters& counters) : counters_(counters) {}
+
+  void Begin(rte_mbuf** mbufs, PacketResult* results, size_t count) {
+    std::copy_n(mbufs, count, mbufs_.begin());
+    results_ = results;
+    count_ = count;
+  }
+
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override {
+    fwd::PortCounters& port_counters = counters_.ports[port.index()];
+    for (size_t i = 0; i < count; ++i) {
+      PacketResult& result = Take(mbufs[i]);
+      result.out_port = port;
+      port_counters.tx_packets.Increment();
+      port_counters.tx_bytes.Add(result.bytes.size());
+      counters_.forwarded.Increment();
+    }
+  }
+
+  void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override {
+    PacketResult& result = Take(mbuf);
+    result.out_port = port;
+    result.punt_class = punt_class;
+    counters_.punted.Increment();
+  }
+
+ private:
+  PacketResult& Take(rte_mbuf* mbuf) {
+    const auto found = std::find(mbufs_.begin(), mbufs_.begin() + static_cast<ptrdiff_t>(count_), mbuf);
+    SLUICE_CHECK(found != mbufs_.begin() + static_cast<ptrdiff_t>(count_));
+    PacketResult& result = results_[found - mbufs_.begin()];
+    *found = nullptr;  // a buffer may be handed out once
+    result.bytes.reserve(mbuf->pkt_len);
+    for (const rte_mbuf* s = mbuf; s != nullptr; s = s->next) {
+      const auto* const data = rte_pktmbuf_mtod(s, const uint8_t*);
+      result.bytes.insert(result.bytes.end(), data, data + s->data_len);
+    }
+    SLUICE_CHECK(result.bytes.size() == mbuf->pkt_len);
+    rte_pktmbuf_free(mbuf);
+    return result;
+  }
+
+  fwd::WorkerCounters& counters_;
+  std::array<rte_mbuf*, stage::kBurstSize> mbufs_{};
+  PacketResult* results_ = nullptr;
+  size_t count_ = 0;
+};
+
+// As sluiced validates what a reload or its API brings.
+model::Validator ValidatorFor(const config::NodeConfig& node) {
+  return [node](const model::DesiredState& desired) {
+    std::vector<model::Complaint> complaints;
+    for (const auto& problems : {config::ValidateServices(desired), config::ValidateTogether(node, desired)}) {
+      for (const config::Problem& problem : problems) complaints.push_back({problem.field, problem.message});
+    }
+    return complaints;
+  };
+}
+
+lb::FlowTimeouts ToTimeouts(const config::TimeoutsConfig& t) {
+  return {.tcp_syn_s = t.tcp_syn_s,
+          .tcp_established_s = t.tcp_established_s,
+          .tcp_closing_s = t.tcp_closing_s,
+          .tcp_reset_s = t.tcp_reset_s,
+          .udp_s = t.udp_s};
+}
+
+std::vector<net::MacAddress> PortMacs(size_t ports, const EngineOptions& options) {
+  std::vector<net::MacAddress> macs;
+  for (size_t i = 0; i < ports; ++i) {
+    const PortId id(static_cast<PortId::rep>(i));
+    const auto given = options.port_macs.find(id);
+    macs.push_back(given != options.port_macs.end() ? given->second : NextHops::DefaultPortMac(id));
+  }
+  return macs;
+}
+
+constexpr model::Limits kLimits = {
+    .vips = config::limits::kVips, .pools = config::limits::kVips, .backends = config::limits::kBackends};
+
+class EngineImpl final : public Engine {
+ public:
+  EngineImpl(const config::NodeConfig& node, const EngineOptions& options, rte_mempool* pool)
+      : pool_(pool),
+        dataplane_(NextHops(node.ports, PortMacs(node.ports.size(), options), options.neighbours), kLimits.vips,
+                   kLimits.backends),
+        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_),
+        tables_(node.tables.connections_v4, node.tables.connections_v6, ToTimeouts(node.timeouts),
+                [this](size_t bytes) { return Allocate(bytes); }),
+        sink_(dataplane_.counters()) {
+    const std::vector<net::MacAddress> macs = PortMacs(node.ports.size(), options);
+    for (size_t i = 0; i < node.ports.size(); ++i) {
+      node_.ports[i] = {.mac = macs[i],
+                        .mtu_bytes = node.ports[i].mtu_bytes,
+                        .tx_ipv4_checksum = false,
+                        .has_exception_port = node.ports[i].exception.enabled};
+    }
+    for (const uint16_t port : node.punt.management_ports) node_.management_ports.set(port);
+  }
+
+  ~EngineImpl() override { rte_mempool_free(pool_); }
+
+  reconcile::Reconciler& reconciler() override { return reconciler_; }
+  std::vector<PacketResult> Process(std::span<const Frame> frames, PortId port) override;
+  const LocalDataplane& dataplane() const override { return dataplane_; }
+  uint32_t BuffersInUse() const override { return rte_mempool_in_use_count(pool_); }
+
+ private:
+  // Not 0: a machine's clock does not start there either.
+  static constexpr uint32_t kFirstSecond = 1;
+
+  void* Allocate(size_t bytes);
+  // On the engine's clock: that of the frames from the first one on, but never earlier than now.
+  uint32_t SecondOf(uint64_t time_ns) const;
+  void AdvanceClock(uint64_t time_ns);
+  void ProcessBurst(std::span<const Frame> frames, PortId port, PacketResult* results);
+
+  rte_mempool* const pool_;
+  LocalDataplane dataplane_;
+  reconcile::Reconciler reconciler_;
+  stage::NodeTraits node_;
+  std::vector<std::unique_ptr<void, FreeDeleter>> memory_;  // of the tables, which it outlives
+  fwd::FlowTables tables_;
+  ResultSink sink_;
+  std::optional<uint64_t> first_time_ns_;
+  uint32_t now_s_ = kFirstSecond;
+  stage::Burst burst_;
+};
+
+void* EngineImpl::Allocate(size_t bytes) {
+  constexpr size_t kCacheLine = 64;
+  const size_t rounded = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+  void* const memory = std::aligned_alloc(kCacheLine, rounded);
+  SLUICE_CHECK(memory != nullptr);
+  std::memset(memory, 0, rounded);
+  memory_.emplace_back(memory);
+  return memory;
+}
+
+uint32_t EngineImpl::SecondOf(uint64_t time_ns) const {
+  if (time_ns <= *first_time_ns_) return now_s_;
+  return std::max(now_s_, kFirstSecond + static_cast<uint32_t>((time_ns - *first_time_ns_) / kNsPerSecond));
+}
+
+void EngineImpl::AdvanceClock(uint64_t time_ns) {
+  const uint32_t now_s = SecondOf(time_ns);
+  if (now_s == now_s_) return;
+  now_s_ = now_s;
+  // A worker's sweep goes on while it forwards and is through within seconds; here it happens when a second is over.
+  tables_.Sweep(tables_.bucket_count(), now_s_, *dataplane_.state(), dataplane_.counters());
+}
+
+std::vector<PacketResult> EngineImpl::Process(std::span<const Frame> frames, PortId port) {
+  SLUICE_CHECK(dataplane_.state() != nullptr);
+  std::vector<PacketResult> results(frames.size());
+  if (!first_time_ns_ && !frames.empty()) first_time_ns_ = frames.front().time_ns;
+  size_t done = 0;
+  while (done < frames.size()) {
+    AdvanceClock(frames[done].time_ns);
+    size_t count = 1;
+    while (count < stage::kBurstSize && done + count < frames.size() &&
+           SecondOf(frames[done + count].time_ns) == now_s_) {
+      ++count;
+    }
+    ProcessBurst(frames.subspan(done, count), port, results.data() + done);
+    done += count;
+  }
+  return results;
+}
+
+void EngineImpl::ProcessBurst(std::span<const Frame> frames, PortId port, PacketResult* results) {
+  std::array<rte_mbuf*, stage::kBurstSize> mbufs{};
+  for (size_t i = 0; i < frames.size(); ++i) {
+    mbufs[i] = MakeMbuf(pool_, frames[i].bytes.data(), static_cast<uint32_t>(frames[i].bytes.size()));
+    SLUICE_CHECK(mbufs[i] != nullptr);  // Create made enough for a burst of the largest frames
+  }
+  sink_.Begin(mbufs.data(), results, frames.size());
+  stage::StageEnv env{.state = dataplane_.state(),
+                      .node = &node_,
+                      .tables = &tables_,
+                      .counters = &dataplane_.counters(),
+                      .now_s = now_s_};
+  stage::RunPipeline(mbufs.data(), frames.size(), port, env, burst_, sink_);
+  for (size_t i = 0; i < frames.size(); ++i) {
+    const stage::Packet& packet = burst_.packets[i];
+    results[i].fate = packet.fate;
+    if (packet.fate == Fate::kDropped) results[i].reason = packet.reason;
+    results[i].vip = packet.vip;
+    results[i].backend = packet.backend;
+    results[i].rung = packet.rung;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::NodeConfig& node, const EngineOptions& options) {
+  if (const absl::Status status = InitEalForBuffersOnly(); !status.ok()) return status;
+  // Buffers for a burst of the largest frames, with one more each for what a stage may put in front.
+  const uint32_t data_bytes = std::min<uint32_t>(node.memory.mbuf_data_bytes, UINT16_MAX - RTE_PKTMBUF_HEADROOM);
+  const uint32_t per_frame = kMaxFrameBytes / data_bytes + 2;
+  static uint32_t pools = 0;
+  rte_mempool* const pool =
+      rte_pktmbuf_pool_create(absl::StrCat("replay", pools++).c_str(), per_frame * stage::kBurstSize, 0, 0,
+                              static_cast<uint16_t>(data_bytes + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+  if (pool == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", per_frame * stage::kBurstSize,
+                                                     " packet buffers of node.memory.mbuf_data_bytes = ", data_bytes));
+  }
+  return std::make_unique<EngineImpl>(node, options, pool);
+}
+
+std::vector<Named> VipNames(const model::Registry& registry) {
+  std::vector<Named> names;
+  for (const model::VipRecord& vip : *registry.vips) names.push_back({vip.id.value(), vip.desired.name});
+  return names;
+}
+
+std::vector<Named> BackendNames(const model::Registry& registry) {
+  std::vector<Named> names;
+  for (const auto& pool : registry.pools) {
+    for (const model::BackendRecord& backend : pool->backends) {
+      names.push_back({backend.id.value(), absl::StrCat(pool->name, "/", backend.desired.name)});
+    }
+  }
+  return names;
+}
+
+}  // namespace sluice::replay

@@ -1,0 +1,63 @@
+#ifndef SLUICE_TOOLS_REPLAY_NAMES_H_
+#define SLUICE_TOOLS_REPLAY_NAMES_H_
+
+#include <string_view>
+
+#include "dataplane/base/fate.h"
+#include "dataplane/fwd/worker_counters.h"
+#include "dataplane/stage/packet.h"
+
+// The words that reports use, also as keys of JSON.
+namespace sluice::replay {
+
+constexpr std::string_view FateName(Fate fate) {
+  switch (fate) {
+    case Fate::kPending:
+      return "pending";
+    case Fate::kForwarded:
+      return "forwarded";
+    case Fate::kAnswered:
+      return "answered";
+    case Fate::kPunted:
+      return "punted";
+    case Fate::kSentForHost:
+      return "sent_for_host";
+    case Fate::kDropped:
+      return "dropped";
+  }
+  return "";
+}
+
+constexpr std::string_view RungName(fwd::Rung rung) {
+  switch (rung) {
+    case fwd::Rung::kNone:
+      return "none";
+    case fwd::Rung::kConnectionTable:
+      return "connection_table";
+    case fwd::Rung::kScheduler:
+      return "scheduler";
+    case fwd::Rung::kSchedulerNoEntry:
+      return "scheduler_no_entry";
+  }
+  return "";
+}
+
+constexpr std::string_view PuntClassName(stage::PuntClass punt_class) {
+  switch (punt_class) {
+    case stage::PuntClass::kControl:
+      return "control";
+    case stage::PuntClass::kRouting:
+      return "routing";
+    case stage::PuntClass::kManagement:
+      return "management";
+    case stage::PuntClass::kIcmp:
+      return "icmp";
+    case stage::PuntClass::kOther:
+      return "other";
+  }
+  return "";
+}
+
+}  // namespace sluice::replay
+
+#endif  // SLUICE_TOOLS_REPLAY_NAMES_H_

@@ -1,0 +1,58 @@
+"""Every drop reason is shown by a golden case, or is listed with the other test that shows it."""
+
+import importlib
+import re
+import sys
+
+import yaml
+
+REASONS_HEADER = "dataplane/base/drop_reason.h"
+GOLDEN = "tests/golden"
+# "label: file" for reasons that no capture can bring about, such as a full queue.
+OTHER_TESTS = "tests/golden/reasons_of_other_tests.yaml"
+
+_REASON = re.compile(r'X\((k\w+),\s*\\?\s*"(\w+)"')
+
+
+def reasons_of_golden_cases(tree):
+    folder = str(tree.root / GOLDEN)
+    sys.path.insert(0, folder)
+    try:
+        run = importlib.import_module("run")
+        return {
+            packet.record["reason"]
+            for name in run.all_names()
+            for packet in run.load(name).packets
+            if packet.record["fate"] == "dropped"
+        }
+    finally:
+        sys.path.remove(folder)
+
+
+def check_reasons(tree, covered=None):
+    symbols = {label: symbol for symbol, label in _REASON.findall(tree.read(REASONS_HEADER))}
+    if not symbols:
+        yield f"{REASONS_HEADER}: no drop reasons were found"
+        return
+    if covered is None:
+        covered = reasons_of_golden_cases(tree)
+    elsewhere = yaml.safe_load(tree.read(OTHER_TESTS)) or {}
+    for label in sorted(covered - symbols.keys()):
+        yield f"{GOLDEN}: a case expects {label}, which is no drop reason"
+    for label, symbol in symbols.items():
+        if label in covered:
+            if label in elsewhere:
+                yield f"{OTHER_TESTS}: {label} has a golden case; remove it here"
+        elif label not in elsewhere:
+            yield f"{label}: no golden case expects this drop reason ({GOLDEN}/cases)"
+        else:
+            yield from _check_other_test(tree, label, symbol, elsewhere[label])
+    for label in elsewhere.keys() - symbols.keys():
+        yield f"{OTHER_TESTS}: {label} is no drop reason"
+
+
+def _check_other_test(tree, label, symbol, path):
+    if not (tree.root / path).is_file():
+        yield f"{OTHER_TESTS}: {label}: there is no {path}"
+    elif symbol not in tree.read(path) and f'"{label}"' not in tree.read(path):
+        yield f'{OTHER_TESTS}: {label}: {path} mentions neither {symbol} nor "{label}"'
