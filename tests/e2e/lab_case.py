@@ -1,0 +1,110 @@
+"""What every end-to-end test shares: a lab for each test class, and checks that no test can forget.
+
+Imported first: it makes the package `lab` (tools/lab) importable.
+"""
+
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+
+# pylint: disable=wrong-import-position
+from lab import config
+from lab.director import entered, left, number
+from lab.lab import Lab
+from lab.process import wait_until
+
+
+class LabCase(unittest.TestCase):
+    """Every test that starts sluiced ends with the packet sum of invariant 2, a clean stop and nothing left behind."""
+
+    BACKENDS = 4
+    UDP = False
+    TUNNELS = False
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(backend_count=cls.BACKENDS, udp=cls.UDP, tunnels=cls.TUNNELS)
+        cls.addClassCleanup(cls._remove_lab)
+        cls.director = cls.lab.director
+        cls.client = cls.lab.client
+
+    @classmethod
+    def _remove_lab(cls):
+        cls.lab.remove()
+        remains = cls.lab.remains()
+        if remains:
+            raise AssertionError(f"the lab left behind: {remains}")
+
+    def start(self, services, **node):
+        self.start_configuration({"node": self.director.node(**node), "services": services})
+
+    def start_configuration(self, configuration):
+        self.addCleanup(self._finish)
+        self.director.start(configuration)
+
+    def _finish(self):
+        self.client.end_processes()
+        if self.director.process is None:
+            return
+        log = self.director.process.log_path
+        try:
+            totals = self.director.totals_at_rest()
+            self.assertEqual(entered(totals), left(totals))
+            code, behind = self.director.stop()
+            self.assertEqual((code, behind), (0, []), "sluiced is to end with 0 and leave nothing behind")
+            with open(log, encoding="utf-8", errors="replace") as file:
+                self.assertIn("packet sum: in = out", file.read())
+        finally:
+            self.director.kill()
+            if self._failed():
+                with open(log, encoding="utf-8", errors="replace") as file:
+                    print(f"---- log of sluiced in {self.id()}\n{file.read()[-6000:]}----", file=sys.stderr)
+
+    def _failed(self):
+        result = self._outcome.result
+        bad = [getattr(test, "test_case", test) for test, _ in result.failures + result.errors]
+        return sys.exc_info()[0] is not None or any(test is self for test in bad)
+
+    # ---- changes through sluicectl
+
+    def wait_for_workers(self):
+        """Until every worker uses the newest state."""
+        def taken_up():
+            status = self.director.ctl("status")
+            return number(status, "state_generation_in_use") >= number(status, "state_generation")
+
+        wait_until(taken_up, 10, "every worker uses the newest state")
+
+    def backend_status(self, name, pool=config.POOL[4]):
+        return self.director.backends(pool)[name]
+
+    def started(self, name, pool=config.POOL[4]):
+        return number(self.backend_status(name, pool), "flows_started")
+
+    def wait_for_no_flows(self, name, pool=config.POOL[4]):
+        wait_until(lambda: self.director.flows_alive(pool, name) == 0, 40, f"{pool}/{name} has no live flows")
+
+    # ---- checks
+
+    def assert_all_answered(self, report):
+        self.assertEqual((report["failed"], report["errors"]), (0, {}))
+
+    def assert_held(self, status):
+        """No held connection is broken, and none changed its backend."""
+        self.assertEqual(status["failures"], [])
+
+    def assert_shares(self, by_backend, weights, points):
+        """Each backend's share is within `points` percentage points of its weight's; nobody else answered."""
+        self.assertLessEqual(set(by_backend), {f"backend-{index}" for index in weights})
+        total, all_weights = sum(by_backend.values()), sum(weights.values())
+        for index, weight in weights.items():
+            share = 100 * by_backend.get(f"backend-{index}", 0) / total
+            self.assertAlmostEqual(share, 100 * weight / all_weights, delta=points,
+                                   msg=f"backend-{index} of {by_backend}")
+
+    def assert_downloads(self, reports):
+        expected = self.lab.backends.big_sha256
+        for report in reports:
+            self.assertEqual((report["error"], report["sha256"]), (None, expected), report)

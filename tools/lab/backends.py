@@ -1,0 +1,123 @@
+"""What runs on the backends: nginx, the UDP echo, and for tunnels the XDP decapsulation."""
+
+import hashlib
+import os
+
+from lab.network import INTERFACE, VIP4, VIP6
+from lab.process import run, wait_until
+
+HTTP_PORT = 80
+UDP_PORT = 9000
+BIG_BYTES = 24 * 1024 * 1024
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+_NGINX_CONF = """\
+daemon off;
+master_process off;
+worker_rlimit_nofile 16384;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log warn;
+events {{ worker_connections 8192; multi_accept on; }}
+http {{
+  access_log off;
+  default_type application/octet-stream;
+  sendfile on;
+  keepalive_timeout 300s;
+  reset_timedout_connection off;
+  client_body_temp_path {directory}; proxy_temp_path {directory}; fastcgi_temp_path {directory};
+  uwsgi_temp_path {directory}; scgi_temp_path {directory};
+  add_header X-Backend {name} always;
+  server {{
+    listen {port} reuseport backlog=4096;
+    listen [::]:{port} reuseport backlog=4096;
+    root {files};
+    # The backend's own name; connections may stay open for good.
+    location = / {{ keepalive_requests 100000000; default_type text/plain; return 200 "{name}\\n"; }}
+    # The same, but connections end after 50 requests, so that a load makes new ones all the time.
+    location = /short {{ keepalive_requests 50; default_type text/plain; return 200 "{name}\\n"; }}
+    location = /big {{ }}
+    # The big file, slowly: 256 kB/s.
+    location = /slow {{ limit_rate 256k; try_files /big =404; }}
+    # PUT: kept under the backend's own directory.
+    location /upload/ {{ root {directory}; dav_methods PUT; client_max_body_size 64m;
+      create_full_put_path on; }}
+  }}
+}}
+"""
+
+
+class Backends:
+    """The servers of all backends of a network; /big and /slow send the file `big_path` with the hash `big_sha256`."""
+
+    def __init__(self, owner, network):
+        self._run = owner
+        self._network = network
+        self._files = os.path.join(owner.directory, "files")
+        os.makedirs(self._files, exist_ok=True)
+        self.big_path = os.path.join(self._files, "big")
+        self.big_sha256 = _write_big(self.big_path)
+        self.nginx = {}
+        self.udp = {}
+
+    def start_nginx(self):
+        for role, namespace in self._network.backends.items():
+            if role not in self.nginx:
+                self.nginx[role] = self._start_one_nginx(role, namespace)
+        for role, namespace in self._network.backends.items():
+            _wait_listening(namespace, self.nginx[role], "-Htln", HTTP_PORT)
+
+    def uploaded(self, role, name):
+        """The bytes that a PUT of /upload/NAME left at a backend."""
+        with open(os.path.join(self._run.directory, f"nginx-{role}", "upload", name), "rb") as file:
+            return file.read()
+
+    def start_udp(self):
+        """Answers each datagram to a VIP with "NAME " and the datagram."""
+        for role, namespace in self._network.backends.items():
+            if role not in self.udp:
+                self.udp[role] = namespace.start(f"udp-{role}", [
+                    "/usr/bin/python3", os.path.join(_HERE, "servers", "udp_echo.py"), role, str(UDP_PORT), VIP4, VIP6])
+        for role, namespace in self._network.backends.items():
+            _wait_listening(namespace, self.udp[role], "-Huln", UDP_PORT)
+
+    def accept_tunnels(self):
+        """Loads a program that takes IPv4-in-IPv4 and IPv6-in-IPv6 off at the interface.
+
+        A real backend uses a tunnel interface (README.md); this kernel-independent way needs no tunnel module.
+        """
+        program = os.path.join(self._run.directory, "decap.o")
+        machine = run(["g++", "-dumpmachine"]).stdout.strip()
+        run(["clang-16", "-O2", "-g", "-Wall", "-Werror", "-target", "bpf", f"-I/usr/include/{machine}", "-c",
+             os.path.join(_HERE, "decap.bpf.c"), "-o", program])
+        for namespace in self._network.backends.values():
+            namespace.ip(f"link set dev {INTERFACE} xdpgeneric obj {program} sec xdp")
+
+    def _start_one_nginx(self, role, namespace):
+        directory = os.path.join(self._run.directory, f"nginx-{role}")
+        os.makedirs(directory, exist_ok=True)
+        path = os.path.join(directory, "nginx.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(_NGINX_CONF.format(directory=directory, name=role, files=self._files, port=HTTP_PORT))
+        return namespace.start(f"nginx-{role}", ["nginx", "-p", directory, "-c", path, "-e", f"{directory}/error.log"])
+
+
+def _wait_listening(namespace, process, options, port):
+    def listening():
+        if not process.running():
+            process.wait(1)
+            raise RuntimeError(f"{process.name} ended at its start:\n{process.log()}")
+        return f":{port} " in namespace.run(["ss", options]).stdout
+
+    wait_until(listening, 10, f"{process.name} listens on port {port}")
+
+
+def _write_big(path):
+    """Bytes that no two places share, so that a lost or repeated piece shows in the hash."""
+    total = hashlib.sha256()
+    block = hashlib.shake_256(b"sluice lab").digest(1024 * 1024)
+    with open(path, "wb") as file:
+        for index in range(BIG_BYTES // len(block)):
+            piece = index.to_bytes(8, "big") + block[8:]
+            file.write(piece)
+            total.update(piece)
+    return total.hexdigest()

@@ -1,0 +1,1 @@
+"""Small servers, each a script of its own, started in a namespace."""
