@@ -12,7 +12,7 @@
 // (load.h) fills it, validation (validate.h) checks it, for the file and for RPCs alike.
 namespace sluice::config {
 
-// ---- The node part: what belongs to this machine. Read at start; a reload that changes it is refused. ----
+// ---- The node part: what belongs to this machine. Read at start; a reload says what of it needs a restart. ----
 
 enum class IdleMode : uint8_t { kPoll, kAdaptive };
 

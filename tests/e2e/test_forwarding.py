@@ -5,7 +5,10 @@ import unittest
 
 from lab_case import LabCase
 from lab import config
-from lab.clients.tools import Downloads, http_load
+from lab.clients.tools import Downloads, http_load, iperf3
+from lab.process import wait_until
+
+IPERF_PORT = 5201
 
 
 class ForwardingTest(LabCase):
@@ -35,6 +38,22 @@ class ForwardingTest(LabCase):
         self.assertEqual(sum(int(status["flows_started"]) for status in backends.values()), 2000)
         vips = {status["vip"]["name"]: status for status in self.director.ctl("get", "vips")["vips"]}
         self.assertEqual(int(vips["http4"]["new_flows"]), 2000)
+
+    def test_iperf3(self):
+        """Streams towards the backend: the direction that passes the director. Its rate is reported, not asserted."""
+        services = config.services({1: 100}, versions=(4, 6), udp=False)
+        for version in (4, 6):
+            services["vips"].append({"name": f"iperf{version}", "address": config.VIP[version], "protocol": "tcp",
+                                     "port": IPERF_PORT, "pool": config.POOL[version]})
+        self.start(services)
+        backend = self.lab.network.backends["backend-1"]
+        server = backend.start("iperf3", ["iperf3", "-s", "-p", str(IPERF_PORT)])
+        self.addCleanup(server.kill)
+        wait_until(lambda: f":{IPERF_PORT} " in backend.run(["ss", "-Htln"]).stdout, 10, "iperf3 listens")
+        for version in (4, 6):
+            rate = iperf3(self.client, config.VIP[version], IPERF_PORT)
+            print(f"\niperf3 over IPv{version}: {rate / 1e9:.2f} Gb/s", flush=True)
+            self.assertGreater(rate, 0)
 
     def test_packets_to_other_ports_of_a_vip_are_dropped_with_their_reason(self):
         self.start(config.services({1: 100}))

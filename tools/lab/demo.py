@@ -202,6 +202,7 @@ The lab is left running. To play with it:
   ip netns exec {name} curl http://{VIP4}/
   ip netns exec {name} curl 'http://[{VIP6}]/'
   ip netns exec {name} wrk -t1 -c16 -d5s http://{VIP4}/short
+  ip netns exec {name} curl -o /dev/null http://{VIP4}/slow      # takes 96 s: drain its backend meanwhile
   export SLUICE_SERVER={server}
   {binaries}/sluicectl status
   {binaries}/sluicectl get backends

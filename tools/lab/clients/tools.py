@@ -79,9 +79,6 @@ class Downloads:
             self._items.append(item)
         self._timeout = timeout
 
-    def running(self):
-        return sum(item["process"].running() for item in self._items)
-
     def finish(self):
         """Waits for all; for each: backend, bytes, sha256, and the error or None."""
         reports = []
@@ -111,9 +108,6 @@ class Wrk:
         self._process = namespace.start(name, [
             "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
             "--timeout", "10s", _url(address, path)])
-
-    def running(self):
-        return self._process.running()
 
     def stop(self):
         """Ends it before its time and returns what `finish` does."""
