@@ -58,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Tap>> Tap::Create(const std::string& port_name, c
     close(fd);
     return Failed(port_name, name, "creating it", error);
   }
-  return std::unique_ptr<Tap>(new Tap(name, fd, if_nametoindex(name.c_str())));
+  return std::make_unique<Tap>(name, fd, if_nametoindex(name.c_str()));
 }
 
 Tap::~Tap() { close(fd_); }

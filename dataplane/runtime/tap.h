@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +18,8 @@ class Tap {
  public:
   // kAlreadyExists, kPermissionDenied and others, with the remedy. `name`: at most 15 characters.
   static absl::StatusOr<std::unique_ptr<Tap>> Create(const std::string& port_name, const std::string& name);
+  // Takes over `fd`: non-blocking, and a read or write is one frame.
+  Tap(std::string name, int fd, unsigned index) : name_(std::move(name)), fd_(fd), index_(index) {}
   ~Tap();
   Tap(const Tap&) = delete;
   Tap& operator=(const Tap&) = delete;
@@ -32,7 +35,6 @@ class Tap {
   size_t Read(uint8_t* buffer, size_t size);
 
  private:
-  Tap(std::string name, int fd, unsigned index) : name_(std::move(name)), fd_(fd), index_(index) {}
   const std::string name_;
   const int fd_;
   const unsigned index_;
