@@ -30,6 +30,11 @@ bool IsPlainKey(std::string_view key) {
   });
 }
 
+bool IsPrintable(std::string_view key) {
+  return !key.empty() && key.size() <= 2 * limits::kNameLength + 1 &&
+         std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
 }  // namespace
 
 YamlValue::YamlValue(const YamlNode* node, std::string path, Position position, ProblemLog* log)
@@ -179,6 +184,19 @@ std::optional<YamlValue> MapReader::Find(std::string_view key) {
   if (found == entries_.end()) return std::nullopt;
   const YamlNode* value = found->second.value;
   return YamlValue(value, KeyPath(map_.path(), key), value->position, map_.log_);
+}
+
+void MapReader::Others(const std::function<void(const std::string& key, const YamlValue& value)>& read) {
+  const std::vector<std::string_view> named = known_;
+  for (const auto& [key, value] : map_.node_->entries) {
+    const auto entry = entries_.find(key->text);
+    // The constructor reported keys that are no words and those that come again.
+    if (entry == entries_.end() || entry->second.key != key) continue;
+    if (std::find(named.begin(), named.end(), key->text) != named.end()) continue;
+    known_.push_back(key->text);
+    const std::string name = IsPrintable(key->text) ? key->text : Quote(key->text);
+    read(key->text, YamlValue(value, KeyPath(map_.path(), name), value->position, map_.log_));
+  }
 }
 
 void MapReader::Finish() {

@@ -2,6 +2,7 @@
 #define SLUICE_CONFIG_YAML_READER_H_
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <optional>
@@ -29,6 +30,7 @@ class YamlValue {
   YamlValue(const YamlNode* node, std::string path, Position position, ProblemLog* log);
 
   const std::string& path() const { return path_; }
+  Position position() const { return position_; }
   // The value of this field is wrong as `message` says.
   void Fail(std::string message) const { log_->AddUnreadable(position_, path_, std::move(message)); }
 
@@ -121,6 +123,8 @@ class MapReader {
       missing_.emplace_back(key, example);
     }
   }
+  // For maps whose keys are names: reads each key that no call before it named, in the order of the file.
+  void Others(const std::function<void(const std::string& key, const YamlValue& value)>& read);
   // The key may be there and is not looked at.
   void Ignore(std::string_view key) { known_.push_back(key); }
 

@@ -93,6 +93,23 @@ class GoldenTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             self.problems(case)
 
+    def test_a_wrong_step(self):
+        for step, text in (
+            (lambda case: case.backend_drain("web/web-2"), "the change was refused"),
+            (lambda case: case.backend_drain("web/web-1", refused="no"), "the change was made"),
+            (lambda case: case.expect(totals={"forwarded": 2}), "totals.forwarded is 1, expected 2"),
+        ):
+            case = make_case()
+            step(case)
+            self.assert_noticed(case, text)
+
+    def test_a_step_in_the_wrong_place(self):
+        case = make_case()
+        case.expect(totals={"received": 3})
+        self.assertEqual(self.problems(case), [])
+        case.steps = [(2, step) for _, step in case.steps]
+        self.assert_noticed(case, "totals.received is 2, expected 3")
+
     def test_an_error_of_the_program(self):
         case = make_case()
         case.services["seed"] = "short"

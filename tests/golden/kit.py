@@ -95,6 +95,9 @@ class Case:
         self.arguments = []
         self.packets = []
         self.counters = {}
+        self.steps = []
+        self._final = None  # backends after the steps, once there is one that adds or removes
+        self._added = {}  # backends that exist since a step: the number of packets before it
         self._time_ns = 1_700_000_000 * 1_000_000_000
 
     def pool(self, name, backends, **fields):
@@ -112,6 +115,75 @@ class Case:
     def wait(self, seconds):
         """Lets time pass before the next packet."""
         self._time_ns += int(seconds * 1_000_000_000)
+
+    # Steps between packets, which sluice-replay takes as a scenario. Where a change must be refused, `refused` is a
+    # part of the message.
+
+    def _step(self, action, **fields):
+        fields = {key: value for key, value in fields.items() if value is not None}
+        self.steps.append((len(self.packets), {action: fields}))
+
+    def advance(self, seconds):
+        """Lets whole seconds pass without a packet; unlike wait() a step of its own, before expect() for example."""
+        self._time_ns += seconds * 1_000_000_000
+        self.steps.append((len(self.packets), {"advance": seconds}))
+
+    def backend_add(self, backend, address, weight=None, refused=None):
+        """`backend` is "pool/name", here and below."""
+        if refused is None:
+            self._added[backend] = len(self.packets)
+            pool, _, name = backend.partition("/")
+            self._final_pool(pool).append(name)
+        self._step("backend", name=backend, change="add", address=address, weight=weight, refused=refused)
+
+    def backend_remove(self, backend, refused=None):
+        if refused is None:
+            pool, _, name = backend.partition("/")
+            self._final_pool(pool).remove(name)
+        self._step("backend", name=backend, change="remove", refused=refused)
+
+    def backend_drain(self, backend, refused=None):
+        self._step("backend", name=backend, change="drain", refused=refused)
+
+    def backend_undrain(self, backend, refused=None):
+        self._step("backend", name=backend, change="undrain", refused=refused)
+
+    def backend_weight(self, backend, weight, refused=None):
+        self._step("backend", name=backend, change="weight", weight=weight, refused=refused)
+
+    def apply(self, services, refused=None):
+        """Applies other services, as a reload does; those of the case are where it starts."""
+        if refused is None:
+            before = {(pool, name) for pool, names in self._final_backends().items() for name in names}
+            self._final = {pool["name"]: [b["name"] for b in pool["backends"]] for pool in services["pools"]}
+            for pool, names in self._final.items():
+                self._added |= {f"{pool}/{n}": len(self.packets) for n in names if (pool, n) not in before}
+        self._step("apply", file={"services": services}, refused=refused)
+
+    def expect(self, **sections):
+        """Counters at this point, by their names in sluice-replay's report; see "expect" in its --help."""
+        self._step("expect", **sections)
+
+    def _final_pool(self, pool):
+        return self._final_backends().setdefault(pool, [])
+
+    def _final_backends(self):
+        """The names of the backends after all steps, by pool."""
+        if self._final is None:
+            pools = self.services["pools"]
+            self._final = {pool["name"]: [backend["name"] for backend in pool["backends"]] for pool in pools}
+        return self._final
+
+    def scenario(self):
+        """The steps of the case with packets between them: either a step for the scenario or a list of packets."""
+        sequence, sent = [], 0
+        for at, step in [*self.steps, (len(self.packets), None)]:
+            if at > sent:
+                sequence.append(self.packets[sent:at])
+            sent = at
+            if step is not None:
+                sequence.append(step)
+        return sequence
 
     def send(self, frame):
         """Lets a packet arrive, a microsecond after the one before."""
@@ -131,10 +203,13 @@ class Case:
         if section == "vips":
             for counter in counters.values():
                 counter["dropped"] = 0
-        for packet in self.packets:
+        for number, packet in enumerate(self.packets):
             name = packet.record.get(key)
             was_dropped = packet.record["fate"] == "dropped"
             if name is None or (section == "backends" and was_dropped):
+                continue
+            # A backend's counters go with it, and begin with it.
+            if section == "backends" and (number < self._added.get(name, 0) or (self.steps and name not in counters)):
                 continue
             counters[name]["packets"] += 1
             counters[name]["bytes"] += ip_bytes(packet.frame)
@@ -157,8 +232,7 @@ class Case:
                 totals[record["fate"]] += 1
             if "rung" in record:
                 rungs[record["rung"]] += 1
-        pools = self.services["pools"]
-        backends = [f"{pool['name']}/{backend['name']}" for pool in pools for backend in pool["backends"]]
+        backends = [f"{pool}/{name}" for pool, names in self._final_backends().items() for name in names]
         return {
             "packets": records,
             "totals": totals,

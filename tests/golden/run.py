@@ -96,20 +96,43 @@ def compare_report(case, report):
     return problems
 
 
+def write_input(case, folder):
+    """Writes what arrives: one capture, or a scenario with one for each run of packets. Returns the options for it."""
+
+    def write_capture(name, packets):
+        capture.write(folder / name, [(p.time_ns, p.frame) for p in packets])
+
+    if not case.steps:
+        write_capture("in.pcap", case.packets)
+        return ["--in", folder / "in.pcap"]
+    steps = []
+    for number, part in enumerate(case.scenario(), 1):
+        if isinstance(part, list):
+            write_capture(f"in-{number}.pcap", part)
+            part = {"replay": {"capture": f"in-{number}.pcap"}}
+        if "apply" in part:
+            (folder / f"apply-{number}.yaml").write_text(yaml.safe_dump(part["apply"]["file"], sort_keys=False))
+            part = {"apply": {**part["apply"], "file": f"apply-{number}.yaml"}}
+        steps.append(part)
+    (folder / "steps.yaml").write_text(yaml.safe_dump({"steps": steps}, sort_keys=False))
+    return ["--scenario", folder / "steps.yaml"]
+
+
 def run(case, replay, folder):
     """Problems of the case, none when it passes."""
     config, neighbours = folder / "config.yaml", folder / "neighbours.yaml"
     config.write_text(yaml.safe_dump(case.config(), sort_keys=False))
     neighbours.write_text(yaml.safe_dump(case.neighbours))
-    capture.write(folder / "in.pcap", [(p.time_ns, p.frame) for p in case.packets])
     command = [replay, "--config", config, "--neighbours", neighbours, "--json", "--mac", kit.DIRECTOR_MAC]
-    command += ["--in", folder / "in.pcap", "--out", folder / "out.pcap", "--host", folder / "host.pcap"]
+    command += ["--out", folder / "out.pcap", "--host", folder / "host.pcap", *write_input(case, folder)]
     result = subprocess.run(command + case.arguments, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if result.returncode != 0:
         return [f"sluice-replay ended with {result.returncode}: {result.stderr.strip()}"]
     if result.stderr:
         return [f"sluice-replay wrote to standard error: {result.stderr.strip()}"]
     report = json.loads(result.stdout)
+    if case.steps:
+        report["packets"] = [packet for step in report["steps"] for packet in step.get("packets", [])]
     problems = compare_report(case, report)
     for what, path, fate in (("out", "out.pcap", "forwarded"), ("host", "host.pcap", "punted")):
         problems += compare_frames(what, [p for p in case.packets if p.record["fate"] == fate], folder / path)

@@ -135,7 +135,10 @@ class EngineImpl final : public Engine {
   ~EngineImpl() override { rte_mempool_free(pool_); }
 
   reconcile::Reconciler& reconciler() override { return reconciler_; }
+  void StartCapture(uint64_t first_time_ns) override;
   std::vector<PacketResult> Process(std::span<const Frame> frames, PortId port) override;
+  void Advance(uint32_t seconds) override { AdvanceClock(elapsed_ns_ + seconds * kNsPerSecond); }
+  uint64_t ElapsedNs() const override { return elapsed_ns_; }
   const LocalDataplane& dataplane() const override { return dataplane_; }
   uint32_t BuffersInUse() const override { return rte_mempool_in_use_count(pool_); }
 
@@ -144,9 +147,13 @@ class EngineImpl final : public Engine {
   static constexpr uint32_t kFirstSecond = 1;
 
   void* Allocate(size_t bytes);
-  // On the engine's clock: that of the frames from the first one on, but never earlier than now.
-  uint32_t SecondOf(uint64_t time_ns) const;
-  void AdvanceClock(uint64_t time_ns);
+  static uint32_t SecondOf(uint64_t elapsed_ns) {
+    return kFirstSecond + static_cast<uint32_t>(elapsed_ns / kNsPerSecond);
+  }
+  // What a frame's time stamp is on the clock, be it in the past.
+  uint64_t OnClock(uint64_t time_ns) const;
+  // Does nothing when the time is in the past.
+  void AdvanceClock(uint64_t elapsed_ns);
   void ProcessBurst(std::span<const Frame> frames, PortId port, PacketResult* results);
 
   rte_mempool* const pool_;
@@ -156,8 +163,14 @@ class EngineImpl final : public Engine {
   std::vector<std::unique_ptr<void, FreeDeleter>> memory_;  // of the tables, which it outlives
   fwd::FlowTables tables_;
   ResultSink sink_;
-  std::optional<uint64_t> first_time_ns_;
-  uint32_t now_s_ = kFirstSecond;
+  uint64_t elapsed_ns_ = 0;
+  uint32_t now_s_ = kFirstSecond;  // of elapsed_ns_
+  // A frame with this time stamp comes at this time; those of one capture keep their distance from it.
+  struct Anchor {
+    uint64_t time_ns = 0;
+    uint64_t elapsed_ns = 0;
+  };
+  std::optional<Anchor> anchor_;
   stage::Burst burst_;
 };
 
@@ -171,32 +184,43 @@ void* EngineImpl::Allocate(size_t bytes) {
   return memory;
 }
 
-uint32_t EngineImpl::SecondOf(uint64_t time_ns) const {
-  if (time_ns <= *first_time_ns_) return now_s_;
-  return std::max(now_s_, kFirstSecond + static_cast<uint32_t>((time_ns - *first_time_ns_) / kNsPerSecond));
+uint64_t EngineImpl::OnClock(uint64_t time_ns) const {
+  return anchor_->elapsed_ns + (time_ns > anchor_->time_ns ? time_ns - anchor_->time_ns : 0);
 }
 
-void EngineImpl::AdvanceClock(uint64_t time_ns) {
-  const uint32_t now_s = SecondOf(time_ns);
-  if (now_s == now_s_) return;
-  now_s_ = now_s;
-  // A worker's sweep goes on while it forwards and is through within seconds; here it happens when a second is over.
-  tables_.Sweep(tables_.bucket_count(), now_s_, *dataplane_.state(), dataplane_.counters());
+void EngineImpl::AdvanceClock(uint64_t elapsed_ns) {
+  if (elapsed_ns <= elapsed_ns_) return;
+  elapsed_ns_ = elapsed_ns;
+  const uint32_t end_s = SecondOf(elapsed_ns);
+  const uint32_t start_s = now_s_;
+  // A worker's sweep goes on while it forwards and is through within seconds; here it happens when a second is over. A
+  // table's time stamps have 16 bits, so a long time passes in parts; after the longest timeout the table is empty.
+  constexpr uint32_t kSweepEveryS = 3600;
+  while (now_s_ < end_s) {
+    const bool all_over = now_s_ - start_s > config::limits::kTimeoutS.max;
+    now_s_ = all_over ? end_s : now_s_ + std::min(kSweepEveryS, end_s - now_s_);
+    tables_.Sweep(tables_.bucket_count(), now_s_, *dataplane_.state(), dataplane_.counters());
+  }
+}
+
+void EngineImpl::StartCapture(uint64_t first_time_ns) {
+  const bool is_past = anchor_ && (first_time_ns < anchor_->time_ns || OnClock(first_time_ns) < elapsed_ns_);
+  if (!anchor_ || is_past) anchor_ = {.time_ns = first_time_ns, .elapsed_ns = elapsed_ns_};
 }
 
 std::vector<PacketResult> EngineImpl::Process(std::span<const Frame> frames, PortId port) {
-  SLUICE_CHECK(dataplane_.state() != nullptr);
+  SLUICE_CHECK(dataplane_.state() != nullptr && (anchor_.has_value() || frames.empty()));
   std::vector<PacketResult> results(frames.size());
-  if (!first_time_ns_ && !frames.empty()) first_time_ns_ = frames.front().time_ns;
   size_t done = 0;
   while (done < frames.size()) {
-    AdvanceClock(frames[done].time_ns);
+    AdvanceClock(OnClock(frames[done].time_ns));
     size_t count = 1;
     while (count < stage::kBurstSize && done + count < frames.size() &&
-           SecondOf(frames[done + count].time_ns) == now_s_) {
+           SecondOf(std::max(elapsed_ns_, OnClock(frames[done + count].time_ns))) == now_s_) {
       ++count;
     }
     ProcessBurst(frames.subspan(done, count), port, results.data() + done);
+    for (size_t i = done; i < done + count; ++i) AdvanceClock(OnClock(frames[i].time_ns));  // in the same second
     done += count;
   }
   return results;
@@ -243,6 +267,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::NodeConfig&
   return std::make_unique<EngineImpl>(node, options, pool);
 }
 
+std::string BackendName(const model::PoolRecord& pool, const model::BackendRecord& backend) {
+  return absl::StrCat(pool.name, "/", backend.desired.name);
+}
+
 std::vector<Named> VipNames(const model::Registry& registry) {
   std::vector<Named> names;
   for (const model::VipRecord& vip : *registry.vips) names.push_back({vip.id.value(), vip.desired.name});
@@ -253,7 +281,7 @@ std::vector<Named> BackendNames(const model::Registry& registry) {
   std::vector<Named> names;
   for (const auto& pool : registry.pools) {
     for (const model::BackendRecord& backend : pool->backends) {
-      names.push_back({backend.id.value(), absl::StrCat(pool->name, "/", backend.desired.name)});
+      names.push_back({backend.id.value(), BackendName(*pool, backend)});
     }
   }
   return names;

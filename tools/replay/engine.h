@@ -56,14 +56,24 @@ class Engine {
   // Changes the desired state, as a reload of sluiced and the calls of its API would.
   virtual reconcile::Reconciler& reconciler() = 0;
 
+  // A capture begins, whose first frame has this time stamp. If that was before the clock's present time, it is now,
+  // and the capture's later stamps count from it. To be called before the capture's first Process.
+  virtual void StartCapture(uint64_t first_time_ns) = 0;
   // Lets the frames arrive on `port`, in order; services must have been applied. The frames' time stamps drive the
   // clock, which never goes back; frames of the same second arrive in bursts. Results are in the order of the frames.
   virtual std::vector<PacketResult> Process(std::span<const Frame> frames, PortId port) = 0;
+  // Lets time pass without packets; connections whose time is over end. Services must have been applied.
+  virtual void Advance(uint32_t seconds) = 0;
+  // On the clock, since the engine began.
+  virtual uint64_t ElapsedNs() const = 0;
 
   virtual const LocalDataplane& dataplane() const = 0;
   // Packet buffers that are not free; 0 between calls, or a stage lost one.
   virtual uint32_t BuffersInUse() const = 0;
 };
+
+// "pool/backend"
+std::string BackendName(const model::PoolRecord& pool, const model::BackendRecord& backend);
 
 // VIPs by name and backends by "pool/backend", in the order of their names.
 struct Named {

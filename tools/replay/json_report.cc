@@ -1,7 +1,8 @@
-#include <array>
-#include <cstdio>
+#include <optional>
 #include <string_view>
 
+#include "tools/replay/counters.h"
+#include "tools/replay/json_writer.h"
 #include "tools/replay/names.h"
 #include "tools/replay/report.h"
 #include "tools/replay/report_terms.h"
@@ -9,55 +10,54 @@
 namespace sluice::replay {
 namespace {
 
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      std::array<char, 8> escape{};
-      std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
-      out += escape.data();
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
+constexpr uint64_t kNsPerSecond = 1'000'000'000;
+
+void WriteNumbers(ObjectWriter& object, const Counters& counters) {
+  for (const auto& [name, value] : counters) object.Number(name, value);
 }
 
-// Writes one JSON object of members, each with its comma.
-class ObjectWriter {
- public:
-  explicit ObjectWriter(std::ostream& out) : out_(out) { out_ << '{'; }
-  ObjectWriter(const ObjectWriter&) = delete;
-  ObjectWriter& operator=(const ObjectWriter&) = delete;
-  ~ObjectWriter() { out_ << '}'; }
+void WriteObject(std::ostream& out, const Counters& counters) {
+  ObjectWriter object(out);
+  WriteNumbers(object, counters);
+}
 
-  std::ostream& Key(std::string_view name) {
-    if (!first_) out_ << ", ";
-    first_ = false;
-    return out_ << Quoted(name) << ": ";
+void WriteCheck(std::ostream& out, const Check& check) {
+  ObjectWriter object(out);
+  object.Number("line", static_cast<uint64_t>(check.expectation->line));
+  object.Text("counter", check.expectation->path);
+  object.Text("expected", check.expectation->Expected());
+  if (check.actual) {
+    object.Number("actual", *check.actual);
+  } else {
+    object.Key("actual") << "null";
   }
-  void Number(std::string_view name, uint64_t value) { Key(name) << value; }
-  void Text(std::string_view name, std::string_view value) { Key(name) << Quoted(value); }
-
- private:
-  std::ostream& out_;
-  bool first_ = true;
-};
+  object.Bool("ok", check.holds());
+}
 
 class JsonReport final : public Report {
  public:
-  JsonReport(Engine& engine, std::ostream& out, bool totals_only)
-      : engine_(engine), out_(out), totals_only_(totals_only) {}
+  JsonReport(Engine& engine, std::ostream& out, bool totals_only, ReportKind kind)
+      : engine_(engine), out_(out), totals_only_(totals_only), kind_(kind) {}
 
   void Begin() override {
-    registry_ = engine_.reconciler().Current().registry;
-    vips_ = MakeNames(VipNames(*registry_));
-    backends_ = MakeNames(BackendNames(*registry_));
+    names_.Refresh(engine_);
     out_ << "{";
-    if (!totals_only_) out_ << "\"packets\": [";
+    if (kind_ == ReportKind::kScenario) {
+      out_ << "\"steps\": [";
+    } else {
+      if (!totals_only_) BeginPackets(out_ << "\"packets\": ");
+    }
+  }
+
+  void BeginStep(size_t number, const Step& step) override {
+    names_.Refresh(engine_);
+    out_ << (number > 1 ? ",\n  " : "\n  ");
+    ObjectWriter& object = step_.emplace(out_);
+    object.Number("step", number);
+    object.Number("line", static_cast<uint64_t>(step.line));
+    object.Text("kind", KindOf(step));
+    object.Text("what", Describe(step));
+    if (KindOf(step) == "replay" && !totals_only_) BeginPackets(object.Key("packets"));
   }
 
   void Packet(uint64_t number, const Frame& frame, const PacketResult& result) override {
@@ -70,97 +70,93 @@ class JsonReport final : public Report {
     object.Text("fate", FateName(result.fate));
     if (result.fate == Fate::kDropped) object.Text("reason", DropReasonLabel(result.reason));
     if (result.fate == Fate::kPunted) object.Text("class", PuntClassName(result.punt_class));
-    if (result.vip.valid()) object.Text("vip", NameOf(vips_, result.vip.value()));
-    if (result.backend.valid()) object.Text("backend", NameOf(backends_, result.backend.value()));
+    if (result.vip.valid()) object.Text("vip", names_.Of(result.vip));
+    if (result.backend.valid()) object.Text("backend", names_.Of(result.backend));
     if (result.rung != fwd::Rung::kNone) object.Text("rung", RungName(result.rung));
     if (result.out_port.valid()) object.Number("port", result.out_port.value());
-    if (frame.was_cut) object.Key("cut") << "true";
+    if (frame.was_cut) object.Bool("cut", true);
+  }
+
+  void EndStep(const StepResult& result) override {
+    EndPackets();
+    ObjectWriter& object = *step_;
+    object.Number("clock_s", engine_.ElapsedNs() / kNsPerSecond);
+    if (!result.changes.empty()) {
+      WriteArray(object.Key("changes"), result.changes, [this](const std::string& line) { out_ << Quoted(line); });
+    }
+    if (!result.refusal.empty()) object.Text("refusal", result.refusal);
+    if (!result.checks.empty()) {
+      WriteArray(object.Key("expectations"), result.checks, [this](const Check& check) { WriteCheck(out_, check); });
+    }
+    WriteArray(object.Key("failures"), result.failures, [this](const Failure& failure) {
+      ObjectWriter record(out_);
+      record.Number("line", static_cast<uint64_t>(failure.line));
+      record.Text("text", failure.text);
+    });
+    object.Bool("ok", result.failures.empty());
+    step_.reset();
   }
 
   void End() override {
-    if (!totals_only_) out_ << "],\n ";
-    const fwd::PacketTotals totals = engine_.dataplane().Totals();
+    const CounterSnapshot counters = ReadCounters(engine_);
+    if (kind_ == ReportKind::kScenario) {
+      out_ << "],\n ";
+    } else if (EndPackets()) {
+      out_ << ",\n ";
+    }
     out_ << "\"totals\": ";
     {
       ObjectWriter object(out_);
-      for (const auto& [name, value] : Terms(totals)) object.Number(name, value);
+      WriteNumbers(object, counters.totals);
       object.Key("dropped");
       ObjectWriter dropped(out_);
-      for (size_t i = 0; i < kDropReasonCount; ++i) {
-        if (totals.dropped[i] != 0) dropped.Number(DropReasonLabel(static_cast<DropReason>(i)), totals.dropped[i]);
+      for (const auto& [reason, value] : counters.dropped) {
+        if (value != 0) dropped.Number(reason, value);
       }
     }
-    out_ << ",\n \"balanced\": " << (totals.entered() == totals.left() ? "true" : "false");
-    WriteRungs();
-    WriteVips();
-    WriteBackends();
-    WriteTables();
+    out_ << ",\n \"balanced\": " << (counters.balanced() ? "true" : "false");
+    WriteObject(out_ << ",\n \"rungs\": ", counters.rungs);
+    WriteObjects(",\n \"vips\": ", counters.vips);
+    WriteObjects(",\n \"backends\": ", counters.backends);
+    WriteObject(out_ << ",\n \"table_v4\": ", counters.table_v4);
+    WriteObject(out_ << ",\n \"table_v6\": ", counters.table_v6);
     out_ << "}\n";
   }
 
  private:
-  void WriteRungs() {
-    out_ << ",\n \"rungs\": ";
-    ObjectWriter object(out_);
-    for (size_t i = 1; i < fwd::kRungCount; ++i) {
-      object.Number(RungName(static_cast<fwd::Rung>(i)), engine_.dataplane().counters().rungs[i].Value());
-    }
-    object.Number("rescheduled", engine_.dataplane().counters().rescheduled.Value());
+  void BeginPackets(std::ostream& out) {
+    is_in_packets_ = true;
+    any_packet_ = false;
+    out << "[";
+  }
+  // False when there is no list to end.
+  bool EndPackets() {
+    if (!is_in_packets_) return false;
+    is_in_packets_ = false;
+    out_ << "]";
+    return true;
   }
 
-  void WriteVips() {
-    out_ << ",\n \"vips\": ";
+  void WriteObjects(std::string_view key, const std::vector<std::pair<std::string, Counters>>& objects) {
+    out_ << key;
     ObjectWriter object(out_);
-    for (const Named& vip : VipNames(*registry_)) {
-      const fwd::VipCounters& c = engine_.dataplane().counters().vips[vip.id];
-      object.Key(vip.name);
-      ObjectWriter counters(out_);
-      counters.Number("packets", c.packets.Value());
-      counters.Number("bytes", c.bytes.Value());
-      counters.Number("new_flows", c.new_flows.Value());
-      counters.Number("dropped", c.dropped.Value());
-    }
-  }
-
-  void WriteBackends() {
-    out_ << ",\n \"backends\": ";
-    ObjectWriter object(out_);
-    for (const Named& backend : BackendNames(*registry_)) {
-      const fwd::BackendCounters& c = engine_.dataplane().counters().backends[backend.id];
-      object.Key(backend.name);
-      ObjectWriter counters(out_);
-      counters.Number("packets", c.packets.Value());
-      counters.Number("bytes", c.bytes.Value());
-      counters.Number("flows_started", c.flows_started.Value());
-      counters.Number("flows_ended", c.flows_ended.Value());
-    }
-  }
-
-  void WriteTables() {
-    for (const bool v4 : {true, false}) {
-      const fwd::TableCounters& c =
-          v4 ? engine_.dataplane().counters().table_v4 : engine_.dataplane().counters().table_v6;
-      out_ << (v4 ? ",\n \"table_v4\": " : ",\n \"table_v6\": ");
-      ObjectWriter object(out_);
-      object.Number("inserted", c.inserted.Value());
-      object.Number("expired", c.expired.Value());
-      object.Number("replaced", c.replaced.Value());
-      object.Number("insert_full", c.insert_full.Value());
-    }
+    for (const auto& [name, counters] : objects) WriteObject(object.Key(name), counters);
   }
 
   Engine& engine_;
   std::ostream& out_;
   const bool totals_only_;
+  const ReportKind kind_;
+  NameTable names_;
+  std::optional<ObjectWriter> step_;
+  bool is_in_packets_ = false;
   bool any_packet_ = false;
-  std::shared_ptr<const model::Registry> registry_;
-  Names vips_, backends_;
 };
 
 }  // namespace
 
-std::unique_ptr<Report> MakeJsonReport(Engine& engine, std::ostream& out, bool totals_only) {
-  return std::make_unique<JsonReport>(engine, out, totals_only);
+std::unique_ptr<Report> MakeJsonReport(Engine& engine, std::ostream& out, bool totals_only, ReportKind kind) {
+  return std::make_unique<JsonReport>(engine, out, totals_only, kind);
 }
 
 }  // namespace sluice::replay

@@ -42,6 +42,9 @@ constexpr std::string_view RungName(fwd::Rung rung) {
   return "";
 }
 
+// Beside the rungs: packets of known flows whose backend was gone.
+inline constexpr std::string_view kRescheduled = "rescheduled";
+
 constexpr std::string_view PuntClassName(stage::PuntClass punt_class) {
   switch (punt_class) {
     case stage::PuntClass::kControl:
