@@ -185,6 +185,24 @@ class ScenarioCommandTest(unittest.TestCase):
         self.assertIn("the change was made", report["steps"][0]["failures"][0]["text"])
         self.assert_error(1, "steps.yaml:2: step 1: ", "- apply: {file: none.yaml, refused: x}")
 
+    def test_counters_of_a_backend_with_another_name(self):
+        self.config["services"]["pools"][0]["backends"][0]["name"] = "web-a"
+        self.write("renamed.yaml", yaml.safe_dump(self.config))
+        report = self.report("""
+            - replay: {capture: syn.pcap}
+            - apply: {file: renamed.yaml}
+            - expect: {backends: {web/web-a: {packets: 0, flows_started: 0, flows_ended: 0, flows_alive: 3}}}
+            - replay: {capture: ack.pcap}
+            - expect: {backends: {web/web-a: {packets: 3, flows_started: 0, flows_ended: 0, flows_alive: 3}}}
+            - advance: 7200
+            - expect: {backends: {web/web-a: {packets: 3, flows_ended: 3, flows_alive: 0}}}
+        """)
+        # What a packet's backend is called is what it was called then.
+        names = [[p["backend"] for p in step["packets"]] for step in report["steps"] if "packets" in step]
+        self.assertEqual(names, [["web/web-1"] * 3, ["web/web-a"] * 3])
+        self.assertEqual(report["backends"]["web/web-a"]["packets"], 3)
+        self.assertNotIn("web/web-1", report["backends"])
+
     def test_outputs(self):
         outputs = ["--out", self.folder / "out.pcap", "--host", self.folder / "host.pcap"]
         self.write_capture("late.pcap", [segment(9), segment(8)], START_NS - 10**9)
