@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "config/text.h"
@@ -23,9 +24,10 @@ std::string Word(std::string_view text) {
 }
 
 // IPv6 addresses have colons, which end a key in YAML.
-std::string Address(const net::IpAddress& address) {
-  return address.is_v4() ? address.ToString() : Cat("\"", address.ToString(), "\"");
+std::string Address(const net::IpPrefix& prefix) {
+  return prefix.address.is_v4() ? AddressText(prefix) : Cat("\"", AddressText(prefix), "\"");
 }
+std::string Address(const net::IpAddress& address) { return Address({address, address.bits()}); }
 
 void DumpPool(const PoolConfig& pool, std::string* out) {
   *out += Cat("    - name: ", Word(pool.name), "\n      table_size: ", pool.table_size, "\n");
@@ -38,10 +40,32 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
   }
 }
 
+// Those that are set.
+std::string Timeouts(const VipTimeoutsConfig& timeouts) {
+  std::string out;
+  const auto add = [&](std::string_view key, const std::optional<uint32_t>& seconds) {
+    if (seconds) out += Cat(out.empty() ? "" : ", ", key, ": ", *seconds);
+  };
+  add("tcp_syn_s", timeouts.tcp_syn_s);
+  add("tcp_established_s", timeouts.tcp_established_s);
+  add("tcp_closing_s", timeouts.tcp_closing_s);
+  add("tcp_reset_s", timeouts.tcp_reset_s);
+  add("udp_s", timeouts.udp_s);
+  return out;
+}
+
 void DumpVip(const VipConfig& vip, std::string* out) {
-  *out += Cat("    - {name: ", Word(vip.name), ", address: ", Address(vip.address),
-              ", protocol: ", vip.protocol == Protocol::kTcp ? "tcp" : "udp", ", port: ", vip.port,
-              ", pool: ", Word(vip.pool), ", mode: ", vip.mode == ForwardingMode::kL2 ? "l2" : "ipip", "}\n");
+  const std::string indent = ",\n       ";
+  *out += Cat("    - {name: ", Word(vip.name), ", address: ", Address(vip.prefix),
+              ", protocol: ", ProtocolName(vip.protocol), ", port: ", PortsText(vip.ports), ", pool: ", Word(vip.pool),
+              ", mode: ", ModeName(vip.mode));
+  if (vip.gue_port) *out += Cat(", gue_port: ", *vip.gue_port);
+  // In quotes, because YAML takes "off" for something else than text.
+  *out += Cat(indent, "hash: ", HashInputName(vip.hash), ", connection_tracking: \"", TrackingName(vip.tracking),
+              "\", answer_echo: ", vip.answer_echo ? "true" : "false");
+  const std::string timeouts = Timeouts(vip.timeouts);
+  if (!timeouts.empty()) *out += Cat(indent, "timeouts: {", timeouts, "}");
+  *out += "}\n";
 }
 
 }  // namespace

@@ -8,7 +8,8 @@
 namespace sluice::config {
 
 // The desired state as a YAML document that LoadServicesText reads back to an equal value. Every value is written, also
-// where it is the default, so that a dump keeps its meaning; an empty seed is left out. `services` must be valid.
+// where it is the default, so that a dump keeps its meaning; what is unset is left out, as is an empty seed. `services`
+// must be valid.
 std::string DumpServices(const ServiceConfig& services);
 
 }  // namespace sluice::config

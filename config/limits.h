@@ -57,6 +57,7 @@ inline constexpr Range kConnections = {1024, 16'777'216};
 // The upper end is that of the connection table's 16-bit time stamps.
 inline constexpr Range kTimeoutS = {1, 28800};
 inline constexpr Range kPuntRatePps = {1, 10'000'000};
+inline constexpr Range kAnswersPerS = {0, 10'000'000};
 
 }  // namespace limits
 }  // namespace sluice::config

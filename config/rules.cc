@@ -1,6 +1,7 @@
 #include "config/rules.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "config/limits.h"
@@ -16,6 +17,11 @@ bool IsIpv4Mapped(const net::IpAddress& address) {
   return !address.is_v4() && std::all_of(bytes, bytes + 10, [](uint8_t b) { return b == 0; }) && bytes[10] == 0xff &&
          bytes[11] == 0xff;
 }
+
+// What CheckHostAddress refuses, as prefixes; the unspecified addresses are told apart before.
+constexpr std::array<std::string_view, 8> kNoHosts = {"127.0.0.0/8",        "169.254.0.0/16", "224.0.0.0/4",
+                                                      "255.255.255.255/32", "::1/128",        "fe80::/10",
+                                                      "ff00::/8",           "::ffff:0:0/96"};
 
 }  // namespace
 
@@ -57,6 +63,32 @@ std::optional<std::string> CheckHostAddress(const net::IpAddress& address) {
   if (address == net::IpAddress::FromBytes(net::Family::kIpv4, kBroadcast.data()))
     return refuse("the broadcast address");
   if (IsIpv4Mapped(address)) return refuse("an IPv4-mapped IPv6 address, which no packet carries");
+  return std::nullopt;
+}
+
+net::IpPrefix Masked(const net::IpPrefix& prefix) {
+  std::array<uint8_t, 16> bytes{};
+  for (int i = 0; i < static_cast<int>(prefix.address.size()); ++i) {
+    const int kept = std::clamp(prefix.length - 8 * i, 0, 8);
+    bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(prefix.address.data()[i] & 0xff << (8 - kept));
+  }
+  return {net::IpAddress::FromBytes(prefix.address.family(), bytes.data()), prefix.length};
+}
+
+std::optional<std::string> CheckHostPrefix(const net::IpPrefix& prefix) {
+  if (auto wrong = CheckHostAddress(prefix.address)) return wrong;
+  if (prefix.length == prefix.address.bits()) return std::nullopt;
+  const net::IpPrefix masked = Masked(prefix);
+  if (masked != prefix) {
+    return Cat("prefix ", prefix.ToString(), " has bits set beyond its length; write ", masked.ToString(), ", or ",
+               prefix.address.ToString(), " for this address alone");
+  }
+  for (const std::string_view text : kNoHosts) {
+    const net::IpPrefix special = *net::IpPrefix::Parse(text);
+    if (!special.Contains(prefix.address) && !prefix.Contains(special.address)) continue;
+    return Cat("prefix ", prefix.ToString(), " has addresses in common with ", text,
+               ", which are no host's; give a prefix of unicast addresses");
+  }
   return std::nullopt;
 }
 

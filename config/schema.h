@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "dataplane/net/address.h"
 
-// The configuration as plain values: what the YAML file says and what the API exchanges. No behaviour; the loader
-// (load.h) fills it, validation (validate.h) checks it, for the file and for RPCs alike.
+// The configuration as plain values: what the YAML file says and what the API exchanges. No behaviour but the words
+// for them; the loader (load.h) fills it, validation (validate.h) checks it, for the file and for RPCs alike.
 namespace sluice::config {
 
 // ---- The node part: what belongs to this machine. Read at start; a reload says what of it needs a restart. ----
@@ -62,12 +63,14 @@ struct MemoryConfig {
 };
 
 struct TablesConfig {
-  // Connections that each worker can remember, by family.
+  // Connections that each worker can remember: to VIPs of one address, by family, and to VIPs that are prefixes.
   uint32_t connections_v4 = 262144;
   uint32_t connections_v6 = 65536;
+  uint32_t connections_wide = 16384;
   friend bool operator==(const TablesConfig&, const TablesConfig&) = default;
 };
 
+// Of VIPs that do not say otherwise.
 struct TimeoutsConfig {
   uint32_t tcp_syn_s = 30;  // only the client's SYN seen
   uint32_t tcp_established_s = 7200;
@@ -75,6 +78,13 @@ struct TimeoutsConfig {
   uint32_t tcp_reset_s = 5;     // after an RST of the client
   uint32_t udp_s = 60;
   friend bool operator==(const TimeoutsConfig&, const TimeoutsConfig&) = default;
+};
+
+// Where tunnels come from, by family. Unset: the port's own address. The host bits of the source then vary by flow.
+struct TunnelsConfig {
+  std::optional<net::IpPrefix> source_v4;
+  std::optional<net::IpPrefix> source_v6;
+  friend bool operator==(const TunnelsConfig&, const TunnelsConfig&) = default;
 };
 
 struct PuntConfig {
@@ -104,6 +114,9 @@ struct NodeConfig {
   MemoryConfig memory;
   TablesConfig tables;
   TimeoutsConfig timeouts;
+  TunnelsConfig tunnels;
+  // Packets that each worker answers itself (ICMP) in a second; 0: none.
+  uint32_t answers_per_s = 1000;
   PuntConfig punt;
   ApiConfig api;
   MetricsConfig metrics;
@@ -112,7 +125,10 @@ struct NodeConfig {
 
 // ---- The service part: the desired state, the same on every director of a cluster. ----
 
-enum class ForwardingMode : uint8_t { kL2, kIpip };
+enum class ForwardingMode : uint8_t { kL2, kIpip, kGue, kGueDirect, kGre };
+// What the choice of a backend depends on: each connection by itself, the client's address and port, or its address.
+enum class HashInput : uint8_t { kTuple, kClientPort, kClient };
+enum class ConnectionTracking : uint8_t { kFull, kOff };
 enum class Protocol : uint8_t { kTcp = 6, kUdp = 17 };
 
 inline constexpr uint32_t kMaxWeight = 1000;
@@ -133,13 +149,42 @@ struct PoolConfig {
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
 
+// The ports of a VIP, both ends included.
+struct PortRange {
+  uint16_t first = 0;  // 1 to 65535; 0 with all ports only
+  uint16_t last = 0;
+  static constexpr PortRange All() { return {0, 65535}; }
+  static constexpr PortRange Single(uint16_t port) { return {port, port}; }
+  constexpr bool is_all() const { return first == 0 && last == 65535; }
+  constexpr bool is_single() const { return first == last; }
+  friend auto operator<=>(const PortRange&, const PortRange&) = default;
+};
+
+// What a VIP says of timeouts. Unset: the node's word (TimeoutsConfig).
+struct VipTimeoutsConfig {
+  std::optional<uint32_t> tcp_syn_s;
+  std::optional<uint32_t> tcp_established_s;
+  std::optional<uint32_t> tcp_closing_s;
+  std::optional<uint32_t> tcp_reset_s;
+  std::optional<uint32_t> udp_s;
+  friend bool operator==(const VipTimeoutsConfig&, const VipTimeoutsConfig&) = default;
+};
+
+inline constexpr uint16_t kDefaultGuePort = 6080;  // IANA's for GUE
+
 struct VipConfig {
   std::string name;
-  net::IpAddress address;
+  net::IpPrefix prefix;  // `address` in the file; of full length: one address
   Protocol protocol = Protocol::kTcp;
-  uint16_t port = 0;  // 1 to 65535
+  PortRange ports;  // `port` in the file
   std::string pool;
   ForwardingMode mode = ForwardingMode::kL2;
+  // UDP port that backends expect GUE on; only with the modes of GUE. Unset: kDefaultGuePort.
+  std::optional<uint16_t> gue_port;
+  HashInput hash = HashInput::kTuple;
+  ConnectionTracking tracking = ConnectionTracking::kFull;
+  bool answer_echo = true;
+  VipTimeoutsConfig timeouts;
   friend bool operator==(const VipConfig&, const VipConfig&) = default;
 };
 
@@ -156,6 +201,56 @@ struct Config {
   ServiceConfig services;
   friend bool operator==(const Config&, const Config&) = default;
 };
+
+// ---- The words of the file, which the API's texts and the metrics use as well. ----
+
+constexpr bool IsGue(ForwardingMode mode) { return mode == ForwardingMode::kGue || mode == ForwardingMode::kGueDirect; }
+
+constexpr std::string_view ModeName(ForwardingMode mode) {
+  switch (mode) {
+    case ForwardingMode::kL2:
+      return "l2";
+    case ForwardingMode::kIpip:
+      return "ipip";
+    case ForwardingMode::kGue:
+      return "gue";
+    case ForwardingMode::kGueDirect:
+      return "gue-direct";
+    case ForwardingMode::kGre:
+      return "gre";
+  }
+  return "unknown";
+}
+
+constexpr std::string_view HashInputName(HashInput hash) {
+  switch (hash) {
+    case HashInput::kTuple:
+      return "tuple";
+    case HashInput::kClientPort:
+      return "client-port";
+    case HashInput::kClient:
+      return "client";
+  }
+  return "unknown";
+}
+
+constexpr std::string_view TrackingName(ConnectionTracking tracking) {
+  return tracking == ConnectionTracking::kFull ? "full" : "off";
+}
+
+constexpr std::string_view ProtocolName(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
+
+// "203.0.113.10", "203.0.113.0/24"
+inline std::string AddressText(const net::IpPrefix& prefix) {
+  return prefix.length == prefix.address.bits() ? prefix.address.ToString() : prefix.ToString();
+}
+
+// "80", "8000-8999", "all"
+inline std::string PortsText(const PortRange& ports) {
+  if (ports.is_all()) return "all";
+  if (ports.is_single()) return std::to_string(ports.first);
+  return std::to_string(ports.first) + "-" + std::to_string(ports.last);
+}
 
 }  // namespace sluice::config
 

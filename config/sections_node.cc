@@ -11,19 +11,13 @@ void ReadException(const YamlValue& value, ExceptionPortConfig* out) {
   });
 }
 
-void ReadGatewayMac(const YamlValue& value, std::optional<net::MacAddress>* out) {
-  net::MacAddress mac;
-  ReadMac(value, &mac);
-  *out = mac;
-}
-
 void ReadPort(const YamlValue& value, PortConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("name", "wan", &out->name, ReadText);
     map.Required("devices", "[\"0000:03:00.0\"]", &out->devices, ListOf(ReadText));
     map.Optional("addresses", &out->addresses, ListOf(ReadPrefix));
     map.Optional("gateways", &out->gateways, ListOf(ReadAddress));
-    map.Optional("gateway_mac", &out->gateway_mac, ReadGatewayMac);
+    map.Optional("gateway_mac", &out->gateway_mac, Set(ReadMac));
     map.Optional("mtu", &out->mtu_bytes, Number(limits::kMtuBytes));
     map.Optional("rx_descriptors", &out->rx_descriptors, Number(limits::kDescriptors));
     map.Optional("tx_descriptors", &out->tx_descriptors, Number(limits::kDescriptors));
@@ -60,6 +54,7 @@ void ReadTables(const YamlValue& value, TablesConfig* out) {
   value.Map([&](MapReader& map) {
     map.Optional("connections_v4", &out->connections_v4, Number(limits::kConnections));
     map.Optional("connections_v6", &out->connections_v6, Number(limits::kConnections));
+    map.Optional("connections_wide", &out->connections_wide, Number(limits::kConnections));
   });
 }
 
@@ -70,6 +65,13 @@ void ReadTimeouts(const YamlValue& value, TimeoutsConfig* out) {
     map.Optional("tcp_closing_s", &out->tcp_closing_s, Number(limits::kTimeoutS));
     map.Optional("tcp_reset_s", &out->tcp_reset_s, Number(limits::kTimeoutS));
     map.Optional("udp_s", &out->udp_s, Number(limits::kTimeoutS));
+  });
+}
+
+void ReadTunnels(const YamlValue& value, TunnelsConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("source_v4", &out->source_v4, Set(ReadPrefix));
+    map.Optional("source_v6", &out->source_v6, Set(ReadPrefix));
   });
 }
 
@@ -101,6 +103,8 @@ void ReadNode(const YamlValue& value, NodeConfig* out) {
     map.Optional("memory", &out->memory, ReadMemory);
     map.Optional("tables", &out->tables, ReadTables);
     map.Optional("timeouts", &out->timeouts, ReadTimeouts);
+    map.Optional("tunnels", &out->tunnels, ReadTunnels);
+    map.Optional("answers_per_s", &out->answers_per_s, Number(limits::kAnswersPerS));
     map.Optional("punt", &out->punt, ReadPunt);
     map.Optional("api", &out->api, ReadApi);
     map.Optional("metrics", &out->metrics, ReadMetrics);

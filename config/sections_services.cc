@@ -1,21 +1,20 @@
+#include <charconv>
+#include <limits>
+#include <string_view>
+
 #include "config/limits.h"
 #include "config/sections.h"
+#include "config/text.h"
 
 namespace sluice::config {
 namespace {
-
-void ReadDrain(const YamlValue& value, std::optional<bool>* out) {
-  bool drain = false;
-  ReadBool(value, &drain);
-  *out = drain;
-}
 
 void ReadBackend(const YamlValue& value, BackendConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("name", "web-1", &out->name, ReadText);
     map.Required("address", "192.0.2.11", &out->address, ReadAddress);
     map.Optional("weight", &out->weight, Number(limits::kWeight));
-    map.Optional("drain", &out->drain, ReadDrain);
+    map.Optional("drain", &out->drain, Set(ReadBool));
   });
 }
 
@@ -31,18 +30,89 @@ void ReadProtocol(const YamlValue& value, Protocol* out) {
   value.Word<Protocol>({{"tcp", Protocol::kTcp}, {"udp", Protocol::kUdp}}, out);
 }
 
+// Reads one of the words that `name_of` gives for `values`.
+template <typename Enum, typename NameOf>
+void ReadEnum(const YamlValue& value, std::initializer_list<Enum> values, NameOf name_of, Enum* out) {
+  std::vector<std::pair<std::string_view, Enum>> words;
+  for (const Enum each : values) words.emplace_back(name_of(each), each);
+  value.Word(words, out);
+}
+
 void ReadMode(const YamlValue& value, ForwardingMode* out) {
-  value.Word<ForwardingMode>({{"l2", ForwardingMode::kL2}, {"ipip", ForwardingMode::kIpip}}, out);
+  ReadEnum(value,
+           {ForwardingMode::kL2, ForwardingMode::kIpip, ForwardingMode::kGue, ForwardingMode::kGueDirect,
+            ForwardingMode::kGre},
+           ModeName, out);
+}
+
+void ReadHash(const YamlValue& value, HashInput* out) {
+  ReadEnum(value, {HashInput::kTuple, HashInput::kClientPort, HashInput::kClient}, HashInputName, out);
+}
+
+void ReadTracking(const YamlValue& value, ConnectionTracking* out) {
+  ReadEnum(value, {ConnectionTracking::kFull, ConnectionTracking::kOff}, TrackingName, out);
+}
+
+// The number at the front of `text`, which is shortened by it.
+bool TakePort(std::string_view* text, uint16_t* port) {
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *port);
+  if (error != std::errc()) return false;
+  text->remove_prefix(static_cast<size_t>(end - text->data()));
+  return true;
+}
+
+// A port, a range or "all".
+void ReadPorts(const YamlValue& value, PortRange* out) {
+  const std::string* text = value.Scalar("a port, a range of ports or \"all\"");
+  if (text == nullptr) return;
+  if (*text == "all") {
+    *out = PortRange::All();
+    return;
+  }
+  // What can be meant for one number only is judged as a number.
+  const std::string_view digits = std::string_view(*text).substr(text->starts_with('-') ? 1 : 0);
+  if (!digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos) {
+    const auto port = ReadWholeNumber(value, limits::kL4Port, std::numeric_limits<uint16_t>::max());
+    if (port) *out = PortRange::Single(static_cast<uint16_t>(*port));
+    return;
+  }
+  std::string_view rest = *text;
+  PortRange range;
+  bool good = TakePort(&rest, &range.first) && !rest.empty() && rest.front() == '-';
+  if (good) rest.remove_prefix(1);
+  good = good && TakePort(&rest, &range.last) && rest.empty();
+  if (good) {
+    *out = range;
+    return;
+  }
+  value.Fail(Cat(Quote(*text), " is not a port; write a whole number from ", limits::kL4Port.min, " to ",
+                 limits::kL4Port.max, ", a range like 8000-8999, or all"));
+}
+
+void ReadVipTimeouts(const YamlValue& value, VipTimeoutsConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("tcp_syn_s", &out->tcp_syn_s, Set(Number(limits::kTimeoutS)));
+    map.Optional("tcp_established_s", &out->tcp_established_s, Set(Number(limits::kTimeoutS)));
+    map.Optional("tcp_closing_s", &out->tcp_closing_s, Set(Number(limits::kTimeoutS)));
+    map.Optional("tcp_reset_s", &out->tcp_reset_s, Set(Number(limits::kTimeoutS)));
+    map.Optional("udp_s", &out->udp_s, Set(Number(limits::kTimeoutS)));
+  });
 }
 
 void ReadVip(const YamlValue& value, VipConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("name", "www", &out->name, ReadText);
-    map.Required("address", "203.0.113.10", &out->address, ReadAddress);
+    map.Required("address", "203.0.113.10", &out->prefix, ReadAddressOrPrefix);
     map.Optional("protocol", &out->protocol, ReadProtocol);
-    map.Required("port", "80", &out->port, Number(limits::kL4Port));
+    map.Required("port", "80", &out->ports, ReadPorts);
     map.Required("pool", "web", &out->pool, ReadText);
     map.Optional("mode", &out->mode, ReadMode);
+    if (IsGue(out->mode)) out->gue_port = kDefaultGuePort;
+    map.Optional("gue_port", &out->gue_port, Set(Number(limits::kL4Port)));
+    map.Optional("hash", &out->hash, ReadHash);
+    map.Optional("connection_tracking", &out->tracking, ReadTracking);
+    map.Optional("answer_echo", &out->answer_echo, ReadBool);
+    map.Optional("timeouts", &out->timeouts, ReadVipTimeouts);
   });
 }
 

@@ -25,8 +25,19 @@ std::vector<Problem> ValidateTogether(const NodeConfig& node, const ServiceConfi
   };
   for (size_t v = 0; v < services.vips.size(); ++v) {
     const VipConfig& vip = services.vips[v];
-    check(IndexPath("services.vips", v) + ".address", "VIP", vip.name, vip.address,
-          "give it an address that no interface has, or the node could not be reached at its own");
+    const std::string field = IndexPath("services.vips", v) + ".address";
+    if (vip.prefix.length == vip.prefix.address.bits()) {
+      check(field, "VIP", vip.name, vip.prefix.address,
+            "give it an address that no interface has, or the node could not be reached at its own");
+      continue;
+    }
+    if (vip.prefix.address.IsUnspecified()) continue;
+    // In the order of addresses those of a prefix stand together.
+    const auto port = own.lower_bound(vip.prefix.address);
+    if (port == own.end() || !vip.prefix.Contains(port->first)) continue;
+    problems.Add(field, Cat("VIP ", Quote(vip.name), " has the prefix ", vip.prefix.ToString(), ", and with it the ",
+                            "address ", port->first.ToString(), " of this node's port ", Quote(port->second),
+                            "; give prefixes without it, or the node could not be reached at its own"));
   }
   for (size_t p = 0; p < services.pools.size(); ++p) {
     const PoolConfig& pool = services.pools[p];

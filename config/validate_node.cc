@@ -243,12 +243,31 @@ void CheckTablesAndTimeouts(const NodeConfig& node, ProblemList* problems) {
   check("memory", "mbuf_data_bytes", node.memory.mbuf_data_bytes, limits::kMbufDataBytes);
   check("tables", "connections_v4", node.tables.connections_v4, limits::kConnections);
   check("tables", "connections_v6", node.tables.connections_v6, limits::kConnections);
+  check("tables", "connections_wide", node.tables.connections_wide, limits::kConnections);
   check("timeouts", "tcp_syn_s", node.timeouts.tcp_syn_s, limits::kTimeoutS);
   check("timeouts", "tcp_established_s", node.timeouts.tcp_established_s, limits::kTimeoutS);
   check("timeouts", "tcp_closing_s", node.timeouts.tcp_closing_s, limits::kTimeoutS);
   check("timeouts", "tcp_reset_s", node.timeouts.tcp_reset_s, limits::kTimeoutS);
   check("timeouts", "udp_s", node.timeouts.udp_s, limits::kTimeoutS);
+  problems->CheckRange("node.answers_per_s", Cat("answers_per_s ", node.answers_per_s), node.answers_per_s,
+                       limits::kAnswersPerS);
   check("punt", "rate_limit_pps", node.punt.rate_limit_pps, limits::kPuntRatePps);
+}
+
+void CheckTunnelSource(std::string_view key, const std::optional<net::IpPrefix>& source, net::Family family,
+                       ProblemList* problems) {
+  if (!source) return;
+  const std::string field = Cat("node.tunnels.", key);
+  if (source->address.family() != family) {
+    problems->Add(field, Cat(key, " ", source->ToString(), " is an ", FamilyName(source->address.family()),
+                             " prefix; give an ", FamilyName(family), " prefix"));
+  } else if (const auto wrong = CheckHostPrefix(*source)) {
+    problems->Add(field, *wrong);
+  } else if (source->length == source->address.bits()) {
+    problems->Add(field, Cat(key, " ", source->ToString(),
+                             " is a single address, and leaves nothing that could vary by flow; give a shorter "
+                             "prefix, or remove it to send from the port's address"));
+  }
 }
 
 void CheckManagementPorts(const PuntConfig& punt, ProblemList* problems) {
@@ -274,6 +293,8 @@ std::vector<Problem> ValidateNode(const NodeConfig& node) {
   CheckPorts(node, &problems);
   CheckWorkers(node.workers, &problems);
   CheckTablesAndTimeouts(node, &problems);
+  CheckTunnelSource("source_v4", node.tunnels.source_v4, net::Family::kIpv4, &problems);
+  CheckTunnelSource("source_v6", node.tunnels.source_v6, net::Family::kIpv6, &problems);
   CheckManagementPorts(node.punt, &problems);
   problems.AddIf("node.api.listen", CheckApiListen(node.api.listen));
   problems.AddIf("node.metrics.listen", CheckMetricsListen(node.metrics.listen));

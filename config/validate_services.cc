@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <map>
-#include <tuple>
 
 #include "config/limits.h"
 #include "config/rules.h"
 #include "config/text.h"
 #include "config/validate.h"
+#include "config/validate_vips.h"
 
 namespace sluice::config {
 namespace {
@@ -35,9 +35,6 @@ uint64_t PrimeFrom(uint64_t n) {
 
 std::string PoolPath(size_t pool) { return IndexPath("services.pools", pool); }
 std::string BackendPath(size_t pool, size_t backend) { return IndexPath(PoolPath(pool) + ".backends", backend); }
-std::string VipPath(size_t vip) { return IndexPath("services.vips", vip); }
-
-std::string_view ProtocolName(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
 
 // The seed is a secret: no message shows it.
 void CheckSeed(const std::string& seed, SeedRule rule, ProblemList* problems) {
@@ -95,57 +92,6 @@ void CheckBackends(const PoolConfig& pool, size_t pool_index, ProblemList* probl
   }
 }
 
-// Both modes leave the packet's family as it is.
-void CheckFamilies(const ServiceConfig& services, size_t vip_index, const PoolConfig& pool, ProblemList* problems) {
-  const VipConfig& vip = services.vips[vip_index];
-  for (const BackendConfig& backend : pool.backends) {
-    // An unspecified address is a problem of its own, or could not be read: its family means nothing.
-    if (backend.address.IsUnspecified() || backend.address.family() == vip.address.family()) continue;
-    const std::string_view mode = vip.mode == ForwardingMode::kL2 ? "l2" : "ipip";
-    problems->Add(VipPath(vip_index) + ".mode",
-                  Cat("mode ", mode, " cannot take ", FamilyName(vip.address.family()), " packets of VIP ",
-                      Quote(vip.name), " to the ", FamilyName(backend.address.family()), " address ",
-                      backend.address.ToString(), " of backend ", Quote(backend.name),
-                      "; use a pool whose backends all have ", FamilyName(vip.address.family()), " addresses"));
-    return;  // one is enough: the pool does not fit
-  }
-}
-
-void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, ProblemList* problems) {
-  StringSet names;
-  std::map<std::tuple<net::IpAddress, Protocol, uint16_t>, size_t> keys;
-  std::vector<std::string_view> pool_names;
-  for (const PoolConfig& pool : services.pools) pool_names.push_back(pool.name);
-  for (size_t i = 0; i < services.vips.size(); ++i) {
-    const VipConfig& vip = services.vips[i];
-    const std::string path = VipPath(i);
-    problems->AddIf(path + ".name", CheckName(vip.name));
-    if (!names.insert(vip.name).second && !vip.name.empty()) {
-      problems->Add(path + ".name", Cat("there are two VIPs with the name ", Quote(vip.name), "; rename one of them"));
-    }
-    const auto wrong_address = CheckHostAddress(vip.address);
-    problems->AddIf(path + ".address", wrong_address);
-    problems->CheckRange(path + ".port", Cat("port ", vip.port, " of VIP ", Quote(vip.name)), vip.port,
-                         limits::kL4Port);
-    const auto [same, is_new] = keys.emplace(std::tuple(vip.address, vip.protocol, vip.port), i);
-    if (!is_new && !wrong_address && vip.port != 0) {
-      problems->Add(path + ".address", Cat("VIP ", Quote(vip.name), " has address ", vip.address.ToString(),
-                                           ", protocol ", ProtocolName(vip.protocol), " and port ", vip.port,
-                                           " of VIP ", Quote(services.vips[same->second].name),
-                                           "; a packet can belong to one VIP only, change one of them"));
-    }
-    const auto pool = pools.find(vip.pool);
-    if (pool != pools.end()) {
-      if (!wrong_address) CheckFamilies(services, i, services.pools[pool->second], problems);
-      continue;
-    }
-    const std::string_view closest = ClosestWord(vip.pool, pool_names);
-    problems->Add(path + ".pool",
-                  Cat("VIP ", Quote(vip.name), " refers to pool ", Quote(vip.pool), ", which does not exist; ",
-                      closest.empty() ? "add it under services.pools" : Cat("did you mean ", Quote(closest), "?")));
-  }
-}
-
 // False when there are more objects than the data plane has room for.
 bool CheckCounts(const ServiceConfig& services, ProblemList* problems) {
   bool good = true;
@@ -160,25 +106,6 @@ bool CheckCounts(const ServiceConfig& services, ProblemList* problems) {
   check("services.pools", "backends, each counted once for each pool it is in,", backends, limits::kBackends);
   check("services.vips", "VIPs", services.vips.size(), limits::kVips);
   return good;
-}
-
-// A packet to a backend that is a VIP at the same time would come back here.
-void CheckBackendsAgainstVips(const ServiceConfig& services, ProblemList* problems) {
-  std::map<net::IpAddress, std::string_view> vips;
-  for (const VipConfig& vip : services.vips) {
-    if (!vip.address.IsUnspecified()) vips.emplace(vip.address, vip.name);
-  }
-  for (size_t p = 0; p < services.pools.size(); ++p) {
-    const PoolConfig& pool = services.pools[p];
-    for (size_t b = 0; b < pool.backends.size(); ++b) {
-      const BackendConfig& backend = pool.backends[b];
-      const auto vip = vips.find(backend.address);
-      if (vip == vips.end()) continue;
-      problems->Add(BackendPath(p, b) + ".address",
-                    Cat("backend ", Quote(backend.name), " has the address ", backend.address.ToString(), " of VIP ",
-                        Quote(vip->second), "; give the server's own address"));
-    }
-  }
 }
 
 }  // namespace
@@ -200,7 +127,6 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
     CheckBackends(pool, i, &problems);
   }
   CheckVips(services, pools, &problems);
-  CheckBackendsAgainstVips(services, &problems);
   return problems.Take();
 }
 

@@ -132,6 +132,17 @@ void ReadPrefix(const YamlValue& value, net::IpPrefix* out) {
   value.Fail(Cat(Quote(*text), " is not an IP address with prefix length; ", example));
 }
 
+void ReadAddressOrPrefix(const YamlValue& value, net::IpPrefix* out) {
+  const std::string* text = value.Scalar("an IP address or prefix");
+  if (text == nullptr) return;
+  if (const auto prefix = net::IpPrefix::Parse(*text)) {
+    *out = *prefix;
+    return;
+  }
+  value.Fail(Cat(Quote(*text),
+                 " is not an IP address or prefix; write it like 203.0.113.10, 203.0.113.0/24 or \"2001:db8::10\""));
+}
+
 void ReadMac(const YamlValue& value, net::MacAddress* out) {
   const std::string* text = value.Scalar("a MAC address");
   if (text == nullptr) return;

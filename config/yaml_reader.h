@@ -58,10 +58,10 @@ class YamlValue {
 
   // Reads one of a few words.
   template <typename Enum>
-  void Word(std::initializer_list<std::pair<std::string_view, Enum>> words, Enum* out) const {
+  void Word(const std::vector<std::pair<std::string_view, Enum>>& words, Enum* out) const {
     std::vector<std::string_view> names;
     for (const auto& [name, value] : words) names.push_back(name);
-    if (const auto index = FindWord(names)) *out = (words.begin() + *index)->second;
+    if (const auto index = FindWord(names)) *out = words[*index].second;
   }
 
  private:
@@ -83,6 +83,8 @@ void ReadBool(const YamlValue& value, bool* out);
 void ReadAddress(const YamlValue& value, net::IpAddress* out);
 // The prefix length must be written.
 void ReadPrefix(const YamlValue& value, net::IpPrefix* out);
+// Without a length: that of one address.
+void ReadAddressOrPrefix(const YamlValue& value, net::IpPrefix* out);
 void ReadMac(const YamlValue& value, net::MacAddress* out);
 
 // A whole number in decimal digits; nothing, and reported, if it is none or larger than `largest`. The message names
@@ -95,6 +97,12 @@ inline auto Number(const Range& range) {
     using T = std::remove_pointer_t<decltype(out)>;
     if (const auto n = ReadWholeNumber(value, range, std::numeric_limits<T>::max())) *out = static_cast<T>(*n);
   };
+}
+
+// Makes a reader of values that may be unset from one of values; a wrong value counts as set.
+template <typename Read>
+auto Set(Read read) {
+  return [read](const YamlValue& value, auto* out) { read(value, &out->emplace()); };
 }
 
 // Makes a reader of lists from one of elements.

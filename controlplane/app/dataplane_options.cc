@@ -46,11 +46,10 @@ runtime::DataplaneOptions ToDataplaneOptions(const config::NodeConfig& node) {
   options.mbuf_data_bytes = node.memory.mbuf_data_bytes;
   options.connections_v4 = node.tables.connections_v4;
   options.connections_v6 = node.tables.connections_v6;
-  options.timeouts.tcp_syn_s = node.timeouts.tcp_syn_s;
-  options.timeouts.tcp_established_s = node.timeouts.tcp_established_s;
-  options.timeouts.tcp_closing_s = node.timeouts.tcp_closing_s;
-  options.timeouts.tcp_reset_s = node.timeouts.tcp_reset_s;
-  options.timeouts.udp_s = node.timeouts.udp_s;
+  options.connections_wide = node.tables.connections_wide;
+  options.tunnel_source_v4 = node.tunnels.source_v4;
+  options.tunnel_source_v6 = node.tunnels.source_v6;
+  options.answers_per_s = node.answers_per_s;
   options.management_ports = node.punt.management_ports;
   options.punt_rate_limit_pps = node.punt.rate_limit_pps;
   options.max_vips = static_cast<uint32_t>(config::limits::kVips);

@@ -55,11 +55,15 @@ std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, 
   out.Compare("node.memory.mbuf_data_bytes", running.memory.mbuf_data_bytes, wanted.memory.mbuf_data_bytes);
   out.Compare("node.tables.connections_v4", running.tables.connections_v4, wanted.tables.connections_v4);
   out.Compare("node.tables.connections_v6", running.tables.connections_v6, wanted.tables.connections_v6);
+  out.Compare("node.tables.connections_wide", running.tables.connections_wide, wanted.tables.connections_wide);
   out.Compare("node.timeouts.tcp_syn_s", running.timeouts.tcp_syn_s, wanted.timeouts.tcp_syn_s);
   out.Compare("node.timeouts.tcp_established_s", running.timeouts.tcp_established_s, wanted.timeouts.tcp_established_s);
   out.Compare("node.timeouts.tcp_closing_s", running.timeouts.tcp_closing_s, wanted.timeouts.tcp_closing_s);
   out.Compare("node.timeouts.tcp_reset_s", running.timeouts.tcp_reset_s, wanted.timeouts.tcp_reset_s);
   out.Compare("node.timeouts.udp_s", running.timeouts.udp_s, wanted.timeouts.udp_s);
+  out.Compare("node.tunnels.source_v4", running.tunnels.source_v4, wanted.tunnels.source_v4);
+  out.Compare("node.tunnels.source_v6", running.tunnels.source_v6, wanted.tunnels.source_v6);
+  out.Compare("node.answers_per_s", running.answers_per_s, wanted.answers_per_s);
   out.Compare("node.punt.management_ports", running.punt.management_ports, wanted.punt.management_ports);
   out.Compare("node.punt.rate_limit_pps", running.punt.rate_limit_pps, wanted.punt.rate_limit_pps);
   out.Compare("node.api.listen", running.api.listen, wanted.api.listen);

@@ -27,7 +27,8 @@ void ReportDataplane(const fwd::DataplaneView& view) {
   const std::vector<fwd::WorkerStats> workers = view.Workers();
   if (workers.empty()) return;
   SLUICE_LOG(kInfo) << "connection tables: each worker has room for " << workers[0].table_v4.capacity << " IPv4 and "
-                    << workers[0].table_v6.capacity << " IPv6 connections";
+                    << workers[0].table_v6.capacity << " IPv6 connections, and for " << workers[0].table_wide.capacity
+                    << " to VIPs that are prefixes";
 }
 
 void ReportState(const model::Snapshot& snapshot) {

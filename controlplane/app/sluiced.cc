@@ -15,6 +15,7 @@
 #include "controlplane/metrics/collector.h"
 #include "controlplane/metrics/exporter.h"
 #include "controlplane/reconcile/reconciler.h"
+#include "controlplane/reconcile/timeouts.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "controlplane/rpc/listen_address.h"
 #include "controlplane/rpc/server.h"
@@ -102,8 +103,8 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
   if (absl::Status status = RunOn(ControlCpus(*allowed, worker_cpus)); !status.ok()) return status;
 
   facts_ = std::make_unique<reconcile::ViewFacts>(dataplane_->view());
-  reconciler_ =
-      std::make_unique<reconcile::Reconciler>(kLimits, ValidatorFor(node_), dataplane_->sink(), dataplane_->view());
+  reconciler_ = std::make_unique<reconcile::Reconciler>(kLimits, ValidatorFor(node_), dataplane_->sink(),
+                                                        dataplane_->view(), reconcile::ToFlowTimeouts(node_.timeouts));
   const auto outcome = reconciler_->Apply(services);
   if (!outcome.ok()) return outcome.status();
   ReportState(reconciler_->Current());

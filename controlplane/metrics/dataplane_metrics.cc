@@ -29,12 +29,14 @@ constexpr std::array<CounterOf<PortStats>, 7> kPortCounters = {{
     {"sluice_port_rx_no_buffer_total", "Packets lost because no packet buffer was free.", &PortStats::rx_no_buffer},
 }};
 
-constexpr std::array<CounterOf<WorkerStats>, 9> kWorkerCounters = {{
+constexpr std::array<CounterOf<WorkerStats>, 10> kWorkerCounters = {{
     {"sluice_worker_packets_received_total", "Packets that the worker received.", &WorkerStats::received},
     {"sluice_worker_packets_forwarded_total", "Packets that the worker sent to backends.", &WorkerStats::forwarded},
     {"sluice_worker_packets_dropped_total", "Packets that the worker dropped.", &WorkerStats::dropped},
     {"sluice_worker_rescheduled_packets_total", "Packets of known flows whose backend was gone: they got a new one.",
      &WorkerStats::rescheduled},
+    {"sluice_worker_related_packets_total", "ICMP errors that were sent after the flow they quote.",
+     &WorkerStats::related},
     {"sluice_worker_polls_total", "Times that the worker asked its queues.", &WorkerStats::polls},
     {"sluice_worker_empty_polls_total", "Times that the queues had nothing.", &WorkerStats::empty_polls},
     {"sluice_worker_busy_cycles_total", "Cycles of the time stamp counter spent with packets.",
@@ -44,19 +46,25 @@ constexpr std::array<CounterOf<WorkerStats>, 9> kWorkerCounters = {{
     {"sluice_worker_sleeps_total", "Times that the worker slept because nothing arrived.", &WorkerStats::sleeps},
 }};
 
-constexpr std::array<CounterOf<TableStats>, 5> kTableCounters = {{
+constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
     {"sluice_connection_table_inserted_total", "Flows entered.", &TableStats::inserted},
     {"sluice_connection_table_expired_total", "Flows ended by a timeout.", &TableStats::expired},
     {"sluice_connection_table_replaced_total", "Flows entered anew: their backend was gone, or a new connection began.",
      &TableStats::replaced},
     {"sluice_connection_table_insert_full_total", "Flows without an entry because the table had no room.",
      &TableStats::insert_full},
+    {"sluice_connection_table_unconfirmed_full_total",
+     "Flows without an entry because of too many flows of which only one packet was seen.",
+     &TableStats::unconfirmed_full},
     {"sluice_connection_table_sweeps_total", "Complete passes in search of ended flows.", &TableStats::sweeps},
 }};
 
 // By fwd::Rung.
 constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none", "connection_table", "scheduler",
-                                                                       "scheduler_no_entry"};
+                                                                       "scheduler_no_entry", "hash_only"};
+
+// By fwd::AnswerKind.
+constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big"};
 
 void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
   Family entries = GaugeFamily("sluice_connection_table_entries", "Flows in the connection table.");
@@ -65,15 +73,16 @@ void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
   for (const auto& counter : kTableCounters) counters.push_back(CounterFamily(counter.name, counter.help));
   for (const WorkerStats& worker : workers) {
     const std::string id = std::to_string(worker.id.value());
-    const auto add = [&](std::string_view family, const TableStats& table) {
+    const auto add = [&](std::string_view name, const TableStats& table) {
       const Label of{"worker", id};
-      const Label ip{"family", family};
-      entries.Add({of, ip}, table.entries);
-      capacity.Add({of, ip}, table.capacity);
-      for (size_t i = 0; i < counters.size(); ++i) counters[i].Add({of, ip}, table.*kTableCounters[i].value);
+      const Label which{"table", name};
+      entries.Add({of, which}, table.entries);
+      capacity.Add({of, which}, table.capacity);
+      for (size_t i = 0; i < counters.size(); ++i) counters[i].Add({of, which}, table.*kTableCounters[i].value);
     };
     add("ipv4", worker.table_v4);
     add("ipv6", worker.table_v6);
+    add("wide", worker.table_wide);
   }
   out.Add(std::move(entries));
   out.Add(std::move(capacity));
@@ -114,6 +123,7 @@ void CollectWorkers(const Sources& sources, Families& out) {
   Family info = GaugeFamily("sluice_worker_info", "Always 1; its labels say on which CPU the worker runs.");
   Family slept = CounterFamily("sluice_worker_sleep_seconds_total", "Time that the worker slept.");
   Family rungs = CounterFamily("sluice_worker_rung_packets_total", "Packets by what chose their backend.");
+  Family answers = CounterFamily("sluice_worker_answers_total", "Answers that the worker made itself, by kind.");
   Family generation = GaugeFamily("sluice_worker_state_generation", "Newest state that the worker has taken up.");
   Family stalled = GaugeFamily("sluice_worker_stalled", "Whether the worker has not made progress for too long.");
   for (const WorkerStats& worker : workers) {
@@ -122,12 +132,14 @@ void CollectWorkers(const Sources& sources, Families& out) {
     info.Add({of, {"cpu", std::to_string(worker.cpu)}}, 1);
     slept.Add({of}, static_cast<double>(worker.slept_ns) / 1e9);
     for (size_t i = 0; i < worker.rungs.size(); ++i) rungs.Add({of, {"rung", kRungLabels[i]}}, worker.rungs[i]);
+    for (size_t i = 0; i < worker.answers.size(); ++i) answers.Add({of, {"kind", kAnswerLabels[i]}}, worker.answers[i]);
     generation.Add({of}, worker.state_generation);
     stalled.Add({of}, worker.stalled ? 1 : 0);
   }
   out.Add(std::move(info));
   out.Add(std::move(slept));
   out.Add(std::move(rungs));
+  out.Add(std::move(answers));
   out.Add(std::move(generation));
   out.Add(std::move(stalled));
   CollectTables(workers, out);

@@ -1,3 +1,4 @@
+#include <string>
 #include <string_view>
 
 #include "controlplane/metrics/parts.h"
@@ -5,6 +6,7 @@
 namespace sluice::metrics {
 
 void CollectVips(const Sources& sources, const model::Snapshot& now, Families& out) {
+  Family info = GaugeFamily("sluice_vip_info", "Always 1; its labels say what the VIP is.");
   Family packets = CounterFamily("sluice_vip_packets_total", "Packets addressed to the VIP.");
   Family bytes = CounterFamily("sluice_vip_bytes_total", "Bytes of packets addressed to the VIP.");
   Family new_flows = CounterFamily("sluice_vip_new_flows_total", "Flows to the VIP that were given a backend.");
@@ -12,11 +14,21 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
   for (const model::VipRecord& vip : *now.registry->vips) {
     const model::VipCounts counts = sources.facts.CountsOf(vip.id) - vip.baseline;
     const Label label{"vip", vip.desired.name};
+    const std::string address = config::AddressText(vip.desired.prefix);
+    const std::string port = config::PortsText(vip.desired.ports);
+    info.Add({label,
+              {"address", address},
+              {"protocol", config::ProtocolName(vip.desired.protocol)},
+              {"port", port},
+              {"mode", config::ModeName(vip.desired.mode)},
+              {"pool", vip.desired.pool}},
+             1);
     packets.Add({label}, counts.packets);
     bytes.Add({label}, counts.bytes);
     new_flows.Add({label}, counts.new_flows);
     dropped.Add({label}, counts.dropped);
   }
+  out.Add(std::move(info));
   out.Add(std::move(packets));
   out.Add(std::move(bytes));
   out.Add(std::move(new_flows));

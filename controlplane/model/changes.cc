@@ -155,8 +155,11 @@ absl::Status ApplyPools(Change& change, const Registry& current, const DesiredSt
   return absl::OkStatus();
 }
 
-using VipKey = std::tuple<net::IpAddress, Protocol, uint16_t>;
-VipKey KeyOf(const DesiredVip& vip) { return {vip.address, vip.protocol, vip.port}; }
+// What a VIP claims: address, prefix length, protocol, first and last port.
+using VipKey = std::tuple<net::IpAddress, int, Protocol, uint16_t, uint16_t>;
+VipKey KeyOf(const DesiredVip& vip) {
+  return {vip.prefix.address, vip.prefix.length, vip.protocol, vip.ports.first, vip.ports.last};
+}
 
 absl::Status ApplyVips(Change& change, const Registry& current, const DesiredState& desired,
                        const ChangeContext& context) {
@@ -281,9 +284,10 @@ DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, con
   for (const BackendRecord& backend : pool.backends) desired.backends.push_back(backend.desired);
   desired.backends.push_back(extra);
   around.pools.push_back(std::move(desired));
-  for (const VipRecord& vip : *registry.vips) {
-    if (vip.pool == pool.id) around.vips.push_back(vip.desired);
+  for (const auto& other : registry.pools) {
+    if (other->id != pool.id) around.pools.push_back({other->name, other->table_size, {}});
   }
+  for (const VipRecord& vip : *registry.vips) around.vips.push_back(vip.desired);
   return around;
 }
 

@@ -28,7 +28,7 @@ struct Change {
 };
 
 // Replaces the whole desired state; an empty seed stands for the one in force. A pool is known by its name, a backend
-// by its address in the pool, a VIP by address, protocol and port: what stays keeps its id, and with it its
+// by its address in the pool, a VIP by address or prefix, protocol and ports: what stays keeps its id, and with it its
 // connections, even under a new name (its counters then begin anew). An operator's drain of a backend that stays
 // remains unless `desired` sets its `drain`. kResourceExhausted: ids.
 absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState& desired, const ChangeContext& context);
@@ -42,8 +42,9 @@ absl::StatusOr<Change> RemoveBackend(const Registry& current, std::string_view p
 // The operator's word: it replaces the document's until the next ApplyDesired. kNotFound: no such pool or backend.
 absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, std::string_view backend, bool drain);
 
-// What concerns `pool`, as a desired state of its own: the pool with one more backend, and the VIPs that use it. A new
-// backend must be valid in it; the rest of the desired state cannot be touched by it.
+// What a new backend of `pool` must be valid in, as a desired state of its own: the pool with one more backend, which
+// comes first, and all VIPs, in whose addresses and prefixes it must not be. The other pools, which cannot be touched
+// by it, are there without their backends.
 DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, const DesiredBackend& extra);
 
 }  // namespace sluice::model

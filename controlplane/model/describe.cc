@@ -1,35 +1,43 @@
 #include "controlplane/model/describe.h"
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/str_join.h"
 #include "controlplane/model/text.h"
 
 namespace sluice::model {
+namespace {
 
-std::string_view ModeName(ForwardingMode mode) {
-  switch (mode) {
-    case ForwardingMode::kL2:
-      return "l2";
-    case ForwardingMode::kIpip:
-      return "ipip";
-  }
-  return "unknown";
+// What a VIP leaves to its node is called that.
+std::string SecondsText(const std::optional<uint32_t>& seconds) {
+  return seconds ? absl::StrCat(*seconds) : "the node's";
 }
 
-std::string_view ProtocolName(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::kTcp:
-      return "tcp";
-    case Protocol::kUdp:
-      return "udp";
+// Collects "name before -> after" of what differs.
+class Differences {
+ public:
+  void Add(std::string_view name, std::string_view before, std::string_view after) {
+    if (before != after) parts_.push_back(Cat(name, " ", before, " -> ", after));
   }
-  return "unknown";
-}
+  void Add(std::string_view name, const std::optional<uint32_t>& before, const std::optional<uint32_t>& after) {
+    Add(name, SecondsText(before), SecondsText(after));
+  }
+  const std::vector<std::string>& parts() const { return parts_; }
+
+ private:
+  std::vector<std::string> parts_;
+};
+
+uint16_t GuePort(const DesiredVip& vip) { return vip.gue_port.value_or(config::kDefaultGuePort); }
+
+}  // namespace
 
 std::string ServiceAddress(const DesiredVip& vip) {
-  const std::string address = vip.address.is_v4() ? vip.address.ToString() : Cat("[", vip.address.ToString(), "]");
-  return Cat(address, ":", vip.port, "/", ProtocolName(vip.protocol));
+  const std::string text = config::AddressText(vip.prefix);
+  const std::string address = vip.prefix.address.is_v4() ? text : Cat("[", text, "]");
+  return Cat(address, ":", config::PortsText(vip.ports), "/", ProtocolName(vip.protocol));
 }
 
 std::string DescribeAdded(std::string_view pool, const BackendRecord& backend) {
@@ -62,14 +70,23 @@ std::string DescribeAdded(const DesiredVip& vip) {
 }
 
 std::string DescribeChanged(const DesiredVip& before, const DesiredVip& after) {
-  std::vector<std::string> parts;
-  if (before.name != after.name) parts.push_back(Cat("name ", before.name, " -> ", after.name));
-  if (before.pool != after.pool) parts.push_back(Cat("pool ", before.pool, " -> ", after.pool));
-  if (before.mode != after.mode) {
-    parts.push_back(Cat("mode ", ModeName(before.mode), " -> ", ModeName(after.mode)));
+  Differences differences;
+  differences.Add("name", before.name, after.name);
+  differences.Add("pool", before.pool, after.pool);
+  differences.Add("mode", ModeName(before.mode), ModeName(after.mode));
+  if (config::IsGue(before.mode) && config::IsGue(after.mode)) {
+    differences.Add("gue_port", absl::StrCat(GuePort(before)), absl::StrCat(GuePort(after)));
   }
-  if (parts.empty()) return "";
-  return Cat("~ vip ", after.name, ": ", absl::StrJoin(parts, ", "));
+  differences.Add("hash", config::HashInputName(before.hash), config::HashInputName(after.hash));
+  differences.Add("connection_tracking", config::TrackingName(before.tracking), config::TrackingName(after.tracking));
+  differences.Add("answer_echo", before.answer_echo ? "true" : "false", after.answer_echo ? "true" : "false");
+  differences.Add("tcp_syn_s", before.timeouts.tcp_syn_s, after.timeouts.tcp_syn_s);
+  differences.Add("tcp_established_s", before.timeouts.tcp_established_s, after.timeouts.tcp_established_s);
+  differences.Add("tcp_closing_s", before.timeouts.tcp_closing_s, after.timeouts.tcp_closing_s);
+  differences.Add("tcp_reset_s", before.timeouts.tcp_reset_s, after.timeouts.tcp_reset_s);
+  differences.Add("udp_s", before.timeouts.udp_s, after.timeouts.udp_s);
+  if (differences.parts().empty()) return "";
+  return Cat("~ vip ", after.name, ": ", absl::StrJoin(differences.parts(), ", "));
 }
 
 }  // namespace sluice::model

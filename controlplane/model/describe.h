@@ -19,13 +19,11 @@ std::string DescribeChanged(std::string_view pool, const BackendRecord& before, 
 
 // "+ vip www: 203.0.113.10:80/tcp pool web mode l2"
 std::string DescribeAdded(const DesiredVip& vip);
-// "~ vip www: pool web -> api"; empty when they do not differ.
+// "~ vip www: pool web -> api, hash tuple -> client"; empty when they do not differ.
 std::string DescribeChanged(const DesiredVip& before, const DesiredVip& after);
 
-// "203.0.113.10:80/tcp", "[2001:db8::1]:53/udp"
+// "203.0.113.10:80/tcp", "[2001:db8::1]:53/udp", "203.0.113.0/24:8000-8999/tcp", "[2001:db8::/64]:all/tcp"
 std::string ServiceAddress(const DesiredVip& vip);
-std::string_view ModeName(ForwardingMode mode);    // "l2", "ipip"
-std::string_view ProtocolName(Protocol protocol);  // "tcp", "udp"
 
 }  // namespace sluice::model
 

@@ -16,6 +16,8 @@ using DesiredBackend = config::BackendConfig;
 using DesiredVip = config::VipConfig;
 using Protocol = config::Protocol;
 using ForwardingMode = config::ForwardingMode;
+using config::ModeName;
+using config::ProtocolName;
 
 // One thing that is wrong with a desired state.
 struct Complaint {

@@ -44,7 +44,7 @@ struct PoolRecord {
 
 struct VipRecord {
   DesiredVip desired;
-  // Stands for address, protocol and port: entries of the connection table name a VIP by it.
+  // Stands for address or prefix, protocol and ports: entries of the connection table name a VIP by it.
   VipId id;
   PoolId pool;
   VipCounts baseline;

@@ -41,7 +41,7 @@ absl::Status Invalid(const std::vector<model::Complaint>& complaints) {
 }
 
 // Paths into a desired state that the caller has never seen say nothing to him: the new backend, which is the last of
-// the only pool, is called what it is called in the request, and so is everything that it does not get on with.
+// the first pool, is called what it is called in the request, and so is everything that it does not get on with.
 void NameNewBackend(const model::DesiredState& around, std::vector<model::Complaint>* complaints) {
   const std::string path = model::Cat("services.pools[0].backends[", around.pools[0].backends.size() - 1, "]");
   for (model::Complaint& complaint : *complaints) {
@@ -53,8 +53,8 @@ void NameNewBackend(const model::DesiredState& around, std::vector<model::Compla
 }  // namespace
 
 Reconciler::Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
-                       const fwd::DataplaneView& view)
-    : validate_(std::move(validate)), sink_(sink), facts_(view) {
+                       const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts)
+    : validate_(std::move(validate)), sink_(sink), facts_(view), timeouts_(timeouts) {
   snapshot_.registry = std::make_shared<model::Registry>(limits);
 }
 
@@ -120,7 +120,7 @@ absl::StatusOr<Outcome> Reconciler::Commit(model::Change change) {
 }
 
 absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Publish(const model::Registry& next) {
-  const absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next);
+  const absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next, timeouts_);
   if (!spec.ok()) return spec.status();
   auto state = fwd::BuildState(*spec, NextGeneration(), state_.get());
   if (!state.ok()) return state.status();

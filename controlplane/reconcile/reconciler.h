@@ -18,6 +18,7 @@
 #include "controlplane/reconcile/view_facts.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/interfaces.h"
+#include "dataplane/lb/flow_timeouts.h"
 
 namespace sluice::reconcile {
 
@@ -28,9 +29,9 @@ namespace sluice::reconcile {
 // error leaves a trace.
 class Reconciler : public model::SnapshotSource {
  public:
-  // `sink` and `view` must live longer.
+  // `sink` and `view` must live longer. `timeouts`: the node's, of VIPs that do not say otherwise.
   Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
-             const fwd::DataplaneView& view);
+             const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts = {});
 
   // Replaces the desired state; an empty seed stands for the one in force. Publishes nothing when nothing differs,
   // but for the first time.
@@ -52,6 +53,7 @@ class Reconciler : public model::SnapshotSource {
   const model::Validator validate_;
   fwd::StateSink& sink_;
   const ViewFacts facts_;
+  const lb::FlowTimeouts timeouts_;
 
   // Serialises changes. Readers never wait for it.
   std::mutex change_mutex_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -38,7 +39,61 @@ fwd::BackendState StateOf(model::Lifecycle lifecycle) {
 }
 
 fwd::ForwardingMode ModeOf(model::ForwardingMode mode) {
-  return mode == model::ForwardingMode::kIpip ? fwd::ForwardingMode::kIpip : fwd::ForwardingMode::kL2;
+  switch (mode) {
+    case model::ForwardingMode::kL2:
+      break;
+    case model::ForwardingMode::kIpip:
+      return fwd::ForwardingMode::kIpip;
+    case model::ForwardingMode::kGue:
+      return fwd::ForwardingMode::kGue;
+    case model::ForwardingMode::kGueDirect:
+      return fwd::ForwardingMode::kGueDirect;
+    case model::ForwardingMode::kGre:
+      return fwd::ForwardingMode::kGre;
+  }
+  return fwd::ForwardingMode::kL2;
+}
+
+fwd::HashInput HashInputOf(config::HashInput hash) {
+  switch (hash) {
+    case config::HashInput::kTuple:
+      break;
+    case config::HashInput::kClientPort:
+      return fwd::HashInput::kClientPort;
+    case config::HashInput::kClient:
+      return fwd::HashInput::kClient;
+  }
+  return fwd::HashInput::kTuple;
+}
+
+lb::FlowTimeouts TimeoutsOf(const config::VipTimeoutsConfig& vip, const lb::FlowTimeouts& node) {
+  // Valid ones are far below 16 bits.
+  const auto pick = [](const std::optional<uint32_t>& own, uint16_t other) {
+    return static_cast<uint16_t>(own.value_or(other));
+  };
+  return {.tcp_syn_s = pick(vip.tcp_syn_s, node.tcp_syn_s),
+          .tcp_established_s = pick(vip.tcp_established_s, node.tcp_established_s),
+          .tcp_closing_s = pick(vip.tcp_closing_s, node.tcp_closing_s),
+          .tcp_reset_s = pick(vip.tcp_reset_s, node.tcp_reset_s),
+          .udp_s = pick(vip.udp_s, node.udp_s)};
+}
+
+fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& timeouts) {
+  const model::DesiredVip& desired = vip.desired;
+  fwd::VipSpec spec;
+  spec.id = vip.id;
+  spec.prefix = desired.prefix;
+  spec.first_port = desired.ports.first;
+  spec.last_port = desired.ports.last;
+  spec.answers_echo = desired.answer_echo;
+  spec.entry.pool = vip.pool;
+  spec.entry.protocol = static_cast<uint8_t>(desired.protocol);
+  spec.entry.mode = ModeOf(desired.mode);
+  spec.entry.hash_input = HashInputOf(desired.hash);
+  spec.entry.tracked = desired.tracking == config::ConnectionTracking::kFull;
+  if (config::IsGue(desired.mode)) spec.entry.gue_port = desired.gue_port.value_or(config::kDefaultGuePort);
+  spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
+  return spec;
 }
 
 void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
@@ -56,16 +111,13 @@ void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
 
 }  // namespace
 
-absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry) {
+absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, const lb::FlowTimeouts& timeouts) {
   fwd::StateSpec spec;
   absl::StatusOr<std::array<uint8_t, 16>> seed = SeedBytes(registry.seed);
   if (!seed.ok()) return seed.status();
   spec.seed = *seed;
   for (const auto& pool : registry.pools) AddPool(*pool, spec);
-  for (const model::VipRecord& vip : *registry.vips) {
-    spec.vips.push_back({vip.id, vip.desired.address, static_cast<uint8_t>(vip.desired.protocol), vip.desired.port,
-                         vip.pool, ModeOf(vip.desired.mode)});
-  }
+  for (const model::VipRecord& vip : *registry.vips) spec.vips.push_back(ToVipSpec(vip, timeouts));
   return spec;
 }
 

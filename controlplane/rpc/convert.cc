@@ -3,6 +3,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,21 +16,22 @@ namespace {
 
 using Problems = std::vector<config::Problem>;
 
-net::IpAddress ReadAddress(const std::string& text, const std::string& field, Problems& problems) {
-  const std::optional<net::IpAddress> address = net::IpAddress::Parse(text);
+// `example` completes "write it like ".
+template <typename Address>
+Address ReadText(const std::string& text, const std::string& field, std::string_view example, Problems& problems) {
+  const std::optional<Address> address = Address::Parse(text);
   if (address.has_value()) return *address;
-  problems.push_back({field, text.empty() ? std::string("is missing; give an IPv4 or IPv6 address")
-                                          : config::Cat(config::Quote(text),
-                                                        " is not an IP address; write it like "
-                                                        "192.0.2.1 or 2001:db8::1, without a prefix "
-                                                        "length")});
+  problems.push_back({field, text.empty()
+                                 ? std::string("is missing; give an IPv4 or IPv6 address")
+                                 : config::Cat(config::Quote(text), " is not an IP address; write it like ", example)});
   return {};
 }
 
 config::BackendConfig ReadBackend(const v1::Backend& message, std::string_view field, Problems& problems) {
   config::BackendConfig backend;
   backend.name = message.name();
-  backend.address = ReadAddress(message.address(), config::KeyPath(field, "address"), problems);
+  backend.address = ReadText<net::IpAddress>(message.address(), config::KeyPath(field, "address"),
+                                             "192.0.2.1 or 2001:db8::1, without a prefix length", problems);
   if (message.has_weight()) backend.weight = message.weight();
   if (message.has_drain()) backend.drain = message.drain();
   return backend;
@@ -60,33 +62,115 @@ config::Protocol ReadProtocol(v1::Protocol protocol, const std::string& field, P
   }
 }
 
-config::ForwardingMode ReadMode(v1::ForwardingMode mode, const std::string& field, Problems& problems) {
-  switch (mode) {
-    case v1::FORWARDING_MODE_L2:
-      return config::ForwardingMode::kL2;
-    case v1::FORWARDING_MODE_IPIP:
-      return config::ForwardingMode::kIpip;
-    default:
-      problems.push_back({field, config::Cat(static_cast<int>(mode),
-                                             " is no forwarding mode that this version knows; give "
-                                             "FORWARDING_MODE_L2 or FORWARDING_MODE_IPIP")});
-      return config::ForwardingMode::kL2;
+// The value that `known` gives for a message's enumerator; the first one, and a problem, for those of a newer client.
+// `name_of` names enumerators.
+template <typename To, typename From, size_t n, typename NameOf>
+To ReadEnum(From value, const std::pair<From, To> (&known)[n], NameOf name_of, std::string_view what,
+            const std::string& field, Problems& problems) {
+  std::string names;
+  for (const auto& [from, to] : known) {
+    if (from == value) return to;
+    names += config::Cat(names.empty() ? "" : ", ", name_of(from));
   }
+  problems.push_back(
+      {field, config::Cat(static_cast<int>(value), " is no ", what, " that this version knows; give one of ", names)});
+  return known[0].second;
+}
+
+constexpr std::pair<v1::ForwardingMode, config::ForwardingMode> kModes[] = {
+    {v1::FORWARDING_MODE_L2, config::ForwardingMode::kL2},
+    {v1::FORWARDING_MODE_IPIP, config::ForwardingMode::kIpip},
+    {v1::FORWARDING_MODE_GUE, config::ForwardingMode::kGue},
+    {v1::FORWARDING_MODE_GUE_DIRECT, config::ForwardingMode::kGueDirect},
+    {v1::FORWARDING_MODE_GRE, config::ForwardingMode::kGre},
+};
+constexpr std::pair<v1::HashInput, config::HashInput> kHashInputs[] = {
+    {v1::HASH_INPUT_TUPLE, config::HashInput::kTuple},
+    {v1::HASH_INPUT_CLIENT_PORT, config::HashInput::kClientPort},
+    {v1::HASH_INPUT_CLIENT, config::HashInput::kClient},
+    {v1::HASH_INPUT_UNSPECIFIED, config::HashInput::kTuple},
+};
+constexpr std::pair<v1::ConnectionTracking, config::ConnectionTracking> kTrackings[] = {
+    {v1::CONNECTION_TRACKING_FULL, config::ConnectionTracking::kFull},
+    {v1::CONNECTION_TRACKING_OFF, config::ConnectionTracking::kOff},
+    {v1::CONNECTION_TRACKING_UNSPECIFIED, config::ConnectionTracking::kFull},
+};
+
+// The other way; the first that fits.
+template <typename To, typename From, size_t n>
+From EnumOf(To value, const std::pair<From, To> (&known)[n]) {
+  for (const auto& [from, to] : known) {
+    if (to == value) return from;
+  }
+  return {};
+}
+
+uint16_t ReadPort(uint32_t port, const std::string& field, Problems& problems) {
+  if (port <= std::numeric_limits<uint16_t>::max()) return static_cast<uint16_t>(port);
+  problems.push_back({field, config::Cat(port, " is out of range; give a whole number from 1 to 65535")});
+  return 0;
+}
+
+config::PortRange ReadPorts(const v1::Vip& message, std::string_view field, Problems& problems) {
+  const std::string path = config::KeyPath(field, "port");
+  switch (message.service_case()) {
+    case v1::Vip::kPort:
+      return config::PortRange::Single(ReadPort(message.port(), path, problems));
+    case v1::Vip::kPorts:
+      // All ports have a field of their own: 0 is no port.
+      if (message.ports().first() == 0) {
+        problems.push_back({path, "the range begins at 0; begin at 1, or set all_ports"});
+        return {};
+      }
+      return {ReadPort(message.ports().first(), path, problems), ReadPort(message.ports().last(), path, problems)};
+    case v1::Vip::kAllPorts:
+      if (message.all_ports()) return config::PortRange::All();
+      break;
+    case v1::Vip::SERVICE_NOT_SET:
+      break;
+  }
+  problems.push_back({path, "is missing; set port, ports, or all_ports to true"});
+  return {};
+}
+
+config::VipTimeoutsConfig ReadTimeouts(const v1::FlowTimeouts& message) {
+  config::VipTimeoutsConfig timeouts;
+  if (message.has_tcp_syn_s()) timeouts.tcp_syn_s = message.tcp_syn_s();
+  if (message.has_tcp_established_s()) timeouts.tcp_established_s = message.tcp_established_s();
+  if (message.has_tcp_closing_s()) timeouts.tcp_closing_s = message.tcp_closing_s();
+  if (message.has_tcp_reset_s()) timeouts.tcp_reset_s = message.tcp_reset_s();
+  if (message.has_udp_s()) timeouts.udp_s = message.udp_s();
+  return timeouts;
+}
+
+void ToProto(const config::VipTimeoutsConfig& timeouts, v1::FlowTimeouts* message) {
+  if (timeouts.tcp_syn_s) message->set_tcp_syn_s(*timeouts.tcp_syn_s);
+  if (timeouts.tcp_established_s) message->set_tcp_established_s(*timeouts.tcp_established_s);
+  if (timeouts.tcp_closing_s) message->set_tcp_closing_s(*timeouts.tcp_closing_s);
+  if (timeouts.tcp_reset_s) message->set_tcp_reset_s(*timeouts.tcp_reset_s);
+  if (timeouts.udp_s) message->set_udp_s(*timeouts.udp_s);
 }
 
 config::VipConfig ReadVip(const v1::Vip& message, std::string_view field, Problems& problems) {
+  const auto path = [&](std::string_view key) { return config::KeyPath(field, key); };
   config::VipConfig vip;
   vip.name = message.name();
-  vip.address = ReadAddress(message.address(), config::KeyPath(field, "address"), problems);
-  vip.protocol = ReadProtocol(message.protocol(), config::KeyPath(field, "protocol"), problems);
-  if (message.port() > std::numeric_limits<uint16_t>::max()) {
-    problems.push_back({config::KeyPath(field, "port"),
-                        config::Cat(message.port(), " is out of range; give a whole number from 1 to 65535")});
-  } else {
-    vip.port = static_cast<uint16_t>(message.port());
-  }
+  vip.prefix = ReadText<net::IpPrefix>(message.address(), path("address"),
+                                       "203.0.113.10, 203.0.113.0/24 or 2001:db8::10", problems);
+  vip.protocol = ReadProtocol(message.protocol(), path("protocol"), problems);
+  vip.ports = ReadPorts(message, field, problems);
   vip.pool = message.pool();
-  vip.mode = ReadMode(message.mode(), config::KeyPath(field, "mode"), problems);
+  vip.mode = ReadEnum(message.mode(), kModes, v1::ForwardingMode_Name<v1::ForwardingMode>, "forwarding mode",
+                      path("mode"), problems);
+  if (config::IsGue(vip.mode)) vip.gue_port = config::kDefaultGuePort;
+  if (message.has_gue_port()) vip.gue_port = ReadPort(message.gue_port(), path("gue_port"), problems);
+  vip.hash =
+      ReadEnum(message.hash(), kHashInputs, v1::HashInput_Name<v1::HashInput>, "hash input", path("hash"), problems);
+  vip.tracking =
+      ReadEnum(message.connection_tracking(), kTrackings, v1::ConnectionTracking_Name<v1::ConnectionTracking>,
+               "connection tracking", path("connection_tracking"), problems);
+  if (message.has_answer_echo()) vip.answer_echo = message.answer_echo();
+  vip.timeouts = ReadTimeouts(message.timeouts());
   return vip;
 }
 
@@ -124,11 +208,23 @@ void ToProto(const config::BackendConfig& backend, v1::Backend* message) {
 
 void ToProto(const config::VipConfig& vip, v1::Vip* message) {
   message->set_name(vip.name);
-  message->set_address(vip.address.ToString());
+  message->set_address(config::AddressText(vip.prefix));
   message->set_protocol(vip.protocol == config::Protocol::kUdp ? v1::PROTOCOL_UDP : v1::PROTOCOL_TCP);
-  message->set_port(vip.port);
+  if (vip.ports.is_all()) {
+    message->set_all_ports(true);
+  } else if (vip.ports.is_single()) {
+    message->set_port(vip.ports.first);
+  } else {
+    message->mutable_ports()->set_first(vip.ports.first);
+    message->mutable_ports()->set_last(vip.ports.last);
+  }
   message->set_pool(vip.pool);
-  message->set_mode(vip.mode == config::ForwardingMode::kIpip ? v1::FORWARDING_MODE_IPIP : v1::FORWARDING_MODE_L2);
+  message->set_mode(EnumOf(vip.mode, kModes));
+  if (vip.gue_port) message->set_gue_port(*vip.gue_port);
+  message->set_hash(EnumOf(vip.hash, kHashInputs));
+  message->set_connection_tracking(EnumOf(vip.tracking, kTrackings));
+  message->set_answer_echo(vip.answer_echo);
+  if (vip.timeouts != config::VipTimeoutsConfig()) ToProto(vip.timeouts, message->mutable_timeouts());
 }
 
 void ToProto(const config::ServiceConfig& services, v1::DesiredState* message) {

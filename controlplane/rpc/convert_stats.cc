@@ -14,7 +14,9 @@ namespace {
 
 // By fwd::Rung; the first stands for "no backend was chosen" and is not shown.
 constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"", "connection_table", "scheduler",
-                                                                      "scheduler_no_entry"};
+                                                                      "scheduler_no_entry", "hash_only"};
+// By fwd::AnswerKind.
+constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big"};
 
 void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
   message->set_entries(table.entries);
@@ -23,6 +25,7 @@ void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
   message->set_expired(table.expired);
   message->set_replaced(table.replaced);
   message->set_insert_full(table.insert_full);
+  message->set_unconfirmed_full(table.unconfirmed_full);
 }
 
 v1::BackendLifecycle ToProto(model::Lifecycle lifecycle) {
@@ -92,6 +95,11 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
   }
   ToProto(worker.table_v4, message->mutable_table_v4());
   ToProto(worker.table_v6, message->mutable_table_v6());
+  ToProto(worker.table_wide, message->mutable_table_wide());
+  for (size_t i = 0; i < worker.answers.size(); ++i) {
+    (*message->mutable_answers())[std::string(kAnswerNames[i])] = worker.answers[i];
+  }
+  message->set_related(worker.related);
   message->set_state_generation(worker.state_generation);
   message->set_stalled(worker.stalled);
 }

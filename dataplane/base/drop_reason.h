@@ -23,7 +23,9 @@ namespace sluice {
   X(kExtensionHeader, "extension_header", "more IPv6 extension headers before a VIP's protocol than are followed") \
   X(kMartianSource, "martian_source",                                                                              \
     "a source address that cannot be a client's: multicast, loopback, zero, the VIP itself")                       \
-  X(kVipIcmp, "vip_icmp", "ICMP addressed to a VIP, which this version does not answer")                           \
+  X(kVipIcmp, "vip_icmp", "ICMP addressed to a VIP that is neither an echo request nor about one of its flows")    \
+  X(kEchoDisabled, "echo_disabled", "an echo request for a VIP that is told not to answer")                        \
+  X(kAnswerRateLimited, "answer_rate_limited", "beyond the rate of answers that a worker gives")                   \
   X(kVipNoService, "vip_no_service", "addressed to a VIP's address, but to no configured protocol and port")       \
   X(kNoBackend, "no_backend", "the VIP's pool has no backend that takes new flows")                                \
   X(kNextHopUnresolved, "next_hop_unresolved", "the backend's next hop has no known MAC address yet")              \

@@ -5,25 +5,25 @@
 namespace sluice::fwd {
 namespace {
 
-bool VipExists(const std::vector<VipEntry>& vips, VipId id) {
-  return id.index() < vips.size() && vips[id.index()].protocol != 0;
+// One packet is all that a spoofed flow costs its sender, so such flows get no more than a quarter of the table.
+constexpr size_t kUnconfirmedShare = 4;
+
+template <typename Table>
+CountedTable<Table> MakeTable(size_t connections, const TableMemory& memory) {
+  return {.table = Table(memory(Table::BytesFor(connections)), connections),
+          .unconfirmed = 0,
+          .unconfirmed_limit = std::max<size_t>(1, connections / kUnconfirmedShare)};
 }
 
 // Sweeps the part of [first, first + count) that lies in this table, whose first bucket is number `base`.
 template <typename Table>
-void SweepPart(Table& table, size_t base, size_t first, size_t count, uint32_t now_s, const lb::FlowTimeouts& timeouts,
+void SweepPart(CountedTable<Table>& counted, size_t base, size_t first, size_t count, uint32_t now_s,
                const ForwardingState& state, TableCounters& table_counters, WorkerCounters& counters) {
   const size_t begin = std::max(first, base);
-  const size_t end = std::min(first + count, base + table.bucket_count());
+  const size_t end = std::min(first + count, base + counted.table.bucket_count());
   if (begin >= end) return;
-  table.Sweep(begin - base, end - begin, [&](const auto& entry) {
-    const bool over = entry.IdleSeconds(now_s) >= lb::TimeoutOf(entry.state(), timeouts) ||
-                      !BackendExists(*state.backends, entry.value) || !VipExists(*state.vips, entry.key.vip);
-    if (over) {
-      table_counters.expired.Increment();
-      counters.backends[entry.value.backend.index()].flows_ended.Increment();
-    }
-    return over;
+  counted.table.Sweep(begin - base, end - begin, [&](const auto& entry) {
+    return EndIfOver(entry, state, now_s, counted.unconfirmed, table_counters, counters);
   });
 }
 
@@ -35,24 +35,28 @@ bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& valu
   return backend.state != BackendState::kAbsent && static_cast<uint8_t>(backend.generation) == value.generation;
 }
 
-FlowTables::FlowTables(size_t connections_v4, size_t connections_v6, const lb::FlowTimeouts& timeouts,
-                       const TableMemory& memory)
-    : timeouts_(timeouts),
-      v4_(memory(lb::ConnectionTableV4::BytesFor(connections_v4)), connections_v4),
-      v6_(memory(lb::ConnectionTableV6::BytesFor(connections_v6)), connections_v6) {}
+FlowTables::FlowTables(const TableCapacities& capacities, const TableMemory& memory)
+    : v4_(MakeTable<lb::ConnectionTableV4>(capacities.v4, memory)),
+      v6_(MakeTable<lb::ConnectionTableV6>(capacities.v6, memory)),
+      wide_(MakeTable<lb::ConnectionTableWide>(capacities.wide, memory)) {}
 
-size_t FlowTables::bucket_count() const { return v4_.bucket_count() + v6_.bucket_count(); }
+size_t FlowTables::bucket_count() const {
+  return v4_.table.bucket_count() + v6_.table.bucket_count() + wide_.table.bucket_count();
+}
 
 bool FlowTables::Sweep(size_t buckets, uint32_t now_s, const ForwardingState& state, WorkerCounters& counters) {
   if (cursor_ == 0) pass_generation_ = state.generation;
   const size_t count = std::min(buckets, bucket_count() - cursor_);
-  SweepPart(v4_, 0, cursor_, count, now_s, timeouts_, state, counters.table_v4, counters);
-  SweepPart(v6_, v4_.bucket_count(), cursor_, count, now_s, timeouts_, state, counters.table_v6, counters);
+  const size_t v6_base = v4_.table.bucket_count();
+  SweepPart(v4_, 0, cursor_, count, now_s, state, counters.table_v4, counters);
+  SweepPart(v6_, v6_base, cursor_, count, now_s, state, counters.table_v6, counters);
+  SweepPart(wide_, v6_base + v6_.table.bucket_count(), cursor_, count, now_s, state, counters.table_wide, counters);
   cursor_ += count;
   if (cursor_ < bucket_count()) return false;
   cursor_ = 0;
   counters.table_v4.sweeps.Increment();
   counters.table_v6.sweeps.Increment();
+  counters.table_wide.sweeps.Increment();
   counters.swept_generation.Set(pass_generation_);
   return true;
 }

@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/connection_table.h"
-#include "dataplane/lb/flow_timeouts.h"
 
 namespace sluice::fwd {
 
@@ -18,26 +18,62 @@ using TableMemory = std::function<void*(size_t bytes)>;
 // True when the backend that an entry names is still the one it was made for.
 bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& value);
 
+// True when the time of an entry is over, or its backend or VIP is gone.
+template <typename Entry>
+bool EntryIsOver(const Entry& entry, const ForwardingState& state, uint32_t now_s) {
+  const std::vector<VipEntry>& vips = *state.vips;
+  const VipId vip = entry.key.vip;
+  return vip.index() >= vips.size() || vips[vip.index()].protocol == 0 ||
+         !BackendExists(*state.backends, entry.value) ||
+         entry.IdleSeconds(now_s) >= lb::TimeoutOf(entry.state(), vips[vip.index()].timeouts);
+}
+
+// Says whether an entry is to end, and counts it as ended if so.
+template <typename Entry>
+bool EndIfOver(const Entry& entry, const ForwardingState& state, uint32_t now_s, size_t& unconfirmed,
+               TableCounters& table_counters, WorkerCounters& counters) {
+  if (!EntryIsOver(entry, state, now_s)) return false;
+  table_counters.expired.Increment();
+  counters.backends[entry.value.backend.index()].flows_ended.Increment();
+  if (lb::IsUnconfirmed(entry.state())) --unconfirmed;
+  return true;
+}
+
+// A connection table with what is counted about it.
+template <typename Table>
+struct CountedTable {
+  Table table;
+  // Entries of which a single packet was seen, and how many there may be: a flood of spoofed packets fills this share,
+  // and leaves the rest to connections that showed life.
+  size_t unconfirmed = 0;
+  size_t unconfirmed_limit = 0;
+};
+
+struct TableCapacities {
+  size_t v4 = 0;    // flows to VIPs of one IPv4 address
+  size_t v6 = 0;    // of one IPv6 address
+  size_t wide = 0;  // to VIPs that are prefixes, of both families
+};
+
 // The connection tables of one worker, which alone may use them.
 class FlowTables {
  public:
-  // Capacities in connections by family; timeouts in seconds.
-  FlowTables(size_t connections_v4, size_t connections_v6, const lb::FlowTimeouts& timeouts, const TableMemory& memory);
+  FlowTables(const TableCapacities& capacities, const TableMemory& memory);
 
-  lb::ConnectionTableV4& v4() { return v4_; }
-  lb::ConnectionTableV6& v6() { return v6_; }
-  const lb::FlowTimeouts& timeouts() const { return timeouts_; }
+  CountedTable<lb::ConnectionTableV4>& v4() { return v4_; }
+  CountedTable<lb::ConnectionTableV6>& v6() { return v6_; }
+  CountedTable<lb::ConnectionTableWide>& wide() { return wide_; }
 
-  // Looks at some buckets of both tables, about `buckets` in all, and ends the entries whose time is over or whose
-  // backend is gone. Called again and again it passes over the tables in turns. Returns true when a pass was completed.
+  // Looks at some buckets of the tables, about `buckets` in all, and ends the entries that are over. Called again and
+  // again it passes over the tables in turns. Returns true when a pass was completed.
   bool Sweep(size_t buckets, uint32_t now_s, const ForwardingState& state, WorkerCounters& counters);
-  // Buckets of both tables together: the length of a pass.
+  // Buckets of all tables together: the length of a pass.
   size_t bucket_count() const;
 
  private:
-  lb::FlowTimeouts timeouts_;
-  lb::ConnectionTableV4 v4_;
-  lb::ConnectionTableV6 v6_;
+  CountedTable<lb::ConnectionTableV4> v4_;
+  CountedTable<lb::ConnectionTableV6> v6_;
+  CountedTable<lb::ConnectionTableWide> wide_;
   size_t cursor_ = 0;
   uint64_t pass_generation_ = 0;
 };

@@ -9,6 +9,7 @@
 
 #include "dataplane/base/ids.h"
 #include "dataplane/lb/flow_hash.h"
+#include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/address.h"
 #include "dataplane/net/headers.h"
@@ -18,7 +19,20 @@
 // Parts that did not change are shared between generations.
 namespace sluice::fwd {
 
-enum class ForwardingMode : uint8_t { kL2, kIpip };
+enum class ForwardingMode : uint8_t {
+  kL2,         // the backend's MAC address, nothing else changes
+  kIpip,       // IP in IP: RFC 2003 (4 in 4), 4213 (6 in 4), 2473 (4 and 6 in 6)
+  kGue,        // Generic UDP Encapsulation, variant 0: UDP, a header of four bytes, IP (draft-ietf-intarea-gue)
+  kGueDirect,  // variant 1: IP follows UDP at once
+  kGre,        // RFC 2784, without checksum and key
+};
+
+// What the scheduler hashes, so which flows share a backend. Tracked flows keep theirs either way.
+enum class HashInput : uint8_t {
+  kTuple,       // addresses, ports and protocol: each connection by itself
+  kClientPort,  // the client's address and port: a client's flows from one port, over all VIPs of the pool
+  kClient,      // the client's address: all flows of a client, over all VIPs of the pool
+};
 
 enum class BackendState : uint8_t {
   kAbsent,    // no backend has this id now
@@ -53,7 +67,8 @@ struct alignas(64) BackendEntry {
   // outer header's family (tunnels).
   net::EtherHeader ether{};
   // Outer header of tunnels to the backend: an Ipv4Header (length zero; checksum over the rest, to be completed with
-  // RFC 1624) or an Ipv6Header (payload length, class and flow label zero), as `family` says.
+  // RFC 1624) or an Ipv6Header (payload length, class and flow label zero), as `family` says. The protocol is zero: the
+  // VIP's mode and the inner family say it.
   std::array<uint8_t, sizeof(net::Ipv6Header)> outer{};
   BackendGeneration generation = 0;
   BackendState state = BackendState::kAbsent;
@@ -83,11 +98,17 @@ struct PoolTable {
   uint32_t table_size = 0;
 };
 
-// What the packet path reads of a VIP; indexed by VipId.
+// How a VIP's packets are treated; what the packet path reads of a VIP, indexed by VipId.
 struct VipEntry {
   PoolId pool;
+  uint8_t protocol = 0;  // 0: no VIP has this id now
   ForwardingMode mode = ForwardingMode::kL2;
-  uint8_t protocol = 0;
+  HashInput hash_input = HashInput::kTuple;
+  bool tracked = true;     // flows are entered into the connection table
+  bool is_prefix = false;  // many addresses: the destination is part of a flow's tuple
+  uint16_t gue_port = 0;   // destination port of GUE, host byte order
+  lb::FlowTimeouts timeouts;
+  friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };
 
 struct ForwardingState {

@@ -53,7 +53,8 @@ struct BackendStats {
 };
 
 struct TableStats {
-  uint64_t entries = 0, capacity = 0, inserted = 0, expired = 0, replaced = 0, insert_full = 0, sweeps = 0;
+  uint64_t entries = 0, capacity = 0, inserted = 0, expired = 0, replaced = 0, insert_full = 0, unconfirmed_full = 0,
+           sweeps = 0;
 };
 
 struct WorkerStats {
@@ -62,7 +63,9 @@ struct WorkerStats {
   uint64_t received = 0, forwarded = 0, dropped = 0;
   std::array<uint64_t, kRungCount> rungs{};
   uint64_t rescheduled = 0;
-  TableStats table_v4, table_v6;
+  TableStats table_v4, table_v6, table_wide;
+  std::array<uint64_t, kAnswerKindCount> answers{};
+  uint64_t related = 0;  // ICMP errors that were sent after the flow they quote
   uint64_t polls = 0, empty_polls = 0, busy_cycles = 0, idle_cycles = 0, sleeps = 0, slept_ns = 0;
   uint64_t state_generation = 0;
   bool stalled = false;  // made no progress for longer than the alarm's limit

@@ -1,5 +1,6 @@
 #include "dataplane/fwd/ladder.h"
 
+#include <array>
 #include <cstring>
 
 #include "dataplane/net/headers.h"
@@ -7,133 +8,210 @@
 namespace sluice::fwd {
 namespace {
 
-lb::ConnectionKeyV4 KeyV4(const FlowView& flow) {
-  lb::ConnectionKeyV4 key;
-  std::memcpy(&key.client, flow.client, sizeof(key.client));
+// The first half and the second of an address; IPv4 addresses take four bytes of the first.
+void LoadAddress(const uint8_t* at, net::Family family, uint64_t& high, uint64_t& low) {
+  if (family == net::Family::kIpv4) {
+    std::memcpy(&high, at, sizeof(uint32_t));
+    return;
+  }
+  std::memcpy(&high, at, sizeof(high));
+  std::memcpy(&low, at + sizeof(high), sizeof(low));
+}
+
+template <typename Key>
+void SetPorts(const FlowView& flow, Key& key) {
   key.client_port = flow.client_port;
   key.destination_port = flow.destination_port;
   key.vip = flow.vip;
+}
+
+lb::ConnectionKeyV4 KeyV4(const FlowView& flow) {
+  lb::ConnectionKeyV4 key;
+  std::memcpy(&key.client, flow.client, sizeof(key.client));
+  SetPorts(flow, key);
   return key;
 }
 
 lb::ConnectionKeyV6 KeyV6(const FlowView& flow) {
   lb::ConnectionKeyV6 key;
-  std::memcpy(&key.client_high, flow.client, sizeof(key.client_high));
-  std::memcpy(&key.client_low, flow.client + sizeof(key.client_high), sizeof(key.client_low));
-  key.client_port = flow.client_port;
-  key.destination_port = flow.destination_port;
-  key.vip = flow.vip;
+  uint64_t high = 0;
+  uint64_t low = 0;
+  LoadAddress(flow.client, net::Family::kIpv6, high, low);
+  key.client_high = high;
+  key.client_low = low;
+  SetPorts(flow, key);
   return key;
+}
+
+lb::ConnectionKeyWide KeyWide(const FlowView& flow) {
+  std::array<uint64_t, 4> halves{};
+  LoadAddress(flow.client, flow.family, halves[0], halves[1]);
+  LoadAddress(flow.destination, flow.family, halves[2], halves[3]);
+  lb::ConnectionKeyWide key;
+  key.client_high = halves[0];
+  key.client_low = halves[1];
+  key.destination_high = halves[2];
+  key.destination_low = halves[3];
+  SetPorts(flow, key);
+  return key;
+}
+
+// What the scheduler goes by. The flow's own hash also chooses its bucket in the connection table, so affinity must not
+// narrow that one.
+uint64_t SchedulerHash(const lb::HashKeys& keys, HashInput input, const FlowView& flow) {
+  if (input == HashInput::kTuple) return flow.hash;
+  constexpr std::array<uint8_t, 16> kNoAddress{};
+  const lb::FlowTuple tuple = {.source = flow.client,
+                               .destination = kNoAddress.data(),
+                               .source_port = input == HashInput::kClientPort ? flow.client_port : Be16(),
+                               .destination_port = {},
+                               .protocol = 0,
+                               .family = flow.family};
+  uint64_t hash = 0;
+  lb::FlowHashes(keys, &tuple, 1, &hash);
+  return hash;
 }
 
 // The scheduler's choice; invalid when the pool has no backend for new flows.
 BackendId Schedule(const ForwardingState& state, const FlowView& flow) {
-  const PoolId pool = (*state.vips)[flow.vip.index()].pool;
-  const std::vector<uint16_t>& slots = state.pools[pool.index()]->slots;
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
+  const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
   if (slots.empty()) return BackendId();
-  return BackendId(slots[lb::SlotOf(flow.hash, static_cast<uint32_t>(slots.size()))]);
+  const uint64_t hash = SchedulerHash(*state.keys, vip.hash_input, flow);
+  return BackendId(slots[lb::SlotOf(hash, static_cast<uint32_t>(slots.size()))]);
 }
 
-template <typename Entry>
-void Assign(Entry& entry, BackendId backend, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
-            WorkerCounters& counters) {
-  entry.value.backend = backend;
-  entry.value.generation = static_cast<uint8_t>((*state.backends)[backend.index()].generation);
-  entry.value.last_seen_s = static_cast<uint16_t>(now_s);
-  entry.set_state(lb::FirstState(flow.protocol, flow.tcp_flags));
-  counters.backends[backend.index()].flows_started.Increment();
-}
-
-template <typename Table, typename Key>
+template <typename Table>
 class Ladder {
  public:
-  Ladder(const ForwardingState& state, const FlowView& flow, uint32_t now_s, Table& table,
-         TableCounters& table_counters, const lb::FlowTimeouts& timeouts, WorkerCounters& counters)
+  Ladder(const ForwardingState& state, const FlowView& flow, uint32_t now_s, CountedTable<Table>& counted,
+         TableCounters& table_counters, WorkerCounters& counters)
       : state_(state),
         flow_(flow),
         now_s_(now_s),
-        table_(table),
+        counted_(counted),
         table_counters_(table_counters),
-        timeouts_(timeouts),
         counters_(counters) {}
 
-  Selection Select(const Key& key) {
-    if (auto* entry = table_.Find(key, flow_.hash)) return FromEntry(*entry);
+  Selection Select(const typename Table::Key& key) {
+    auto* entry = counted_.table.Find(key, flow_.hash);
+    if (flow_.related) return Related(entry);
+    if (entry != nullptr) return FromEntry(*entry);
     const BackendId backend = Schedule(state_, flow_);
     if (!backend.valid()) return {};
-    const Selection selection = {.backend = backend, .rung = Enter(key, backend)};
-    if (flow_.protocol == net::kProtocolUdp || (flow_.tcp_flags & net::kTcpSyn) != 0) {
-      counters_.vips[flow_.vip.index()].new_flows.Increment();
-    }
-    return selection;
+    const Rung rung = Enter(key, backend);
+    // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
+    const bool is_new =
+        flow_.protocol == net::kProtocolTcp ? (flow_.tcp_flags & net::kTcpSyn) != 0 : rung == Rung::kScheduler;
+    if (is_new) counters_.vips[flow_.vip.index()].new_flows.Increment();
+    return {.backend = backend, .rung = rung};
   }
 
  private:
-  template <typename Entry>
+  using Entry = lb::ConnectionEntry<typename Table::Key>;
+
+  Selection Related(const Entry* entry) const {
+    if (entry != nullptr && BackendExists(*state_.backends, entry->value)) {
+      return {.backend = entry->value.backend, .rung = Rung::kConnectionTable};
+    }
+    const BackendId backend = Schedule(state_, flow_);
+    if (!backend.valid()) return {};
+    return {.backend = backend, .rung = Rung::kSchedulerNoEntry};
+  }
+
   Selection FromEntry(Entry& entry) {
-    const BackendId current = entry.value.backend;
     const bool exists = BackendExists(*state_.backends, entry.value);
-    if (exists && !lb::BeginsAnew(entry.state(), flow_.tcp_flags)) {
-      const lb::FlowState next = lb::NextState(entry.state(), flow_.tcp_flags);
+    // An entry whose time is over is as good as swept, unless the connection shows life: a packet that does not begin
+    // anything is better kept where its connection was.
+    const bool syn = (flow_.tcp_flags & net::kTcpSyn) != 0;
+    const bool over = syn && EntryIsOver(entry, state_, now_s_);
+    if (exists && !over && !lb::BeginsAnew(entry.state(), flow_.tcp_flags)) {
       // Most packets change nothing; the line is written once a second and at a change of state.
       if (entry.value.last_seen_s != static_cast<uint16_t>(now_s_)) {
         entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
       }
-      if (next != entry.state()) entry.set_state(next);
-      return {.backend = current, .rung = Rung::kConnectionTable};
+      const lb::FlowState next = lb::NextState(entry.state(), flow_.tcp_flags);
+      if (next != entry.state()) SetState(entry, next);
+      return {.backend = entry.value.backend, .rung = Rung::kConnectionTable};
     }
     const BackendId backend = Schedule(state_, flow_);
     if (!backend.valid()) return {};
-    counters_.backends[current.index()].flows_ended.Increment();
+    counters_.backends[entry.value.backend.index()].flows_ended.Increment();
     table_counters_.replaced.Increment();
     if (exists) {
       counters_.vips[flow_.vip.index()].new_flows.Increment();
     } else {
       counters_.rescheduled.Increment();
     }
-    Assign(entry, backend, state_, flow_, now_s_, counters_);
+    Assign(entry, backend);
     return {.backend = backend, .rung = Rung::kScheduler};
   }
 
   // Enters the flow into the table where it should be and fits.
-  Rung Enter(const Key& key, BackendId backend) {
-    if (flow_.protocol == net::kProtocolTcp && (flow_.tcp_flags & net::kTcpRst) != 0) return Rung::kScheduler;
-    const auto on_end = [this](const auto& ended) {
-      table_counters_.expired.Increment();
-      counters_.backends[ended.value.backend.index()].flows_ended.Increment();
-    };
-    auto* entry = table_.Insert(key, flow_.hash, now_s_, timeouts_, on_end);
+  Rung Enter(const typename Table::Key& key, BackendId backend) {
+    const lb::FlowState first = lb::FirstState(flow_.protocol, flow_.tcp_flags);
+    if (first == lb::FlowState::kReset) return Rung::kScheduler;
+    if (lb::IsUnconfirmed(first) && counted_.unconfirmed >= counted_.unconfirmed_limit) {
+      table_counters_.unconfirmed_full.Increment();
+      return Rung::kSchedulerNoEntry;
+    }
+    auto* entry = counted_.table.Insert(key, flow_.hash, now_s_, [this](const Entry& old) {
+      return EndIfOver(old, state_, now_s_, counted_.unconfirmed, table_counters_, counters_);
+    });
     if (entry == nullptr) {
       table_counters_.insert_full.Increment();
       return Rung::kSchedulerNoEntry;
     }
     table_counters_.inserted.Increment();
-    Assign(*entry, backend, state_, flow_, now_s_, counters_);
+    Assign(*entry, backend);
     return Rung::kScheduler;
+  }
+
+  // Makes the entry one of a flow that has just begun on `backend`.
+  void Assign(Entry& entry, BackendId backend) {
+    entry.value.backend = backend;
+    entry.value.generation = static_cast<uint8_t>((*state_.backends)[backend.index()].generation);
+    entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
+    SetState(entry, lb::FirstState(flow_.protocol, flow_.tcp_flags));
+    counters_.backends[backend.index()].flows_started.Increment();
+  }
+
+  void SetState(Entry& entry, lb::FlowState next) {
+    if (lb::IsUnconfirmed(entry.state())) --counted_.unconfirmed;
+    if (lb::IsUnconfirmed(next)) ++counted_.unconfirmed;
+    entry.set_state(next);
   }
 
   const ForwardingState& state_;
   const FlowView& flow_;
   const uint32_t now_s_;
-  Table& table_;
+  CountedTable<Table>& counted_;
   TableCounters& table_counters_;
-  const lb::FlowTimeouts& timeouts_;
   WorkerCounters& counters_;
 };
+
+Selection SelectTracked(const ForwardingState& state, const FlowView& flow, bool is_prefix, uint32_t now_s,
+                        FlowTables& tables, WorkerCounters& counters) {
+  if (is_prefix) {
+    return Ladder(state, flow, now_s, tables.wide(), counters.table_wide, counters).Select(KeyWide(flow));
+  }
+  if (flow.family == net::Family::kIpv4) {
+    return Ladder(state, flow, now_s, tables.v4(), counters.table_v4, counters).Select(KeyV4(flow));
+  }
+  return Ladder(state, flow, now_s, tables.v6(), counters.table_v6, counters).Select(KeyV6(flow));
+}
 
 }  // namespace
 
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                         WorkerCounters& counters) {
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
   Selection selection;
-  if (flow.family == net::Family::kIpv4) {
-    selection = Ladder<lb::ConnectionTableV4, lb::ConnectionKeyV4>(state, flow, now_s, tables.v4(), counters.table_v4,
-                                                                   tables.timeouts(), counters)
-                    .Select(KeyV4(flow));
+  if (vip.tracked) {
+    selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);
   } else {
-    selection = Ladder<lb::ConnectionTableV6, lb::ConnectionKeyV6>(state, flow, now_s, tables.v6(), counters.table_v6,
-                                                                   tables.timeouts(), counters)
-                    .Select(KeyV6(flow));
+    selection.backend = Schedule(state, flow);
+    if (selection.backend.valid()) selection.rung = Rung::kHashOnly;
   }
   counters.rungs[static_cast<size_t>(selection.rung)].Increment();
   return selection;

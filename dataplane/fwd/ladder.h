@@ -15,14 +15,18 @@ namespace sluice::fwd {
 
 // What the ladder looks at of one packet of a VIP.
 struct FlowView {
-  const uint8_t* client = nullptr;  // source address: 4 or 16 bytes
+  const uint8_t* client = nullptr;       // source address: 4 or 16 bytes
+  const uint8_t* destination = nullptr;  // the VIP's address, or one of a VIP's prefix
   net::Family family = net::Family::kIpv4;
   uint8_t protocol = 0;
   uint8_t tcp_flags = 0;
-  Be16 client_port;
-  Be16 destination_port;
+  // The packet is not the flow's own but about it (an ICMP error that quotes it): it finds the flow's backend and
+  // changes nothing.
+  bool related = false;
+  Be16 client_port = {};
+  Be16 destination_port = {};
   VipId vip;
-  uint64_t hash = 0;  // lb::FlowHashes of the packet
+  uint64_t hash = 0;  // lb::FlowHashes of the flow's packets
 };
 
 struct Selection {
@@ -33,8 +37,9 @@ struct Selection {
 
 // The one place where a backend is chosen, rung by rung: the connection table, then the scheduler (the pool's Maglev
 // table), which enters the flow into the table. A packet of a known flow stays with its backend as long as that backend
-// exists, draining or not; when it is gone, the flow gets a new one. An RST of an unknown flow leaves no entry.
-// Counts rungs, flows and table events. Worker thread.
+// exists, draining or not; when it is gone, the flow gets a new one. An RST of an unknown flow leaves no entry, nor
+// does a new flow when too many of which only one packet was seen are in the table: it goes by the hash. VIPs that do
+// not track their connections go by the hash alone. Counts rungs, flows and table events. Worker thread.
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                         WorkerCounters& counters);
 

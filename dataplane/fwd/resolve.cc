@@ -17,7 +17,6 @@ net::Ipv4Header OuterV4(const BackendInfo& info, const NextHop& hop) {
   // (RFC 6864, section 4) and stays zero.
   ip.fragment = Be16::FromHost(net::kIpv4DontFragment);
   ip.ttl = kOuterHopLimit;
-  ip.protocol = net::kProtocolIpip;
   ip.source = hop.source_v4.v4();
   ip.destination = info.address.v4();
   ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
@@ -27,7 +26,6 @@ net::Ipv4Header OuterV4(const BackendInfo& info, const NextHop& hop) {
 net::Ipv6Header OuterV6(const BackendInfo& info, const NextHop& hop) {
   net::Ipv6Header ip{};
   ip.version_class_flow = Be32::FromHost(0x6000'0000);
-  ip.next_header = net::kProtocolIpv6;
   ip.hop_limit = kOuterHopLimit;
   std::memcpy(ip.source, hop.source_v6.data(), sizeof(ip.source));
   std::memcpy(ip.destination, info.address.data(), sizeof(ip.destination));

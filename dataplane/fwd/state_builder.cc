@@ -1,6 +1,7 @@
 #include "dataplane/fwd/state_builder.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,34 +89,57 @@ absl::Status BuildPools(const StateSpec& spec, const ForwardingState* previous, 
   return absl::OkStatus();
 }
 
+absl::Status CheckVip(const VipSpec& vip, const ForwardingState& state) {
+  const PoolId pool = vip.entry.pool;
+  if (pool.index() >= state.pools.size() || state.pools[pool.index()] == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("VIP id ", vip.id.value(), " refers to pool id ", pool.value(), ", which does not exist"));
+  }
+  if (vip.entry.protocol == 0 || vip.first_port > vip.last_port) {
+    return absl::InvalidArgumentError(absl::StrCat("VIP id ", vip.id.value(),
+                                                   " needs a protocol and ascending ports, not ", vip.first_port,
+                                                   " to ", vip.last_port));
+  }
+  return absl::OkStatus();
+}
+
+// The address, protocol and ports that a VIP claims; no two VIPs may claim the same.
+auto ClaimOf(const lb::VipTable::Vip& vip) {
+  return std::tie(vip.prefix.address, vip.prefix.length, vip.protocol, vip.first_port, vip.last_port);
+}
+
+absl::Status CheckClaims(const std::vector<lb::VipTable::Vip>& sorted) {
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    const auto& a = sorted[i - 1];
+    const auto& b = sorted[i];
+    if (ClaimOf(a) == ClaimOf(b)) {
+      return absl::InvalidArgumentError(absl::StrCat("VIP ids ", a.id.value(), " and ", b.id.value(), " both claim ",
+                                                     a.prefix.ToString(), " protocol ", a.protocol, " ports ",
+                                                     a.first_port, " to ", a.last_port));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state) {
   std::vector<VipEntry> entries;
   std::vector<lb::VipTable::Vip> vips;
   for (const VipSpec& vip : spec.vips) {
-    if (vip.pool.index() >= state.pools.size() || state.pools[vip.pool.index()] == nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("VIP id ", vip.id.value(), " refers to pool id ", vip.pool.value(), ", which does not exist"));
-    }
-    if (vip.protocol == 0 || vip.port == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("VIP id ", vip.id.value(), " needs a protocol and a port"));
-    }
+    if (absl::Status status = CheckVip(vip, state); !status.ok()) return status;
     VipEntry& entry = At(entries, vip.id.index());
     if (entry.protocol != 0) return Duplicate("VIP", vip.id.value());
-    entry = {.pool = vip.pool, .mode = vip.mode, .protocol = vip.protocol};
-    vips.push_back({.address = vip.address, .protocol = vip.protocol, .port = vip.port, .id = vip.id});
+    entry = vip.entry;
+    entry.is_prefix = vip.prefix.length != vip.prefix.address.bits();
+    vips.push_back({.prefix = vip.prefix,
+                    .protocol = vip.entry.protocol,
+                    .first_port = vip.first_port,
+                    .last_port = vip.last_port,
+                    .answers_echo = vip.answers_echo,
+                    .id = vip.id});
   }
-  state.vips = std::make_shared<const std::vector<VipEntry>>(std::move(entries));
-  std::sort(vips.begin(), vips.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.address, a.protocol, a.port) < std::tie(b.address, b.protocol, b.port);
-  });
-  for (size_t i = 1; i < vips.size(); ++i) {
-    const auto& a = vips[i - 1];
-    const auto& b = vips[i];
-    if (std::tie(a.address, a.protocol, a.port) == std::tie(b.address, b.protocol, b.port)) {
-      return absl::InvalidArgumentError(absl::StrCat("VIP ids ", a.id.value(), " and ", b.id.value(), " both claim ",
-                                                     a.address.ToString(), " protocol ", a.protocol, " port ", a.port));
-    }
-  }
+  std::sort(vips.begin(), vips.end(), [](const auto& a, const auto& b) { return ClaimOf(a) < ClaimOf(b); });
+  if (absl::Status status = CheckClaims(vips); !status.ok()) return status;
+  state.vips = Share(std::move(entries), previous != nullptr ? previous->vips : nullptr);
   const bool same = previous != nullptr && previous->vip_table->vips() == vips;
   state.vip_table = same ? previous->vip_table : std::make_shared<const lb::VipTable>(std::move(vips));
   return absl::OkStatus();

@@ -27,12 +27,13 @@ struct PoolSpec {
 
 struct VipSpec {
   VipId id;
-  net::IpAddress address;
-  uint8_t protocol = 0;
-  uint16_t port = 0;
-  PoolId pool;
-  ForwardingMode mode = ForwardingMode::kL2;
-  friend bool operator==(const VipSpec&, const VipSpec&) = default;
+  net::IpPrefix prefix;  // of full length: one address
+  // Host byte order, inclusive; equal: one port; 0 to 65535: all ports.
+  uint16_t first_port = 0;
+  uint16_t last_port = 0;
+  bool answers_echo = true;
+  // Pool, protocol (not 0), mode and the rest; `is_prefix` is set by the builder.
+  VipEntry entry;
 };
 
 struct StateSpec {

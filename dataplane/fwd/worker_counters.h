@@ -18,8 +18,16 @@ enum class Rung : uint8_t {
   kConnectionTable,   // an entry of this flow
   kScheduler,         // Maglev; the flow was entered into the table, unless it ends with this packet
   kSchedulerNoEntry,  // Maglev, and the table had no room (counted: such a flow may move when backends change)
+  kHashOnly,          // Maglev, of a VIP that does not track its connections
 };
-inline constexpr size_t kRungCount = 4;
+inline constexpr size_t kRungCount = 5;
+
+// What the data plane answers by itself.
+enum class AnswerKind : uint8_t {
+  kEchoReply,     // to an ICMP echo request for a VIP
+  kPacketTooBig,  // "fragmentation needed" or "packet too big" to a client
+};
+inline constexpr size_t kAnswerKindCount = 2;
 
 inline constexpr size_t kMaxPorts = 16;
 
@@ -39,10 +47,11 @@ struct BackendCounters {
 
 struct TableCounters {
   Counter inserted;
-  Counter expired;      // ended by a timeout
-  Counter replaced;     // the flow was entered anew: its backend is gone, or its tuple began a new connection
-  Counter insert_full;  // no room; the flow went by the hash alone
-  Counter sweeps;       // complete passes over the table
+  Counter expired;           // ended by a timeout
+  Counter replaced;          // the flow was entered anew: its backend is gone, or its tuple began a new connection
+  Counter insert_full;       // no room; the flow went by the hash alone
+  Counter unconfirmed_full;  // too many flows of which only one packet was seen; the flow went by the hash alone
+  Counter sweeps;            // complete passes over the table
 };
 
 // All counters that one thread of the data plane writes: a worker, or the exception thread. Sized once at start;
@@ -62,7 +71,9 @@ struct WorkerCounters {
   std::array<Counter, kRungCount> rungs;
   Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
   std::array<PortCounters, kMaxPorts> ports;
-  TableCounters table_v4, table_v6;
+  TableCounters table_v4, table_v6, table_wide;
+  std::array<Counter, kAnswerKindCount> answers;
+  Counter related;  // ICMP errors that were sent after the flow they quote
 
   // How the worker spends its time. Cycles are of the time stamp counter.
   Counter polls, empty_polls, busy_cycles, idle_cycles, sleeps, slept_ns;

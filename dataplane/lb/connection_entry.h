@@ -45,6 +45,26 @@ struct ConnectionKeyV6 {
   }
 };
 
+// For VIPs that are prefixes: the destination address is part of the tuple. IPv4 addresses take the first four bytes.
+struct ConnectionKeyWide {
+  uint64_t client_high = 0;  // as in the packet
+  uint64_t client_low = 0;
+  uint64_t destination_high = 0;
+  uint64_t destination_low = 0;
+  Be16 client_port;
+  Be16 destination_port;
+  VipId vip;
+  friend bool operator==(const ConnectionKeyWide&, const ConnectionKeyWide&) = default;
+
+  uint64_t Mix() const {
+    uint64_t v = client_high * 0xff51'afd7'ed55'8ccd ^ client_low;
+    v = (v ^ destination_high) * 0xc4ce'b9fe'1a85'ec53 ^ destination_low;
+    v ^= uint64_t{client_port.raw()} << 16 ^ uint64_t { destination_port.raw() } << 32 ^ uint64_t { vip.value() } << 48;
+    v *= 0x9e37'79b9'7f4a'7c15;
+    return v ^ v >> 32;
+  }
+};
+
 // What follows the key in an entry.
 struct ConnectionValue {
   BackendId backend;
@@ -72,8 +92,10 @@ struct ConnectionEntry {
 
 using ConnectionEntryV4 = ConnectionEntry<ConnectionKeyV4>;
 using ConnectionEntryV6 = ConnectionEntry<ConnectionKeyV6>;
+using ConnectionEntryWide = ConnectionEntry<ConnectionKeyWide>;
 static_assert(sizeof(ConnectionEntryV4) == 16);
 static_assert(sizeof(ConnectionEntryV6) == 28);
+static_assert(sizeof(ConnectionEntryWide) == 44);
 
 #pragma pack(pop)
 

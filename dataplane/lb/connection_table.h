@@ -8,7 +8,6 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/lb/connection_entry.h"
-#include "dataplane/lb/flow_timeouts.h"
 
 namespace sluice::lb {
 
@@ -18,7 +17,8 @@ namespace sluice::lb {
 // its own other bucket. When that cannot be either, the insertion fails and the flow goes by the hash alone: nothing
 // that lives is evicted.
 //
-// Sized for half of the slots in use, 32 bytes (IPv4) or 64 (IPv6) per connection, so that few buckets overflow.
+// Sized for half of the slots in use, 32 bytes (IPv4), 64 (IPv6) or 128 (wide) per connection, so that few buckets
+// overflow.
 template <typename Entry>
 class ConnectionTable {
  public:
@@ -54,15 +54,16 @@ class ConnectionTable {
     return FindIn(buckets_[SecondBucket(key, first)], key);
   }
 
-  // Makes an entry for a key that has none; the caller sets backend, generation and state. Slots whose time is over
-  // are taken too; `on_end(entry)` is told before. Null when both buckets are full of the living.
-  template <typename OnEnd>
-  Entry* Insert(const Key& key, uint64_t hash, uint32_t now_s, const FlowTimeouts& timeouts, OnEnd&& on_end) {
+  // Makes an entry for a key that has none; the caller sets backend, generation and state. `ended(entry)` is asked
+  // about entries that are in the way: true ends one, so the caller counts it then. Null when both buckets are full of
+  // the living.
+  template <typename Ended>
+  Entry* Insert(const Key& key, uint64_t hash, uint32_t now_s, Ended&& ended) {
     const size_t first = FirstBucket(hash);
-    if (Entry* slot = TakeSlot(first, now_s, timeouts, on_end)) return Fill(*slot, key, now_s, false);
+    if (Entry* slot = TakeSlot(first, ended)) return Fill(*slot, key, now_s, false);
     const size_t second = SecondBucket(key, first);
     if (second == first) return nullptr;
-    Entry* slot = TakeSlot(second, now_s, timeouts, on_end);
+    Entry* slot = TakeSlot(second, ended);
     if (slot == nullptr) {
       if (Entry* room = MakeRoom(first)) return Fill(*room, key, now_s, false);
       slot = MakeRoom(second);
@@ -118,15 +119,14 @@ class ConnectionTable {
     return nullptr;
   }
 
-  template <typename OnEnd>
-  Entry* TakeSlot(size_t b, uint32_t now_s, const FlowTimeouts& timeouts, OnEnd&& on_end) {
+  template <typename Ended>
+  Entry* TakeSlot(size_t b, Ended&& ended) {
     Bucket& bucket = buckets_[b];
     for (Entry& entry : bucket.entries) {
       if (entry.state() == FlowState::kFree) return &entry;
     }
     for (Entry& entry : bucket.entries) {
-      if (entry.IdleSeconds(now_s) < TimeoutOf(entry.state(), timeouts)) continue;
-      on_end(entry);
+      if (!ended(entry)) continue;
       Free(entry, b);
       return &entry;
     }
@@ -173,6 +173,7 @@ class ConnectionTable {
 
 using ConnectionTableV4 = ConnectionTable<ConnectionEntryV4>;
 using ConnectionTableV6 = ConnectionTable<ConnectionEntryV6>;
+using ConnectionTableWide = ConnectionTable<ConnectionEntryWide>;
 
 }  // namespace sluice::lb
 

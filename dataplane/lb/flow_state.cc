@@ -10,17 +10,19 @@ bool IsSyn(uint8_t tcp_flags) { return (tcp_flags & (net::kTcpSyn | net::kTcpAck
 }  // namespace
 
 FlowState FirstState(uint8_t protocol, uint8_t tcp_flags) {
-  if (protocol != net::kProtocolTcp) return FlowState::kUdp;
+  if (protocol != net::kProtocolTcp) return FlowState::kUdpNew;
   if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
   if ((tcp_flags & net::kTcpFin) != 0) return FlowState::kClosing;
-  return IsSyn(tcp_flags) ? FlowState::kSyn : FlowState::kEstablished;
+  return FlowState::kNew;
 }
 
 FlowState NextState(FlowState state, uint8_t tcp_flags) {
-  if (state == FlowState::kUdp) return state;
+  if (state == FlowState::kUdpNew || state == FlowState::kUdp) return FlowState::kUdp;
   if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
   if ((tcp_flags & net::kTcpFin) != 0) return FlowState::kClosing;
-  if (IsSyn(tcp_flags) || state == FlowState::kClosing) return state;
+  if (IsSyn(tcp_flags)) return state;
+  // After its FIN a client only acknowledges; data that it pushes shows that the FIN was forged.
+  if (state == FlowState::kClosing && (tcp_flags & net::kTcpPsh) == 0) return state;
   return FlowState::kEstablished;
 }
 
@@ -30,7 +32,7 @@ bool BeginsAnew(FlowState state, uint8_t tcp_flags) {
 
 uint32_t TimeoutOf(FlowState state, const FlowTimeouts& timeouts) {
   switch (state) {
-    case FlowState::kSyn:
+    case FlowState::kNew:
       return timeouts.tcp_syn_s;
     case FlowState::kEstablished:
       return timeouts.tcp_established_s;
@@ -38,6 +40,7 @@ uint32_t TimeoutOf(FlowState state, const FlowTimeouts& timeouts) {
       return timeouts.tcp_closing_s;
     case FlowState::kReset:
       return timeouts.tcp_reset_s;
+    case FlowState::kUdpNew:
     case FlowState::kUdp:
       return timeouts.udp_s;
     case FlowState::kFree:

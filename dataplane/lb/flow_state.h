@@ -11,18 +11,23 @@ namespace sluice::lb {
 // Fits three bits.
 enum class FlowState : uint8_t {
   kFree = 0,         // the entry is not in use
-  kSyn = 1,          // TCP: only SYNs seen
-  kEstablished = 2,  // TCP: something after the SYN
+  kNew = 1,          // TCP: only SYNs seen, or a single packet: nothing shows yet that anyone is there
+  kEstablished = 2,  // TCP: something after that
   kClosing = 3,      // TCP: the client sent FIN; it may still acknowledge data for as long as it likes
   kReset = 4,        // TCP: the client sent RST, unless it was forged
-  kUdp = 5,
+  kUdpNew = 5,       // UDP: a single packet seen
+  kUdp = 6,          // UDP: more than one
 };
+
+// A flow that a single spoofed packet can make. These have a limit of their own in the table, so that a flood of them
+// cannot take the room of real connections.
+constexpr bool IsUnconfirmed(FlowState state) { return state == FlowState::kNew || state == FlowState::kUdpNew; }
 
 // The state of a flow after its first packet.
 FlowState FirstState(uint8_t protocol, uint8_t tcp_flags);
 
-// The state after another packet of the client. An RST is not believed for good, because anyone can forge one: a later
-// packet that is neither RST nor SYN brings the connection back.
+// The state after another packet of the client. An RST or FIN is not believed for good, because anyone can forge one: a
+// later packet that is neither RST nor SYN brings the connection back, after a FIN one that pushes data.
 FlowState NextState(FlowState state, uint8_t tcp_flags);
 
 // True for a SYN that begins a new connection on a tuple whose old one is over. A SYN on a living connection does not:

@@ -1,69 +1,52 @@
 #ifndef SLUICE_DATAPLANE_LB_VIP_TABLE_H_
 #define SLUICE_DATAPLANE_LB_VIP_TABLE_H_
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/ids.h"
+#include "dataplane/lb/vip_map.h"
 #include "dataplane/net/address.h"
 
 namespace sluice::lb {
 
-// Which VIP a packet belongs to: address, protocol and port to VipId. Immutable once built; linear probing at a load of
-// at most one half.
+// Which VIP a packet belongs to: address, protocol and port to VipId, for both families. Immutable once built.
 class VipTable {
  public:
   struct Vip {
-    net::IpAddress address;
+    net::IpPrefix prefix;  // host bits are ignored; of full length: one address
     uint8_t protocol = 0;
-    uint16_t port = 0;  // host byte order
+    // Host byte order, inclusive; equal: one port; 0 to 65535: all ports.
+    uint16_t first_port = 0;
+    uint16_t last_port = 0;
+    bool answers_echo = false;
     VipId id;
     friend bool operator==(const Vip&, const Vip&) = default;
   };
 
-  // The (address, protocol, port) must differ between VIPs.
   explicit VipTable(std::vector<Vip> vips);
 
-  // Invalid when no VIP has them. `address`: 4 or 16 bytes in network byte order.
-  VipId LookupV4(Be32 address, uint8_t protocol, Be16 port) const;
-  VipId LookupV6(const uint8_t* address, uint8_t protocol, Be16 port) const;
-  // True when any VIP has the address, whatever its protocol and port.
-  bool HasAddressV4(Be32 address) const;
-  bool HasAddressV6(const uint8_t* address) const;
+  // The VIP of the longest prefix; on it a single port goes before a range, and a range before all ports. Invalid when
+  // no VIP fits. `address` in LookupV6: 16 bytes in network byte order.
+  VipId LookupV4(Be32 address, uint8_t protocol, Be16 port) const {
+    return v4_.Lookup({address.raw()}, protocol, port.Host());
+  }
+  VipId LookupV6(const uint8_t* address, uint8_t protocol, Be16 port) const {
+    return v6_.Lookup(LoadV6(address), protocol, port.Host());
+  }
+  // What is known of the address whatever the protocol and port.
+  VipAddressInfo DescribeV4(Be32 address) const { return v4_.Describe({address.raw()}); }
+  VipAddressInfo DescribeV6(const uint8_t* address) const { return v6_.Describe(LoadV6(address)); }
 
   const std::vector<Vip>& vips() const { return vips_; }
 
  private:
-  // All fields as in the packet. `id` is invalid in the entries that only say that some VIP has the address (protocol
-  // and port 0), and in free slots.
-  struct SlotV4 {
-    uint32_t address = 0;
-    uint16_t port = 0;
-    uint8_t protocol = 0;
-    bool used = false;
-    VipId id;
-  };
-  struct SlotV6 {
-    std::array<uint8_t, 16> address{};
-    uint16_t port = 0;
-    uint8_t protocol = 0;
-    bool used = false;
-    VipId id;
-  };
-
-  // The slot that holds the key, or the free one where it belongs.
-  size_t FindV4(uint32_t address, uint8_t protocol, uint16_t port) const;
-  size_t FindV6(const uint8_t* address, uint8_t protocol, uint16_t port) const;
-  void InsertV4(uint32_t address, uint8_t protocol, uint16_t port, VipId id);
-  void InsertV6(const uint8_t* address, uint8_t protocol, uint16_t port, VipId id);
+  static VipAddressV6 LoadV6(const uint8_t* address);
 
   std::vector<Vip> vips_;
-  // Sizes are powers of two.
-  std::vector<SlotV4> v4_;
-  std::vector<SlotV6> v6_;
+  VipMap<VipAddressV4> v4_;
+  VipMap<VipAddressV6> v6_;
 };
 
 }  // namespace sluice::lb

@@ -76,6 +76,30 @@ struct __attribute__((packed)) UdpHeader {
 };
 static_assert(sizeof(UdpHeader) == 8);
 
+// RFC 792, RFC 4443
+struct __attribute__((packed)) IcmpHeader {
+  uint8_t type;
+  uint8_t code;
+  uint16_t checksum;
+  Be32 rest;  // echo: identifier and sequence; packet too big: the MTU (IPv4: in the lower half)
+};
+static_assert(sizeof(IcmpHeader) == 8);
+
+// Generic UDP Encapsulation, variant 0 (draft-ietf-intarea-gue-09, section 3)
+struct __attribute__((packed)) GueHeader {
+  uint8_t variant_control_length;  // variant 2 bits, control flag 1 bit, header length 5 bits in units of 4 bytes
+  uint8_t protocol;                // of what follows
+  Be16 flags;
+};
+static_assert(sizeof(GueHeader) == 4);
+
+// RFC 2784, without the optional checksum
+struct __attribute__((packed)) GreHeader {
+  Be16 flags_version;
+  Be16 protocol;  // an EtherType
+};
+static_assert(sizeof(GreHeader) == 4);
+
 inline constexpr uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr uint16_t kEtherTypeArp = 0x0806;
 inline constexpr uint16_t kEtherTypeVlan = 0x8100;
@@ -90,6 +114,7 @@ inline constexpr uint8_t kProtocolUdp = 17;
 inline constexpr uint8_t kProtocolIpv6 = 41;
 inline constexpr uint8_t kProtocolRouting = 43;
 inline constexpr uint8_t kProtocolFragment = 44;
+inline constexpr uint8_t kProtocolGre = 47;
 inline constexpr uint8_t kProtocolAuthentication = 51;
 inline constexpr uint8_t kProtocolIcmpv6 = 58;
 inline constexpr uint8_t kProtocolDestinationOptions = 60;
@@ -103,6 +128,17 @@ inline constexpr uint8_t kTcpSyn = 0x02;
 inline constexpr uint8_t kTcpRst = 0x04;
 inline constexpr uint8_t kTcpPsh = 0x08;
 inline constexpr uint8_t kTcpAck = 0x10;
+
+inline constexpr uint8_t kIcmpEchoReply = 0;
+inline constexpr uint8_t kIcmpUnreachable = 3;
+inline constexpr uint8_t kIcmpEchoRequest = 8;
+inline constexpr uint8_t kIcmpTimeExceeded = 11;
+inline constexpr uint8_t kIcmpParameterProblem = 12;
+inline constexpr uint8_t kIcmpCodeFragmentationNeeded = 4;
+inline constexpr uint8_t kIcmpv6PacketTooBig = 2;
+inline constexpr uint8_t kIcmpv6FirstInformational = 128;  // types below are errors
+inline constexpr uint8_t kIcmpv6EchoRequest = 128;
+inline constexpr uint8_t kIcmpv6EchoReply = 129;
 
 // ICMPv6 types of neighbour discovery (RFC 4861), 133 to 137, which share the control class on the way to the host.
 inline constexpr uint8_t kIcmpv6RouterSolicitation = 133;

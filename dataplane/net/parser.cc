@@ -121,11 +121,15 @@ class FrameParser {
           unit = 4;
           break;
         case kProtocolFragment:
-          headers_.has_extension = true;
-          headers_.protocol = next;
-          headers_.l4_offset = static_cast<uint16_t>(offset);
-          headers_.l4_status = L4Status::kFragment;
-          return false;
+          if (!IsAtomicFragment(offset, end)) {
+            headers_.has_extension = true;
+            headers_.protocol = next;
+            headers_.l4_offset = static_cast<uint16_t>(offset);
+            headers_.l4_status = L4Status::kFragment;
+            return false;
+          }
+          unit = 0;
+          break;
         default:
           headers_.protocol = next;
           headers_.l4_offset = static_cast<uint16_t>(offset);
@@ -139,6 +143,13 @@ class FrameParser {
       offset += base + frame_[offset + 1] * unit;
       if (offset > end) return FailL4(DropReason::kBadIpLength);
     }
+  }
+
+  // A fragment header on a whole packet (RFC 6946): offset 0 and no more fragments to come.
+  bool IsAtomicFragment(uint32_t offset, uint32_t end) const {
+    constexpr uint32_t kFragmentHeader = 8;
+    if (offset + kFragmentHeader > end || offset + kFragmentHeader > contiguous_) return false;
+    return (Load<Be16>(frame_ + offset + 2).Host() & 0xfff9) == 0;
   }
 
   bool FailL4(DropReason reason) {

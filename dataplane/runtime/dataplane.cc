@@ -28,6 +28,7 @@
 #include "dataplane/runtime/tap.h"
 #include "dataplane/runtime/view.h"
 #include "dataplane/runtime/worker.h"
+#include "dataplane/stage/tunnel_source.h"
 
 namespace sluice::runtime {
 namespace {
@@ -182,6 +183,9 @@ absl::Status DataplaneImpl::InitPools() {
     node_.ports[port->id().index()] = port->Traits();
   }
   for (const uint16_t port : options_.management_ports) node_.management_ports.set(port);
+  node_.tunnel_source_v4 = stage::ToTunnelSource(options_.tunnel_source_v4);
+  node_.tunnel_source_v6 = stage::ToTunnelSource(options_.tunnel_source_v6);
+  node_.answers_per_s = options_.answers_per_s;
   return absl::OkStatus();
 }
 
@@ -223,19 +227,23 @@ absl::Status DataplaneImpl::InitNeighbours() {
 
 absl::StatusOr<std::unique_ptr<fwd::FlowTables>> DataplaneImpl::MakeTables(uint32_t worker) {
   const auto socket = static_cast<int>(rte_lcore_to_socket_id(LcoreOfWorker(worker)));
-  std::array<void*, 2> memory{};
-  const std::array<size_t, 2> sizes = {lb::ConnectionTableV4::BytesFor(options_.connections_v4),
-                                       lb::ConnectionTableV6::BytesFor(options_.connections_v6)};
+  // In the order in which FlowTables asks for them.
+  constexpr std::array<const char*, 3> kKeys = {"connections_v4", "connections_v6", "connections_wide"};
+  const std::array<size_t, 3> sizes = {lb::ConnectionTableV4::BytesFor(options_.connections_v4),
+                                       lb::ConnectionTableV6::BytesFor(options_.connections_v6),
+                                       lb::ConnectionTableWide::BytesFor(options_.connections_wide)};
+  std::array<void*, 3> memory{};
   for (size_t i = 0; i < sizes.size(); ++i) {
     memory[i] = table_memory_->Allocate(sizes[i], socket);
     if (memory[i] == nullptr) {
       return absl::ResourceExhaustedError(absl::StrCat("no memory for worker ", worker, "'s connection table of ",
-                                                       sizes[i] >> 20, " MB: lower tables.connections_v",
-                                                       i == 0 ? 4 : 6));
+                                                       sizes[i] >> 20, " MB: lower tables.", kKeys[i]));
     }
   }
   size_t next = 0;
-  return std::make_unique<fwd::FlowTables>(options_.connections_v4, options_.connections_v6, options_.timeouts,
+  const fwd::TableCapacities capacities = {
+      .v4 = options_.connections_v4, .v6 = options_.connections_v6, .wide = options_.connections_wide};
+  return std::make_unique<fwd::FlowTables>(capacities,
                                            [&memory, &next](size_t /*bytes*/) { return memory.at(next++); });
 }
 

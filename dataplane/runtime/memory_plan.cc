@@ -36,8 +36,8 @@ uint32_t NeededMbufs(const DataplaneOptions& options) {
     mbufs += workers * (port.rx_descriptors + port.tx_descriptors);
     if (!port.exception_interface.empty()) mbufs += kPuntRingTotal;
   }
-  // What workers hold themselves: a burst being worked on, transmit buffers, and their caches, which a pool lets grow
-  // to one and a half times their size.
+  // What workers hold themselves: a burst being worked on, two transmit buffers for each port, and their caches, which
+  // a pool lets grow to one and a half times their size.
   mbufs += workers * (2 * static_cast<uint32_t>(stage::kBurstSize) * (ports + 1) + kMbufCacheSize * 3 / 2);
   return mbufs;
 }
@@ -73,7 +73,8 @@ MemoryPlan PlanMemory(const DataplaneOptions& options) {
   plan.pool_bytes = PoolBytes(plan.mbufs, plan.mbuf_room_bytes);
   if (plan.host_mbufs != 0) plan.pool_bytes += PoolBytes(plan.host_mbufs, plan.host_room_bytes);
   plan.connection_bytes = uint64_t{options.workers} * (lb::ConnectionTableV4::BytesFor(options.connections_v4) +
-                                                       lb::ConnectionTableV6::BytesFor(options.connections_v6));
+                                                       lb::ConnectionTableV6::BytesFor(options.connections_v6) +
+                                                       lb::ConnectionTableWide::BytesFor(options.connections_wide));
   return plan;
 }
 

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/net/address.h"
 
 // What the composition root tells the data plane at start; the data plane does not know the configuration file.
@@ -35,9 +34,13 @@ struct DataplaneOptions {
   Hugepages hugepages = Hugepages::kAuto;
   uint32_t mbufs = 0;  // 0: computed
   uint32_t mbuf_data_bytes = 2048;
-  uint32_t connections_v4 = 262144;  // per worker
-  uint32_t connections_v6 = 65536;   // per worker
-  lb::FlowTimeouts timeouts;
+  uint32_t connections_v4 = 262144;   // per worker
+  uint32_t connections_v6 = 65536;    // per worker
+  uint32_t connections_wide = 16384;  // per worker, to VIPs that are prefixes
+  // Where tunnels come from, by family; host bits zero. Unset: the port's address.
+  std::optional<net::IpPrefix> tunnel_source_v4;
+  std::optional<net::IpPrefix> tunnel_source_v6;
+  uint32_t answers_per_s = 1000;  // per worker
   std::vector<uint16_t> management_ports = {22};
   uint32_t punt_rate_limit_pps = 10000;
   uint32_t max_vips = 16384;

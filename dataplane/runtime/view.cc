@@ -27,6 +27,7 @@ fwd::TableStats ToTableStats(const fwd::TableCounters& counters, size_t capacity
   stats.entries = stats.inserted > stats.expired ? stats.inserted - stats.expired : 0;
   stats.replaced = counters.replaced.Value();
   stats.insert_full = counters.insert_full.Value();
+  stats.unconfirmed_full = counters.unconfirmed_full.Value();
   stats.sweeps = counters.sweeps.Value();
   return stats;
 }
@@ -41,8 +42,12 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
   for (const Counter& dropped : counters.dropped) stats.dropped += dropped.Value();
   for (size_t i = 0; i < fwd::kRungCount; ++i) stats.rungs[i] = counters.rungs[i].Value();
   stats.rescheduled = counters.rescheduled.Value();
-  stats.table_v4 = ToTableStats(counters.table_v4, worker.capacity_v4());
-  stats.table_v6 = ToTableStats(counters.table_v6, worker.capacity_v6());
+  const fwd::TableCapacities capacities = worker.capacities();
+  stats.table_v4 = ToTableStats(counters.table_v4, capacities.v4);
+  stats.table_v6 = ToTableStats(counters.table_v6, capacities.v6);
+  stats.table_wide = ToTableStats(counters.table_wide, capacities.wide);
+  for (size_t i = 0; i < fwd::kAnswerKindCount; ++i) stats.answers[i] = counters.answers[i].Value();
+  stats.related = counters.related.Value();
   stats.polls = counters.polls.Value();
   stats.empty_polls = counters.empty_polls.Value();
   stats.busy_cycles = counters.busy_cycles.Value();

@@ -35,7 +35,11 @@ Worker::Worker(WorkerSetup setup)
       // The longer limit is only for the interrupts of all queues; Run knows when attaching has failed.
       idle_(setup_.idle, IdlePolicy::kMaxNapNs),
       tsc_hz_(rte_get_tsc_hz()) {
-  for (const WorkerPort& port : setup_.ports) tx_[port.id.index()].queue = port.queue;
+  for (const WorkerPort& port : setup_.ports) {
+    forwards_[port.id.index()].queue = answers_[port.id.index()].queue = port.queue;
+    forwards_[port.id.index()].sent = &counters_.forwarded;
+    answers_[port.id.index()].sent = &counters_.answered;
+  }
   env_.node = setup_.node;
   env_.tables = setup_.tables.get();
   env_.counters = &counters_;
@@ -89,7 +93,10 @@ size_t Worker::Round() {
   size_t packets = 0;
   for (const WorkerPort& port : setup_.ports) packets += Receive(port);
   for (const WorkerPort& port : setup_.ports) packets += SendForHost(port);
-  for (const WorkerPort& port : setup_.ports) Flush(port.id, tx_[port.id.index()]);
+  for (const WorkerPort& port : setup_.ports) {
+    Flush(port.id, forwards_[port.id.index()]);
+    Flush(port.id, answers_[port.id.index()]);
+  }
   return packets;
 }
 
@@ -111,16 +118,19 @@ size_t Worker::SendForHost(const WorkerPort& port) {
 }
 
 void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
-  TxBuffer& buffer = tx_[port.index()];
-  for (size_t i = 0; i < count; ++i) {
-    if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
-    buffer.mbufs[buffer.count++] = mbufs[i];
-  }
+  for (size_t i = 0; i < count; ++i) Append(port, forwards_[port.index()], mbufs[i]);
+}
+
+void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(port, answers_[port.index()], mbuf); }
+
+void Worker::Append(PortId port, TxBuffer& buffer, rte_mbuf* mbuf) {
+  if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
+  buffer.mbufs[buffer.count++] = mbuf;
 }
 
 void Worker::Flush(PortId port, TxBuffer& buffer) {
   if (buffer.count == 0) return;
-  counters_.forwarded.Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count));
+  buffer.sent->Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count));
   buffer.count = 0;
 }
 

@@ -62,17 +62,22 @@ class Worker final : public stage::PacketSink {
   WorkerId id() const { return setup_.id; }
   uint32_t cpu() const { return setup_.cpu; }
   const fwd::WorkerCounters& counters() const { return counters_; }
-  size_t capacity_v4() const { return setup_.tables->v4().capacity(); }
-  size_t capacity_v6() const { return setup_.tables->v6().capacity(); }
+  fwd::TableCapacities capacities() const {
+    return {.v4 = setup_.tables->v4().table.capacity(),
+            .v6 = setup_.tables->v6().table.capacity(),
+            .wide = setup_.tables->wide().table.capacity()};
+  }
 
   // stage::PacketSink, for the pipeline.
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
+  void Answer(PortId port, rte_mbuf* mbuf) override;
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
 
  private:
   // Packets that wait for the end of the round, so that a device is written to once a round.
   struct TxBuffer {
     PortQueue queue;
+    Counter* sent = nullptr;  // the fate of those that the device takes
     size_t count = 0;
     std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   };
@@ -81,6 +86,7 @@ class Worker final : public stage::PacketSink {
   size_t Round();
   size_t Receive(const WorkerPort& port);
   size_t SendForHost(const WorkerPort& port);
+  void Append(PortId port, TxBuffer& buffer, rte_mbuf* mbuf);
   void Flush(PortId port, TxBuffer& buffer);
   // Gives packets to a device; those it does not take are dropped. Returns how many it took.
   size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count);
@@ -95,7 +101,8 @@ class Worker final : public stage::PacketSink {
   fwd::WorkerCounters counters_;
   stage::StageEnv env_;
   stage::Burst burst_;
-  std::array<TxBuffer, fwd::kMaxPorts> tx_;
+  std::array<TxBuffer, fwd::kMaxPorts> forwards_;  // by PortId
+  std::array<TxBuffer, fwd::kMaxPorts> answers_;
   Sleeper sleeper_;
   IdlePolicy idle_;
   const uint64_t tsc_hz_;

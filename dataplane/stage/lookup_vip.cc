@@ -5,23 +5,14 @@
 
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/net/icmp.h"
+#include "dataplane/stage/answer.h"
 #include "dataplane/stage/stages.h"
 
 namespace sluice::stage {
 namespace {
 
-struct Addresses {
-  const uint8_t* source;
-  const uint8_t* destination;
-};
-
-Addresses AddressesOf(const Packet& packet) {
-  const auto* ip = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.headers.l3_offset);
-  if (packet.headers.family == net::Family::kIpv4) {
-    return {ip + offsetof(net::Ipv4Header, source), ip + offsetof(net::Ipv4Header, destination)};
-  }
-  return {ip + offsetof(net::Ipv6Header, source), ip + offsetof(net::Ipv6Header, destination)};
-}
+const uint8_t* FrameOf(const Packet& packet) { return rte_pktmbuf_mtod(packet.mbuf, const uint8_t*); }
 
 Be32 LoadV4(const uint8_t* at) {
   uint32_t raw = 0;
@@ -29,20 +20,85 @@ Be32 LoadV4(const uint8_t* at) {
   return Be32::FromRaw(raw);
 }
 
-// A source that no client can have. The host's kernel judges its own packets itself, so this is asked for VIPs only.
-bool IsMartianV4(const Addresses& addresses) {
-  const uint8_t first = addresses.source[0];
-  return first == 0 || first == 127 || first >= 224 || std::memcmp(addresses.source, addresses.destination, 4) == 0;
+// The packet's own addresses: the client sent it to the VIP.
+void LocateAddresses(Packet& packet) {
+  const net::ParsedHeaders& h = packet.headers;
+  const bool v4 = h.family == net::Family::kIpv4;
+  const size_t source = v4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source);
+  const size_t destination = v4 ? offsetof(net::Ipv4Header, destination) : offsetof(net::Ipv6Header, destination);
+  packet.client_offset = static_cast<uint16_t>(h.l3_offset + source);
+  packet.vip_offset = static_cast<uint16_t>(h.l3_offset + destination);
 }
 
-bool IsMartianV6(const Addresses& addresses) {
-  const net::IpAddress source = net::IpAddress::FromBytes(net::Family::kIpv6, addresses.source);
-  return source.IsMulticast() || source.IsUnspecified() || source.IsLoopback() ||
-         std::memcmp(addresses.source, addresses.destination, 16) == 0;
+// A source that no client can have. The host's kernel judges its own packets itself, so this is asked for VIPs only.
+bool IsMartian(const Packet& packet) {
+  const uint8_t* source = FrameOf(packet) + packet.client_offset;
+  const uint8_t* destination = FrameOf(packet) + packet.vip_offset;
+  if (packet.headers.family == net::Family::kIpv4) {
+    return source[0] == 0 || source[0] == 127 || source[0] >= 224 || std::memcmp(source, destination, 4) == 0;
+  }
+  const net::IpAddress address = net::IpAddress::FromBytes(net::Family::kIpv6, source);
+  return address.IsMulticast() || address.IsUnspecified() || address.IsLoopback() ||
+         std::memcmp(source, destination, 16) == 0;
+}
+
+VipId FindVip(const Packet& packet, const lb::VipTable& table) {
+  const net::ParsedHeaders& h = packet.headers;
+  const uint8_t* address = FrameOf(packet) + packet.vip_offset;
+  return h.family == net::Family::kIpv4 ? table.LookupV4(LoadV4(address), h.protocol, h.destination_port)
+                                        : table.LookupV6(address, h.protocol, h.destination_port);
+}
+
+// An ICMP error about a packet that a VIP sent goes to the backend that has the flow: with direct server return it is
+// the backend that must learn the path's MTU. False: it quotes no flow of a VIP.
+bool FollowQuote(Packet& packet, const lb::VipTable& table) {
+  const auto quoted = net::ParseQuotedFlow(FrameOf(packet), rte_pktmbuf_data_len(packet.mbuf), packet.headers);
+  if (!quoted) return false;
+  // An error about a VIP's packet is addressed to that VIP; anything else is forged.
+  const size_t address_size = packet.headers.family == net::Family::kIpv4 ? 4 : 16;
+  if (std::memcmp(FrameOf(packet) + packet.vip_offset, FrameOf(packet) + quoted->source_offset, address_size) != 0) {
+    return false;
+  }
+  packet.client_offset = quoted->destination_offset;
+  packet.vip_offset = quoted->source_offset;
+  packet.headers.protocol = quoted->protocol;
+  packet.headers.source_port = quoted->destination_port;
+  packet.headers.destination_port = quoted->source_port;
+  packet.related = true;
+  packet.vip = FindVip(packet, table);
+  return packet.vip.valid();
+}
+
+// IPv4 options and IPv6 extension headers may carry a route that an answer would have to reverse or refuse (RFC 1122,
+// section 3.2.2.6; RFC 8200, section 4.4). No ping needs them.
+bool HasRoutingOptions(const net::ParsedHeaders& h) {
+  return h.has_extension ||
+         (h.family == net::Family::kIpv4 && h.l4_offset - h.l3_offset > static_cast<int>(sizeof(net::Ipv4Header)));
+}
+
+void HandleIcmp(Packet& packet, const lb::VipAddressInfo& address, StageEnv& env) {
+  const uint8_t* frame = FrameOf(packet);
+  const uint32_t contiguous = rte_pktmbuf_data_len(packet.mbuf);
+  if (net::IsEchoRequest(frame, contiguous, packet.headers)) {
+    if (HasRoutingOptions(packet.headers)) {
+      Drop(packet, DropReason::kVipIcmp);
+    } else if (address.answers_echo) {
+      AnswerEcho(packet, env);
+    } else {
+      Drop(packet, DropReason::kEchoDisabled);
+    }
+    return;
+  }
+  if (net::IsIcmpError(frame, contiguous, packet.headers) && FollowQuote(packet, *env.state->vip_table)) {
+    env.counters->related.Increment();
+    return;
+  }
+  packet.vip = VipId();
+  Drop(packet, DropReason::kVipIcmp);
 }
 
 // Addressed to a VIP's address, but to none of its ports.
-void DropUnserved(Packet& packet) {
+void HandleUnserved(Packet& packet, const lb::VipAddressInfo& address, StageEnv& env) {
   const net::ParsedHeaders& h = packet.headers;
   switch (h.l4_status) {
     case net::L4Status::kFragment:
@@ -52,8 +108,8 @@ void DropUnserved(Packet& packet) {
       Drop(packet, h.error);
       return;
     case net::L4Status::kOther:
-      if (h.protocol == net::kProtocolIcmp || h.protocol == net::kProtocolIcmpv6) {
-        Drop(packet, DropReason::kVipIcmp);
+      if (h.protocol == (h.family == net::Family::kIpv4 ? net::kProtocolIcmp : net::kProtocolIcmpv6)) {
+        HandleIcmp(packet, address, env);
         return;
       }
       [[fallthrough]];
@@ -63,23 +119,38 @@ void DropUnserved(Packet& packet) {
   }
 }
 
-void LookupPacket(Packet& packet, const Addresses& addresses, const lb::VipTable& table) {
-  const net::ParsedHeaders& h = packet.headers;
-  const bool v4 = h.family == net::Family::kIpv4;
-  if (h.l4_status == net::L4Status::kPorts) {
-    packet.vip = v4 ? table.LookupV4(LoadV4(addresses.destination), h.protocol, h.destination_port)
-                    : table.LookupV6(addresses.destination, h.protocol, h.destination_port);
-    if (packet.vip.valid()) {
-      if (v4 ? IsMartianV4(addresses) : IsMartianV6(addresses)) Drop(packet, DropReason::kMartianSource);
+void LookupPacket(Packet& packet, StageEnv& env) {
+  LocateAddresses(packet);
+  const lb::VipTable& table = *env.state->vip_table;
+  if (packet.headers.l4_status == net::L4Status::kPorts) packet.vip = FindVip(packet, table);
+  if (!packet.vip.valid()) {
+    const uint8_t* destination = FrameOf(packet) + packet.vip_offset;
+    const lb::VipAddressInfo address = packet.headers.family == net::Family::kIpv4
+                                           ? table.DescribeV4(LoadV4(destination))
+                                           : table.DescribeV6(destination);
+    if (!address.is_vip) {
+      packet.fate = Fate::kPunted;
       return;
     }
+    if (IsMartian(packet)) {
+      Drop(packet, DropReason::kMartianSource);
+      return;
+    }
+    HandleUnserved(packet, address, env);
+  } else if (IsMartian(packet)) {
+    Drop(packet, DropReason::kMartianSource);
   }
-  const bool vip_address =
-      v4 ? table.HasAddressV4(LoadV4(addresses.destination)) : table.HasAddressV6(addresses.destination);
-  if (vip_address) {
-    DropUnserved(packet);
+}
+
+void Prefetch(const Packet& packet, StageEnv& env) {
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  if (!vip.tracked) return;
+  if (vip.is_prefix) {
+    env.tables->wide().table.Prefetch(packet.flow_hash);
+  } else if (packet.headers.family == net::Family::kIpv4) {
+    env.tables->v4().table.Prefetch(packet.flow_hash);
   } else {
-    packet.fate = Fate::kPunted;
+    env.tables->v6().table.Prefetch(packet.flow_hash);
   }
 }
 
@@ -92,12 +163,11 @@ void LookupVip(Burst& burst, StageEnv& env) {
   size_t count = 0;
   for (Packet& packet : burst) {
     if (packet.fate != Fate::kPending) continue;
-    const Addresses addresses = AddressesOf(packet);
-    LookupPacket(packet, addresses, *env.state->vip_table);
+    LookupPacket(packet, env);
     if (packet.fate != Fate::kPending) continue;
     const net::ParsedHeaders& h = packet.headers;
-    tuples[count] = {.source = addresses.source,
-                     .destination = addresses.destination,
+    tuples[count] = {.source = FrameOf(packet) + packet.client_offset,
+                     .destination = FrameOf(packet) + packet.vip_offset,
                      .source_port = h.source_port,
                      .destination_port = h.destination_port,
                      .protocol = h.protocol,
@@ -107,12 +177,7 @@ void LookupVip(Burst& burst, StageEnv& env) {
   lb::FlowHashes(*env.state->keys, tuples.data(), count, hashes.data());
   for (size_t i = 0; i < count; ++i) {
     found[i]->flow_hash = hashes[i];
-    // The next stage reads these lines.
-    if (found[i]->headers.family == net::Family::kIpv4) {
-      env.tables->v4().Prefetch(hashes[i]);
-    } else {
-      env.tables->v6().Prefetch(hashes[i]);
-    }
+    Prefetch(*found[i], env);
   }
 }
 

@@ -33,13 +33,19 @@ struct alignas(64) Packet {
   net::ParsedHeaders headers;
   VipId vip;
   BackendId backend;
+  // Where the client's and the VIP's address lie in the frame. For a packet that is about a flow they are in its quote,
+  // and ports and protocol in `headers` are the flow's.
+  uint16_t client_offset;
+  uint16_t vip_offset;
   PortId in_port;
   PortId out_port;
-  // kPending until a stage decides. kForwarded, kPunted: the packet is to leave that way; it is counted when it did.
+  // kPending until a stage decides. kForwarded, kAnswered, kPunted: the packet is to leave that way; it is counted when
+  // it did.
   Fate fate;
   DropReason reason;
   PuntClass punt_class;
   fwd::Rung rung;
+  bool related;  // an ICMP error about a flow rather than a packet of one
 };
 static_assert(sizeof(Packet) == 64);
 

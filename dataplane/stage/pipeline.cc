@@ -31,6 +31,7 @@ void Admit(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& bu
     packet.fate = Fate::kPending;
     packet.reason = DropReason::kCount;
     packet.rung = fwd::Rung::kNone;
+    packet.related = false;
   }
   env.counters->received.Add(count);
   fwd::PortCounters& port_counters = env.counters->ports[port.index()];
@@ -49,7 +50,7 @@ void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
     vip.bytes.Add(packet.headers.ip_length);
     if (packet.fate == Fate::kDropped) {
       vip.dropped.Increment();
-    } else if (packet.backend.valid()) {
+    } else if (packet.fate == Fate::kForwarded) {
       fwd::BackendCounters& backend = counters.backends[packet.backend.index()];
       backend.packets.Increment();
       backend.bytes.Add(packet.headers.ip_length);
@@ -93,6 +94,9 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
       case Fate::kForwarded:
         handover.Transmit(packet.out_port, packet.mbuf);
         break;
+      case Fate::kAnswered:
+        sink.Answer(packet.out_port, packet.mbuf);
+        break;
       case Fate::kPunted:
         packet.punt_class = ClassifyPunt(packet, *env.node);
         sink.Punt(packet.in_port, packet.punt_class, packet.mbuf);
@@ -102,7 +106,6 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
         dropped[dropped_count++] = packet.mbuf;
         break;
       case Fate::kPending:
-      case Fate::kAnswered:
       case Fate::kSentForHost:
         SLUICE_CHECK(false && "a stage left a packet without a fate that the pipeline can carry out");
     }

@@ -15,6 +15,8 @@ class PacketSink {
   // The sink owns the packets from here on, in order. It counts `forwarded` for those that left and drops the others
   // with kTxQueueFull.
   virtual void Transmit(PortId port, rte_mbuf** mbufs, size_t count) = 0;
+  // One answer made here, which leaves by `port`. The sink counts `answered`, or drops it with kTxQueueFull.
+  virtual void Answer(PortId port, rte_mbuf* mbuf) = 0;
   // One packet for the host's kernel behind `port`. The sink counts its fate, now or when it is written.
   virtual void Punt(PortId port, PuntClass punt_class, rte_mbuf* mbuf) = 0;
 };

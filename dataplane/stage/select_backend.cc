@@ -1,7 +1,6 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/fwd/ladder.h"
-#include "dataplane/net/headers.h"
 #include "dataplane/stage/stages.h"
 
 namespace sluice::stage {
@@ -10,17 +9,17 @@ void SelectBackends(Burst& burst, StageEnv& env) {
   for (Packet& packet : burst) {
     if (packet.fate != Fate::kPending) continue;
     const net::ParsedHeaders& h = packet.headers;
-    const size_t source_offset =
-        h.family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source);
-    const fwd::FlowView flow = {
-        .client = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, h.l3_offset) + source_offset,
-        .family = h.family,
-        .protocol = h.protocol,
-        .tcp_flags = h.tcp_flags,
-        .client_port = h.source_port,
-        .destination_port = h.destination_port,
-        .vip = packet.vip,
-        .hash = packet.flow_hash};
+    const auto* frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+    const fwd::FlowView flow = {.client = frame + packet.client_offset,
+                                .destination = frame + packet.vip_offset,
+                                .family = h.family,
+                                .protocol = h.protocol,
+                                .tcp_flags = h.tcp_flags,
+                                .related = packet.related,
+                                .client_port = h.source_port,
+                                .destination_port = h.destination_port,
+                                .vip = packet.vip,
+                                .hash = packet.flow_hash};
     const fwd::Selection selection = fwd::SelectBackend(*env.state, flow, env.now_s, *env.tables, *env.counters);
     packet.rung = selection.rung;
     packet.backend = selection.backend;

@@ -11,13 +11,15 @@ namespace sluice::stage {
 // Finds the headers. Drops what is broken or is another station's, punts what is not IP.
 void Parse(Burst& burst, StageEnv& env);
 
-// Finds the VIP and the flow hash. Punts what is no VIP's; drops what is addressed to a VIP but cannot be served.
+// Finds the VIP and the flow hash, of ICMP errors those of the flow they quote. Punts what is no VIP's, answers echo
+// requests, drops what is addressed to a VIP but cannot be served.
 void LookupVip(Burst& burst, StageEnv& env);
 
 // Finds the backend by the ladder (fwd/ladder.h).
 void SelectBackends(Burst& burst, StageEnv& env);
 
-// Gives the packets the headers that bring them to their backends, by the VIP's forwarding mode.
+// Gives the packets the headers that bring them to their backends, by the VIP's forwarding mode. What would not fit the
+// MTU is answered with "fragmentation needed" or "packet too big" where it may not be fragmented.
 void Rewrite(Burst& burst, StageEnv& env);
 
 // Sets how urgently the host's kernel needs the packet; for packets that are to be punted.

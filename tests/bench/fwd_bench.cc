@@ -55,7 +55,7 @@ void LadderEstablished(benchmark::State& state) {
   test::StateFixture fixture = MakeFixture(1, 1000);
   const auto forwarding = fixture.Build();
   test::TestMemory memory;
-  FlowTables tables(flows, 16, lb::FlowTimeouts(), memory.Source());
+  FlowTables tables({.v4 = flows, .v6 = 16, .wide = 16}, memory.Source());
   WorkerCounters counters(16, 2048);
   std::vector<uint32_t> clients(flows);
   std::vector<FlowView> views;
@@ -70,6 +70,7 @@ void LadderEstablished(benchmark::State& state) {
                                  .protocol = net::kProtocolTcp,
                                  .family = net::Family::kIpv4};
     FlowView view = {.client = client,
+                     .destination = client,
                      .family = net::Family::kIpv4,
                      .protocol = net::kProtocolTcp,
                      .tcp_flags = net::kTcpAck,

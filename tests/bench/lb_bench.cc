@@ -63,13 +63,17 @@ void VipLookup(benchmark::State& state) {
   std::vector<VipTable::Vip> vips;
   for (int i = 0; i < state.range(0); ++i) {
     const auto address = net::IpAddress::V4(Be32::FromHost(0xcb00'0000u + static_cast<uint32_t>(i)));
-    vips.push_back({.address = address, .protocol = 6, .port = 80, .id = VipId(static_cast<uint16_t>(i))});
+    vips.push_back({.prefix = {address, 32},
+                    .protocol = 6,
+                    .first_port = 80,
+                    .last_port = 80,
+                    .id = VipId(static_cast<uint16_t>(i))});
   }
   const VipTable table(vips);
   std::mt19937 random(1);
   std::vector<Be32> addresses;
   for (int i = 0; i < 4096; ++i) {
-    addresses.push_back(vips[random() % vips.size()].address.v4());
+    addresses.push_back(vips[random() % vips.size()].prefix.address.v4());
   }
   size_t i = 0;
   for (auto _ : state) benchmark::DoNotOptimize(table.LookupV4(addresses[i++ % 4096], 6, Be16::FromHost(80)));
@@ -90,7 +94,7 @@ void ConnectionLookup(benchmark::State& state) {
   std::vector<uint64_t> hashes(flows);
   for (uint32_t i = 0; i < flows; ++i) {
     hashes[i] = random();
-    if (auto* entry = table.Insert(Key(i), hashes[i], 0, FlowTimeouts(), [](const auto&) {})) {
+    if (auto* entry = table.Insert(Key(i), hashes[i], 0, [](const auto&) { return false; })) {
       entry->set_state(FlowState::kEstablished);
     }
   }

@@ -9,7 +9,7 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from scapy.all import ARP, IP, TCP  # noqa: E402
+from scapy.all import ARP, ICMP, IP, TCP  # noqa: E402
 
 import kit  # noqa: E402
 import run  # noqa: E402
@@ -57,6 +57,15 @@ class GoldenTest(unittest.TestCase):
         case.packets[1].record = {"fate": "forwarded"}
         case.packets[1].out = b"x"
         self.assert_noticed(case, "out: 1 frames, expected 2")
+
+    def test_a_wrong_answer(self):
+        case = make_case()
+        request = IP(src=kit.CLIENT_V4, dst=kit.VIP_V4, id=1) / ICMP(id=1)
+        reply = IP(src=kit.VIP_V4, dst=kit.CLIENT_V4, id=1) / ICMP(type=0, id=1)
+        case.send(kit.ether_in() / request).answered(kit.ether_back() / reply)
+        self.assertEqual(self.problems(case), [])
+        case.packets[3].out = bytes(kit.ether_in() / reply)
+        self.assert_noticed(case, "out frame 2: differs at byte 1")
 
     def test_a_wrong_reason(self):
         case = make_case()

@@ -36,6 +36,11 @@ def ether_out(neighbour, **fields):
     return scapy.Ether(src=DIRECTOR_MAC, dst=mac_of(neighbour), **fields)
 
 
+def ether_back(**fields):
+    """The Ethernet header of an answer: to the router that brought what is answered."""
+    return scapy.Ether(src=DIRECTOR_MAC, dst=ROUTER_MAC, **fields)
+
+
 def ip_bytes(frame):
     """The length of the IP packet in a frame, as its header states it; None for other frames."""
     ether_type, at = int.from_bytes(frame[12:14], "big"), 14
@@ -68,6 +73,10 @@ class Packet:
 
     def dropped(self, reason, vip=None, backend=None, rung=None):
         self._expect("dropped", None, reason=reason, vip=vip, backend=backend, rung=rung)
+
+    def answered(self, out, vip=None, backend=None, rung=None):
+        """The director sends `out` itself, back to where the packet came from."""
+        self._expect("answered", out, vip=vip, backend=backend, rung=rung)
 
     def punted(self, punt_class):
         """The host's kernel gets the packet as it came."""
@@ -107,9 +116,9 @@ class Case:
             entries.append({"name": backend, **(value if isinstance(value, dict) else {"address": value})})
         self.services["pools"].append({"name": name, "backends": entries, **fields})
 
-    def vip(self, name, address, protocol, port, pool, mode):
+    def vip(self, name, address, protocol, port, pool, mode, **fields):
         self.services["vips"].append(
-            {"name": name, "address": address, "protocol": protocol, "port": port, "pool": pool, "mode": mode}
+            {"name": name, "address": address, "protocol": protocol, "port": port, "pool": pool, "mode": mode, **fields}
         )
 
     def wait(self, seconds):
@@ -206,7 +215,7 @@ class Case:
         for number, packet in enumerate(self.packets):
             name = packet.record.get(key)
             was_dropped = packet.record["fate"] == "dropped"
-            if name is None or (section == "backends" and was_dropped):
+            if name is None or (section == "backends" and packet.record["fate"] != "forwarded"):
                 continue
             # A backend's counters go with it, and begin with it.
             if section == "backends" and (number < self._added.get(name, 0) or (self.steps and name not in counters)):
@@ -224,7 +233,7 @@ class Case:
             raise ValueError(f"packet {records.index(None) + 1} has no expectation")
         totals = {"received": len(records), "forwarded": 0, "answered": 0, "punted": 0, "sent_for_host": 0}
         totals |= {"from_host": 0, "originated": 0, "held": 0, "dropped": {}}
-        rungs = {"connection_table": 0, "scheduler": 0, "scheduler_no_entry": 0}
+        rungs = {"connection_table": 0, "scheduler": 0, "scheduler_no_entry": 0, "hash_only": 0}
         for record in records:
             if record["fate"] == "dropped":
                 totals["dropped"][record["reason"]] = totals["dropped"].get(record["reason"], 0) + 1

@@ -134,8 +134,8 @@ def run(case, replay, folder):
     if case.steps:
         report["packets"] = [packet for step in report["steps"] for packet in step.get("packets", [])]
     problems = compare_report(case, report)
-    for what, path, fate in (("out", "out.pcap", "forwarded"), ("host", "host.pcap", "punted")):
-        problems += compare_frames(what, [p for p in case.packets if p.record["fate"] == fate], folder / path)
+    for what, path, fates in (("out", "out.pcap", ("forwarded", "answered")), ("host", "host.pcap", ("punted",))):
+        problems += compare_frames(what, [p for p in case.packets if p.record["fate"] in fates], folder / path)
     return problems
 
 

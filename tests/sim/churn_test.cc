@@ -19,9 +19,10 @@ constexpr lb::FlowTimeouts kTimeouts{
 
 class Churn {
  public:
-  explicit Churn(uint32_t seed) : random_(seed), director_(3, 20000, kTimeouts) {
+  explicit Churn(uint32_t seed) : random_(seed), director_(3, 20000) {
     pool_ = fixture_.AddPool(4099);
     vip_ = fixture_.AddVip("203.0.113.10", net::kProtocolTcp, 80, pool_);
+    fixture_.Vip(vip_).entry.timeouts = kTimeouts;
     for (int i = 0; i < 20; ++i) AddBackend();
     director_.TakeUp(fixture_.Build());
   }

@@ -10,11 +10,11 @@ constexpr size_t kMaxBackends = 4096;
 
 }  // namespace
 
-Director::Worker::Worker(size_t connections, const lb::FlowTimeouts& timeouts)
-    : counters(kMaxVips, kMaxBackends), tables(connections, 16, timeouts, memory.Source()) {}
+Director::Worker::Worker(size_t connections)
+    : counters(kMaxVips, kMaxBackends), tables({.v4 = connections, .v6 = 16, .wide = 16}, memory.Source()) {}
 
-Director::Director(size_t workers, size_t connections_per_worker, const lb::FlowTimeouts& timeouts) {
-  for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(connections_per_worker, timeouts));
+Director::Director(size_t workers, size_t connections_per_worker) {
+  for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(connections_per_worker));
 }
 
 fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags, uint32_t now_s) {
@@ -30,6 +30,7 @@ fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags,
   lb::FlowHashes(*state_->keys, &tuple, 1, &hash);
   Worker& worker = *workers_[(flow.client ^ flow.port) % workers_.size()];
   const fwd::FlowView view = {.client = client_bytes,
+                              .destination = client_bytes,
                               .family = net::Family::kIpv4,
                               .protocol = 6,
                               .tcp_flags = tcp_flags,

@@ -23,7 +23,7 @@ struct SimFlow {
 // sees to it.
 class Director {
  public:
-  Director(size_t workers, size_t connections_per_worker, const lb::FlowTimeouts& timeouts);
+  Director(size_t workers, size_t connections_per_worker);
 
   // The state as of now; taken up by all workers before their next packet.
   void TakeUp(std::shared_ptr<const fwd::ForwardingState> state) { state_ = std::move(state); }
@@ -39,7 +39,7 @@ class Director {
 
  private:
   struct Worker {
-    Worker(size_t connections, const lb::FlowTimeouts& timeouts);
+    explicit Worker(size_t connections);
     test::TestMemory memory;
     fwd::WorkerCounters counters;
     fwd::FlowTables tables;

@@ -54,7 +54,12 @@ TEST_F(DropTest, HeadersOverSeveralBuffers) {
 TEST_F(DropTest, ToAVipButNotServed) {
   ExpectDrop(FrameBuilder{.destination_port = 81}.Build(), DropReason::kVipNoService);
   ExpectDrop(FrameBuilder{.protocol = 47}.Build(), DropReason::kVipNoService);
+  // ICMP types 156 and 8; the builder's source port is the type.
   ExpectDrop(FrameBuilder{.protocol = 1}.Build(), DropReason::kVipIcmp);
+  fixture_.Vip(VipId(0)).answers_echo = fixture_.Vip(VipId(1)).answers_echo = fixture_.Vip(VipId(2)).answers_echo =
+      false;
+  Rebuild();
+  ExpectDrop(FrameBuilder{.protocol = 1, .source_port = 0x0800}.Build(), DropReason::kEchoDisabled);
   ExpectDrop(FrameBuilder{.fragment = 0x2000}.Build(), DropReason::kFragment);
 }
 

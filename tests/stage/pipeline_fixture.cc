@@ -35,6 +35,11 @@ void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
   counters_.forwarded.Add(count);
 }
 
+void RecordingSink::Answer(PortId port, rte_mbuf* mbuf) {
+  taken_[taken_count_++] = {mbuf, port, std::nullopt};
+  counters_.answered.Increment();
+}
+
 void RecordingSink::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) {
   taken_[taken_count_++] = {mbuf, port, punt_class};
   counters_.punted.Increment();
@@ -56,7 +61,7 @@ void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted
 
 PipelineTest::PipelineTest()
     : counters_(16, 16),
-      tables_(1000, 1000, lb::FlowTimeouts(), memory_.Source()),
+      tables_({.v4 = 1000, .v6 = 1000, .wide = 1000}, memory_.Source()),
       sink_(counters_),
       pool_(SharedPool()) {
   pool_v4_ = fixture_.AddPool();
@@ -78,7 +83,7 @@ PipelineTest::PipelineTest()
 
 void PipelineTest::TearDown() {
   EXPECT_EQ(rte_mempool_avail_count(pool_), kMbufs) << "packet buffers were lost or freed twice";
-  uint64_t left = counters_.forwarded.Value() + counters_.punted.Value();
+  uint64_t left = counters_.forwarded.Value() + counters_.answered.Value() + counters_.punted.Value();
   for (const Counter& dropped : counters_.dropped) left += dropped.Value();
   EXPECT_EQ(counters_.received.Value(), left) << "invariant 2: every packet has one fate";
 }

@@ -29,6 +29,7 @@ class RecordingSink : public stage::PacketSink {
 
   explicit RecordingSink(fwd::WorkerCounters& counters) : counters_(counters) {}
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
+  void Answer(PortId port, rte_mbuf* mbuf) override;
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
   // Copies what was taken since the last call and frees it: the pipeline itself runs under an allocation guard.
   void Collect(std::vector<Sent>& sent, std::vector<Punted>& punted);

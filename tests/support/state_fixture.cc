@@ -55,8 +55,14 @@ BackendId StateFixture::AddBackend(PoolId pool, const std::string& address, uint
 VipId StateFixture::AddVip(const std::string& address, uint8_t protocol, uint16_t port, PoolId pool,
                            fwd::ForwardingMode mode) {
   const VipId id(static_cast<uint16_t>(spec_.vips.size()));
-  spec_.vips.push_back(
-      {.id = id, .address = Address(address), .protocol = protocol, .port = port, .pool = pool, .mode = mode});
+  fwd::VipSpec vip;
+  vip.id = id;
+  vip.prefix = *net::IpPrefix::Parse(address);
+  vip.first_port = vip.last_port = port;
+  vip.entry.pool = pool;
+  vip.entry.protocol = protocol;
+  vip.entry.mode = mode;
+  spec_.vips.push_back(vip);
   return id;
 }
 

@@ -35,6 +35,8 @@ class StateFixture {
   BackendId AddBackend(PoolId pool, const std::string& address, uint32_t weight = 1);
   VipId AddVip(const std::string& address, uint8_t protocol, uint16_t port, PoolId pool,
                fwd::ForwardingMode mode = fwd::ForwardingMode::kL2);
+  // The VIP's specification, to be changed before Build.
+  fwd::VipSpec& Vip(VipId id) { return spec_.vips[id.index()]; }
 
   // No new flows from the next Build on, as a drain or weight 0 would.
   void Drain(BackendId id);

@@ -33,8 +33,8 @@ Counters OfBackend(const reconcile::ViewFacts& facts, const model::BackendRecord
 Counters OfTable(const fwd::TableCounters& c) {
   const uint64_t inserted = c.inserted.Value();
   const uint64_t expired = c.expired.Value();
-  return Zip(kTableCounters,
-             std::array{inserted - expired, inserted, expired, c.replaced.Value(), c.insert_full.Value()});
+  return Zip(kTableCounters, std::array{inserted - expired, inserted, expired, c.replaced.Value(),
+                                        c.insert_full.Value(), c.unconfirmed_full.Value()});
 }
 
 const Counters* FindObject(const std::vector<std::pair<std::string, Counters>>& objects, const std::string& name) {
@@ -48,6 +48,7 @@ const Counters* FindSection(const CounterSnapshot& snapshot, const CounterName& 
   if (name.section == "rungs") return &snapshot.rungs;
   if (name.section == "table_v4") return &snapshot.table_v4;
   if (name.section == "table_v6") return &snapshot.table_v6;
+  if (name.section == "table_wide") return &snapshot.table_wide;
   return FindObject(name.section == "vips" ? snapshot.vips : snapshot.backends, name.object);
 }
 
@@ -79,6 +80,7 @@ CounterSnapshot ReadCounters(Engine& engine) {
   }
   snapshot.table_v4 = OfTable(dataplane.counters().table_v4);
   snapshot.table_v6 = OfTable(dataplane.counters().table_v6);
+  snapshot.table_wide = OfTable(dataplane.counters().table_wide);
   return snapshot;
 }
 

@@ -23,7 +23,7 @@ struct CounterSnapshot {
   Counters rungs;
   std::vector<std::pair<std::string, Counters>> vips;      // that exist, by name
   std::vector<std::pair<std::string, Counters>> backends;  // that exist, by "pool/backend"
-  Counters table_v4, table_v6;
+  Counters table_v4, table_v6, table_wide;
   uint64_t dropped_total = 0;
   uint64_t entered = 0, left = 0;  // both sides of the equation
 
@@ -45,7 +45,8 @@ std::optional<uint64_t> FindCounter(const CounterSnapshot& snapshot, const Count
 inline constexpr std::string_view kVipCounters[] = {"packets", "bytes", "new_flows", "dropped"};
 inline constexpr std::string_view kBackendCounters[] = {"packets", "bytes", "flows_started", "flows_ended",
                                                         "flows_alive"};
-inline constexpr std::string_view kTableCounters[] = {"entries", "inserted", "expired", "replaced", "insert_full"};
+inline constexpr std::string_view kTableCounters[] = {"entries",  "inserted",    "expired",
+                                                      "replaced", "insert_full", "unconfirmed_full"};
 inline constexpr std::string_view kTotals[] = {"received", "from_host", "originated",    "forwarded",
                                                "answered", "punted",    "sent_for_host", "held"};
 

@@ -13,10 +13,12 @@
 #include "config/limits.h"
 #include "config/problem.h"
 #include "config/validate.h"
+#include "controlplane/reconcile/timeouts.h"
 #include "dataplane/base/check.h"
 #include "dataplane/fwd/flow_tables.h"
 #include "dataplane/stage/pipeline.h"
 #include "dataplane/stage/stage_env.h"
+#include "dataplane/stage/tunnel_source.h"
 #include "tools/replay/eal.h"
 
 namespace sluice::replay {
@@ -41,14 +43,13 @@ class ResultSink final : public stage::PacketSink {
   }
 
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override {
-    fwd::PortCounters& port_counters = counters_.ports[port.index()];
-    for (size_t i = 0; i < count; ++i) {
-      PacketResult& result = Take(mbufs[i]);
-      result.out_port = port;
-      port_counters.tx_packets.Increment();
-      port_counters.tx_bytes.Add(result.bytes.size());
-      counters_.forwarded.Increment();
-    }
+    for (size_t i = 0; i < count; ++i) Send(port, mbufs[i]);
+    counters_.forwarded.Add(count);
+  }
+
+  void Answer(PortId port, rte_mbuf* mbuf) override {
+    Send(port, mbuf);
+    counters_.answered.Increment();
   }
 
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override {
@@ -59,6 +60,14 @@ class ResultSink final : public stage::PacketSink {
   }
 
  private:
+  void Send(PortId port, rte_mbuf* mbuf) {
+    PacketResult& result = Take(mbuf);
+    result.out_port = port;
+    fwd::PortCounters& port_counters = counters_.ports[port.index()];
+    port_counters.tx_packets.Increment();
+    port_counters.tx_bytes.Add(result.bytes.size());
+  }
+
   PacketResult& Take(rte_mbuf* mbuf) {
     const auto found = std::find(mbufs_.begin(), mbufs_.begin() + static_cast<ptrdiff_t>(count_), mbuf);
     SLUICE_CHECK(found != mbufs_.begin() + static_cast<ptrdiff_t>(count_));
@@ -91,14 +100,6 @@ model::Validator ValidatorFor(const config::NodeConfig& node) {
   };
 }
 
-lb::FlowTimeouts ToTimeouts(const config::TimeoutsConfig& t) {
-  return {.tcp_syn_s = t.tcp_syn_s,
-          .tcp_established_s = t.tcp_established_s,
-          .tcp_closing_s = t.tcp_closing_s,
-          .tcp_reset_s = t.tcp_reset_s,
-          .udp_s = t.udp_s};
-}
-
 std::vector<net::MacAddress> PortMacs(size_t ports, const EngineOptions& options) {
   std::vector<net::MacAddress> macs;
   for (size_t i = 0; i < ports; ++i) {
@@ -118,9 +119,10 @@ class EngineImpl final : public Engine {
       : pool_(pool),
         dataplane_(NextHops(node.ports, PortMacs(node.ports.size(), options), options.neighbours), kLimits.vips,
                    kLimits.backends),
-        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_),
-        tables_(node.tables.connections_v4, node.tables.connections_v6, ToTimeouts(node.timeouts),
-                [this](size_t bytes) { return Allocate(bytes); }),
+        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_, reconcile::ToFlowTimeouts(node.timeouts)),
+        tables_(
+            {.v4 = node.tables.connections_v4, .v6 = node.tables.connections_v6, .wide = node.tables.connections_wide},
+            [this](size_t bytes) { return Allocate(bytes); }),
         sink_(dataplane_.counters()) {
     const std::vector<net::MacAddress> macs = PortMacs(node.ports.size(), options);
     for (size_t i = 0; i < node.ports.size(); ++i) {
@@ -129,6 +131,12 @@ class EngineImpl final : public Engine {
                         .tx_ipv4_checksum = false,
                         .has_exception_port = node.ports[i].exception.enabled};
     }
+    node_.tunnel_source_v4 = stage::ToTunnelSource(node.tunnels.source_v4);
+    node_.tunnel_source_v6 = stage::ToTunnelSource(node.tunnels.source_v6);
+    node_.answers_per_s = node.answers_per_s;
+    env_.node = &node_;
+    env_.tables = &tables_;
+    env_.counters = &dataplane_.counters();
     for (const uint16_t port : node.punt.management_ports) node_.management_ports.set(port);
   }
 
@@ -172,6 +180,7 @@ class EngineImpl final : public Engine {
   };
   std::optional<Anchor> anchor_;
   stage::Burst burst_;
+  stage::StageEnv env_;  // one for all bursts, as a worker's: it holds the budget of answers
 };
 
 void* EngineImpl::Allocate(size_t bytes) {
@@ -233,12 +242,9 @@ void EngineImpl::ProcessBurst(std::span<const Frame> frames, PortId port, Packet
     SLUICE_CHECK(mbufs[i] != nullptr);  // Create made enough for a burst of the largest frames
   }
   sink_.Begin(mbufs.data(), results, frames.size());
-  stage::StageEnv env{.state = dataplane_.state(),
-                      .node = &node_,
-                      .tables = &tables_,
-                      .counters = &dataplane_.counters(),
-                      .now_s = now_s_};
-  stage::RunPipeline(mbufs.data(), frames.size(), port, env, burst_, sink_);
+  env_.state = dataplane_.state();
+  env_.now_s = now_s_;
+  stage::RunPipeline(mbufs.data(), frames.size(), port, env_, burst_, sink_);
   for (size_t i = 0; i < frames.size(); ++i) {
     const stage::Packet& packet = burst_.packets[i];
     results[i].fate = packet.fate;

@@ -120,6 +120,7 @@ class JsonReport final : public Report {
     WriteObjects(",\n \"backends\": ", counters.backends);
     WriteObject(out_ << ",\n \"table_v4\": ", counters.table_v4);
     WriteObject(out_ << ",\n \"table_v6\": ", counters.table_v6);
+    WriteObject(out_ << ",\n \"table_wide\": ", counters.table_wide);
     out_ << "}\n";
   }
 

@@ -36,6 +36,8 @@ constexpr std::string_view RungName(fwd::Rung rung) {
       return "connection_table";
     case fwd::Rung::kScheduler:
       return "scheduler";
+    case fwd::Rung::kHashOnly:
+      return "hash_only";
     case fwd::Rung::kSchedulerNoEntry:
       return "scheduler_no_entry";
   }

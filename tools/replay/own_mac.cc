@@ -33,7 +33,7 @@ absl::StatusOr<std::optional<net::MacAddress>> FindOwnMac(const std::string& cap
     const net::MacAddress mac(frame.bytes.data());
     const net::IpAddress destination = DestinationOf(frame, headers);
     const bool for_vip = std::any_of(services.vips.begin(), services.vips.end(),
-                                     [&](const config::VipConfig& vip) { return vip.address == destination; });
+                                     [&](const config::VipConfig& vip) { return vip.prefix.Contains(destination); });
     if (for_vip && !mac.IsMulticast()) return mac;
   }
 }

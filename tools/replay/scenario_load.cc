@@ -216,6 +216,7 @@ void ReadExpect(const YamlValue& value, ExpectStep* out) {
     map.Optional("backends", out, ObjectsReader("backends", kBackendCounters));
     map.Optional("table_v4", out, TableReader("table_v4"));
     map.Optional("table_v6", out, TableReader("table_v6"));
+    map.Optional("table_wide", out, TableReader("table_wide"));
   });
   if (out->expectations.empty()) value.Fail("expects nothing; write counters, like \"totals: {forwarded: 3}\"");
   std::stable_sort(out->expectations.begin(), out->expectations.end(),

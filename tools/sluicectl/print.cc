@@ -17,13 +17,60 @@ namespace {
 
 using config::Cat;
 
+std::string PortsText(const v1::Vip& vip) {
+  switch (vip.service_case()) {
+    case v1::Vip::kPort:
+      return std::to_string(vip.port());
+    case v1::Vip::kPorts:
+      return Cat(vip.ports().first(), "-", vip.ports().last());
+    case v1::Vip::kAllPorts:
+      return "all";
+    case v1::Vip::SERVICE_NOT_SET:
+      break;
+  }
+  return "?";  // of a newer server
+}
+
 std::string ServiceText(const v1::Vip& vip) {
   const bool is_v6 = vip.address().find(':') != std::string::npos;
   const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
-  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", vip.port(), "/", protocol);
+  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", PortsText(vip), "/", protocol);
 }
 
-std::string_view ModeText(v1::ForwardingMode mode) { return mode == v1::FORWARDING_MODE_IPIP ? "ipip" : "l2"; }
+std::string_view ModeText(v1::ForwardingMode mode) {
+  switch (mode) {
+    case v1::FORWARDING_MODE_L2:
+      return "l2";
+    case v1::FORWARDING_MODE_IPIP:
+      return "ipip";
+    case v1::FORWARDING_MODE_GUE:
+      return "gue";
+    case v1::FORWARDING_MODE_GUE_DIRECT:
+      return "gue-direct";
+    case v1::FORWARDING_MODE_GRE:
+      return "gre";
+    default:
+      return "unknown";  // of a newer server
+  }
+}
+
+std::string_view HashText(v1::HashInput hash) {
+  switch (hash) {
+    case v1::HASH_INPUT_UNSPECIFIED:  // of an older server, which knows only this
+    case v1::HASH_INPUT_TUPLE:
+      return "tuple";
+    case v1::HASH_INPUT_CLIENT_PORT:
+      return "client-port";
+    case v1::HASH_INPUT_CLIENT:
+      return "client";
+    default:
+      return "unknown";
+  }
+}
+
+std::string_view TrackingText(v1::ConnectionTracking tracking) {
+  return tracking == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
+}
 
 std::string SpeedText(uint32_t mbps) {
   if (mbps == 0) return "";
@@ -102,6 +149,8 @@ void PrintVips(const v1::ListVipsResponse& vips, std::ostream& out) {
   Table table({{"NAME"},
                {"SERVICE"},
                {"MODE"},
+               {"HASH"},
+               {"TRACKING"},
                {"POOL"},
                {"ACTIVE", Align::kRight},
                {"PACKETS", Align::kRight},
@@ -109,8 +158,9 @@ void PrintVips(const v1::ListVipsResponse& vips, std::ostream& out) {
                {"NEW FLOWS", Align::kRight},
                {"DROPPED", Align::kRight}});
   for (const v1::VipStatus& vip : vips.vips()) {
-    table.AddRow({vip.vip().name(), ServiceText(vip.vip()), std::string(ModeText(vip.vip().mode())), vip.vip().pool(),
-                  Cat(vip.backends_active(), "/", vip.backends_total()), HumanCount(vip.packets()),
+    table.AddRow({vip.vip().name(), ServiceText(vip.vip()), std::string(ModeText(vip.vip().mode())),
+                  std::string(HashText(vip.vip().hash())), std::string(TrackingText(vip.vip().connection_tracking())),
+                  vip.vip().pool(), Cat(vip.backends_active(), "/", vip.backends_total()), HumanCount(vip.packets()),
                   HumanBytes(vip.bytes()), HumanCount(vip.new_flows()), HumanCount(vip.dropped())});
   }
   table.Print(out);
@@ -179,17 +229,25 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
                {"BY HASH", Align::kRight},
                {"IPV4 FLOWS", Align::kRight},
                {"IPV6 FLOWS", Align::kRight},
+               {"WIDE FLOWS", Align::kRight},
+               {"UNCONFIRMED FULL", Align::kRight},
+               {"ANSWERS", Align::kRight},
                {"GENERATION", Align::kRight}});
   for (const v1::WorkerStatus& worker : workers.workers()) {
     const auto rung = [&](const char* name) {
       const auto it = worker.rungs().find(name);
       return it == worker.rungs().end() ? uint64_t{0} : it->second;
     };
+    uint64_t answers = 0;
+    for (const auto& [kind, count] : worker.answers()) answers += count;
     table.AddRow({std::to_string(worker.id()), std::to_string(worker.cpu()), worker.stalled() ? "STALLED" : "running",
                   HumanShare(worker.busy_share()), HumanShare(worker.asleep_share()), HumanCount(worker.received()),
                   HumanCount(worker.forwarded()), HumanCount(worker.dropped()), HumanCount(rung("connection_table")),
-                  HumanCount(rung("scheduler") + rung("scheduler_no_entry")), TableText(worker.table_v4()),
-                  TableText(worker.table_v6()), std::to_string(worker.state_generation())});
+                  HumanCount(rung("scheduler") + rung("scheduler_no_entry") + rung("hash_only")),
+                  TableText(worker.table_v4()), TableText(worker.table_v6()), TableText(worker.table_wide()),
+                  HumanCount(worker.table_v4().unconfirmed_full() + worker.table_v6().unconfirmed_full() +
+                             worker.table_wide().unconfirmed_full()),
+                  HumanCount(answers), std::to_string(worker.state_generation())});
   }
   table.Print(out);
 }

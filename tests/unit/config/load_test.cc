@@ -53,8 +53,10 @@ node:
       exception: {interface: ex0, enabled: true}
   workers: {count: 2, cpus: [3, 5], idle: poll}
   memory: {hugepages: require, mbufs: 4096, mbuf_data_bytes: 4096}
-  tables: {connections_v4: 2048, connections_v6: 4096}
+  tables: {connections_v4: 2048, connections_v6: 4096, connections_wide: 8192}
   timeouts: {tcp_syn_s: 11, tcp_established_s: 12, tcp_closing_s: 13, tcp_reset_s: 14, udp_s: 15}
+  tunnels: {source_v4: 198.18.0.0/16, source_v6: "2001:db8:ff::/48"}
+  answers_per_s: 55
   punt: {management_ports: [22, 830], rate_limit_pps: 77}
   api: {listen: "127.0.0.1:9999"}
   metrics: {enabled: false, listen: "[::1]:9998"}
@@ -69,6 +71,17 @@ services:
         - {name: b3, address: 192.0.2.13}
   vips:
     - {name: v, address: 203.0.113.1, protocol: udp, port: 53, pool: p, mode: ipip}
+    - name: w
+      gue_port: 6081
+      address: "2001:db8:f::/64"
+      port: 8000-8999
+      pool: p
+      mode: gue
+      hash: client
+      connection_tracking: off
+      answer_echo: false
+      timeouts: {tcp_syn_s: 21, tcp_established_s: 22, tcp_closing_s: 23, tcp_reset_s: 24, udp_s: 25}
+    - {name: x, address: 203.0.113.1, port: all, pool: p, mode: gue-direct}
 )",
                                "t.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -87,8 +100,10 @@ services:
   expected.node.ports = {port};
   expected.node.workers = {2, {3, 5}, IdleMode::kPoll};
   expected.node.memory = {MemoryConfig::Hugepages::kRequire, 4096, 4096};
-  expected.node.tables = {2048, 4096};
+  expected.node.tables = {2048, 4096, 8192};
   expected.node.timeouts = {11, 12, 13, 14, 15};
+  expected.node.tunnels = {net::IpPrefix{Ip("198.18.0.0"), 16}, net::IpPrefix{Ip("2001:db8:ff::"), 48}};
+  expected.node.answers_per_s = 55;
   expected.node.punt = {{22, 830}, 77};
   expected.node.api = {"127.0.0.1:9999"};
   expected.node.metrics = {false, "[::1]:9998"};
@@ -98,7 +113,28 @@ services:
                               {{"b1", Ip("192.0.2.11"), 7, true},
                                {"b2", Ip("192.0.2.12"), 100, false},
                                {"b3", Ip("192.0.2.13"), 100, std::nullopt}}}};
-  expected.services.vips = {{"v", Ip("203.0.113.1"), Protocol::kUdp, 53, "p", ForwardingMode::kIpip}};
+  std::vector<VipConfig>& vips = expected.services.vips;
+  vips.resize(3);
+  for (VipConfig& vip : vips) vip.pool = "p";
+  vips[0].name = "v";
+  vips[0].prefix = {Ip("203.0.113.1"), 32};
+  vips[0].protocol = Protocol::kUdp;
+  vips[0].ports = {53, 53};
+  vips[0].mode = ForwardingMode::kIpip;
+  vips[1].name = "w";
+  vips[1].prefix = {Ip("2001:db8:f::"), 64};
+  vips[1].ports = {8000, 8999};
+  vips[1].mode = ForwardingMode::kGue;
+  vips[1].gue_port = 6081;
+  vips[1].hash = HashInput::kClient;
+  vips[1].tracking = ConnectionTracking::kOff;
+  vips[1].answer_echo = false;
+  vips[1].timeouts = {21, 22, 23, 24, 25};
+  vips[2].name = "x";
+  vips[2].prefix = {Ip("203.0.113.1"), 32};
+  vips[2].ports = {0, 65535};
+  vips[2].mode = ForwardingMode::kGueDirect;
+  vips[2].gue_port = 6080;  // the default of its mode
   EXPECT_TRUE(config->node == expected.node);
   EXPECT_TRUE(config->services == expected.services);
 }
@@ -119,6 +155,9 @@ TEST(LoadTest, WhatIsNotWrittenHasItsDefault) {
   EXPECT_EQ(config->node.ports[0].mtu_bytes, 1500u);
   EXPECT_EQ(config->node.workers.count, 1u);
   EXPECT_EQ(config->node.punt.management_ports, std::vector<uint16_t>{22});
+  EXPECT_EQ(config->node.tables.connections_wide, 16384u);
+  EXPECT_EQ(config->node.answers_per_s, 1000u);
+  EXPECT_FALSE(config->node.tunnels.source_v4.has_value());
   EXPECT_EQ(config->node.api.listen, "unix:/run/sluice/sluiced.sock");
 }
 

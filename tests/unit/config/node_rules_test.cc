@@ -147,6 +147,29 @@ INSTANTIATE_TEST_SUITE_P(
                 "udp_s 0 is out of range; give a whole number from 1 to 28800"},
         Mistake{"PuntRate", "rate_limit_pps: 10000", "rate_limit_pps: 0", "0}\n  api", "node.punt.rate_limit_pps",
                 "rate_limit_pps 0 is out of range; give a whole number from 1 to 10000000"},
+        Mistake{"WideTable", "connections_v4: 262144", "connections_wide: 512", "512}", "node.tables.connections_wide",
+                "connections_wide 512 is out of range; give a whole number from 1024 to 16777216"},
+        Mistake{"AnswersPerS", "punt: {", "answers_per_s: 10000001\n  punt: {", "10000001", "node.answers_per_s",
+                "answers_per_s 10000001 is out of range; give a whole number from 0 to 10000000"},
+        Mistake{"TunnelSourceNoLength", "punt: {", "tunnels: {source_v4: 198.18.0.0}\n  punt: {", "198.18.0.0}",
+                "node.tunnels.source_v4",
+                "\"198.18.0.0\" is not an IP address with prefix length; add the length of the network's prefix, like "
+                "\"198.18.0.0/24\""},
+        Mistake{"TunnelSourceHostBits", "punt: {", "tunnels: {source_v4: 198.18.0.1/16}\n  punt: {", "198.18.0.1/16}",
+                "node.tunnels.source_v4",
+                "prefix 198.18.0.1/16 has bits set beyond its length; write 198.18.0.0/16, or 198.18.0.1 for this "
+                "address alone"},
+        Mistake{"TunnelSourceOneAddress", "punt: {", "tunnels: {source_v6: \"2001:db8:ff::1/128\"}\n  punt: {",
+                "\"2001:db8:ff::1/128\"", "node.tunnels.source_v6",
+                "source_v6 2001:db8:ff::1/128 is a single address, and leaves nothing that could vary by flow; give a "
+                "shorter prefix, or remove it to send from the port's address"},
+        Mistake{"TunnelSourceFamily", "punt: {", "tunnels: {source_v4: \"2001:db8:ff::/48\"}\n  punt: {",
+                "\"2001:db8:ff::/48\"", "node.tunnels.source_v4",
+                "source_v4 2001:db8:ff::/48 is an IPv6 prefix; give an IPv4 prefix"},
+        Mistake{"TunnelSourceMulticast", "punt: {", "tunnels: {source_v6: \"8000::/1\"}\n  punt: {", "\"8000::/1\"",
+                "node.tunnels.source_v6",
+                "prefix 8000::/1 has addresses in common with fe80::/10, which are no host's; give a prefix of unicast "
+                "addresses"},
         Mistake{"ManagementPort", "rate_limit_pps: 10000", "management_ports: [22, 0]", "0]}",
                 "node.punt.management_ports[1]", "port 0 is out of range; give a whole number from 1 to 65535"},
         Mistake{"ManagementPortTwice", "rate_limit_pps: 10000", "management_ports: [22, 22]", "22]}",
@@ -190,6 +213,9 @@ TEST(NodeRulesTest, ValuesAtTheEndsOfTheirRangesAreAccepted) {
   accepts(kMetrics, "listen: \"0.0.0.0:9105\"");
   accepts(kMetrics, "listen: \"[::]:65535\"");
   accepts("{mbufs: 8192}", "{mbufs: 0}");
+  accepts("punt: {", "answers_per_s: 0\n  punt: {");
+  accepts("punt: {", "tunnels: {source_v4: 198.18.0.0/31, source_v6: \"2001:db8:ff::/127\"}\n  punt: {");
+  accepts("connections_v4: 262144", "connections_wide: 1024");
 }
 
 TEST(NodeRulesTest, NumberOfPortsIsLimited) {

@@ -92,19 +92,146 @@ INSTANTIATE_TEST_SUITE_P(
                 "interface has, or the node could not be reached at its own"},
         Mistake{"FamilyAndL2", "203.0.113.10", "\"2001:db8::10\"", "l2}", "services.vips[0].mode",
                 "mode l2 cannot take IPv6 packets of VIP \"www\" to the IPv4 address 192.0.2.11 of backend \"web-1\"; "
-                "use a pool whose backends all have IPv6 addresses"},
-        Mistake{"FamilyAndIpip",
-                "192.0.2.12, weight: 200}\n  vips:\n    - {name: www, address: 203.0.113.10, protocol: "
-                "tcp, port: 80, pool: web, mode: l2}",
-                "\"2001:db8::12\"}\n  vips:\n    - {name: www, address: 203.0.113.10, port: 80, pool: web, mode: ipip}",
-                "ipip}", "services.vips[0].mode",
-                "mode ipip cannot take IPv4 packets of VIP \"www\" to the IPv6 address 2001:db8::12 of backend "
-                "\"web-2\"; use a pool whose backends all have IPv4 addresses"},
+                "use a pool whose backends all have IPv6 addresses, or a tunnel mode such as ipip"},
         Mistake{"Mode", "mode: l2", "mode: ipp", "ipp", "services.vips[0].mode",
-                "\"ipp\" is not one of l2, ipip; did you mean ipip?"},
+                "\"ipp\" is not one of l2, ipip, gue, gue-direct, gre; did you mean ipip?"},
+        Mistake{"Hash", "mode: l2", "hash: clent", "clent", "services.vips[0].hash",
+                "\"clent\" is not one of tuple, client-port, client; did you mean client?"},
+        Mistake{"Tracking", "mode: l2", "connection_tracking: no", "no}", "services.vips[0].connection_tracking",
+                "\"no\" is not one of full, off"},
+        Mistake{"AnswerEcho", "mode: l2", "answer_echo: off", "off}", "services.vips[0].answer_echo",
+                "\"off\" is neither true nor false; write true or false"},
         Mistake{"Protocol", "protocol: tcp", "protocol: sctp", "sctp", "services.vips[0].protocol",
                 "\"sctp\" is not one of tcp, udp"}),
     [](const auto& test) { return std::string(test.param.name); });
+
+const char kOnlyVip[] = "address: 203.0.113.10, protocol: tcp, port: 80, pool: web, mode: l2";
+const char kPortHint[] = " is not a port; write a whole number from 1 to 65535, a range like 8000-8999, or all";
+
+INSTANTIATE_TEST_SUITE_P(
+    VipKinds, ServiceRules,
+    testing::Values(
+        Mistake{"AddressIsNone", "203.0.113.10", "203.0.113", "203.0.113,", "services.vips[0].address",
+                "\"203.0.113\" is not an IP address or prefix; write it like 203.0.113.10, 203.0.113.0/24 or "
+                "\"2001:db8::10\""},
+        Mistake{"PrefixLengthTooLong", "203.0.113.10", "203.0.113.10/33", "203.0.113.10/33", "services.vips[0].address",
+                "\"203.0.113.10/33\" is not an IP address or prefix; write it like 203.0.113.10, 203.0.113.0/24 or "
+                "\"2001:db8::10\""},
+        Mistake{"PrefixHostBits", "203.0.113.10", "203.0.113.10/24", "203.0.113.10/24", "services.vips[0].address",
+                "prefix 203.0.113.10/24 has bits set beyond its length; write 203.0.113.0/24, or 203.0.113.10 for this "
+                "address alone"},
+        Mistake{"PrefixHostBitsV6", kOnlyVip, "address: \"2001:db8:f:8001::/49\", port: 80, pool: web, mode: ipip",
+                "\"2001:db8:f:8001::/49\"", "services.vips[0].address",
+                "prefix 2001:db8:f:8001::/49 has bits set beyond its length; write 2001:db8:f:8000::/49, or "
+                "2001:db8:f:8001:: for this address alone"},
+        Mistake{"PrefixOfEverything", "203.0.113.10", "0.0.0.0/0", "0.0.0.0/0", "services.vips[0].address",
+                std::string("address 0.0.0.0 is unspecified") + kUnicast},
+        Mistake{"PrefixWithLoopback", "203.0.113.10", "126.0.0.0/7", "126.0.0.0/7", "services.vips[0].address",
+                "prefix 126.0.0.0/7 has addresses in common with 127.0.0.0/8, which are no host's; give a prefix of "
+                "unicast addresses"},
+        Mistake{"PrefixInLoopback", "203.0.113.10", "127.1.0.0/16", "127.1.0.0/16", "services.vips[0].address",
+                std::string("address 127.1.0.0 is a loopback address") + kUnicast},
+        Mistake{"PrefixHasNode", "203.0.113.10", "192.0.2.0/29", "192.0.2.0/29", "services.vips[0].address",
+                "VIP \"www\" has the prefix 192.0.2.0/29, and with it the address 192.0.2.2 of this node's port "
+                "\"wan\"; give prefixes without it, or the node could not be reached at its own"},
+        Mistake{"PrefixHasBackend", "203.0.113.10", "192.0.2.8/30", "192.0.2.11, weight",
+                "services.pools[0].backends[0].address",
+                "backend \"web-1\" has the address 192.0.2.11, which is one of VIP \"www\"'s prefix 192.0.2.8/30; "
+                "give the server's own address, or prefixes without it"},
+        Mistake{"PortWord", "port: 80", "port: http", "http,", "services.vips[0].port",
+                std::string("\"http\"") + kPortHint},
+        Mistake{"PortHalfRange", "port: 80", "port: 80-", "80-,", "services.vips[0].port",
+                std::string("\"80-\"") + kPortHint},
+        Mistake{"PortRangeOfThree", "port: 80", "port: 80-90-99", "80-90-99", "services.vips[0].port",
+                std::string("\"80-90-99\"") + kPortHint},
+        Mistake{"PortRangeBlanks", "port: 80", "port: 80 - 90", "80 - 90", "services.vips[0].port",
+                std::string("\"80 - 90\"") + kPortHint},
+        Mistake{"PortRangeTooLarge", "port: 80", "port: 8000-70000", "8000-70000", "services.vips[0].port",
+                std::string("\"8000-70000\"") + kPortHint},
+        Mistake{"PortNegative", "port: 80", "port: -80", "-80,", "services.vips[0].port",
+                "-80 is out of range; give a whole number from 1 to 65535"},
+        Mistake{"PortQuoted", "port: 80", "port: \"80\"", "\"80\"", "services.vips[0].port",
+                "\"80\" is text and not a whole number; write it without quotes"},
+        Mistake{"PortRangeFromZero", "port: 80", "port: 0-80", "0-80", "services.vips[0].port",
+                "port range 0-80 of VIP \"www\" begins at 0; begin at 1, or write all"},
+        Mistake{"PortRangeBackwards", "port: 80", "port: 90-80", "90-80", "services.vips[0].port",
+                "port range 90-80 of VIP \"www\" ends before it begins; swap them"},
+        Mistake{"GuePortWithL2", "mode: l2", "mode: l2, gue_port: 6080", "6080}", "services.vips[0].gue_port",
+                "gue_port 6080 of VIP \"www\" means nothing in mode l2; remove it, or take mode gue or gue-direct"},
+        Mistake{"GuePortWithGre", "mode: l2", "gue_port: 6081, mode: gre", "6081,", "services.vips[0].gue_port",
+                "gue_port 6081 of VIP \"www\" means nothing in mode gre; remove it, or take mode gue or gue-direct"},
+        Mistake{"GuePortZero", "mode: l2", "gue_port: 0, mode: gue", "0, mode", "services.vips[0].gue_port",
+                "gue_port 0 of VIP \"www\" is out of range; give a whole number from 1 to 65535"},
+        Mistake{"TimeoutZero", "mode: l2", "timeouts: {udp_s: 0}", "0}}", "services.vips[0].timeouts.udp_s",
+                "udp_s 0 of VIP \"www\" is out of range; give a whole number from 1 to 28800"},
+        Mistake{"TimeoutTooLong", "mode: l2", "timeouts: {tcp_established_s: 28801}", "28801",
+                "services.vips[0].timeouts.tcp_established_s",
+                "tcp_established_s 28801 of VIP \"www\" is out of range; give a whole number from 1 to 28800"},
+        Mistake{"TimeoutUnknown", "mode: l2", "timeouts: {upd_s: 5}", "upd_s: 5", "services.vips[0].timeouts.upd_s",
+                "unknown key \"upd_s\"; did you mean udp_s?"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+// A second VIP behind the first one, which is 203.0.113.10 tcp and the ports given.
+std::string WithSecondVip(const std::string& ports, const std::string& second) {
+  return Replaced(kValid, "port: 80", "port: " + ports) + "    - {name: two, pool: web, " + second + "}\n";
+}
+
+TEST(ServiceRulesTest, ClaimsOfTheSamePacketsAreReported) {
+  const auto expect = [](const std::string& first, const std::string& second, const std::string& at,
+                         const std::string& problem) {
+    const std::string text = WithSecondVip(first, "address: 203.0.113.10, port: " + second);
+    EXPECT_EQ(Problems(text), PrefixAt(text, at) + "services.vips[1]." + problem +
+                                  "; a packet can belong to one VIP only, change one of them");
+  };
+  for (const std::string same : {"80", "8000-8999", "all"}) {
+    expect(same, same, "203.0.113.10, port",
+           "address: VIP \"two\" has address 203.0.113.10, protocol tcp and port " + same + " of VIP \"www\"");
+  }
+  const auto overlap = [&](const std::string& first, const std::string& second) {
+    expect(first, second, second + "}",
+           "port: port range " + second + " of VIP \"two\" overlaps " + first +
+               " of VIP \"www\", which has the same address and protocol");
+  };
+  overlap("8000-8999", "8999-9100");
+  overlap("8000-8999", "7000-8000");
+  overlap("8000-8999", "8100-8200");
+  overlap("8000-8999", "1-65535");
+}
+
+TEST(ServiceRulesTest, ClaimsAreComparedWithAllOthers) {
+  std::string text = Replaced(kValid, "port: 80", "port: 100-199");
+  for (const char* ports : {"300-399", "200-299", "all", "150", "500-599"}) {
+    text += std::string("    - {name: p-") + ports + ", pool: web, address: 203.0.113.10, port: " + ports + "}\n";
+  }
+  EXPECT_EQ(Problems(text), "");
+  text += "    - {name: last, pool: web, address: 203.0.113.10, port: 399-500}\n";
+  EXPECT_NE(Problems(text).find("port range 399-500 of VIP \"last\" overlaps 500-599"), std::string::npos);
+}
+
+TEST(ServiceRulesTest, PrecedenceLetsClaimsNest) {
+  for (const char* second :
+       {"address: 203.0.113.10, port: 8080", "address: 203.0.113.10, port: all",
+        "address: 203.0.113.10, port: 9000-9999", "address: 203.0.113.10, protocol: udp, port: 8000-8999",
+        "address: 203.0.113.11, port: 8000-8999", "address: 203.0.113.0/24, port: 8000-8999",
+        "address: 203.0.113.8/30, port: 8500-9500"}) {
+    EXPECT_EQ(Problems(WithSecondVip("8000-8999", second)), "") << second;
+  }
+}
+
+TEST(ServiceRulesTest, TunnelsMixFamilies) {
+  for (const char* mode : {"ipip", "gue", "gue-direct", "gre"}) {
+    EXPECT_EQ(Problems(Replaced(kValid, kOnlyVip,
+                                std::string("address: \"2001:db8:f::/64\", port: all, pool: web, mode: ") + mode)),
+              "")
+        << mode;
+  }
+}
+
+TEST(ServiceRulesTest, PrefixesNextToOthersAddressesAreAccepted) {
+  for (const char* prefix : {"192.0.2.8/31", "192.0.2.14/31", "192.0.2.0/31", "192.0.2.4/30"}) {
+    EXPECT_EQ(Problems(Replaced(kValid, "203.0.113.10", prefix)), "") << prefix;
+  }
+}
 
 TEST(ServiceRulesTest, SameAddressWithOtherPortOrProtocolIsAnotherVip) {
   const std::string line =

@@ -57,6 +57,9 @@ config::NodeConfig Node() {
   node.workers.cpus = {1, 2, 3};
   node.workers.idle = config::IdleMode::kPoll;
   node.timeouts.udp_s = 17;
+  node.tables.connections_wide = 4096;
+  node.tunnels.source_v6 = net::IpPrefix::Parse("2001:db8:ff::/48");
+  node.answers_per_s = 5;
   return node;
 }
 
@@ -68,8 +71,14 @@ TEST(NodeDiff, NamesWhatDiffers) {
   wanted.ports[0].gateway_mac = net::MacAddress::Parse("02:00:00:00:00:01");
   wanted.workers.count = 2;
   wanted.metrics.listen = "127.0.0.1:9999";
-  EXPECT_THAT(DifferingNodeFields(running, wanted), ElementsAre("node.ports[0].gateway_mac", "node.ports[0].mtu",
-                                                                "node.workers.count", "node.metrics.listen"));
+  wanted.tables.connections_wide = 8192;
+  wanted.tunnels.source_v4 = net::IpPrefix::Parse("198.18.0.0/16");
+  wanted.tunnels.source_v6.reset();
+  wanted.answers_per_s = 6;
+  EXPECT_THAT(DifferingNodeFields(running, wanted),
+              ElementsAre("node.ports[0].gateway_mac", "node.ports[0].mtu", "node.workers.count",
+                          "node.tables.connections_wide", "node.tunnels.source_v4", "node.tunnels.source_v6",
+                          "node.answers_per_s", "node.metrics.listen"));
   wanted = Node();
   wanted.ports.clear();
   EXPECT_THAT(DifferingNodeFields(running, wanted), ElementsAre("node.ports"));
@@ -84,7 +93,10 @@ TEST(DataplaneOptions, FollowTheNode) {
   EXPECT_EQ(options.workers, 3u);
   EXPECT_THAT(options.worker_cpus, ElementsAre(1, 2, 3));
   EXPECT_EQ(options.idle, runtime::IdleMode::kPoll);
-  EXPECT_EQ(options.timeouts.udp_s, 17u);
+  EXPECT_EQ(options.connections_wide, 4096u);
+  EXPECT_EQ(options.tunnel_source_v4, std::nullopt);
+  EXPECT_EQ(options.tunnel_source_v6, net::IpPrefix::Parse("2001:db8:ff::/48"));
+  EXPECT_EQ(options.answers_per_s, 5u);
   config::NodeConfig without = Node();
   without.ports[0].exception.enabled = false;
   EXPECT_EQ(ToDataplaneOptions(without).ports[0].exception_interface, "");

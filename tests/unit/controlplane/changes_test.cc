@@ -86,6 +86,58 @@ TEST_F(ChangesTest, DifferencesAreNamed) {
                           "- backend web/web-2: active -> removed", "~ vip www: mode l2 -> ipip"));
 }
 
+// Without a line nothing would be published: each field must make one.
+TEST_F(ChangesTest, EveryFieldOfAVipMakesALine) {
+  const auto expect = [&](const std::string& line, const auto& change) {
+    DesiredState desired = SampleServices();
+    desired.vips[0].mode = ForwardingMode::kGue;
+    const Registry first = Apply(empty_, desired);
+    change(desired.vips[0]);
+    const Registry second = Apply(first, desired);
+    EXPECT_THAT(lines_, ElementsAre("~ vip www: " + line));
+    EXPECT_EQ(second.FindVip("www")->id, first.FindVip("www")->id);
+  };
+  expect("mode gue -> gre", [](DesiredVip& vip) { vip.mode = ForwardingMode::kGre; });
+  expect("gue_port 6080 -> 6081", [](DesiredVip& vip) { vip.gue_port = 6081; });
+  expect("hash tuple -> client-port", [](DesiredVip& vip) { vip.hash = config::HashInput::kClientPort; });
+  expect("connection_tracking full -> off", [](DesiredVip& vip) { vip.tracking = config::ConnectionTracking::kOff; });
+  expect("answer_echo true -> false", [](DesiredVip& vip) { vip.answer_echo = false; });
+  expect(
+      "tcp_syn_s the node's -> 5, tcp_established_s the node's -> 6, tcp_closing_s the node's -> 7, "
+      "tcp_reset_s the node's -> 8, udp_s the node's -> 9",
+      [](DesiredVip& vip) {
+        vip.timeouts = {5, 6, 7, 8, 9};
+      });
+}
+
+TEST_F(ChangesTest, WrittenDefaultsAreNoChange) {
+  DesiredState desired = SampleServices();
+  desired.vips[0].mode = ForwardingMode::kGue;
+  const Registry first = Apply(empty_, desired);
+  desired.vips[0].gue_port = config::kDefaultGuePort;
+  Apply(first, desired);
+  EXPECT_THAT(lines_, IsEmpty());
+}
+
+TEST_F(ChangesTest, AnotherPrefixOrRangeIsAnotherVip) {
+  DesiredState desired = SampleServices();
+  desired.vips[0].prefix = *net::IpPrefix::Parse("203.0.113.0/24");
+  desired.vips[0].ports = {8000, 8999};
+  const Registry first = Apply(empty_, desired);
+  EXPECT_EQ(lines_.back(), "+ vip www: 203.0.113.0/24:8000-8999/tcp pool web mode l2");
+  const VipId id = first.FindVip("www")->id;
+  const auto id_after = [&](const auto& change) {
+    DesiredState other = desired;
+    change(other.vips[0]);
+    return Apply(first, other).FindVip("www")->id;
+  };
+  EXPECT_EQ(id_after([](DesiredVip& vip) { vip.hash = config::HashInput::kClient; }), id);
+  EXPECT_NE(id_after([](DesiredVip& vip) { vip.prefix.length = 25; }), id);
+  EXPECT_NE(id_after([](DesiredVip& vip) { vip.ports.last = 9000; }), id);
+  EXPECT_NE(id_after([](DesiredVip& vip) { vip.ports.first = 8001; }), id);
+  EXPECT_NE(id_after([](DesiredVip& vip) { vip.protocol = Protocol::kUdp; }), id);
+}
+
 TEST_F(ChangesTest, EmptyDocumentRemovesEverything) {
   const Registry first = Apply(empty_, SampleServices());
   DesiredState nothing;
@@ -202,10 +254,10 @@ TEST_F(ChangesTest, VipIdsRestToo) {
   DesiredState desired = SampleServices();
   Registry registry = Apply(empty_, desired);
   for (uint16_t port = 81; port < 84; ++port) {
-    desired.vips[0].port = port;
+    desired.vips[0].ports = config::PortRange::Single(port);
     registry = Apply(registry, desired);
   }
-  desired.vips[0].port = 84;
+  desired.vips[0].ports = config::PortRange::Single(84);
   const auto refused = ApplyDesired(registry, desired, {++generation_, facts_});
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("VIP \"www\""));

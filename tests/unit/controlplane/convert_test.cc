@@ -4,6 +4,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "controlplane/rpc/convert_stats.h"
 #include "sluice/v1/types.pb.h"
 #include "tests/unit/controlplane/sample.h"
 
@@ -22,6 +23,25 @@ config::ServiceConfig Everything() {
   config::VipConfig dns = SampleVip("dns", "2001:db8:1::53", 53, "dns");
   dns.protocol = config::Protocol::kUdp;
   services.vips.push_back(dns);
+  config::VipConfig wide = SampleVip("wide", "2001:db8:2::/64", 0, "web");
+  wide.ports = {8000, 8999};
+  wide.mode = config::ForwardingMode::kGue;
+  wide.gue_port = 6081;
+  wide.hash = config::HashInput::kClientPort;
+  wide.tracking = config::ConnectionTracking::kOff;
+  wide.answer_echo = false;
+  wide.timeouts = {11, 12, 13, 14, 15};
+  services.vips.push_back(wide);
+  config::VipConfig all = SampleVip("all", "203.0.113.0/24", 0, "web");
+  all.ports = config::PortRange::All();
+  all.mode = config::ForwardingMode::kGre;
+  all.hash = config::HashInput::kClient;
+  services.vips.push_back(all);
+  config::VipConfig direct = SampleVip("direct", "203.0.113.11", 80, "web");
+  direct.mode = config::ForwardingMode::kGueDirect;
+  direct.gue_port = config::kDefaultGuePort;
+  direct.timeouts.udp_s = 9;
+  services.vips.push_back(direct);
   return services;
 }
 
@@ -41,8 +61,9 @@ TEST(Convert, DesiredStateSurvivesTheRoundTrip) {
   EXPECT_EQ(back->pools[1].backends[0].drain, std::nullopt);
   EXPECT_EQ(back->pools[1].table_size, 1009u);
   EXPECT_EQ(back->vips[1].protocol, config::Protocol::kUdp);
-  EXPECT_EQ(back->vips[1].address, Ip("2001:db8:1::53"));
+  EXPECT_EQ(back->vips[1].prefix.address, Ip("2001:db8:1::53"));
   EXPECT_EQ(back->vips[0].mode, config::ForwardingMode::kIpip);
+  EXPECT_TRUE(back->vips == Everything().vips);
 }
 
 TEST(Convert, UnsetFieldsMeanTheSchemasDefaults) {
@@ -56,6 +77,51 @@ TEST(Convert, UnsetFieldsMeanTheSchemasDefaults) {
   EXPECT_EQ(services->pools[0].backends[0].weight, config::BackendConfig().weight);
 }
 
+// What a client sends that knows only the first fields of a VIP.
+TEST(Convert, OlderClientsVipsMeanWhatTheyMeant) {
+  v1::Vip* vip = nullptr;
+  v1::DesiredState message;
+  vip = message.add_vips();
+  vip->set_name("www");
+  vip->set_address("203.0.113.10");
+  vip->set_protocol(v1::PROTOCOL_TCP);
+  vip->set_port(80);
+  vip->set_pool("web");
+  vip->set_mode(v1::FORWARDING_MODE_L2);
+  // Byte by byte as the first version wrote it: field 4 is the port, a varint.
+  EXPECT_NE(vip->SerializeAsString().find(std::string("\x20\x50", 2)), std::string::npos);
+  const auto services = FromProto(message);
+  ASSERT_TRUE(services.ok()) << services.status();
+  EXPECT_TRUE(services->vips[0] == SampleVip("www", "203.0.113.10", 80, "web"));
+}
+
+TEST(Convert, GuePortHasItsDefaultInTheModesOfGueOnly) {
+  v1::DesiredState message;
+  ToProto(SampleServices(), &message);
+  for (const v1::ForwardingMode mode : {v1::FORWARDING_MODE_GUE, v1::FORWARDING_MODE_GUE_DIRECT}) {
+    message.mutable_vips(0)->set_mode(mode);
+    EXPECT_EQ(FromProto(message)->vips[0].gue_port, std::optional<uint16_t>(6080));
+  }
+  message.mutable_vips(0)->set_mode(v1::FORWARDING_MODE_GRE);
+  EXPECT_EQ(FromProto(message)->vips[0].gue_port, std::nullopt);
+}
+
+TEST(Convert, PortsMustBeNamed) {
+  v1::DesiredState message;
+  ToProto(SampleServices(), &message);
+  const auto error = [&] { return std::string(FromProto(message).status().message()); };
+  message.mutable_vips(0)->clear_service();
+  EXPECT_EQ(error(), "services.vips[0].port: is missing; set port, ports, or all_ports to true");
+  message.mutable_vips(0)->set_all_ports(false);
+  EXPECT_EQ(error(), "services.vips[0].port: is missing; set port, ports, or all_ports to true");
+  message.mutable_vips(0)->mutable_ports()->set_last(65535);
+  EXPECT_EQ(error(), "services.vips[0].port: the range begins at 0; begin at 1, or set all_ports");
+  message.mutable_vips(0)->mutable_ports()->set_first(1);
+  EXPECT_EQ(error(), "");
+  message.mutable_vips(0)->mutable_ports()->set_last(65536);
+  EXPECT_EQ(error(), "services.vips[0].port: 65536 is out of range; give a whole number from 1 to 65535");
+}
+
 TEST(Convert, EveryUnreadableFieldIsNamed) {
   v1::DesiredState message;
   ToProto(Everything(), &message);
@@ -64,6 +130,10 @@ TEST(Convert, EveryUnreadableFieldIsNamed) {
   message.mutable_vips(0)->set_port(70000);
   message.mutable_vips(0)->set_protocol(v1::PROTOCOL_UNSPECIFIED);
   message.mutable_vips(1)->set_mode(static_cast<v1::ForwardingMode>(77));
+  message.mutable_vips(2)->set_hash(static_cast<v1::HashInput>(78));
+  message.mutable_vips(2)->set_connection_tracking(static_cast<v1::ConnectionTracking>(79));
+  message.mutable_vips(2)->set_gue_port(65536);
+  message.mutable_vips(3)->set_address("203.0.113.0/33");
   const absl::Status status = FromProto(message).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   const std::string text(status.message());
@@ -71,7 +141,40 @@ TEST(Convert, EveryUnreadableFieldIsNamed) {
   EXPECT_THAT(text, HasSubstr("services.pools[1].backends[0].address: is missing"));
   EXPECT_THAT(text, HasSubstr("services.vips[0].port: 70000"));
   EXPECT_THAT(text, HasSubstr("services.vips[0].protocol: 0"));
-  EXPECT_THAT(text, HasSubstr("services.vips[1].mode: 77"));
+  EXPECT_THAT(text, HasSubstr("services.vips[1].mode: 77 is no forwarding mode that this version knows; give one of "
+                              "FORWARDING_MODE_L2, FORWARDING_MODE_IPIP, FORWARDING_MODE_GUE, "
+                              "FORWARDING_MODE_GUE_DIRECT, FORWARDING_MODE_GRE"));
+  EXPECT_THAT(text, HasSubstr("services.vips[2].hash: 78"));
+  EXPECT_THAT(text, HasSubstr("services.vips[2].connection_tracking: 79"));
+  EXPECT_THAT(text, HasSubstr("services.vips[2].gue_port: 65536"));
+  EXPECT_THAT(text, HasSubstr("services.vips[3].address: \"203.0.113.0/33\""));
+}
+
+TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
+  fwd::WorkerStats worker;
+  worker.id = WorkerId(3);
+  for (size_t i = 0; i < fwd::kRungCount; ++i) worker.rungs[i] = 10 + i;
+  worker.answers[static_cast<size_t>(fwd::AnswerKind::kEchoReply)] = 20;
+  worker.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)] = 21;
+  worker.related = 22;
+  worker.table_v4.unconfirmed_full = 30;
+  worker.table_v6.entries = 31;
+  worker.table_wide = {.entries = 32, .capacity = 33};
+  v1::WorkerStatus message;
+  ToProto(worker, std::chrono::seconds(1), &message);
+  EXPECT_EQ(message.rungs().size(), fwd::kRungCount - 1);
+  EXPECT_EQ(message.rungs().at("connection_table"), 11u);
+  EXPECT_EQ(message.rungs().at("scheduler"), 12u);
+  EXPECT_EQ(message.rungs().at("scheduler_no_entry"), 13u);
+  EXPECT_EQ(message.rungs().at("hash_only"), 14u);
+  EXPECT_EQ(message.answers().size(), fwd::kAnswerKindCount);
+  EXPECT_EQ(message.answers().at("echo_reply"), 20u);
+  EXPECT_EQ(message.answers().at("packet_too_big"), 21u);
+  EXPECT_EQ(message.related(), 22u);
+  EXPECT_EQ(message.table_v4().unconfirmed_full(), 30u);
+  EXPECT_EQ(message.table_v6().entries(), 31u);
+  EXPECT_EQ(message.table_wide().entries(), 32u);
+  EXPECT_EQ(message.table_wide().capacity(), 33u);
 }
 
 TEST(Convert, PortIsNotCutTo16Bits) {

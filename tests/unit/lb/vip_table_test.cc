@@ -2,75 +2,136 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <random>
-#include <tuple>
+#include <string>
 
 namespace sluice::lb {
 namespace {
 
-net::IpAddress Address(const char* text) { return *net::IpAddress::Parse(text); }
+VipTable::Vip Vip(const std::string& prefix, uint8_t protocol, uint16_t first, uint16_t last, uint16_t id) {
+  return {.prefix = *net::IpPrefix::Parse(prefix),
+          .protocol = protocol,
+          .first_port = first,
+          .last_port = last,
+          .id = VipId(id)};
+}
+
+VipId Lookup(const VipTable& table, const std::string& address, uint8_t protocol, uint16_t port) {
+  const auto parsed = *net::IpAddress::Parse(address);
+  return parsed.is_v4() ? table.LookupV4(parsed.v4(), protocol, Be16::FromHost(port))
+                        : table.LookupV6(parsed.data(), protocol, Be16::FromHost(port));
+}
 
 TEST(VipTableTest, FindsByAddressProtocolAndPort) {
-  const VipTable table({{.address = Address("203.0.113.10"), .protocol = 6, .port = 80, .id = VipId(0)},
-                        {.address = Address("203.0.113.10"), .protocol = 17, .port = 80, .id = VipId(1)},
-                        {.address = Address("2001:db8::10"), .protocol = 6, .port = 443, .id = VipId(2)}});
-  const Be32 v4 = Address("203.0.113.10").v4();
-  EXPECT_EQ(table.LookupV4(v4, 6, Be16::FromHost(80)), VipId(0));
-  EXPECT_EQ(table.LookupV4(v4, 17, Be16::FromHost(80)), VipId(1));
-  EXPECT_FALSE(table.LookupV4(v4, 6, Be16::FromHost(81)).valid());
-  EXPECT_FALSE(table.LookupV4(Address("203.0.113.11").v4(), 6, Be16::FromHost(80)).valid());
-  EXPECT_TRUE(table.HasAddressV4(v4));
-  EXPECT_FALSE(table.HasAddressV4(Address("203.0.113.11").v4()));
-  const net::IpAddress v6 = Address("2001:db8::10");
-  EXPECT_EQ(table.LookupV6(v6.data(), 6, Be16::FromHost(443)), VipId(2));
-  EXPECT_FALSE(table.LookupV6(v6.data(), 17, Be16::FromHost(443)).valid());
-  EXPECT_TRUE(table.HasAddressV6(v6.data()));
-  EXPECT_FALSE(table.HasAddressV6(Address("2001:db8::11").data()));
+  const VipTable table(
+      {Vip("203.0.113.10", 6, 80, 80, 0), Vip("203.0.113.10", 17, 80, 80, 1), Vip("2001:db8::10", 6, 443, 443, 2)});
+  EXPECT_EQ(Lookup(table, "203.0.113.10", 6, 80), VipId(0));
+  EXPECT_EQ(Lookup(table, "203.0.113.10", 17, 80), VipId(1));
+  EXPECT_FALSE(Lookup(table, "203.0.113.10", 6, 81).valid());
+  EXPECT_FALSE(Lookup(table, "203.0.113.11", 6, 80).valid());
+  EXPECT_EQ(Lookup(table, "2001:db8::10", 6, 443), VipId(2));
+  EXPECT_FALSE(Lookup(table, "2001:db8::10", 17, 443).valid());
+  EXPECT_TRUE(table.DescribeV4(net::IpAddress::Parse("203.0.113.10")->v4()).is_vip);
+  EXPECT_FALSE(table.DescribeV4(net::IpAddress::Parse("203.0.113.11")->v4()).is_vip);
+  EXPECT_TRUE(table.DescribeV6(net::IpAddress::Parse("2001:db8::10")->data()).is_vip);
+  EXPECT_FALSE(table.DescribeV6(net::IpAddress::Parse("2001:db8::11")->data()).is_vip);
 }
 
 TEST(VipTableTest, EmptyFindsNothing) {
   const VipTable table({});
-  EXPECT_FALSE(table.LookupV4(Be32::FromRaw(0), 0, Be16::FromRaw(0)).valid());
-  EXPECT_FALSE(table.HasAddressV4(Be32::FromRaw(0)));
-  EXPECT_FALSE(table.HasAddressV6(Address("::").data()));
+  EXPECT_FALSE(Lookup(table, "0.0.0.0", 0, 0).valid());
+  EXPECT_FALSE(table.DescribeV4(Be32::FromRaw(0)).is_vip);
+  EXPECT_FALSE(table.DescribeV6(net::IpAddress::Parse("::")->data()).is_vip);
 }
 
-TEST(VipTableTest, AgreesWithAMapOnThousandsOfVips) {
-  std::mt19937 random(6);
-  std::map<std::tuple<net::IpAddress, uint8_t, uint16_t>, VipId> map;
-  std::vector<VipTable::Vip> vips;
-  while (vips.size() < 10000) {
-    std::array<uint8_t, 16> bytes{};
-    bytes[0] = 10;
-    bytes[3] = static_cast<uint8_t>(random());
-    const auto family = random() % 2 == 0 ? net::Family::kIpv4 : net::Family::kIpv6;
-    const VipTable::Vip vip{.address = net::IpAddress::FromBytes(family, bytes.data()),
-                            .protocol = static_cast<uint8_t>(random() % 2 == 0 ? 6 : 17),
-                            .port = static_cast<uint16_t>(1 + random() % 200),
-                            .id = VipId(static_cast<uint16_t>(vips.size()))};
-    if (map.emplace(std::tuple(vip.address, vip.protocol, vip.port), vip.id).second) vips.push_back(vip);
-  }
+TEST(VipTableTest, SinglePortBeforeRangeBeforeAllPorts) {
+  const VipTable table({Vip("192.0.2.1", 6, 0, 65535, 0), Vip("192.0.2.1", 6, 8000, 8999, 1),
+                        Vip("192.0.2.1", 6, 8080, 8080, 2), Vip("192.0.2.1", 17, 5000, 5001, 3)});
+  EXPECT_EQ(Lookup(table, "192.0.2.1", 6, 8080), VipId(2));
+  EXPECT_EQ(Lookup(table, "192.0.2.1", 6, 8000), VipId(1));
+  EXPECT_EQ(Lookup(table, "192.0.2.1", 6, 8999), VipId(1));
+  EXPECT_EQ(Lookup(table, "192.0.2.1", 6, 9000), VipId(0));
+  EXPECT_EQ(Lookup(table, "192.0.2.1", 6, 0), VipId(0));
+  EXPECT_EQ(Lookup(table, "192.0.2.1", 17, 5001), VipId(3));
+  EXPECT_FALSE(Lookup(table, "192.0.2.1", 17, 5002).valid());
+}
+
+TEST(VipTableTest, TheLongestPrefixWinsWhateverItsPorts) {
+  const VipTable table({Vip("10.0.0.0/8", 6, 80, 80, 0), Vip("10.1.0.0/16", 6, 0, 65535, 1),
+                        Vip("10.1.2.3", 6, 443, 443, 2), Vip("2001:db8::/33", 6, 80, 80, 3),
+                        Vip("2001:db8:0:1::/64", 6, 1, 100, 4), Vip("0.0.0.0/0", 17, 53, 53, 5)});
+  EXPECT_EQ(Lookup(table, "10.9.9.9", 6, 80), VipId(0));
+  EXPECT_EQ(Lookup(table, "10.1.9.9", 6, 80), VipId(1));
+  EXPECT_EQ(Lookup(table, "10.1.2.3", 6, 443), VipId(2));
+  EXPECT_EQ(Lookup(table, "10.1.2.3", 6, 80), VipId(1));
+  EXPECT_FALSE(Lookup(table, "10.9.9.9", 6, 81).valid());
+  EXPECT_EQ(Lookup(table, "2001:db8:7fff::1", 6, 80), VipId(3));
+  EXPECT_FALSE(Lookup(table, "2001:db8:8000::1", 6, 80).valid());
+  EXPECT_EQ(Lookup(table, "2001:db8:0:1::ff", 6, 80), VipId(4));
+  EXPECT_EQ(Lookup(table, "9.9.9.9", 17, 53), VipId(5));
+}
+
+TEST(VipTableTest, AnAddressAnswersEchoWhenAnyOfItsVipsDoes) {
+  auto vips = std::vector{Vip("192.0.2.1", 6, 80, 80, 0), Vip("192.0.2.1", 6, 81, 81, 1),
+                          Vip("192.0.2.2", 6, 80, 80, 2), Vip("2001:db8::/64", 17, 1, 9, 3)};
+  vips[0].answers_echo = true;
+  vips[3].answers_echo = true;
   const VipTable table(vips);
-  for (int octet = 0; octet < 256; ++octet) {
-    for (const auto family : {net::Family::kIpv4, net::Family::kIpv6}) {
-      std::array<uint8_t, 16> bytes{10, 0, 0, static_cast<uint8_t>(octet)};
+  EXPECT_TRUE(table.DescribeV4(net::IpAddress::Parse("192.0.2.1")->v4()).answers_echo);
+  EXPECT_FALSE(table.DescribeV4(net::IpAddress::Parse("192.0.2.2")->v4()).answers_echo);
+  EXPECT_TRUE(table.DescribeV6(net::IpAddress::Parse("2001:db8::77")->data()).answers_echo);
+}
+
+// Random VIPs of few addresses, lengths and ports against a search through all of them.
+TEST(VipTableTest, AgreesWithALinearSearch) {
+  std::mt19937 random(6);
+  for (int round = 0; round < 30; ++round) {
+    std::vector<VipTable::Vip> vips;
+    for (uint16_t i = 0; i < 60; ++i) {
+      std::array<uint8_t, 16> bytes{10, static_cast<uint8_t>(random() % 2), 0, static_cast<uint8_t>(random() % 4)};
+      const auto family = random() % 2 == 0 ? net::Family::kIpv4 : net::Family::kIpv6;
       const auto address = net::IpAddress::FromBytes(family, bytes.data());
-      for (uint16_t port = 1; port <= 210; ++port) {
-        for (const uint8_t protocol : {uint8_t{6}, uint8_t{17}}) {
-          const auto expected = map.find({address, protocol, port});
-          const VipId found = address.is_v4() ? table.LookupV4(address.v4(), protocol, Be16::FromHost(port))
-                                              : table.LookupV6(address.data(), protocol, Be16::FromHost(port));
-          ASSERT_EQ(found, expected == map.end() ? VipId() : expected->second);
+      const int lengths[] = {address.bits(), 16, 15, 31};
+      // Ranges of one width do not overlap unless they are equal.
+      const uint16_t width = random() % 3 == 0 ? 1 : 10;
+      const auto first = static_cast<uint16_t>(random() % 4 * 10);
+      VipTable::Vip vip = {.prefix = {address, lengths[random() % 4]},
+                           .protocol = static_cast<uint8_t>(random() % 2 == 0 ? 6 : 17),
+                           .first_port = first,
+                           .last_port = static_cast<uint16_t>(first + width - 1),
+                           .id = VipId(i)};
+      if (random() % 6 == 0) vip.first_port = 0, vip.last_port = 65535;
+      const bool taken = std::any_of(vips.begin(), vips.end(), [&](const auto& other) {
+        return other.protocol == vip.protocol && other.first_port == vip.first_port &&
+               other.last_port == vip.last_port && other.prefix.length == vip.prefix.length &&
+               other.prefix.Contains(vip.prefix.address);
+      });
+      if (!taken) vips.push_back(vip);
+    }
+    const VipTable table(vips);
+    for (int probe = 0; probe < 500; ++probe) {
+      std::array<uint8_t, 16> bytes{10, static_cast<uint8_t>(random() % 2), 0, static_cast<uint8_t>(random() % 4)};
+      const auto family = random() % 2 == 0 ? net::Family::kIpv4 : net::Family::kIpv6;
+      const auto address = net::IpAddress::FromBytes(family, bytes.data());
+      const uint8_t protocol = random() % 2 == 0 ? 6 : 17;
+      const auto port = static_cast<uint16_t>(random() % 50);
+      const VipTable::Vip* best = nullptr;
+      for (const auto& vip : vips) {
+        if (vip.protocol != protocol || !vip.prefix.Contains(address) || port < vip.first_port || port > vip.last_port)
+          continue;
+        if (best == nullptr || vip.prefix.length > best->prefix.length ||
+            (vip.prefix.length == best->prefix.length &&
+             vip.last_port - vip.first_port < best->last_port - best->first_port)) {
+          best = &vip;
         }
       }
+      ASSERT_EQ(Lookup(table, address.ToString(), protocol, port), best == nullptr ? VipId() : best->id);
     }
   }
 }
 
 TEST(VipTableDeathTest, RefusesTheSameVipTwice) {
-  const VipTable::Vip vip{.address = Address("1.2.3.4"), .protocol = 6, .port = 80, .id = VipId(0)};
-  EXPECT_DEATH(VipTable({vip, vip}), "check failed");
+  EXPECT_DEATH(VipTable({Vip("1.2.3.4", 6, 80, 80, 0), Vip("1.2.3.4", 6, 80, 80, 1)}), "check failed");
 }
 
 }  // namespace

@@ -163,6 +163,14 @@ TEST(ParserTest, Fragments) {
             L4Status::kFragment);
 }
 
+TEST(ParserTest, AnAtomicFragmentIsAWholePacket) {
+  const ParsedHeaders h = Parse(Ether(0x86dd) + Ipv6(44, 28) + Bytes{6, 77, 0, 0, 0, 0, 0, 9} + Tcp(kTcpSyn));
+  EXPECT_EQ(h.l4_status, L4Status::kPorts);
+  EXPECT_EQ(h.l4_offset, 14 + 48);
+  EXPECT_TRUE(h.has_extension);
+  EXPECT_EQ(Parse(Ether(0x86dd) + Ipv6(44, 7) + Bytes(7, 0)).l4_status, L4Status::kFragment);
+}
+
 TEST(ParserTest, NotIp) {
   const ParsedHeaders h = Parse(Ether(0x0806) + Bytes(28, 0));
   EXPECT_EQ(h.status, ParseStatus::kNotIp);

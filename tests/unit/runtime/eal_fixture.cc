@@ -134,7 +134,8 @@ WorkerRig::WorkerRig(rte_mempool* pool, const Options& options)
   setup.publisher = &publisher_;
   setup.punted = &punted_;
   setup.idle = options.idle;
-  setup.tables = std::make_unique<fwd::FlowTables>(kConnections, kConnections, lb::FlowTimeouts(), memory_.Source());
+  setup.tables = std::make_unique<fwd::FlowTables>(
+      fwd::TableCapacities{.v4 = kConnections, .v6 = kConnections, .wide = kConnections}, memory_.Source());
   setup.max_vips = kMaxVips;
   setup.max_backends = kMaxBackends;
   workers_.push_back(std::make_unique<runtime::Worker>(std::move(setup)));

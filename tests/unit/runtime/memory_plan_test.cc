@@ -38,6 +38,21 @@ TEST(MemoryPlanTest, CoversAllDescriptorsRingsAndCaches) {
   EXPECT_GT(plan.pool_bytes, uint64_t{plan.mbufs} * plan.mbuf_room_bytes);
 }
 
+TEST(MemoryPlanTest, EachTableIsCountedForEachWorker) {
+  DataplaneOptions options = OnePort();
+  options.workers = 3;
+  const uint64_t before = PlanMemory(options).connection_bytes;
+  // Doubled: 32, 64 and 128 bytes for each of the new connections.
+  options.connections_v4 *= 2;
+  EXPECT_EQ(PlanMemory(options).connection_bytes - before, 3u * 32 * options.connections_v4 / 2);
+  const uint64_t with_v4 = PlanMemory(options).connection_bytes;
+  options.connections_v6 *= 2;
+  EXPECT_EQ(PlanMemory(options).connection_bytes - with_v4, 3u * 64 * options.connections_v6 / 2);
+  const uint64_t with_v6 = PlanMemory(options).connection_bytes;
+  options.connections_wide *= 2;
+  EXPECT_EQ(PlanMemory(options).connection_bytes - with_v6, 3u * 128 * options.connections_wide / 2);
+}
+
 TEST(MemoryPlanTest, TakesTheUsersNumber) {
   DataplaneOptions options = OnePort();
   options.mbufs = 12345;

@@ -12,6 +12,8 @@ def build(case):
         "web-4": {"address": "192.0.2.14", "weight": 50},
     }
     case.pool("web", backends)
+    # Flows of one packet may take a quarter of the table.
+    case.node["tables"]["connections_v4"] = 2048
     case.vip("www", kit.VIP_V4, "tcp", 80, "web", "l2")
     scheduler = kit.Scheduler({"web-1": 100, "web-4": 50})
     for port in range(1024, 1324):

@@ -8,6 +8,7 @@ ADDRESSES = {"web-1": "192.0.2.11", "web-2": "192.0.2.12", "web-3": "192.0.2.13"
 
 
 def build(case):
+    case.node["tables"]["connections_v4"] = 4096
     case.pool("web", ADDRESSES)
     case.vip("www", kit.VIP_V4, "tcp", 80, "web", "l2")
     backend_of = {}

@@ -149,6 +149,42 @@ TEST(Print, VipsWriteIpv6AddressesInBrackets) {
   EXPECT_THAT(out.str(), HasSubstr("[2001:db8::53]:53/udp"));
 }
 
+TEST(Print, VipsShowPrefixesPortsAndModes) {
+  v1::ListVipsResponse list;
+  v1::Vip* range = list.add_vips()->mutable_vip();
+  range->set_address("203.0.113.0/24");
+  range->mutable_ports()->set_first(8000);
+  range->mutable_ports()->set_last(8999);
+  range->set_mode(v1::FORWARDING_MODE_GUE_DIRECT);
+  range->set_hash(v1::HASH_INPUT_CLIENT_PORT);
+  range->set_connection_tracking(v1::CONNECTION_TRACKING_OFF);
+  v1::Vip* all = list.add_vips()->mutable_vip();
+  all->set_address("2001:db8:f::/64");
+  all->set_all_ports(true);
+  all->set_mode(static_cast<v1::ForwardingMode>(99));
+  std::ostringstream out;
+  PrintVips(list, out);
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex("203.0.113.0/24:8000-8999/tcp +gue-direct +client-port +off"));
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex("\\[2001:db8:f::/64\\]:all/tcp +unknown +tuple +full"));
+}
+
+TEST(Print, WorkersShowAllTablesAndAnswers) {
+  v1::ListWorkersResponse list;
+  v1::WorkerStatus* worker = list.add_workers();
+  worker->mutable_table_wide()->set_entries(7);
+  worker->mutable_table_wide()->set_capacity(16);
+  worker->mutable_table_v4()->set_unconfirmed_full(2);
+  worker->mutable_table_wide()->set_unconfirmed_full(3);
+  (*worker->mutable_rungs())["scheduler"] = 100;
+  (*worker->mutable_rungs())["hash_only"] = 23;
+  (*worker->mutable_answers())["echo_reply"] = 40;
+  (*worker->mutable_answers())["packet_too_big"] = 4;
+  std::ostringstream out;
+  PrintWorkers(list, out);
+  EXPECT_THAT(out.str(), HasSubstr("WIDE FLOWS"));
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex(" 123 +0/0 +0/0 +7/16 +5 +44 "));
+}
+
 TEST(Print, StatsShowBothSumsAndTheMostFrequentDropFirst) {
   v1::PacketTotals packets;
   packets.set_received(10);

@@ -1,0 +1,24 @@
+#ifndef SLUICE_DATAPLANE_STAGE_ANSWER_H_
+#define SLUICE_DATAPLANE_STAGE_ANSWER_H_
+
+#include <cstdint>
+
+#include "dataplane/stage/packet.h"
+#include "dataplane/stage/stage_env.h"
+
+// Packets that become their own answer: it goes back in the same buffer, by the port it came by and to the station that
+// sent it. Each takes from the worker's budget of answers; beyond it the packet is dropped (kAnswerRateLimited).
+namespace sluice::stage {
+
+// An echo request for a VIP becomes the VIP's reply.
+void AnswerEcho(Packet& packet, StageEnv& env);
+
+// A packet that is larger than `mtu_bytes`, the largest IP packet that would fit, becomes an error that says so, from
+// the VIP to the client: "fragmentation needed" (RFC 792, RFC 1191) or "packet too big" (RFC 4443). An IPv4 packet that
+// may be fragmented, an ICMP error, and an IPv6 packet where less than 1280 bytes would fit, get no answer and are
+// dropped as kTooBig.
+void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env);
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_ANSWER_H_

@@ -1,0 +1,232 @@
+#include "dataplane/stage/encapsulate.h"
+
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/net/checksum.h"
+#include "dataplane/net/headers.h"
+
+namespace sluice::stage {
+namespace {
+
+constexpr uint16_t kEphemeralPorts = 0xc000;  // 49152 and up: what a host's own sources would be
+
+template <typename T>
+void Store(uint8_t* at, const T& value) {
+  std::memcpy(at, &value, sizeof(value));
+}
+
+// What stands between the outer IP header and the inner packet, in bytes.
+uint16_t ShimBytes(fwd::ForwardingMode mode) {
+  switch (mode) {
+    case fwd::ForwardingMode::kGue:
+      return sizeof(net::UdpHeader) + sizeof(net::GueHeader);
+    case fwd::ForwardingMode::kGueDirect:
+      return sizeof(net::UdpHeader);
+    case fwd::ForwardingMode::kGre:
+      return sizeof(net::GreHeader);
+    case fwd::ForwardingMode::kL2:
+    case fwd::ForwardingMode::kIpip:
+      break;
+  }
+  return 0;
+}
+
+uint16_t OuterIpBytes(net::Family family) {
+  return family == net::Family::kIpv4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
+}
+
+uint8_t InnerProtocol(net::Family inner) {
+  return inner == net::Family::kIpv4 ? net::kProtocolIpip : net::kProtocolIpv6;
+}
+
+uint8_t OuterProtocol(fwd::ForwardingMode mode, net::Family inner) {
+  switch (mode) {
+    case fwd::ForwardingMode::kGue:
+    case fwd::ForwardingMode::kGueDirect:
+      return net::kProtocolUdp;
+    case fwd::ForwardingMode::kGre:
+      return net::kProtocolGre;
+    case fwd::ForwardingMode::kL2:
+    case fwd::ForwardingMode::kIpip:
+      break;
+  }
+  return InnerProtocol(inner);
+}
+
+uint8_t TrafficClassOf(const uint8_t* ip, net::Family family) {
+  if (family == net::Family::kIpv4) return ip[offsetof(net::Ipv4Header, tos)];
+  return static_cast<uint8_t>(ip[0] << 4 | ip[1] >> 4);
+}
+
+// Ethernet padding would follow the inner packet into the tunnel. In a chain of buffers it is left: the IP lengths tell
+// it from the packet.
+void TrimPadding(const Packet& packet) {
+  rte_mbuf* mbuf = packet.mbuf;
+  const uint32_t packet_end = uint32_t{packet.headers.l3_offset} + packet.headers.ip_length;
+  const uint32_t padding = rte_pktmbuf_pkt_len(mbuf) - packet_end;
+  if (padding > 0 && mbuf->nb_segs == 1) rte_pktmbuf_trim(mbuf, static_cast<uint16_t>(padding));
+}
+
+// Source address within the tunnels' prefix; the hash's middle bits, which choose neither slot nor bucket first.
+void ApplySourcePrefix(const TunnelSource& source, uint64_t flow_hash, uint8_t* address, size_t size) {
+  const uint64_t bits = (flow_hash >> 16) * 0x9e37'79b9'7f4a'7c15;
+  for (size_t i = 0; i < size; ++i) {
+    const auto random = static_cast<uint8_t>(bits >> (8 * (i % 8)));
+    address[i] = static_cast<uint8_t>(source.prefix[i] | (random & source.host_mask[i]));
+  }
+}
+
+struct Outer {
+  uint8_t traffic_class;
+  uint8_t protocol;
+  uint16_t payload_bytes;  // behind the IP header
+};
+
+void WriteOuterV4(uint8_t* at, const Outer& outer, Packet& packet, const fwd::BackendEntry& backend,
+                  const StageEnv& env) {
+  net::Ipv4Header ip;
+  std::memcpy(&ip, backend.outer.data(), sizeof(ip));
+  ip.tos = outer.traffic_class;
+  ip.protocol = outer.protocol;
+  ip.total_length = Be16::FromHost(static_cast<uint16_t>(sizeof(ip) + outer.payload_bytes));
+  const TunnelSource& source = env.node->tunnel_source_v4;
+  if (source.enabled) {
+    // The template's checksum is over the port's own address.
+    ApplySourcePrefix(source, packet.flow_hash, reinterpret_cast<uint8_t*>(&ip) + offsetof(net::Ipv4Header, source), 4);
+  }
+  if (env.node->ports[backend.port.index()].tx_ipv4_checksum) {
+    ip.checksum = 0;
+    packet.mbuf->l2_len = packet.headers.l3_offset & 0x7f;  // 7 bits wide; at most 22
+    packet.mbuf->l3_len = sizeof(ip);
+    packet.mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
+  } else if (source.enabled) {
+    ip.checksum = 0;
+    ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
+  } else {
+    // Length, TOS and protocol were zero when the template's checksum was taken; the latter two are the second bytes of
+    // their words.
+    ip.checksum = net::UpdateChecksum(ip.checksum, 0, ip.total_length.raw());
+    ip.checksum = net::UpdateChecksum(ip.checksum, 0, static_cast<uint16_t>(ip.tos << 8));
+    ip.checksum = net::UpdateChecksum(ip.checksum, 0, static_cast<uint16_t>(ip.protocol << 8));
+  }
+  Store(at, ip);
+}
+
+void WriteOuterV6(uint8_t* at, const Outer& outer, const Packet& packet, const fwd::BackendEntry& backend,
+                  const StageEnv& env) {
+  net::Ipv6Header ip;
+  std::memcpy(&ip, backend.outer.data(), sizeof(ip));
+  // RFC 6438: the label spreads flows to one backend over the network's paths.
+  const uint32_t flow_label = static_cast<uint32_t>(packet.flow_hash >> 8) & 0x000f'ffff;
+  ip.version_class_flow = Be32::FromHost(0x6000'0000 | uint32_t{outer.traffic_class} << 20 | flow_label);
+  ip.next_header = outer.protocol;
+  ip.payload_length = Be16::FromHost(outer.payload_bytes);
+  if (env.node->tunnel_source_v6.enabled) {
+    ApplySourcePrefix(env.node->tunnel_source_v6, packet.flow_hash, ip.source, sizeof(ip.source));
+  }
+  Store(at, ip);
+}
+
+void WriteUdp(uint8_t* at, uint16_t payload_bytes, uint16_t port, uint64_t flow_hash) {
+  net::UdpHeader udp{};
+  udp.source_port = Be16::FromHost(static_cast<uint16_t>(kEphemeralPorts | (flow_hash >> 32 & 0x3fff)));
+  udp.destination_port = Be16::FromHost(port);
+  udp.length = Be16::FromHost(payload_bytes);
+  // Over IPv4 the checksum may be left out (RFC 768); over IPv6 it is filled in when the rest is written.
+  Store(at, udp);
+}
+
+void WriteShim(uint8_t* at, const fwd::VipEntry& vip, const Packet& packet, uint16_t payload_bytes) {
+  const net::Family inner = packet.headers.family;
+  if (vip.mode == fwd::ForwardingMode::kGre) {
+    net::GreHeader gre{};
+    gre.protocol = Be16::FromHost(inner == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
+    Store(at, gre);
+    return;
+  }
+  if (vip.mode != fwd::ForwardingMode::kGue && vip.mode != fwd::ForwardingMode::kGueDirect) return;
+  WriteUdp(at, payload_bytes, vip.gue_port, packet.flow_hash);
+  if (vip.mode == fwd::ForwardingMode::kGue) {
+    net::GueHeader gue{};
+    gue.protocol = InnerProtocol(inner);
+    Store(at + sizeof(net::UdpHeader), gue);
+  }
+}
+
+// RFC 8200, section 8.1: UDP over IPv6 has a checksum, here over the whole inner packet. (RFC 6935 allows zero for
+// tunnels whose ends agree; a backend's stock kernel does not.)
+void FillUdpChecksumV6(rte_mbuf* mbuf, uint32_t ip_offset, uint16_t udp_bytes) {
+  auto* ip = rte_pktmbuf_mtod_offset(mbuf, uint8_t*, ip_offset);
+  const uint32_t udp_offset = ip_offset + static_cast<uint32_t>(sizeof(net::Ipv6Header));
+  uint32_t sum = net::PartialSum(ip + offsetof(net::Ipv6Header, source), 32);
+  sum += Be16::FromHost(udp_bytes).raw();
+  sum += Be16::FromHost(net::kProtocolUdp).raw();
+  uint32_t skip = udp_offset;
+  uint32_t left = udp_bytes;
+  bool odd = false;  // bytes summed so far
+  for (const rte_mbuf* segment = mbuf; segment != nullptr && left > 0; segment = segment->next) {
+    const uint32_t here = rte_pktmbuf_data_len(segment);
+    if (skip >= here) {
+      skip -= here;
+      continue;
+    }
+    const uint32_t size = std::min(here - skip, left);
+    const uint16_t part = net::FoldSum(net::PartialSum(rte_pktmbuf_mtod_offset(segment, const uint8_t*, skip), size));
+    // A segment that begins at an odd byte has its bytes in the other halves of the words.
+    sum += odd ? __builtin_bswap16(part) : part;
+    odd ^= (size & 1) != 0;
+    left -= size;
+    skip = 0;
+  }
+  const auto checksum = static_cast<uint16_t>(~net::FoldSum(sum));
+  uint8_t* udp = ip + sizeof(net::Ipv6Header);
+  // Zero means "none", so a computed zero is sent as all ones.
+  Store(udp + offsetof(net::UdpHeader, checksum), checksum == 0 ? uint16_t{0xffff} : checksum);
+}
+
+}  // namespace
+
+uint16_t EncapsulationBytes(fwd::ForwardingMode mode, net::Family outer) {
+  if (mode == fwd::ForwardingMode::kL2) return 0;
+  return static_cast<uint16_t>(OuterIpBytes(outer) + ShimBytes(mode));
+}
+
+bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, const StageEnv& env) {
+  const bool v4 = backend.family == net::Family::kIpv4;
+  const TunnelSource& source = v4 ? env.node->tunnel_source_v4 : env.node->tunnel_source_v6;
+  if (!backend.has_source && !source.enabled) {
+    Drop(packet, DropReason::kNoTunnelSource);
+    return false;
+  }
+  TrimPadding(packet);
+  const uint16_t overhead = EncapsulationBytes(vip.mode, backend.family);
+  const uint16_t l2_bytes = packet.headers.l3_offset;
+  const auto* old_frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  auto* frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet.mbuf, overhead));
+  if (frame == nullptr) {
+    Drop(packet, DropReason::kNoHeadroom);
+    return false;
+  }
+  std::memmove(frame, old_frame, l2_bytes);
+  // The EtherType is the last of the link-layer header, behind the VLAN tags.
+  Store(frame + l2_bytes - sizeof(Be16), backend.ether.ether_type);
+  uint8_t* at = frame + l2_bytes;
+  const uint8_t* inner = at + overhead;
+  const auto payload_bytes = static_cast<uint16_t>(ShimBytes(vip.mode) + packet.headers.ip_length);
+  const Outer outer = {.traffic_class = TrafficClassOf(inner, packet.headers.family),
+                       .protocol = OuterProtocol(vip.mode, packet.headers.family),
+                       .payload_bytes = payload_bytes};
+  WriteShim(at + OuterIpBytes(backend.family), vip, packet, payload_bytes);
+  if (v4) {
+    WriteOuterV4(at, outer, packet, backend, env);
+  } else {
+    WriteOuterV6(at, outer, packet, backend, env);
+    if (outer.protocol == net::kProtocolUdp) FillUdpChecksumV6(packet.mbuf, l2_bytes, payload_bytes);
+  }
+  return true;
+}
+
+}  // namespace sluice::stage

@@ -1,0 +1,8 @@
+"""GUE, variant 0 (draft-ietf-intarea-gue-09), IPv6 in IPv4: every byte of the outer headers. The inner
+packet is not touched."""
+
+import tunnel
+
+
+def build(case):
+    tunnel.build(case, "gue", 6, 4)
