@@ -210,8 +210,14 @@ absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState&
   Change change{current, {}};
   const std::string seed = absl::AsciiStrToLower(desired.seed);
   if (!seed.empty() && seed != current.seed) {
-    // The seed is the cluster's secret: its change is told, its value is not.
-    if (!current.seed.empty()) change.lines.push_back("~ seed: changed; new flows are spread anew");
+    // The seed is the cluster's secret: its value is never told.
+    if (!current.seed.empty()) {
+      return absl::FailedPreconditionError(
+          "services.seed: differs from the one in force. The workers find running connections by hashes that the seed "
+          "keys, so it cannot change while they run. Remedy: leave it as it is, or restart sluiced with the new one, "
+          "on "
+          "all directors together");
+    }
     change.next.seed = seed;
   }
   if (absl::Status status = ApplyPools(change, current, desired, context); !status.ok()) return status;

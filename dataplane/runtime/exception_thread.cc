@@ -169,7 +169,19 @@ void ExceptionThread::Sleep() {
   nap_ns_ = std::clamp(nap_ns_, kFirstNapNs, max_nap_ns);
   std::array<epoll_event, 4> events{};
   const timespec timeout = {.tv_sec = 0, .tv_nsec = static_cast<long>(nap_ns_)};
-  epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
+  const int count = epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
+  for (int i = 0; i < count; ++i) {
+    if ((events[static_cast<size_t>(i)].events & (EPOLLERR | EPOLLHUP)) == 0) continue;
+    // A TAP that somebody deleted reports so at once and for ever: sleep the nap out rather than spin.
+    uint64_t suppressed = 0;
+    if (lost_log_.Allow(&suppressed)) {
+      SLUICE_LOG(kError)
+          << "an exception interface is gone (deleted?): the host cannot be reached by it; its packets are "
+             "dropped as punt_write_failed. Remedy: restart sluiced";
+    }
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &timeout, nullptr);
+    break;
+  }
   punted_->Clear();
   nap_ns_ *= 2;
 }

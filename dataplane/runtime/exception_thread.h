@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "dataplane/base/log.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/runtime/event.h"
 #include "dataplane/runtime/punt_queue.h"
@@ -70,6 +71,7 @@ class ExceptionThread {
   bool delivered_ = false;  // in this turn
   uint64_t nap_ns_ = 0;
   uint64_t last_received_ = 0;
+  LogRateLimit lost_log_{10'000};
   int epoll_fd_ = -1;
   std::atomic<bool> stop_ = false;
   std::thread thread_;

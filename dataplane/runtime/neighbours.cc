@@ -19,13 +19,19 @@ namespace {
 constexpr uint64_t kRoutesIntervalMs = 200;
 // How often entries are looked over: the longest that a stale one waits to be asked for.
 constexpr uint64_t kAskIntervalMs = 1000;
-constexpr uint64_t kMaxAskIntervalMs = 30'000;
+constexpr uint64_t kMaxAskIntervalMs = 5'000;
 constexpr int kEventBufferBytes = 1 << 20;
 
 uint64_t NowMs() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+// Failures of asking, as against the answer that there is no route.
+bool IsTransient(int result) {
+  return result == -NLE_NOMEM || result == -NLE_AGAIN || result == -NLE_INTR || result == -NLE_BUSY ||
+         result == -NLE_MSG_OVERFLOW || result == -NLE_SEQ_MISMATCH;
 }
 
 }  // namespace
@@ -103,7 +109,7 @@ void Neighbours::Watch(const std::vector<net::IpAddress>& addresses) {
       watched.insert(std::move(*known));
       continue;
     }
-    watched[address].route = ReadRoute(address);
+    watched[address].route = ReadRoute(address, KernelRoute());
     added = true;
   }
   watched_ = std::move(watched);
@@ -119,10 +125,16 @@ fwd::NextHop Neighbours::Lookup(const net::IpAddress& address) {
   return found == watched_.end() ? fwd::NextHop() : found->second.hop;
 }
 
-KernelRoute Neighbours::ReadRoute(const net::IpAddress& address) {
+KernelRoute Neighbours::ReadRoute(const net::IpAddress& address, const KernelRoute& known) {
   KernelRoute route;
   rtnl_route* answer = nullptr;
-  if (rtnl_route_lookup(requests_.get(), ToNlAddr(address).get(), &answer) < 0) return route;
+  const int result = rtnl_route_lookup(requests_.get(), ToNlAddr(address).get(), &answer);
+  if (IsTransient(result)) {
+    // Says nothing about the route: what was known stays until the next Poll asks again.
+    routes_changed_ = true;
+    return known;
+  }
+  if (result < 0) return route;
   const NlRoute owner(answer);
   rtnl_nexthop* hop = rtnl_route_nexthop_n(answer, 0);
   if (hop == nullptr || rtnl_route_get_type(answer) != RTN_UNICAST) return route;
@@ -136,13 +148,16 @@ KernelRoute Neighbours::ReadRoute(const net::IpAddress& address) {
 }
 
 void Neighbours::ReadRoutes() {
-  for (auto& [address, watched] : watched_) watched.route = ReadRoute(address);
+  for (auto& [address, watched] : watched_) watched.route = ReadRoute(address, watched.route);
 }
 
 void Neighbours::ReadNeighbours() {
   nl_cache* dump = nullptr;
-  // After a failure what was known stays; the next notification or tick tries again.
-  if (rtnl_neigh_alloc_cache(requests_.get(), &dump) < 0) return;
+  if (rtnl_neigh_alloc_cache(requests_.get(), &dump) < 0) {
+    // What was known stays until the next Poll tries again.
+    neighbours_changed_ = true;
+    return;
+  }
   const NlCache owner(dump);
   neighbours_.clear();
   for (nl_object* object = nl_cache_get_first(dump); object != nullptr; object = nl_cache_get_next(object)) {

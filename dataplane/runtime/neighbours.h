@@ -54,7 +54,8 @@ class Neighbours : public NextHopSource {
   static int OnEvent(nl_msg* message, void* self);
   void ReadEvents();
   // The following hold mutex_.
-  KernelRoute ReadRoute(const net::IpAddress& address);
+  // The kernel's route of now; `known` when it cannot be told at the moment.
+  KernelRoute ReadRoute(const net::IpAddress& address, const KernelRoute& known);
   void ReadRoutes();
   void ReadNeighbours();
   bool Choose();

@@ -78,12 +78,24 @@ TEST_F(ChangesTest, DifferencesAreNamed) {
   desired.pools[0].backends[0].weight = 0;
   desired.pools[0].backends[1] = SampleBackend("web-3", "10.0.0.3");
   desired.vips[0].mode = ForwardingMode::kIpip;
-  desired.seed = "ff0102030405060708090a0b0c0d0e0f";
   Apply(first, desired);
-  EXPECT_THAT(lines_,
-              ElementsAre("~ seed: changed; new flows are spread anew", "~ pool web: table_size 251 -> 257",
-                          "~ backend web/web-1: weight 100 -> 0", "+ backend web/web-3: 10.0.0.3 weight 100 active",
-                          "- backend web/web-2: active -> removed", "~ vip www: mode l2 -> ipip"));
+  EXPECT_THAT(lines_, ElementsAre("~ pool web: table_size 251 -> 257", "~ backend web/web-1: weight 100 -> 0",
+                                  "+ backend web/web-3: 10.0.0.3 weight 100 active",
+                                  "- backend web/web-2: active -> removed", "~ vip www: mode l2 -> ipip"));
+}
+
+// Running connections are found by hashes that the seed keys: with another one all of them would be lost.
+TEST_F(ChangesTest, TheSeedOfRunningConnectionsStays) {
+  const Registry first = Apply(empty_, SampleServices());
+  DesiredState desired = SampleServices();
+  desired.seed = "ff0102030405060708090a0b0c0d0e0f";
+  const auto refused = ApplyDesired(first, desired, {++generation_, facts_});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), testing::HasSubstr("services.seed: differs"));
+  EXPECT_THAT(std::string(refused.status().message()), testing::Not(testing::HasSubstr("ff01")));
+  desired.seed = "000102030405060708090A0B0C0D0E0F";
+  EXPECT_EQ(Apply(first, desired).seed, first.seed) << "the same number in capitals is the same seed";
 }
 
 // Without a line nothing would be published: each field must make one.
