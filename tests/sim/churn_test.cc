@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <vector>
@@ -186,7 +187,14 @@ TEST_P(ChurnTest, NoConnectionLeavesALivingBackend) {
   EXPECT_EQ(churn.insert_full(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ChurnTest, testing::Range(uint32_t{1}, uint32_t{9}));
+// How many seeds to run: few by default, SLUICE_SIM_SEEDS for a soak.
+uint32_t SeedCount() {
+  constexpr uint32_t kFew = 8;
+  const char* wanted = std::getenv("SLUICE_SIM_SEEDS");
+  return wanted != nullptr ? static_cast<uint32_t>(std::strtoul(wanted, nullptr, 10)) : kFew;
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ChurnTest, testing::Range(uint32_t{1}, SeedCount() + 1));
 
 }  // namespace
 }  // namespace sluice::sim
