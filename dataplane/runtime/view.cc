@@ -4,19 +4,10 @@
 #include <cstddef>
 #include <limits>
 
+#include "dataplane/fwd/counter_sums.h"
+
 namespace sluice::runtime {
 namespace {
-
-void AddTotals(const fwd::WorkerCounters& counters, fwd::PacketTotals& totals) {
-  totals.received += counters.received.Value();
-  totals.from_host += counters.from_host.Value();
-  totals.originated += counters.originated.Value();
-  totals.forwarded += counters.forwarded.Value();
-  totals.answered += counters.answered.Value();
-  totals.punted += counters.punted.Value();
-  totals.sent_for_host += counters.sent_for_host.Value();
-  for (size_t i = 0; i < kDropReasonCount; ++i) totals.dropped[i] += counters.dropped[i].Value();
-}
 
 fwd::TableStats ToTableStats(const fwd::TableCounters& counters, size_t capacity) {
   fwd::TableStats stats;
@@ -73,9 +64,9 @@ bool StallMonitor::Check(size_t worker, uint64_t polls, uint64_t now_ms) {
 
 fwd::PacketTotals View::Totals() const {
   fwd::PacketTotals totals;
-  for (const auto& worker : workers_) AddTotals(worker->counters(), totals);
+  for (const auto& worker : workers_) fwd::AddTotals(worker->counters(), totals);
   if (exception_ != nullptr) {
-    AddTotals(exception_->counters(), totals);
+    fwd::AddTotals(exception_->counters(), totals);
     totals.held = exception_->held();
   }
   return totals;
@@ -108,29 +99,13 @@ std::vector<fwd::PortStats> View::Ports() const {
 
 fwd::VipStats View::Vip(VipId id) const {
   fwd::VipStats stats;
-  for (const auto& worker : workers_) {
-    const fwd::WorkerCounters& counters = worker->counters();
-    if (!id.valid() || id.index() >= counters.vip_count) return stats;
-    const fwd::VipCounters& vip = counters.vips[id.index()];
-    stats.packets += vip.packets.Value();
-    stats.bytes += vip.bytes.Value();
-    stats.new_flows += vip.new_flows.Value();
-    stats.dropped += vip.dropped.Value();
-  }
+  for (const auto& worker : workers_) fwd::AddVip(worker->counters(), id, stats);
   return stats;
 }
 
 fwd::BackendStats View::Backend(BackendId id) const {
   fwd::BackendStats stats;
-  for (const auto& worker : workers_) {
-    const fwd::WorkerCounters& counters = worker->counters();
-    if (!id.valid() || id.index() >= counters.backend_count) return stats;
-    const fwd::BackendCounters& backend = counters.backends[id.index()];
-    stats.packets += backend.packets.Value();
-    stats.bytes += backend.bytes.Value();
-    stats.flows_ended += backend.flows_ended.Value();
-    stats.flows_started += backend.flows_started.Value();
-  }
+  for (const auto& worker : workers_) fwd::AddBackend(worker->counters(), id, stats);
   return stats;
 }
 

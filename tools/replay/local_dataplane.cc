@@ -1,5 +1,6 @@
 #include "tools/replay/local_dataplane.h"
 
+#include "dataplane/fwd/counter_sums.h"
 #include "dataplane/fwd/resolve.h"
 
 namespace sluice::replay {
@@ -11,31 +12,20 @@ absl::Status LocalDataplane::Publish(std::shared_ptr<const fwd::ForwardingState>
 
 fwd::PacketTotals LocalDataplane::Totals() const {
   fwd::PacketTotals totals;
-  totals.received = counters_.received.Value();
-  totals.from_host = counters_.from_host.Value();
-  totals.originated = counters_.originated.Value();
-  totals.forwarded = counters_.forwarded.Value();
-  totals.answered = counters_.answered.Value();
-  totals.punted = counters_.punted.Value();
-  totals.sent_for_host = counters_.sent_for_host.Value();
-  for (size_t i = 0; i < kDropReasonCount; ++i) totals.dropped[i] = counters_.dropped[i].Value();
+  fwd::AddTotals(counters_, totals);
   return totals;
 }
 
 fwd::VipStats LocalDataplane::Vip(VipId id) const {
-  const fwd::VipCounters& c = counters_.vips[id.index()];
-  return {.packets = c.packets.Value(),
-          .bytes = c.bytes.Value(),
-          .new_flows = c.new_flows.Value(),
-          .dropped = c.dropped.Value()};
+  fwd::VipStats stats;
+  fwd::AddVip(counters_, id, stats);
+  return stats;
 }
 
 fwd::BackendStats LocalDataplane::Backend(BackendId id) const {
-  const fwd::BackendCounters& c = counters_.backends[id.index()];
-  return {.packets = c.packets.Value(),
-          .bytes = c.bytes.Value(),
-          .flows_started = c.flows_started.Value(),
-          .flows_ended = c.flows_ended.Value()};
+  fwd::BackendStats stats;
+  fwd::AddBackend(counters_, id, stats);
+  return stats;
 }
 
 fwd::NextHop LocalDataplane::NextHopOf(BackendId id) const {
