@@ -1,0 +1,53 @@
+#!/usr/bin/python3
+"""sluice-bench as a command: rows, JSON, wrong usage; speeds are not looked at.
+
+Usage: bench_command_test.py SLUICE_BENCH
+"""
+
+import json
+import subprocess
+import sys
+import unittest
+
+BENCH = sys.argv.pop(1) if len(sys.argv) > 1 else None
+NUMBERS = ("cycles_per_packet_p50", "cycles_per_packet_p10", "cycles_per_packet_p90", "mpps", "reference_cycles_p50")
+DIMENSIONS = ("scenario", "mode", "family", "flows", "vips", "backends", "packet_bytes", "burst")
+
+
+def run(*arguments):
+    return subprocess.run([BENCH, *arguments], capture_output=True, text=True, timeout=120, check=False)
+
+
+class BenchCommandTest(unittest.TestCase):
+    def test_rows_of_every_load(self):
+        """A row that does not do what it says ends with status 1."""
+        for row in ("established/ipip/hash/ipv4/1k-flows", "established/ipip/table/ipv6/1k-flows",
+                    "new/ipip/table/ipv4", "no-vip/ipip/table/ipv6", "imix", "100-changes"):
+            with self.subTest(row=row):
+                done = run("--no-huge", "--json", "--windows", "3", "--row", row)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                lines = [json.loads(line) for line in done.stdout.splitlines()]
+                self.assertTrue(lines)
+                for line in lines:
+                    self.assertIn(row, line["scenario"])
+                    self.assertEqual([key for key in DIMENSIONS if key not in line], [])
+                    self.assertTrue(all(line[key] > 0 for key in NUMBERS), line)
+                    self.assertLessEqual(line["cycles_per_packet_p10"], line["cycles_per_packet_p50"])
+                    self.assertLessEqual(line["cycles_per_packet_p50"], line["cycles_per_packet_p90"])
+
+    def test_names_are_unique(self):
+        names = run("--list").stdout.split()
+        self.assertGreater(len(names), 20)
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_wrong_usage(self):
+        for arguments, text in ((("--row", "nothing-like-it"), "no row has this in its name"),
+                                (("--windows", "0"), "must be a number from 1 on"), (("extra",), "is not an option")):
+            with self.subTest(arguments=arguments):
+                done = run(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(text, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

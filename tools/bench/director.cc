@@ -1,0 +1,153 @@
+#include "tools/bench/director.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "config/limits.h"
+#include "dataplane/base/check.h"
+#include "tools/bench/traffic.h"
+
+namespace sluice::bench {
+namespace {
+
+constexpr uint32_t kReader = 0;  // the one worker
+
+config::ServiceConfig Services(const Scenario& scenario) {
+  config::ServiceConfig services;
+  services.seed = "000102030405060708090a0b0c0d0e0f";
+  const uint32_t pools = (scenario.backends + kPoolBackends - 1) / kPoolBackends;
+  for (uint32_t p = 0; p < pools; ++p) {
+    config::PoolConfig pool;
+    pool.name = absl::StrCat("pool-", p);
+    for (uint32_t b = p * kPoolBackends; b < std::min(scenario.backends, (p + 1) * kPoolBackends); ++b) {
+      config::BackendConfig backend;
+      backend.name = absl::StrCat("backend-", b);
+      backend.address = BackendAddress(scenario.family, b);
+      pool.backends.push_back(std::move(backend));
+    }
+    services.pools.push_back(std::move(pool));
+  }
+  for (uint32_t v = 0; v < scenario.vips; ++v) {
+    config::VipConfig vip;
+    vip.name = absl::StrCat("vip-", v);
+    vip.prefix = {VipAddress(scenario.family, v), scenario.family == net::Family::kIpv4 ? 32 : 128};
+    vip.ports = config::PortRange::Single(kVipPort);
+    vip.pool = services.pools[v % pools].name;
+    vip.mode = scenario.mode;
+    if (scenario.selection == Selection::kHash) vip.tracking = config::ConnectionTracking::kOff;
+    services.vips.push_back(std::move(vip));
+  }
+  return services;
+}
+
+// A quarter more than the flows, as an operator would have it; for new ones room to wait for their timeout.
+uint32_t Capacity(const Scenario& scenario) {
+  const uint64_t flows = scenario.load == Load::kNew ? 4ull * scenario.flows : scenario.flows;
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(flows + flows / 4, config::limits::kConnections.min, config::limits::kConnections.max));
+}
+
+fwd::TableCapacities Capacities(const Scenario& scenario) {
+  const auto least = static_cast<uint32_t>(config::limits::kConnections.min);
+  const bool v4 = scenario.family == net::Family::kIpv4;
+  return {.v4 = v4 ? Capacity(scenario) : least, .v6 = v4 ? least : Capacity(scenario), .wide = least};
+}
+
+constexpr model::Limits kLimits = {
+    .vips = config::limits::kVips, .pools = config::limits::kPools, .backends = config::limits::kBackends};
+
+}  // namespace
+
+// Every backend is a resolved neighbour.
+class Director::NextHops final : public runtime::NextHopSource {
+ public:
+  void Watch(const std::vector<net::IpAddress>&) override {}
+  fwd::NextHop Lookup(const net::IpAddress& address) override {
+    fwd::NextHop hop;
+    hop.port = port();
+    hop.on_link = true;
+    hop.resolved = true;
+    hop.source = PortMac();
+    hop.destination = net::MacAddress(address.data() + address.size() - 6 + (address.is_v4() ? 2 : 0));
+    hop.source_v4 = PortAddress(net::Family::kIpv4);
+    hop.source_v6 = PortAddress(net::Family::kIpv6);
+    return hop;
+  }
+};
+
+// The reconciler asks only whether ids may be reused; here no backend is ever removed.
+class Director::View final : public fwd::DataplaneView {
+ public:
+  fwd::PacketTotals Totals() const override { return {}; }
+  std::vector<fwd::WorkerStats> Workers() const override { return {}; }
+  std::vector<fwd::PortStats> Ports() const override { return {}; }
+  fwd::VipStats Vip(VipId) const override { return {}; }
+  fwd::BackendStats Backend(BackendId) const override { return {}; }
+  fwd::NextHop NextHopOf(BackendId) const override { return {}; }
+  uint64_t GenerationInUse() const override { return 0; }
+  bool SweptSince(uint64_t) const override { return false; }
+};
+
+Director::Director(const Scenario& scenario, bool hugepages)
+    : next_hops_(std::make_unique<NextHops>()),
+      view_(std::make_unique<View>()),
+      publisher_(1, next_hops_.get()),
+      reconciler_(
+          kLimits, [](const model::DesiredState&) { return std::vector<model::Complaint>(); }, publisher_, *view_),
+      services_(Services(scenario)),
+      counters_(kLimits.vips, kLimits.backends),
+      memory_(hugepages),
+      tables_(Capacities(scenario), [this](size_t bytes) { return memory_.Allocate(bytes, 0); }) {
+  // Room for the largest frames of a row with any encapsulation.
+  node_.ports[port().index()] = {.mac = PortMac(), .mtu_bytes = 9000};
+  env_.node = &node_;
+  env_.tables = &tables_;
+  env_.counters = &counters_;
+  env_.now_s = 1;
+}
+
+Director::~Director() {
+  stop_.store(true, std::memory_order_relaxed);
+  if (changer_.joinable()) changer_.join();
+  publisher_.Offline(kReader);
+}
+
+absl::StatusOr<std::unique_ptr<Director>> Director::Create(const Scenario& scenario, bool hugepages) {
+  std::unique_ptr<Director> director(new Director(scenario, hugepages));
+  const auto applied = director->reconciler_.Apply(director->services_);
+  if (!applied.ok()) return applied.status();
+  director->publisher_.Online(kReader);
+  director->TakeUpState();
+  return director;
+}
+
+void Director::TakeUpState() {
+  publisher_.Quiescent(kReader);
+  env_.state = publisher_.Read();
+}
+
+void Director::Advance(uint32_t seconds) {
+  env_.now_s += seconds;
+  while (!tables_.Sweep(1 << 16, env_.now_s, *env_.state, counters_)) {
+  }
+}
+
+void Director::StartChanges(uint32_t per_s) {
+  changer_ = std::thread([this, per_s] { Change(per_s); });
+}
+
+void Director::Change(uint32_t per_s) {
+  auto next = std::chrono::steady_clock::now();
+  while (!stop_.load(std::memory_order_relaxed)) {
+    config::BackendConfig& backend = services_.pools[0].backends[0];
+    backend.weight = backend.weight == 100 ? 90 : 100;
+    // Refused only while the worker pauses between windows; the next change brings it.
+    if (reconciler_.Apply(services_).ok()) changes_.fetch_add(1, std::memory_order_relaxed);
+    next += std::chrono::microseconds(1'000'000 / per_s);
+    std::this_thread::sleep_until(next);
+  }
+}
+
+}  // namespace sluice::bench

@@ -1,0 +1,224 @@
+#include "tools/bench/measure.h"
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/pipeline.h"
+#include "tools/bench/director.h"
+#include "tools/bench/traffic.h"
+
+namespace sluice::bench {
+namespace {
+
+// Frames are written this far ahead of their use, as by a NIC. With four cache lines of a buffer touched (two of its
+// record, two of its data) that is 2 MiB: what the core wrote itself has left its own caches when it is read.
+constexpr uint32_t kAhead = 8192;
+constexpr uint32_t kWarmUpWindows = 8;
+
+// Keeps what the pipeline hands out, to be freed outside of what is measured.
+class KeepingSink final : public stage::PacketSink {
+ public:
+  explicit KeepingSink(fwd::WorkerCounters& counters) : counters_(counters) {}
+  void Transmit(PortId, rte_mbuf** mbufs, size_t count) override {
+    for (size_t i = 0; i < count; ++i) kept_[count_++] = mbufs[i];
+    counters_.forwarded.Add(count);
+  }
+  void Answer(PortId, rte_mbuf* mbuf) override { kept_[count_++] = mbuf; }
+  void Punt(PortId, stage::PuntClass, rte_mbuf* mbuf) override { kept_[count_++] = mbuf; }
+  void Free() {
+    rte_pktmbuf_free_bulk(kept_.data(), static_cast<unsigned>(count_));
+    count_ = 0;
+  }
+
+ private:
+  fwd::WorkerCounters& counters_;
+  std::array<rte_mbuf*, stage::kBurstSize> kept_;
+  size_t count_ = 0;
+};
+
+// Buffers that "the NIC" has filled, in the order in which they arrive.
+class Arrivals {
+ public:
+  Arrivals(Traffic& traffic, rte_mempool* buffers) : traffic_(traffic), buffers_(buffers) {
+    for (rte_mbuf*& mbuf : ring_) mbuf = Fill();
+  }
+  ~Arrivals() {
+    for (rte_mbuf* mbuf : ring_) rte_pktmbuf_free(mbuf);
+  }
+
+  // The next burst, with the buffers' records in the cache: a driver has just written them.
+  void Receive(rte_mbuf** mbufs, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+      rte_mbuf*& place = ring_[next_++ % kAhead];
+      mbufs[i] = place;
+      place->port = 0;
+      place->ol_flags = 0;
+      place = Fill();
+    }
+  }
+
+ private:
+  rte_mbuf* Fill() {
+    rte_mbuf* const mbuf = rte_pktmbuf_alloc(buffers_);
+    const uint32_t length = traffic_.Next(rte_pktmbuf_mtod(mbuf, uint8_t*));
+    mbuf->data_len = static_cast<uint16_t>(length);
+    mbuf->pkt_len = length;
+    return mbuf;
+  }
+
+  Traffic& traffic_;
+  rte_mempool* const buffers_;
+  std::array<rte_mbuf*, kAhead> ring_;
+  uint64_t next_ = 0;
+};
+
+class Run {
+ public:
+  Run(const Scenario& scenario, const MeasureOptions& options, rte_mempool* buffers, Director& director)
+      : scenario_(scenario),
+        options_(options),
+        buffers_(buffers),
+        director_(director),
+        traffic_(scenario),
+        sink_(director.counters()) {}
+
+  // Two packets of each flow, so that its entry is one of an established connection.
+  void OpenConnections() {
+    if (scenario_.load == Load::kNoVip || scenario_.selection == Selection::kHash) return;
+    std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+    for (uint64_t flow = 0; flow < scenario_.flows;) {
+      const auto count = static_cast<uint32_t>(std::min<uint64_t>(stage::kBurstSize / 2, scenario_.flows - flow));
+      for (uint32_t i = 0; i < 2 * count; ++i) {
+        mbufs[i] = rte_pktmbuf_alloc(buffers_);
+        const uint8_t flags = i % 2 == 0 ? net::kTcpSyn : net::kTcpAck;
+        const uint32_t length = traffic_.Write(flow + i / 2, flags, rte_pktmbuf_mtod(mbufs[i], uint8_t*));
+        mbufs[i]->data_len = static_cast<uint16_t>(length);
+        mbufs[i]->pkt_len = length;
+      }
+      Process(mbufs.data(), 2 * count);
+      flow += count;
+    }
+  }
+
+  Result Windows() {
+    Arrivals arrivals(traffic_, buffers_);
+    std::vector<double> cycles, reference;
+    for (uint32_t i = 0; i < kWarmUpWindows; ++i) Window(arrivals);
+    if (scenario_.changes_per_s != 0) director_.StartChanges(scenario_.changes_per_s);
+    for (uint32_t i = 0; i < options_.windows; ++i) {
+      cycles.push_back(Window(arrivals));
+      reference.push_back(ReferenceWindow());
+      ForgetNewFlows();
+    }
+    Result result;
+    result.scenario = scenario_;
+    result.cycles = SpreadOf(std::move(cycles));
+    result.reference = SpreadOf(std::move(reference));
+    result.mpps = static_cast<double>(rte_get_tsc_hz()) / result.cycles.p50 / 1e6;
+    result.packets = uint64_t{options_.windows} * Bursts() * scenario_.burst;
+    result.changes = director_.changes();
+    return result;
+  }
+
+ private:
+  uint32_t Bursts() const { return std::max<uint32_t>(1, options_.window_packets / scenario_.burst); }
+
+  uint64_t Process(rte_mbuf** mbufs, uint32_t count) {
+    const uint64_t begin = rte_rdtsc_precise();
+    stage::RunPipeline(mbufs, count, Director::port(), director_.env(), burst_, sink_);
+    const uint64_t end = rte_rdtsc_precise();
+    sink_.Free();
+    return end - begin;
+  }
+
+  double Window(Arrivals& arrivals) {
+    std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+    uint64_t cycles = 0;
+    for (uint32_t i = 0; i < Bursts(); ++i) {
+      arrivals.Receive(mbufs.data(), scenario_.burst);
+      cycles += Process(mbufs.data(), scenario_.burst);
+      director_.TakeUpState();
+    }
+    return static_cast<double>(cycles) / (Bursts() * scenario_.burst);
+  }
+
+  double ReferenceWindow() {
+    std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+    uint64_t cycles = 0;
+    for (uint32_t i = 0; i < Bursts(); ++i) {
+      const uint64_t begin = rte_rdtsc_precise();
+      for (uint32_t k = 0; k < scenario_.burst; ++k) {
+        mbufs[k] = rte_pktmbuf_alloc(buffers_);
+        *rte_pktmbuf_mtod(mbufs[k], volatile uint8_t*) = static_cast<uint8_t>(k);
+      }
+      rte_pktmbuf_free_bulk(mbufs.data(), scenario_.burst);
+      cycles += rte_rdtsc_precise() - begin;
+    }
+    return static_cast<double>(cycles) / (Bursts() * scenario_.burst);
+  }
+
+  // Flows of one packet fill their share of the table; once it is near, their time passes.
+  void ForgetNewFlows() {
+    if (scenario_.load != Load::kNew) return;
+    const auto fills = [](const auto& counted) { return counted.unconfirmed * 2 > counted.unconfirmed_limit; };
+    fwd::FlowTables& tables = *director_.env().tables;
+    if (fills(tables.v4()) || fills(tables.v6())) director_.Advance(kSynTimeoutS);
+  }
+
+  static constexpr uint32_t kSynTimeoutS = 31;
+
+  const Scenario& scenario_;
+  const MeasureOptions& options_;
+  rte_mempool* const buffers_;
+  Director& director_;
+  Traffic traffic_;
+  KeepingSink sink_;
+  stage::Burst burst_;
+};
+
+// That packets were treated as the row says.
+absl::Status CheckFates(const Scenario& scenario, const fwd::WorkerCounters& counters) {
+  const uint64_t received = counters.received.Value();
+  const uint64_t as_meant = scenario.load == Load::kNoVip
+                                ? counters.dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Value()
+                                : counters.forwarded.Value();
+  const fwd::Rung rung = scenario.selection == Selection::kHash ? fwd::Rung::kHashOnly
+                         : scenario.load == Load::kNew          ? fwd::Rung::kScheduler
+                                                                : fwd::Rung::kConnectionTable;
+  const uint64_t on_rung = counters.rungs[static_cast<size_t>(rung)].Value();
+  // Those that opened the connections went by the scheduler.
+  const uint64_t not_on_rung = scenario.selection == Selection::kTable ? 2ull * scenario.flows : 0;
+  if (as_meant == received && (scenario.load == Load::kNoVip || on_rung + not_on_rung >= received)) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(absl::StrCat(scenario.Name(), ": of ", received, " packets only ", as_meant,
+                                          " had the fate that the row is about, and ", on_rung, " its rung"));
+}
+
+}  // namespace
+
+Spread SpreadOf(std::vector<double> values) {
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  const auto at = [&values](double share) {
+    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
+  };
+  return {.p10 = at(0.1), .p50 = at(0.5), .p90 = at(0.9)};
+}
+
+absl::StatusOr<Result> Measure(const Scenario& scenario, const MeasureOptions& options, rte_mempool* buffers) {
+  auto director = Director::Create(scenario, options.hugepages);
+  if (!director.ok()) return director.status();
+  Run run(scenario, options, buffers, **director);
+  run.OpenConnections();
+  Result result = run.Windows();
+  if (const absl::Status status = CheckFates(scenario, (*director)->counters()); !status.ok()) return status;
+  return result;
+}
+
+}  // namespace sluice::bench

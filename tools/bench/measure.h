@@ -1,0 +1,45 @@
+#ifndef SLUICE_TOOLS_BENCH_MEASURE_H_
+#define SLUICE_TOOLS_BENCH_MEASURE_H_
+
+#include <rte_mempool.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tools/bench/scenario.h"
+
+namespace sluice::bench {
+
+// Cycles of the time stamp counter for one packet, over many short windows.
+struct Spread {
+  double p10 = 0, p50 = 0, p90 = 0;
+};
+Spread SpreadOf(std::vector<double> values);
+
+struct Result {
+  Scenario scenario;
+  Spread cycles;     // the pipeline: from the received buffer to the rewritten packet or the drop
+  Spread reference;  // allocate a buffer, touch its header, free it: measured between the windows of the same run
+  double mpps = 0;   // of one core at the median, by the rate of the time stamp counter
+  uint64_t packets = 0;
+  uint64_t changes = 0;  // that were published meanwhile
+};
+
+struct MeasureOptions {
+  uint32_t windows = 200;
+  uint32_t window_packets = 8192;
+  bool hugepages = false;
+};
+
+// Runs one scenario. An error if packets did not end as the scenario means them to: a row that drops what it should
+// forward measures nothing. The calling thread should be pinned to a core of its own.
+absl::StatusOr<Result> Measure(const Scenario& scenario, const MeasureOptions& options, rte_mempool* buffers);
+
+// Buffers that Measure needs.
+inline constexpr uint32_t kBuffers = 16384 - 1;
+
+}  // namespace sluice::bench
+
+#endif  // SLUICE_TOOLS_BENCH_MEASURE_H_

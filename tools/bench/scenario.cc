@@ -1,0 +1,75 @@
+#include "tools/bench/scenario.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace sluice::bench {
+namespace {
+
+std::string Count(uint32_t value) {
+  if (value >= 1'000'000 && value % 1'000'000 == 0) return absl::StrCat(value / 1'000'000, "M");
+  if (value >= 1000 && value % 1000 == 0) return absl::StrCat(value / 1000, "k");
+  return absl::StrCat(value);
+}
+
+}  // namespace
+
+std::string_view LoadName(Load load) {
+  switch (load) {
+    case Load::kEstablished:
+      return "established";
+    case Load::kNew:
+      return "new";
+    case Load::kNoVip:
+      return "no-vip";
+  }
+  return "unknown";
+}
+
+std::string_view SelectionName(Selection selection) { return selection == Selection::kHash ? "hash" : "table"; }
+
+std::string Scenario::Name() const {
+  const std::string size = packet_bytes == kImix ? "imix" : absl::StrCat(packet_bytes, "B");
+  return absl::StrCat(std::string(LoadName(load)), "/", std::string(config::ModeName(mode)), "/",
+                      std::string(SelectionName(selection)), "/ipv", family == net::Family::kIpv4 ? 4 : 6, "/",
+                      Count(flows), "-flows/", Count(vips), "-vips/", Count(backends), "-backends/", size, "/burst-",
+                      burst, changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "");
+}
+
+std::vector<Scenario> Matrix() {
+  std::vector<Scenario> rows;
+  const Scenario base;
+  const auto add = [&rows](std::string_view group, const Scenario& from, auto change) {
+    Scenario row = from;
+    row.group = std::string(group);
+    change(row);
+    rows.push_back(std::move(row));
+  };
+  for (const uint32_t flows : {1u, 1000u, 100'000u, 1'000'000u, 10'000'000u}) {
+    for (const Selection selection : {Selection::kHash, Selection::kTable}) {
+      add("flows", base, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+    }
+  }
+  Scenario v6 = base;
+  v6.family = net::Family::kIpv6;
+  for (const uint32_t flows : {1000u, 1'000'000u}) {
+    for (const Selection selection : {Selection::kHash, Selection::kTable}) {
+      add("ipv6", v6, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+    }
+  }
+  for (const config::ForwardingMode mode : {config::ForwardingMode::kL2, config::ForwardingMode::kGue,
+                                            config::ForwardingMode::kGueDirect, config::ForwardingMode::kGre}) {
+    add("mode", base, [&](Scenario& row) { row.mode = mode; });
+  }
+  for (const uint32_t vips : {1u, 10'000u}) add("vips", base, [&](Scenario& row) { row.vips = vips; });
+  for (const uint32_t backends : {10u, 10'000u}) add("backends", base, [&](Scenario& row) { row.backends = backends; });
+  for (const uint32_t bytes : {1500u, kImix}) add("bytes", base, [&](Scenario& row) { row.packet_bytes = bytes; });
+  for (const uint32_t burst : {1u, 4u, 16u}) add("burst", base, [&](Scenario& row) { row.burst = burst; });
+  add("changes", base, [](Scenario& row) { row.changes_per_s = 100; });
+  add("new", base, [](Scenario& row) { row.load = Load::kNew; });
+  add("new", v6, [](Scenario& row) { row.load = Load::kNew; });
+  add("drops", base, [](Scenario& row) { row.load = Load::kNoVip; });
+  add("drops", v6, [](Scenario& row) { row.load = Load::kNoVip; });
+  return rows;
+}
+
+}  // namespace sluice::bench
