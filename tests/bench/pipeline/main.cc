@@ -15,9 +15,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "dataplane/runtime/eal.h"
-#include "tools/bench/measure.h"
-#include "tools/bench/report.h"
-#include "tools/bench/scenario.h"
+#include "tests/bench/pipeline/measure.h"
+#include "tests/bench/pipeline/report.h"
+#include "tests/bench/pipeline/scenario.h"
 
 namespace sluice::bench {
 namespace {

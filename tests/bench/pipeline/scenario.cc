@@ -1,4 +1,4 @@
-#include "tools/bench/scenario.h"
+#include "tests/bench/pipeline/scenario.h"
 
 #include "absl/strings/str_cat.h"
 

@@ -1,5 +1,5 @@
-#ifndef SLUICE_TOOLS_BENCH_DIRECTOR_H_
-#define SLUICE_TOOLS_BENCH_DIRECTOR_H_
+#ifndef SLUICE_TESTS_BENCH_PIPELINE_DIRECTOR_H_
+#define SLUICE_TESTS_BENCH_PIPELINE_DIRECTOR_H_
 
 #include <atomic>
 #include <cstdint>
@@ -12,7 +12,7 @@
 #include "dataplane/runtime/state_publisher.h"
 #include "dataplane/runtime/table_memory.h"
 #include "dataplane/stage/stage_env.h"
-#include "tools/bench/scenario.h"
+#include "tests/bench/pipeline/scenario.h"
 
 namespace sluice::bench {
 
@@ -60,4 +60,4 @@ class Director {
 
 }  // namespace sluice::bench
 
-#endif  // SLUICE_TOOLS_BENCH_DIRECTOR_H_
+#endif  // SLUICE_TESTS_BENCH_PIPELINE_DIRECTOR_H_

@@ -1,4 +1,4 @@
-#include "tools/bench/director.h"
+#include "tests/bench/pipeline/director.h"
 
 #include <algorithm>
 #include <chrono>
@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "config/limits.h"
 #include "dataplane/base/check.h"
-#include "tools/bench/traffic.h"
+#include "tests/bench/pipeline/traffic.h"
 
 namespace sluice::bench {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef SLUICE_TOOLS_BENCH_MEASURE_H_
-#define SLUICE_TOOLS_BENCH_MEASURE_H_
+#ifndef SLUICE_TESTS_BENCH_PIPELINE_MEASURE_H_
+#define SLUICE_TESTS_BENCH_PIPELINE_MEASURE_H_
 
 #include <rte_mempool.h>
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/bench/scenario.h"
+#include "tests/bench/pipeline/scenario.h"
 
 namespace sluice::bench {
 
@@ -42,4 +42,4 @@ inline constexpr uint32_t kBuffers = 16384 - 1;
 
 }  // namespace sluice::bench
 
-#endif  // SLUICE_TOOLS_BENCH_MEASURE_H_
+#endif  // SLUICE_TESTS_BENCH_PIPELINE_MEASURE_H_

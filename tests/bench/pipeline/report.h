@@ -1,10 +1,10 @@
-#ifndef SLUICE_TOOLS_BENCH_REPORT_H_
-#define SLUICE_TOOLS_BENCH_REPORT_H_
+#ifndef SLUICE_TESTS_BENCH_PIPELINE_REPORT_H_
+#define SLUICE_TESTS_BENCH_PIPELINE_REPORT_H_
 
 #include <ostream>
 #include <string_view>
 
-#include "tools/bench/measure.h"
+#include "tests/bench/pipeline/measure.h"
 
 namespace sluice::bench {
 
@@ -16,4 +16,4 @@ void ReportJson(const Result& result, std::ostream& out);
 
 }  // namespace sluice::bench
 
-#endif  // SLUICE_TOOLS_BENCH_REPORT_H_
+#endif  // SLUICE_TESTS_BENCH_PIPELINE_REPORT_H_

@@ -1,11 +1,11 @@
-#ifndef SLUICE_TOOLS_BENCH_TRAFFIC_H_
-#define SLUICE_TOOLS_BENCH_TRAFFIC_H_
+#ifndef SLUICE_TESTS_BENCH_PIPELINE_TRAFFIC_H_
+#define SLUICE_TESTS_BENCH_PIPELINE_TRAFFIC_H_
 
 #include <cstdint>
 #include <vector>
 
 #include "dataplane/net/address.h"
-#include "tools/bench/scenario.h"
+#include "tests/bench/pipeline/scenario.h"
 
 namespace sluice::bench {
 
@@ -39,4 +39,4 @@ class Traffic {
 
 }  // namespace sluice::bench
 
-#endif  // SLUICE_TOOLS_BENCH_TRAFFIC_H_
+#endif  // SLUICE_TESTS_BENCH_PIPELINE_TRAFFIC_H_

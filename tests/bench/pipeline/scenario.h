@@ -1,5 +1,5 @@
-#ifndef SLUICE_TOOLS_BENCH_SCENARIO_H_
-#define SLUICE_TOOLS_BENCH_SCENARIO_H_
+#ifndef SLUICE_TESTS_BENCH_PIPELINE_SCENARIO_H_
+#define SLUICE_TESTS_BENCH_PIPELINE_SCENARIO_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -56,4 +56,4 @@ std::vector<Scenario> Matrix();
 
 }  // namespace sluice::bench
 
-#endif  // SLUICE_TOOLS_BENCH_SCENARIO_H_
+#endif  // SLUICE_TESTS_BENCH_PIPELINE_SCENARIO_H_

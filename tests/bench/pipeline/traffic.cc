@@ -1,4 +1,4 @@
-#include "tools/bench/traffic.h"
+#include "tests/bench/pipeline/traffic.h"
 
 #include <algorithm>
 #include <array>

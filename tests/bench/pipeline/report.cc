@@ -1,4 +1,4 @@
-#include "tools/bench/report.h"
+#include "tests/bench/pipeline/report.h"
 
 #include <iomanip>
 #include <string>

@@ -1,4 +1,4 @@
-#include "tools/bench/measure.h"
+#include "tests/bench/pipeline/measure.h"
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/pipeline.h"
-#include "tools/bench/director.h"
-#include "tools/bench/traffic.h"
+#include "tests/bench/pipeline/director.h"
+#include "tests/bench/pipeline/traffic.h"
 
 namespace sluice::bench {
 namespace {
