@@ -34,7 +34,7 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
   *out += pool.backends.empty() ? "      backends: []\n" : "      backends:\n";
   for (const BackendConfig& backend : pool.backends) {
     *out += Cat("        - {name: ", Word(backend.name), ", address: ", Address(backend.address),
-                ", weight: ", backend.weight);
+                backend.port ? Cat(", port: ", *backend.port) : "", ", weight: ", backend.weight);
     if (backend.drain) *out += *backend.drain ? ", drain: true" : ", drain: false";
     *out += "}\n";
   }
@@ -63,6 +63,8 @@ void DumpVip(const VipConfig& vip, std::string* out) {
   // In quotes, because YAML takes "off" for something else than text.
   *out += Cat(indent, "hash: ", HashInputName(vip.hash), ", connection_tracking: \"", TrackingName(vip.tracking),
               "\", answer_echo: ", vip.answer_echo ? "true" : "false");
+  *out += Cat(indent, "proxy_protocol: ", ProxyProtocolName(vip.proxy_protocol),
+              ", clamp_mss: ", vip.clamp_mss ? "true" : "false");
   const std::string timeouts = Timeouts(vip.timeouts);
   if (!timeouts.empty()) *out += Cat(indent, "timeouts: {", timeouts, "}");
   *out += "}\n";

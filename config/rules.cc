@@ -66,19 +66,10 @@ std::optional<std::string> CheckHostAddress(const net::IpAddress& address) {
   return std::nullopt;
 }
 
-net::IpPrefix Masked(const net::IpPrefix& prefix) {
-  std::array<uint8_t, 16> bytes{};
-  for (int i = 0; i < static_cast<int>(prefix.address.size()); ++i) {
-    const int kept = std::clamp(prefix.length - 8 * i, 0, 8);
-    bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(prefix.address.data()[i] & 0xff << (8 - kept));
-  }
-  return {net::IpAddress::FromBytes(prefix.address.family(), bytes.data()), prefix.length};
-}
-
 std::optional<std::string> CheckHostPrefix(const net::IpPrefix& prefix) {
   if (auto wrong = CheckHostAddress(prefix.address)) return wrong;
   if (prefix.length == prefix.address.bits()) return std::nullopt;
-  const net::IpPrefix masked = Masked(prefix);
+  const net::IpPrefix masked = prefix.Network();
   if (masked != prefix) {
     return Cat("prefix ", prefix.ToString(), " has bits set beyond its length; write ", masked.ToString(), ", or ",
                prefix.address.ToString(), " for this address alone");

@@ -39,9 +39,6 @@ std::optional<std::string> CheckInterfaceName(std::string_view name);
 // An address that packets of others can be sent to: no multicast, no loopback, ...
 std::optional<std::string> CheckHostAddress(const net::IpAddress& address);
 
-// The prefix with its host bits cleared.
-net::IpPrefix Masked(const net::IpPrefix& prefix);
-
 // A prefix, or a single address, whose addresses packets of others can be sent to. Host bits must be zero.
 std::optional<std::string> CheckHostPrefix(const net::IpPrefix& prefix);
 

@@ -52,6 +52,17 @@ struct WorkersConfig {
   friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
 };
 
+// The ports of a VIP or of full NAT, both ends included.
+struct PortRange {
+  uint16_t first = 0;  // 1 to 65535; 0 with all ports only
+  uint16_t last = 0;
+  static constexpr PortRange All() { return {0, 65535}; }
+  static constexpr PortRange Single(uint16_t port) { return {port, port}; }
+  constexpr bool is_all() const { return first == 0 && last == 65535; }
+  constexpr bool is_single() const { return first == last; }
+  friend auto operator<=>(const PortRange&, const PortRange&) = default;
+};
+
 struct MemoryConfig {
   enum class Hugepages : uint8_t { kAuto, kRequire, kOff };
   Hugepages hugepages = Hugepages::kAuto;
@@ -67,6 +78,8 @@ struct TablesConfig {
   uint32_t connections_v4 = 262144;
   uint32_t connections_v6 = 65536;
   uint32_t connections_wide = 16384;
+  // Translated connections that each worker can keep: those of full NAT, and those of NAT that need state.
+  uint32_t nat_sessions = 65536;
   friend bool operator==(const TablesConfig&, const TablesConfig&) = default;
 };
 
@@ -85,6 +98,22 @@ struct TunnelsConfig {
   std::optional<net::IpPrefix> source_v4;
   std::optional<net::IpPrefix> source_v6;
   friend bool operator==(const TunnelsConfig&, const TunnelsConfig&) = default;
+};
+
+// What full NAT sends from.
+struct NatConfig {
+  // Of this host, for nothing else than full NAT if possible; sluiced sets them on an exception port.
+  std::vector<net::IpAddress> local_addresses;
+  PortRange local_ports = {1024, 65535};  // of each address; workers share them out
+  friend bool operator==(const NatConfig&, const NatConfig&) = default;
+};
+
+// Fragmented packets, of each worker.
+struct FragmentsConfig {
+  uint32_t packets = 4096;  // that are followed at once
+  uint32_t held = 256;      // fragments that wait for the first one of their packet
+  uint32_t timeout_s = 2;   // the longest that they wait
+  friend bool operator==(const FragmentsConfig&, const FragmentsConfig&) = default;
 };
 
 struct PuntConfig {
@@ -115,6 +144,8 @@ struct NodeConfig {
   TablesConfig tables;
   TimeoutsConfig timeouts;
   TunnelsConfig tunnels;
+  NatConfig nat;
+  FragmentsConfig fragments;
   // Packets that each worker answers itself (ICMP) in a second; 0: none.
   uint32_t answers_per_s = 1000;
   PuntConfig punt;
@@ -125,11 +156,13 @@ struct NodeConfig {
 
 // ---- The service part: the desired state, the same on every director of a cluster. ----
 
-enum class ForwardingMode : uint8_t { kL2, kIpip, kGue, kGueDirect, kGre };
+enum class ForwardingMode : uint8_t { kL2, kIpip, kGue, kGueDirect, kGre, kNat, kFullNat };
 // What the choice of a backend depends on: each connection by itself, the client's address and port, or its address.
 enum class HashInput : uint8_t { kTuple, kClientPort, kClient };
 enum class ConnectionTracking : uint8_t { kFull, kOff };
 enum class Protocol : uint8_t { kTcp = 6, kUdp = 17 };
+// Whether a header with the client's address goes before its data.
+enum class ProxyProtocol : uint8_t { kNone, kV2 };
 
 inline constexpr uint32_t kMaxWeight = 1000;
 
@@ -139,6 +172,8 @@ struct BackendConfig {
   uint32_t weight = 100;  // 0 to kMaxWeight; 0: no new flows
   // Set: the file's word on draining wins over what an operator asked for. Unset: the operator's drain stays.
   std::optional<bool> drain;
+  // Where it expects packets of VIPs with NAT, which must have a single port then. Unset: the VIP's port.
+  std::optional<uint16_t> port = std::nullopt;
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
@@ -147,17 +182,6 @@ struct PoolConfig {
   uint32_t table_size = 65537;  // prime
   std::vector<BackendConfig> backends;
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
-};
-
-// The ports of a VIP, both ends included.
-struct PortRange {
-  uint16_t first = 0;  // 1 to 65535; 0 with all ports only
-  uint16_t last = 0;
-  static constexpr PortRange All() { return {0, 65535}; }
-  static constexpr PortRange Single(uint16_t port) { return {port, port}; }
-  constexpr bool is_all() const { return first == 0 && last == 65535; }
-  constexpr bool is_single() const { return first == last; }
-  friend auto operator<=>(const PortRange&, const PortRange&) = default;
 };
 
 // What a VIP says of timeouts. Unset: the node's word (TimeoutsConfig).
@@ -184,6 +208,8 @@ struct VipConfig {
   HashInput hash = HashInput::kTuple;
   ConnectionTracking tracking = ConnectionTracking::kFull;
   bool answer_echo = true;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // full NAT over TCP only
+  bool clamp_mss = true;                                // the MSS in SYNs is lowered to what fits on the way
   VipTimeoutsConfig timeouts;
   friend bool operator==(const VipConfig&, const VipConfig&) = default;
 };
@@ -206,6 +232,8 @@ struct Config {
 
 constexpr bool IsGue(ForwardingMode mode) { return mode == ForwardingMode::kGue || mode == ForwardingMode::kGueDirect; }
 
+constexpr bool IsNat(ForwardingMode mode) { return mode == ForwardingMode::kNat || mode == ForwardingMode::kFullNat; }
+
 constexpr std::string_view ModeName(ForwardingMode mode) {
   switch (mode) {
     case ForwardingMode::kL2:
@@ -218,6 +246,10 @@ constexpr std::string_view ModeName(ForwardingMode mode) {
       return "gue-direct";
     case ForwardingMode::kGre:
       return "gre";
+    case ForwardingMode::kNat:
+      return "nat";
+    case ForwardingMode::kFullNat:
+      return "full-nat";
   }
   return "unknown";
 }
@@ -238,11 +270,22 @@ constexpr std::string_view TrackingName(ConnectionTracking tracking) {
   return tracking == ConnectionTracking::kFull ? "full" : "off";
 }
 
+constexpr std::string_view ProxyProtocolName(ProxyProtocol proxy) {
+  return proxy == ProxyProtocol::kV2 ? "v2" : "none";
+}
+
 constexpr std::string_view ProtocolName(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }
 
 // "203.0.113.10", "203.0.113.0/24"
 inline std::string AddressText(const net::IpPrefix& prefix) {
   return prefix.length == prefix.address.bits() ? prefix.address.ToString() : prefix.ToString();
+}
+
+// "192.0.2.11", and with a port "192.0.2.11:8080" or "[2001:db8::11]:8080"
+inline std::string AddressText(const BackendConfig& backend) {
+  const std::string address = backend.address.ToString();
+  if (!backend.port) return address;
+  return (backend.address.is_v4() ? address : "[" + address + "]") + ":" + std::to_string(*backend.port);
 }
 
 // "80", "8000-8999", "all"

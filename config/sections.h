@@ -13,6 +13,9 @@ void ReadNode(const YamlValue& value, NodeConfig* out);
 
 void ReadServices(const YamlValue& value, SeedRule seed, ServiceConfig* out);
 
+// A port, a range of them ("8000-8999"), or "all".
+void ReadPorts(const YamlValue& value, PortRange* out);
+
 }  // namespace sluice::config
 
 #endif  // SLUICE_CONFIG_SECTIONS_H_

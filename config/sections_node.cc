@@ -55,6 +55,7 @@ void ReadTables(const YamlValue& value, TablesConfig* out) {
     map.Optional("connections_v4", &out->connections_v4, Number(limits::kConnections));
     map.Optional("connections_v6", &out->connections_v6, Number(limits::kConnections));
     map.Optional("connections_wide", &out->connections_wide, Number(limits::kConnections));
+    map.Optional("nat_sessions", &out->nat_sessions, Number(limits::kNatSessions));
   });
 }
 
@@ -72,6 +73,21 @@ void ReadTunnels(const YamlValue& value, TunnelsConfig* out) {
   value.Map([&](MapReader& map) {
     map.Optional("source_v4", &out->source_v4, Set(ReadPrefix));
     map.Optional("source_v6", &out->source_v6, Set(ReadPrefix));
+  });
+}
+
+void ReadNat(const YamlValue& value, NatConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("local_addresses", &out->local_addresses, ListOf(ReadAddress));
+    map.Optional("local_ports", &out->local_ports, ReadPorts);
+  });
+}
+
+void ReadFragments(const YamlValue& value, FragmentsConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("packets", &out->packets, Number(limits::kFragmentedPackets));
+    map.Optional("held", &out->held, Number(limits::kFragmentsHeld));
+    map.Optional("timeout_s", &out->timeout_s, Number(limits::kFragmentTimeoutS));
   });
 }
 
@@ -104,6 +120,8 @@ void ReadNode(const YamlValue& value, NodeConfig* out) {
     map.Optional("tables", &out->tables, ReadTables);
     map.Optional("timeouts", &out->timeouts, ReadTimeouts);
     map.Optional("tunnels", &out->tunnels, ReadTunnels);
+    map.Optional("nat", &out->nat, ReadNat);
+    map.Optional("fragments", &out->fragments, ReadFragments);
     map.Optional("answers_per_s", &out->answers_per_s, Number(limits::kAnswersPerS));
     map.Optional("punt", &out->punt, ReadPunt);
     map.Optional("api", &out->api, ReadApi);

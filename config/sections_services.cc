@@ -13,6 +13,7 @@ void ReadBackend(const YamlValue& value, BackendConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("name", "web-1", &out->name, ReadText);
     map.Required("address", "192.0.2.11", &out->address, ReadAddress);
+    map.Optional("port", &out->port, Set(Number(limits::kL4Port)));
     map.Optional("weight", &out->weight, Number(limits::kWeight));
     map.Optional("drain", &out->drain, Set(ReadBool));
   });
@@ -41,7 +42,7 @@ void ReadEnum(const YamlValue& value, std::initializer_list<Enum> values, NameOf
 void ReadMode(const YamlValue& value, ForwardingMode* out) {
   ReadEnum(value,
            {ForwardingMode::kL2, ForwardingMode::kIpip, ForwardingMode::kGue, ForwardingMode::kGueDirect,
-            ForwardingMode::kGre},
+            ForwardingMode::kGre, ForwardingMode::kNat, ForwardingMode::kFullNat},
            ModeName, out);
 }
 
@@ -53,6 +54,10 @@ void ReadTracking(const YamlValue& value, ConnectionTracking* out) {
   ReadEnum(value, {ConnectionTracking::kFull, ConnectionTracking::kOff}, TrackingName, out);
 }
 
+void ReadProxyProtocol(const YamlValue& value, ProxyProtocol* out) {
+  ReadEnum(value, {ProxyProtocol::kNone, ProxyProtocol::kV2}, ProxyProtocolName, out);
+}
+
 // The number at the front of `text`, which is shortened by it.
 bool TakePort(std::string_view* text, uint16_t* port) {
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), *port);
@@ -61,7 +66,8 @@ bool TakePort(std::string_view* text, uint16_t* port) {
   return true;
 }
 
-// A port, a range or "all".
+}  // namespace
+
 void ReadPorts(const YamlValue& value, PortRange* out) {
   const std::string* text = value.Scalar("a port, a range of ports or \"all\"");
   if (text == nullptr) return;
@@ -89,6 +95,8 @@ void ReadPorts(const YamlValue& value, PortRange* out) {
                  limits::kL4Port.max, ", a range like 8000-8999, or all"));
 }
 
+namespace {
+
 void ReadVipTimeouts(const YamlValue& value, VipTimeoutsConfig* out) {
   value.Map([&](MapReader& map) {
     map.Optional("tcp_syn_s", &out->tcp_syn_s, Set(Number(limits::kTimeoutS)));
@@ -112,6 +120,8 @@ void ReadVip(const YamlValue& value, VipConfig* out) {
     map.Optional("hash", &out->hash, ReadHash);
     map.Optional("connection_tracking", &out->tracking, ReadTracking);
     map.Optional("answer_echo", &out->answer_echo, ReadBool);
+    map.Optional("proxy_protocol", &out->proxy_protocol, ReadProxyProtocol);
+    map.Optional("clamp_mss", &out->clamp_mss, ReadBool);
     map.Optional("timeouts", &out->timeouts, ReadVipTimeouts);
   });
 }

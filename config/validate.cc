@@ -5,6 +5,7 @@
 
 #include "config/rules.h"
 #include "config/text.h"
+#include "config/validate_nat.h"
 
 namespace sluice::config {
 
@@ -46,6 +47,7 @@ std::vector<Problem> ValidateTogether(const NodeConfig& node, const ServiceConfi
             pool.backends[b].address, "a backend is another machine");
     }
   }
+  CheckNatTogether(node, services, &problems);
   return problems.Take();
 }
 

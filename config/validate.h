@@ -22,7 +22,8 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
 // The node part in itself.
 std::vector<Problem> ValidateNode(const NodeConfig& node);
 
-// What only both parts together can break: no VIP and no backend has, or contains, an address of the node itself.
+// What only both parts together can break: no VIP and no backend has, or contains, an address of the node itself, and
+// full NAT has addresses to send from.
 std::vector<Problem> ValidateTogether(const NodeConfig& node, const ServiceConfig& services);
 
 // All three.

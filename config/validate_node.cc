@@ -6,6 +6,7 @@
 #include "config/rules.h"
 #include "config/text.h"
 #include "config/validate.h"
+#include "config/validate_nat.h"
 
 namespace sluice::config {
 namespace {
@@ -270,6 +271,14 @@ void CheckTunnelSource(std::string_view key, const std::optional<net::IpPrefix>&
   }
 }
 
+void CheckFragments(const FragmentsConfig& fragments, ProblemList* problems) {
+  problems->CheckRange("node.fragments.packets", Cat("packets ", fragments.packets), fragments.packets,
+                       limits::kFragmentedPackets);
+  problems->CheckRange("node.fragments.held", Cat("held ", fragments.held), fragments.held, limits::kFragmentsHeld);
+  problems->CheckRange("node.fragments.timeout_s", Cat("timeout_s ", fragments.timeout_s), fragments.timeout_s,
+                       limits::kFragmentTimeoutS);
+}
+
 void CheckManagementPorts(const PuntConfig& punt, ProblemList* problems) {
   if (punt.management_ports.size() > limits::kManagementPorts) {
     problems->Add("node.punt.management_ports",
@@ -295,6 +304,8 @@ std::vector<Problem> ValidateNode(const NodeConfig& node) {
   CheckTablesAndTimeouts(node, &problems);
   CheckTunnelSource("source_v4", node.tunnels.source_v4, net::Family::kIpv4, &problems);
   CheckTunnelSource("source_v6", node.tunnels.source_v6, net::Family::kIpv6, &problems);
+  CheckNatOfNode(node, &problems);
+  CheckFragments(node.fragments, &problems);
   CheckManagementPorts(node.punt, &problems);
   problems.AddIf("node.api.listen", CheckApiListen(node.api.listen));
   problems.AddIf("node.metrics.listen", CheckMetricsListen(node.metrics.listen));

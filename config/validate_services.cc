@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <utility>
 
 #include "config/limits.h"
 #include "config/rules.h"
@@ -69,7 +71,7 @@ void CheckTableSize(const PoolConfig& pool, const std::string& path, ProblemList
 
 void CheckBackends(const PoolConfig& pool, size_t pool_index, ProblemList* problems) {
   StringMap<size_t> names;
-  std::map<net::IpAddress, size_t> addresses;
+  std::map<std::pair<net::IpAddress, std::optional<uint16_t>>, size_t> addresses;
   for (size_t i = 0; i < pool.backends.size(); ++i) {
     const BackendConfig& backend = pool.backends[i];
     const std::string path = BackendPath(pool_index, i);
@@ -80,12 +82,15 @@ void CheckBackends(const PoolConfig& pool, size_t pool_index, ProblemList* probl
     }
     const auto wrong_address = CheckHostAddress(backend.address);
     problems->AddIf(path + ".address", wrong_address);
-    const auto [same, is_new] = addresses.emplace(backend.address, i);
+    const auto [same, is_new] = addresses.emplace(std::pair(backend.address, backend.port), i);
     if (!is_new && !wrong_address) {
-      problems->Add(
-          path + ".address",
-          Cat("backend ", Quote(backend.name), " has the address ", backend.address.ToString(), " of backend ",
-              Quote(pool.backends[same->second].name), " in the same pool; keep one and give it both weights"));
+      problems->Add(path + ".address", Cat("backend ", Quote(backend.name), " has the address ", AddressText(backend),
+                                           " of backend ", Quote(pool.backends[same->second].name),
+                                           " in the same pool; keep one and give it both weights"));
+    }
+    if (backend.port) {
+      problems->CheckRange(path + ".port", Cat("port ", *backend.port, " of backend ", Quote(backend.name)),
+                           *backend.port, limits::kL4Port);
     }
     problems->CheckRange(path + ".weight", Cat("weight ", backend.weight, " of backend ", Quote(backend.name)),
                          backend.weight, limits::kWeight);

@@ -1,5 +1,6 @@
 #include "config/validate_vips.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -54,18 +55,56 @@ void CheckTimeouts(const VipConfig& vip, const std::string& path, ProblemList* p
   check("udp_s", vip.timeouts.udp_s);
 }
 
-// L2 leaves the packet as it is; tunnels carry either family in either.
+// What belongs to NAT only.
+void CheckNat(const VipConfig& vip, const std::string& path, ProblemList* problems) {
+  const std::string of_vip = Cat(" of VIP ", Quote(vip.name));
+  if (vip.proxy_protocol == ProxyProtocol::kV2 && vip.mode != ForwardingMode::kFullNat) {
+    problems->Add(path + ".proxy_protocol",
+                  Cat("proxy_protocol v2", of_vip, " needs mode full-nat, not ", ModeName(vip.mode),
+                      ", with which backends see the client's address; ", "remove it, or take mode full-nat"));
+  } else if (vip.proxy_protocol == ProxyProtocol::kV2 && vip.protocol != Protocol::kTcp) {
+    problems->Add(path + ".proxy_protocol", Cat("proxy_protocol v2", of_vip, " needs protocol tcp, not ",
+                                                ProtocolName(vip.protocol), "; remove it"));
+  }
+  if (vip.mode == ForwardingMode::kFullNat && vip.tracking == ConnectionTracking::kOff) {
+    problems->Add(path + ".connection_tracking",
+                  Cat("connection_tracking off", of_vip, " cannot be with mode full-nat, which finds the client of an ",
+                      "answer by the connection alone; remove it"));
+  }
+}
+
+// NAT alone writes another port, and the way back must lead to one port of the VIP.
+void CheckBackendPorts(const VipConfig& vip, const std::string& path, const PoolConfig& pool, ProblemList* problems) {
+  // Port 0 is a problem of its own, or stands for one that could not be read.
+  const auto mapped = std::find_if(pool.backends.begin(), pool.backends.end(),
+                                   [](const BackendConfig& backend) { return backend.port.value_or(0) != 0; });
+  if (mapped == pool.backends.end()) return;
+  const std::string backend =
+      Cat("backend ", Quote(mapped->name), " of pool ", Quote(pool.name), " has port ", *mapped->port);
+  if (!IsNat(vip.mode)) {
+    problems->Add(path + ".mode",
+                  Cat("mode ", ModeName(vip.mode), " of VIP ", Quote(vip.name), " leaves ports as they are, and ",
+                      backend, "; use mode nat or full-nat, or a pool whose backends have no port"));
+  } else if (!vip.ports.is_single()) {
+    problems->Add(path + ".port", Cat("VIP ", Quote(vip.name), " has port ", PortsText(vip.ports), ", and ", backend,
+                                      ", which can stand for one only; give the VIP a single port, or use a pool "
+                                      "whose backends have no port, so that they get the VIP's"));
+  }
+}
+
+// L2 and NAT leave the client's address as it is; tunnels carry either family in either, and full NAT translates.
 void CheckFamilies(const VipConfig& vip, const std::string& path, const PoolConfig& pool, ProblemList* problems) {
-  if (vip.mode != ForwardingMode::kL2) return;
+  if (vip.mode != ForwardingMode::kL2 && vip.mode != ForwardingMode::kNat) return;
   const net::Family family = vip.prefix.address.family();
   for (const BackendConfig& backend : pool.backends) {
     // An unspecified address is a problem of its own, or could not be read: its family means nothing.
     if (backend.address.IsUnspecified() || backend.address.family() == family) continue;
-    problems->Add(path + ".mode",
-                  Cat("mode l2 cannot take ", FamilyName(family), " packets of VIP ", Quote(vip.name), " to the ",
-                      FamilyName(backend.address.family()), " address ", backend.address.ToString(), " of backend ",
-                      Quote(backend.name), "; use a pool whose backends all have ", FamilyName(family),
-                      " addresses, or a tunnel mode such as ipip"));
+    problems->Add(
+        path + ".mode",
+        Cat("mode ", ModeName(vip.mode), " cannot take ", FamilyName(family), " packets of VIP ", Quote(vip.name),
+            " to the ", FamilyName(backend.address.family()), " address ", backend.address.ToString(), " of backend ",
+            Quote(backend.name), "; use a pool whose backends all have ", FamilyName(family), " addresses, or ",
+            vip.mode == ForwardingMode::kNat ? "mode full-nat" : "a tunnel mode such as ipip"));
     return;  // one is enough: the pool does not fit
   }
 }
@@ -78,7 +117,7 @@ class Claims {
 
   void Add(size_t index, ProblemList* problems) {
     const VipConfig& vip = services_.vips[index];
-    const net::IpPrefix prefix = Masked(vip.prefix);
+    const net::IpPrefix prefix = vip.prefix.Network();
     OfAddress& claims = by_address_[{prefix.address, prefix.length, vip.protocol}];
     const auto [same, is_new] = claims.exact.emplace(vip.ports, index);
     if (!is_new) {
@@ -129,7 +168,7 @@ void CheckBackendsAgainstVips(const ServiceConfig& services, ProblemList* proble
   std::set<std::pair<net::Family, int>> lengths;
   for (const VipConfig& vip : services.vips) {
     if (vip.prefix.address.IsUnspecified()) continue;
-    const net::IpPrefix prefix = Masked(vip.prefix);
+    const net::IpPrefix prefix = vip.prefix.Network();
     vips.emplace(std::pair(prefix.address, prefix.length), &vip);
     lengths.emplace(prefix.address.family(), prefix.length);
   }
@@ -139,7 +178,7 @@ void CheckBackendsAgainstVips(const ServiceConfig& services, ProblemList* proble
       const BackendConfig& backend = pool.backends[b];
       for (const auto& [family, length] : lengths) {
         if (family != backend.address.family()) continue;
-        const auto found = vips.find({Masked({backend.address, length}).address, length});
+        const auto found = vips.find({net::IpPrefix{backend.address, length}.Network().address, length});
         if (found == vips.end()) continue;
         const VipConfig& vip = *found->second;
         const std::string what = Cat("backend ", Quote(backend.name), " has the address ", backend.address.ToString());
@@ -175,9 +214,11 @@ void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, Pr
     if (!wrong_address && vip.ports != PortRange()) claims.Add(i, problems);
     CheckGuePort(vip, path, problems);
     CheckTimeouts(vip, path, problems);
+    CheckNat(vip, path, problems);
     const auto pool = pools.find(vip.pool);
     if (pool != pools.end()) {
       if (!wrong_address) CheckFamilies(vip, path, services.pools[pool->second], problems);
+      CheckBackendPorts(vip, path, services.pools[pool->second], problems);
       continue;
     }
     const std::string_view closest = ClosestWord(vip.pool, pool_names);

@@ -47,6 +47,13 @@ runtime::DataplaneOptions ToDataplaneOptions(const config::NodeConfig& node) {
   options.connections_v4 = node.tables.connections_v4;
   options.connections_v6 = node.tables.connections_v6;
   options.connections_wide = node.tables.connections_wide;
+  options.nat_sessions = node.tables.nat_sessions;
+  options.nat_local_addresses = node.nat.local_addresses;
+  options.nat_first_port = node.nat.local_ports.first;
+  options.nat_last_port = node.nat.local_ports.last;
+  options.fragment_packets = node.fragments.packets;
+  options.fragments_held = node.fragments.held;
+  options.fragment_timeout_s = node.fragments.timeout_s;
   options.tunnel_source_v4 = node.tunnels.source_v4;
   options.tunnel_source_v6 = node.tunnels.source_v6;
   options.answers_per_s = node.answers_per_s;

@@ -56,6 +56,12 @@ std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, 
   out.Compare("node.tables.connections_v4", running.tables.connections_v4, wanted.tables.connections_v4);
   out.Compare("node.tables.connections_v6", running.tables.connections_v6, wanted.tables.connections_v6);
   out.Compare("node.tables.connections_wide", running.tables.connections_wide, wanted.tables.connections_wide);
+  out.Compare("node.tables.nat_sessions", running.tables.nat_sessions, wanted.tables.nat_sessions);
+  out.Compare("node.nat.local_addresses", running.nat.local_addresses, wanted.nat.local_addresses);
+  out.Compare("node.nat.local_ports", running.nat.local_ports, wanted.nat.local_ports);
+  out.Compare("node.fragments.packets", running.fragments.packets, wanted.fragments.packets);
+  out.Compare("node.fragments.held", running.fragments.held, wanted.fragments.held);
+  out.Compare("node.fragments.timeout_s", running.fragments.timeout_s, wanted.fragments.timeout_s);
   out.Compare("node.timeouts.tcp_syn_s", running.timeouts.tcp_syn_s, wanted.timeouts.tcp_syn_s);
   out.Compare("node.timeouts.tcp_established_s", running.timeouts.tcp_established_s, wanted.timeouts.tcp_established_s);
   out.Compare("node.timeouts.tcp_closing_s", running.timeouts.tcp_closing_s, wanted.timeouts.tcp_closing_s);

@@ -29,7 +29,7 @@ constexpr std::array<CounterOf<PortStats>, 7> kPortCounters = {{
     {"sluice_port_rx_no_buffer_total", "Packets lost because no packet buffer was free.", &PortStats::rx_no_buffer},
 }};
 
-constexpr std::array<CounterOf<WorkerStats>, 10> kWorkerCounters = {{
+constexpr std::array<CounterOf<WorkerStats>, 12> kWorkerCounters = {{
     {"sluice_worker_packets_received_total", "Packets that the worker received.", &WorkerStats::received},
     {"sluice_worker_packets_forwarded_total", "Packets that the worker sent to backends.", &WorkerStats::forwarded},
     {"sluice_worker_packets_dropped_total", "Packets that the worker dropped.", &WorkerStats::dropped},
@@ -37,6 +37,9 @@ constexpr std::array<CounterOf<WorkerStats>, 10> kWorkerCounters = {{
      &WorkerStats::rescheduled},
     {"sluice_worker_related_packets_total", "ICMP errors that were sent after the flow they quote.",
      &WorkerStats::related},
+    {"sluice_worker_handed_over_packets_total", "Packets that went to the worker that owns them.",
+     &WorkerStats::handed_over},
+    {"sluice_worker_taken_over_packets_total", "Packets that came from other workers.", &WorkerStats::taken_over},
     {"sluice_worker_polls_total", "Times that the worker asked its queues.", &WorkerStats::polls},
     {"sluice_worker_empty_polls_total", "Times that the queues had nothing.", &WorkerStats::empty_polls},
     {"sluice_worker_busy_cycles_total", "Cycles of the time stamp counter spent with packets.",
@@ -44,6 +47,17 @@ constexpr std::array<CounterOf<WorkerStats>, 10> kWorkerCounters = {{
     {"sluice_worker_idle_cycles_total", "Cycles of the time stamp counter spent without packets.",
      &WorkerStats::idle_cycles},
     {"sluice_worker_sleeps_total", "Times that the worker slept because nothing arrived.", &WorkerStats::sleeps},
+}};
+
+constexpr std::array<CounterOf<fwd::NatStats>, 4> kNatCounters = {{
+    {"sluice_nat_stateless_replies_total", "Packets of backends that were rewritten without a session.",
+     &fwd::NatStats::stateless_replies},
+    {"sluice_nat_replies_total", "Packets of backends that were rewritten by their session.", &fwd::NatStats::replies},
+    {"sluice_nat_proxy_headers_total", "PROXY protocol headers sent, those sent again included.",
+     &fwd::NatStats::proxy_headers},
+    {"sluice_nat_unsteered_sessions_total",
+     "Sessions whose local port the network card does not bring to their worker: replies take a hop.",
+     &fwd::NatStats::unsteered},
 }};
 
 constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
@@ -64,7 +78,18 @@ constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none", "
                                                                        "scheduler_no_entry", "hash_only"};
 
 // By fwd::AnswerKind.
-constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big"};
+constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big",
+                                                                               "time_exceeded"};
+
+void CollectNat(const std::vector<WorkerStats>& workers, Families& out) {
+  for (const auto& counter : kNatCounters) {
+    Family family = CounterFamily(counter.name, counter.help);
+    for (const WorkerStats& worker : workers) {
+      family.Add({{"worker", std::to_string(worker.id.value())}}, worker.nat.*counter.value);
+    }
+    out.Add(std::move(family));
+  }
+}
 
 void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
   Family entries = GaugeFamily("sluice_connection_table_entries", "Flows in the connection table.");
@@ -83,6 +108,7 @@ void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
     add("ipv4", worker.table_v4);
     add("ipv6", worker.table_v6);
     add("wide", worker.table_wide);
+    add("nat", worker.table_nat);
   }
   out.Add(std::move(entries));
   out.Add(std::move(capacity));
@@ -126,6 +152,7 @@ void CollectWorkers(const Sources& sources, Families& out) {
   Family answers = CounterFamily("sluice_worker_answers_total", "Answers that the worker made itself, by kind.");
   Family generation = GaugeFamily("sluice_worker_state_generation", "Newest state that the worker has taken up.");
   Family stalled = GaugeFamily("sluice_worker_stalled", "Whether the worker has not made progress for too long.");
+  Family held = GaugeFamily("sluice_worker_fragments_held", "Fragments that wait for the first one of their packet.");
   for (const WorkerStats& worker : workers) {
     const std::string id = std::to_string(worker.id.value());
     const Label of{"worker", id};
@@ -135,6 +162,7 @@ void CollectWorkers(const Sources& sources, Families& out) {
     for (size_t i = 0; i < worker.answers.size(); ++i) answers.Add({of, {"kind", kAnswerLabels[i]}}, worker.answers[i]);
     generation.Add({of}, worker.state_generation);
     stalled.Add({of}, worker.stalled ? 1 : 0);
+    held.Add({of}, worker.fragments_held);
   }
   out.Add(std::move(info));
   out.Add(std::move(slept));
@@ -142,7 +170,13 @@ void CollectWorkers(const Sources& sources, Families& out) {
   out.Add(std::move(answers));
   out.Add(std::move(generation));
   out.Add(std::move(stalled));
+  out.Add(std::move(held));
+  Family exception = GaugeFamily("sluice_exception_thread_stalled",
+                                 "Whether the thread to the host's kernel has not made progress for too long.");
+  exception.Add({}, sources.view.ExceptionThreadStalled() ? 1 : 0);
+  out.Add(std::move(exception));
   CollectTables(workers, out);
+  CollectNat(workers, out);
 }
 
 }  // namespace sluice::metrics

@@ -11,6 +11,10 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
   Family bytes = CounterFamily("sluice_vip_bytes_total", "Bytes of packets addressed to the VIP.");
   Family new_flows = CounterFamily("sluice_vip_new_flows_total", "Flows to the VIP that were given a backend.");
   Family dropped = CounterFamily("sluice_vip_dropped_packets_total", "Packets addressed to the VIP that were dropped.");
+  Family reply_packets = CounterFamily("sluice_vip_reply_packets_total",
+                                       "Backends' packets that came back through the director (NAT modes).");
+  Family reply_bytes =
+      CounterFamily("sluice_vip_reply_bytes_total", "Bytes of backends' packets that came back through the director.");
   for (const model::VipRecord& vip : *now.registry->vips) {
     const model::VipCounts counts = sources.facts.CountsOf(vip.id) - vip.baseline;
     const Label label{"vip", vip.desired.name};
@@ -27,12 +31,16 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
     bytes.Add({label}, counts.bytes);
     new_flows.Add({label}, counts.new_flows);
     dropped.Add({label}, counts.dropped);
+    reply_packets.Add({label}, counts.reply_packets);
+    reply_bytes.Add({label}, counts.reply_bytes);
   }
   out.Add(std::move(info));
   out.Add(std::move(packets));
   out.Add(std::move(bytes));
   out.Add(std::move(new_flows));
   out.Add(std::move(dropped));
+  out.Add(std::move(reply_packets));
+  out.Add(std::move(reply_bytes));
 }
 
 void CollectPools(const Sources& sources, const model::Snapshot& now, Families& out) {

@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "config/schema.h"
 #include "controlplane/model/describe.h"
 #include "controlplane/model/text.h"
 #include "dataplane/base/check.h"
@@ -72,7 +73,12 @@ std::shared_ptr<const PoolRecord>* PoolSlot(Registry& registry, std::string_view
   return it == registry.pools.end() ? nullptr : &*it;
 }
 
-// One pool as desired, taking over from `old` (null: the pool is new) the backends whose address stays.
+// What a backend is known by in its pool: the same server with another port is another backend.
+std::pair<net::IpAddress, std::optional<uint16_t>> KeyOf(const DesiredBackend& backend) {
+  return {backend.address, backend.port};
+}
+
+// One pool as desired, taking over from `old` (null: the pool is new) the backends whose address and port stay.
 absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, const DesiredPool& desired,
                                                             const std::shared_ptr<const PoolRecord>& old,
                                                             const ChangeContext& context) {
@@ -80,7 +86,7 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
   pool->name = desired.name;
   pool->table_size = desired.table_size;
   std::vector<std::string> lines;
-  absl::flat_hash_map<net::IpAddress, const BackendRecord*> old_by_address;
+  absl::flat_hash_map<std::pair<net::IpAddress, std::optional<uint16_t>>, const BackendRecord*> old_by_address;
   if (old == nullptr) {
     const auto id = change.next.pool_ids.Allocate([](uint64_t) { return true; });
     if (!id) return NoFreeId("pool", desired.name, change.next.pool_ids);
@@ -91,11 +97,11 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
     if (old->table_size != desired.table_size) {
       lines.push_back(Cat("~ pool ", desired.name, ": table_size ", old->table_size, " -> ", desired.table_size));
     }
-    for (const BackendRecord& backend : old->backends) old_by_address.emplace(backend.desired.address, &backend);
+    for (const BackendRecord& backend : old->backends) old_by_address.emplace(KeyOf(backend.desired), &backend);
   }
   bool same = lines.empty();
   for (const DesiredBackend& wanted : desired.backends) {
-    const auto found = old_by_address.find(wanted.address);
+    const auto found = old_by_address.find(KeyOf(wanted));
     if (found == old_by_address.end()) {
       absl::StatusOr<BackendRecord> added = NewBackend(change.next, desired.name, wanted, context);
       if (!added.ok()) return added.status();
@@ -119,7 +125,7 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
   if (old != nullptr) {
     // In the order of names, which the map does not have.
     for (const BackendRecord& backend : old->backends) {
-      if (old_by_address.contains(backend.desired.address)) {
+      if (old_by_address.contains(KeyOf(backend.desired))) {
         RetireBackend(change.next, desired.name, backend, context, lines);
       }
     }
@@ -233,12 +239,12 @@ absl::StatusOr<Change> AddBackend(const Registry& current, std::string_view pool
   for (const BackendRecord& other : slot->backends) {
     if (other.desired.name == backend.name) {
       return absl::AlreadyExistsError(Cat("pool \"", pool, "\" already has a backend \"", backend.name, "\" (",
-                                          other.desired.address.ToString(),
+                                          config::AddressText(other.desired),
                                           "); take another name or remove that one first"));
     }
-    if (other.desired.address == backend.address) {
+    if (KeyOf(other.desired) == KeyOf(backend)) {
       return absl::AlreadyExistsError(Cat("backend \"", pool, "/", backend.name, "\": address ",
-                                          backend.address.ToString(), " is that of \"", other.desired.name,
+                                          config::AddressText(backend), " is that of \"", other.desired.name,
                                           "\" in the same pool; an address can be in a pool once"));
     }
   }

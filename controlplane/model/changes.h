@@ -28,9 +28,9 @@ struct Change {
 };
 
 // Replaces the whole desired state; an empty seed stands for the one in force. A pool is known by its name, a backend
-// by its address in the pool, a VIP by address or prefix, protocol and ports: what stays keeps its id, and with it its
-// connections, even under a new name (its counters then begin anew). An operator's drain of a backend that stays
-// remains unless `desired` sets its `drain`. kResourceExhausted: ids.
+// by its address and port in the pool, a VIP by address or prefix, protocol and ports: what stays keeps its id, and
+// with it its connections, even under a new name (its counters then begin anew). An operator's drain of a backend that
+// stays remains unless `desired` sets its `drain`. kResourceExhausted: ids.
 absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState& desired, const ChangeContext& context);
 
 // kNotFound: no such pool. kAlreadyExists: the pool has a backend of the name or the address. kResourceExhausted: ids.

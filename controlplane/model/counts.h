@@ -10,10 +10,15 @@ namespace sluice::model {
 
 struct VipCounts {
   uint64_t packets = 0, bytes = 0, new_flows = 0, dropped = 0;
+  uint64_t reply_packets = 0, reply_bytes = 0;  // of backends, where they come back through the director (NAT)
 
   friend VipCounts operator-(const VipCounts& now, const VipCounts& baseline) {
-    return {now.packets - baseline.packets, now.bytes - baseline.bytes, now.new_flows - baseline.new_flows,
-            now.dropped - baseline.dropped};
+    return {now.packets - baseline.packets,
+            now.bytes - baseline.bytes,
+            now.new_flows - baseline.new_flows,
+            now.dropped - baseline.dropped,
+            now.reply_packets - baseline.reply_packets,
+            now.reply_bytes - baseline.reply_bytes};
   }
   friend bool operator==(const VipCounts&, const VipCounts&) = default;
 };

@@ -41,7 +41,7 @@ std::string ServiceAddress(const DesiredVip& vip) {
 }
 
 std::string DescribeAdded(std::string_view pool, const BackendRecord& backend) {
-  return Cat("+ backend ", pool, "/", backend.desired.name, ": ", backend.desired.address.ToString(), " weight ",
+  return Cat("+ backend ", pool, "/", backend.desired.name, ": ", config::AddressText(backend.desired), " weight ",
              backend.desired.weight, " ", LifecycleName(backend.lifecycle));
 }
 
@@ -80,6 +80,9 @@ std::string DescribeChanged(const DesiredVip& before, const DesiredVip& after) {
   differences.Add("hash", config::HashInputName(before.hash), config::HashInputName(after.hash));
   differences.Add("connection_tracking", config::TrackingName(before.tracking), config::TrackingName(after.tracking));
   differences.Add("answer_echo", before.answer_echo ? "true" : "false", after.answer_echo ? "true" : "false");
+  differences.Add("proxy_protocol", config::ProxyProtocolName(before.proxy_protocol),
+                  config::ProxyProtocolName(after.proxy_protocol));
+  differences.Add("clamp_mss", before.clamp_mss ? "true" : "false", after.clamp_mss ? "true" : "false");
   differences.Add("tcp_syn_s", before.timeouts.tcp_syn_s, after.timeouts.tcp_syn_s);
   differences.Add("tcp_established_s", before.timeouts.tcp_established_s, after.timeouts.tcp_established_s);
   differences.Add("tcp_closing_s", before.timeouts.tcp_closing_s, after.timeouts.tcp_closing_s);

@@ -50,6 +50,10 @@ fwd::ForwardingMode ModeOf(model::ForwardingMode mode) {
       return fwd::ForwardingMode::kGueDirect;
     case model::ForwardingMode::kGre:
       return fwd::ForwardingMode::kGre;
+    case model::ForwardingMode::kNat:
+      return fwd::ForwardingMode::kNat;
+    case model::ForwardingMode::kFullNat:
+      return fwd::ForwardingMode::kFullNat;
   }
   return fwd::ForwardingMode::kL2;
 }
@@ -92,6 +96,8 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& time
   spec.entry.hash_input = HashInputOf(desired.hash);
   spec.entry.tracked = desired.tracking == config::ConnectionTracking::kFull;
   if (config::IsGue(desired.mode)) spec.entry.gue_port = desired.gue_port.value_or(config::kDefaultGuePort);
+  spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
+  spec.entry.clamp_mss = desired.clamp_mss;
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
   return spec;
 }
@@ -101,7 +107,12 @@ void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
   out.id = pool.id;
   out.table_size = pool.table_size;
   for (const model::BackendRecord& backend : pool.backends) {
-    spec.backends.push_back({backend.id, {backend.desired.address, backend.generation, StateOf(backend.lifecycle)}});
+    spec.backends.push_back({.id = backend.id,
+                             .info = {.address = backend.desired.address,
+                                      .generation = backend.generation,
+                                      .state = StateOf(backend.lifecycle),
+                                      .nat_port = backend.desired.port.value_or(0),
+                                      .pool = pool.id}});
     if (backend.takes_new_flows()) {
       out.members.push_back({backend.id, backend.desired.name, backend.desired.weight});
     }

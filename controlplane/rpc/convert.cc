@@ -27,11 +27,18 @@ Address ReadText(const std::string& text, const std::string& field, std::string_
   return {};
 }
 
+uint16_t ReadPort(uint32_t port, const std::string& field, Problems& problems) {
+  if (port <= std::numeric_limits<uint16_t>::max()) return static_cast<uint16_t>(port);
+  problems.push_back({field, config::Cat(port, " is out of range; give a whole number from 1 to 65535")});
+  return 0;
+}
+
 config::BackendConfig ReadBackend(const v1::Backend& message, std::string_view field, Problems& problems) {
   config::BackendConfig backend;
   backend.name = message.name();
   backend.address = ReadText<net::IpAddress>(message.address(), config::KeyPath(field, "address"),
                                              "192.0.2.1 or 2001:db8::1, without a prefix length", problems);
+  if (message.has_port()) backend.port = ReadPort(message.port(), config::KeyPath(field, "port"), problems);
   if (message.has_weight()) backend.weight = message.weight();
   if (message.has_drain()) backend.drain = message.drain();
   return backend;
@@ -83,6 +90,8 @@ constexpr std::pair<v1::ForwardingMode, config::ForwardingMode> kModes[] = {
     {v1::FORWARDING_MODE_GUE, config::ForwardingMode::kGue},
     {v1::FORWARDING_MODE_GUE_DIRECT, config::ForwardingMode::kGueDirect},
     {v1::FORWARDING_MODE_GRE, config::ForwardingMode::kGre},
+    {v1::FORWARDING_MODE_NAT, config::ForwardingMode::kNat},
+    {v1::FORWARDING_MODE_FULL_NAT, config::ForwardingMode::kFullNat},
 };
 constexpr std::pair<v1::HashInput, config::HashInput> kHashInputs[] = {
     {v1::HASH_INPUT_TUPLE, config::HashInput::kTuple},
@@ -95,6 +104,11 @@ constexpr std::pair<v1::ConnectionTracking, config::ConnectionTracking> kTrackin
     {v1::CONNECTION_TRACKING_OFF, config::ConnectionTracking::kOff},
     {v1::CONNECTION_TRACKING_UNSPECIFIED, config::ConnectionTracking::kFull},
 };
+constexpr std::pair<v1::ProxyProtocol, config::ProxyProtocol> kProxyProtocols[] = {
+    {v1::PROXY_PROTOCOL_NONE, config::ProxyProtocol::kNone},
+    {v1::PROXY_PROTOCOL_V2, config::ProxyProtocol::kV2},
+    {v1::PROXY_PROTOCOL_UNSPECIFIED, config::ProxyProtocol::kNone},
+};
 
 // The other way; the first that fits.
 template <typename To, typename From, size_t n>
@@ -103,12 +117,6 @@ From EnumOf(To value, const std::pair<From, To> (&known)[n]) {
     if (to == value) return from;
   }
   return {};
-}
-
-uint16_t ReadPort(uint32_t port, const std::string& field, Problems& problems) {
-  if (port <= std::numeric_limits<uint16_t>::max()) return static_cast<uint16_t>(port);
-  problems.push_back({field, config::Cat(port, " is out of range; give a whole number from 1 to 65535")});
-  return 0;
 }
 
 config::PortRange ReadPorts(const v1::Vip& message, std::string_view field, Problems& problems) {
@@ -170,6 +178,9 @@ config::VipConfig ReadVip(const v1::Vip& message, std::string_view field, Proble
       ReadEnum(message.connection_tracking(), kTrackings, v1::ConnectionTracking_Name<v1::ConnectionTracking>,
                "connection tracking", path("connection_tracking"), problems);
   if (message.has_answer_echo()) vip.answer_echo = message.answer_echo();
+  vip.proxy_protocol = ReadEnum(message.proxy_protocol(), kProxyProtocols, v1::ProxyProtocol_Name<v1::ProxyProtocol>,
+                                "PROXY protocol", path("proxy_protocol"), problems);
+  if (message.has_clamp_mss()) vip.clamp_mss = message.clamp_mss();
   vip.timeouts = ReadTimeouts(message.timeouts());
   return vip;
 }
@@ -203,6 +214,7 @@ void ToProto(const config::BackendConfig& backend, v1::Backend* message) {
   message->set_name(backend.name);
   message->set_address(backend.address.ToString());
   message->set_weight(backend.weight);
+  if (backend.port.has_value()) message->set_port(*backend.port);
   if (backend.drain.has_value()) message->set_drain(*backend.drain);
 }
 
@@ -224,6 +236,8 @@ void ToProto(const config::VipConfig& vip, v1::Vip* message) {
   message->set_hash(EnumOf(vip.hash, kHashInputs));
   message->set_connection_tracking(EnumOf(vip.tracking, kTrackings));
   message->set_answer_echo(vip.answer_echo);
+  message->set_proxy_protocol(EnumOf(vip.proxy_protocol, kProxyProtocols));
+  message->set_clamp_mss(vip.clamp_mss);
   if (vip.timeouts != config::VipTimeoutsConfig()) ToProto(vip.timeouts, message->mutable_timeouts());
 }
 

@@ -16,7 +16,8 @@ namespace {
 constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"", "connection_table", "scheduler",
                                                                       "scheduler_no_entry", "hash_only"};
 // By fwd::AnswerKind.
-constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big"};
+constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big",
+                                                                              "time_exceeded"};
 
 void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
   message->set_entries(table.entries);
@@ -26,6 +27,13 @@ void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
   message->set_replaced(table.replaced);
   message->set_insert_full(table.insert_full);
   message->set_unconfirmed_full(table.unconfirmed_full);
+}
+
+void ToProto(const fwd::NatStats& nat, v1::NatStatus* message) {
+  message->set_stateless_replies(nat.stateless_replies);
+  message->set_replies(nat.replies);
+  message->set_proxy_headers(nat.proxy_headers);
+  message->set_unsteered(nat.unsteered);
 }
 
 v1::BackendLifecycle ToProto(model::Lifecycle lifecycle) {
@@ -96,6 +104,11 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
   ToProto(worker.table_v4, message->mutable_table_v4());
   ToProto(worker.table_v6, message->mutable_table_v6());
   ToProto(worker.table_wide, message->mutable_table_wide());
+  ToProto(worker.table_nat, message->mutable_table_nat());
+  ToProto(worker.nat, message->mutable_nat());
+  message->set_handed_over(worker.handed_over);
+  message->set_taken_over(worker.taken_over);
+  message->set_fragments_held(worker.fragments_held);
   for (size_t i = 0; i < worker.answers.size(); ++i) {
     (*message->mutable_answers())[std::string(kAnswerNames[i])] = worker.answers[i];
   }
@@ -112,6 +125,8 @@ void ToProto(const model::Snapshot& snapshot, const model::VipRecord& vip, const
   message->set_bytes(counts.bytes);
   message->set_new_flows(counts.new_flows);
   message->set_dropped(counts.dropped);
+  message->set_reply_packets(counts.reply_packets);
+  message->set_reply_bytes(counts.reply_bytes);
   const model::PoolRecord* pool = snapshot.registry->FindPool(vip.desired.pool);
   if (pool == nullptr) return;
   uint32_t active = 0;

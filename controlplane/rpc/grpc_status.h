@@ -13,6 +13,17 @@ namespace sluice::rpc {
 // client as RESOURCE_EXHAUSTED without its message.
 inline constexpr size_t kMaxMessageBytes = 2048;
 
+// What the log says of a refusal: the code and the first lines of the message, so that a document with a thousand
+// problems does not become a line of as many; the client is told more.
+inline constexpr size_t kMaxLogBytes = 512;
+inline std::string LogText(const absl::Status& status) {
+  std::string text = status.ToString();
+  if (text.size() <= kMaxLogBytes) return text;
+  const size_t line_end = text.rfind('\n', kMaxLogBytes);
+  const size_t kept = line_end == std::string::npos ? kMaxLogBytes : line_end;
+  return text.substr(0, kept) + "... (" + std::to_string(text.size() - kept) + " more bytes)";
+}
+
 // The same code; the message cut at a line's end where it is too long.
 inline grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;

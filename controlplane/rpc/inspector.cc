@@ -50,6 +50,7 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext*, const v1::GetStatusReque
   }
   response->set_workers(workers);
   response->set_workers_stalled(stalled);
+  response->set_exception_thread_stalled(view_.ExceptionThreadStalled());
   response->set_last_change_unix_ms(UnixMs(now.published_at));
   ToProto(view_.Totals(), response->mutable_packets());
   return grpc::Status::OK;

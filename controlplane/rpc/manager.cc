@@ -10,7 +10,7 @@ namespace sluice::rpc {
 namespace {
 
 grpc::Status Refused(std::string_view call, const absl::Status& status) {
-  SLUICE_LOG(kWarning) << "api: " << call << " refused: " << status.ToString();
+  SLUICE_LOG(kWarning) << "api: " << call << " refused: " << LogText(status);
   return ToGrpc(status);
 }
 

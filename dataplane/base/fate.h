@@ -16,6 +16,8 @@ enum class Fate : uint8_t {
   kPunted,       // to the host's kernel
   kSentForHost,  // came from the host's kernel and left by a port
   kDropped,      // with a DropReason
+  kHandedOver,   // to the worker that owns it: held until that one decides
+  kBuffered,     // a fragment that waits for the first one of its packet: held
 };
 
 }  // namespace sluice

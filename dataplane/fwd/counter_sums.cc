@@ -22,6 +22,8 @@ void AddVip(const WorkerCounters& counters, VipId id, VipStats& stats) {
   stats.bytes += vip.bytes.Value();
   stats.new_flows += vip.new_flows.Value();
   stats.dropped += vip.dropped.Value();
+  stats.reply_packets += vip.reply_packets.Value();
+  stats.reply_bytes += vip.reply_bytes.Value();
 }
 
 void AddBackend(const WorkerCounters& counters, BackendId id, BackendStats& stats) {

@@ -35,13 +35,14 @@ bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& valu
   return backend.state != BackendState::kAbsent && static_cast<uint8_t>(backend.generation) == value.generation;
 }
 
-FlowTables::FlowTables(const TableCapacities& capacities, const TableMemory& memory)
+FlowTables::FlowTables(const TableCapacities& capacities, const TableMemory& memory, const NatSetup& nat)
     : v4_(MakeTable<lb::ConnectionTableV4>(capacities.v4, memory)),
       v6_(MakeTable<lb::ConnectionTableV6>(capacities.v6, memory)),
-      wide_(MakeTable<lb::ConnectionTableWide>(capacities.wide, memory)) {}
+      wide_(MakeTable<lb::ConnectionTableWide>(capacities.wide, memory)),
+      nat_(capacities.nat, nat, memory) {}
 
 size_t FlowTables::bucket_count() const {
-  return v4_.table.bucket_count() + v6_.table.bucket_count() + wide_.table.bucket_count();
+  return v4_.table.bucket_count() + v6_.table.bucket_count() + wide_.table.bucket_count() + nat_.table().highest();
 }
 
 bool FlowTables::Sweep(size_t buckets, uint32_t now_s, const ForwardingState& state, WorkerCounters& counters) {
@@ -50,13 +51,21 @@ bool FlowTables::Sweep(size_t buckets, uint32_t now_s, const ForwardingState& st
   const size_t v6_base = v4_.table.bucket_count();
   SweepPart(v4_, 0, cursor_, count, now_s, state, counters.table_v4, counters);
   SweepPart(v6_, v6_base, cursor_, count, now_s, state, counters.table_v6, counters);
-  SweepPart(wide_, v6_base + v6_.table.bucket_count(), cursor_, count, now_s, state, counters.table_wide, counters);
+  const size_t wide_base = v6_base + v6_.table.bucket_count();
+  SweepPart(wide_, wide_base, cursor_, count, now_s, state, counters.table_wide, counters);
+  // The last part, because it grows.
+  const size_t nat_base = wide_base + wide_.table.bucket_count();
+  const size_t nat_first = std::max(cursor_, nat_base);
+  if (nat_first < cursor_ + count) {
+    nat_.Sweep(nat_first - nat_base, cursor_ + count - nat_first, now_s, state, counters);
+  }
   cursor_ += count;
   if (cursor_ < bucket_count()) return false;
   cursor_ = 0;
   counters.table_v4.sweeps.Increment();
   counters.table_v6.sweeps.Increment();
   counters.table_wide.sweeps.Increment();
+  counters.table_nat.sweeps.Increment();
   counters.swept_generation.Set(pass_generation_);
   return true;
 }

@@ -3,17 +3,15 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/nat_flows.h"
+#include "dataplane/fwd/table_memory.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/connection_table.h"
 
 namespace sluice::fwd {
-
-// Gives memory aligned to 64 bytes and zeroed, that lives as long as the tables; called at start only.
-using TableMemory = std::function<void*(size_t bytes)>;
 
 // True when the backend that an entry names is still the one it was made for.
 bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& value);
@@ -53,27 +51,30 @@ struct TableCapacities {
   size_t v4 = 0;    // flows to VIPs of one IPv4 address
   size_t v6 = 0;    // of one IPv6 address
   size_t wide = 0;  // to VIPs that are prefixes, of both families
+  size_t nat = 0;   // sessions of address translation, of both families
 };
 
 // The connection tables of one worker, which alone may use them.
 class FlowTables {
  public:
-  FlowTables(const TableCapacities& capacities, const TableMemory& memory);
+  FlowTables(const TableCapacities& capacities, const TableMemory& memory, const NatSetup& nat = {});
 
   CountedTable<lb::ConnectionTableV4>& v4() { return v4_; }
   CountedTable<lb::ConnectionTableV6>& v6() { return v6_; }
   CountedTable<lb::ConnectionTableWide>& wide() { return wide_; }
+  NatFlows& nat() { return nat_; }
 
   // Looks at some buckets of the tables, about `buckets` in all, and ends the entries that are over. Called again and
   // again it passes over the tables in turns. Returns true when a pass was completed.
   bool Sweep(size_t buckets, uint32_t now_s, const ForwardingState& state, WorkerCounters& counters);
-  // Buckets of all tables together: the length of a pass.
+  // Buckets of all tables together, of which each NAT session that was ever in use is one: the length of a pass.
   size_t bucket_count() const;
 
  private:
   CountedTable<lb::ConnectionTableV4> v4_;
   CountedTable<lb::ConnectionTableV6> v6_;
   CountedTable<lb::ConnectionTableWide> wide_;
+  NatFlows nat_;
   size_t cursor_ = 0;
   uint64_t pass_generation_ = 0;
 };

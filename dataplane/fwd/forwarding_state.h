@@ -2,14 +2,18 @@
 #define SLUICE_DATAPLANE_FWD_FORWARDING_STATE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "dataplane/base/byte_order.h"
 #include "dataplane/base/ids.h"
+#include "dataplane/fwd/client_routes.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_timeouts.h"
+#include "dataplane/lb/return_table.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/address.h"
 #include "dataplane/net/headers.h"
@@ -25,7 +29,11 @@ enum class ForwardingMode : uint8_t {
   kGue,        // Generic UDP Encapsulation, variant 0: UDP, a header of four bytes, IP (draft-ietf-intarea-gue)
   kGueDirect,  // variant 1: IP follows UDP at once
   kGre,        // RFC 2784, without checksum and key
+  kNat,        // destination NAT: the backend answers through us, and sees the client's address
+  kFullNat,    // source NAT too, from a local address of ours: the backend's routes do not matter
 };
+
+constexpr bool IsNat(ForwardingMode mode) { return mode == ForwardingMode::kNat || mode == ForwardingMode::kFullNat; }
 
 // What the scheduler hashes, so which flows share a backend. Tracked flows keep theirs either way.
 enum class HashInput : uint8_t {
@@ -45,6 +53,8 @@ struct BackendInfo {
   net::IpAddress address;
   BackendGeneration generation = 0;
   BackendState state = BackendState::kAbsent;
+  uint16_t nat_port = 0;  // where the backend expects the VIP's packets with NAT, host byte order; 0: the VIP's port
+  PoolId pool = {};
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
 };
 
@@ -66,9 +76,9 @@ struct alignas(64) BackendEntry {
   // Ethernet header of packets to the next hop, EtherType of the inner packet's family left to Rewrite (L2), of the
   // outer header's family (tunnels).
   net::EtherHeader ether{};
-  // Outer header of tunnels to the backend: an Ipv4Header (length zero; checksum over the rest, to be completed with
-  // RFC 1624) or an Ipv6Header (payload length, class and flow label zero), as `family` says. The protocol is zero: the
-  // VIP's mode and the inner family say it.
+  // Outer header of tunnels to the backend, of which NAT takes the backend's address: an Ipv4Header (length zero;
+  // checksum over the rest, to be completed with RFC 1624) or an Ipv6Header (payload length, class and flow label
+  // zero), as `family` says. The protocol is zero: the VIP's mode and the inner family say it.
   std::array<uint8_t, sizeof(net::Ipv6Header)> outer{};
   BackendGeneration generation = 0;
   BackendState state = BackendState::kAbsent;
@@ -76,7 +86,14 @@ struct alignas(64) BackendEntry {
   net::Family family = net::Family::kIpv4;  // of the backend's address
   bool resolved = false;
   bool on_link = false;
-  bool has_source = false;  // the port has an address of the backend's family: `outer` is usable
+  bool has_source = false;  // the port has an address of the backend's family: `outer` is usable by tunnels
+  Be16 nat_port;            // 0: NAT keeps the VIP's port
+
+  // The backend's address in network byte order: 4 or 16 bytes, as `family` says.
+  const uint8_t* address() const {
+    return outer.data() + (family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, destination)
+                                                        : offsetof(net::Ipv6Header, destination));
+  }
 };
 static_assert(sizeof(BackendEntry) == 64);
 
@@ -104,9 +121,13 @@ struct VipEntry {
   uint8_t protocol = 0;  // 0: no VIP has this id now
   ForwardingMode mode = ForwardingMode::kL2;
   HashInput hash_input = HashInput::kTuple;
-  bool tracked = true;     // flows are entered into the connection table
-  bool is_prefix = false;  // many addresses: the destination is part of a flow's tuple
-  uint16_t gue_port = 0;   // destination port of GUE, host byte order
+  bool tracked = true;          // flows are entered into the connection table
+  bool is_prefix = false;       // many addresses: the destination is part of a flow's tuple
+  uint16_t gue_port = 0;        // destination port of GUE, host byte order
+  bool proxy_protocol = false;  // full NAT over TCP: a PROXY protocol v2 header goes before the client's data
+  bool clamp_mss = true;        // the MSS in SYNs is lowered to what fits on the way to the backend
+  bool nat_sessions =
+      false;  // kNat: answers of some backend are ambiguous (ReturnTable), so flows need their own state
   lb::FlowTimeouts timeouts;
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };
@@ -118,6 +139,10 @@ struct ForwardingState {
   std::shared_ptr<const std::vector<VipEntry>> vips;
   std::vector<std::shared_ptr<const PoolTable>> pools;  // by PoolId; null where no pool has the id
   std::shared_ptr<const std::vector<BackendInfo>> backend_infos;
+  // Which VIP a backend's packet answers for, of the VIPs with kNat; never null.
+  std::shared_ptr<const lb::ReturnTable> returns;
+  // Where packets to clients leave; never null, and without routes until the publisher knows some.
+  std::shared_ptr<const ClientRoutes> client_routes;
   // Filled by ResolveNextHops (resolve.h); a state without it is never given to workers.
   std::shared_ptr<const BackendTable> backends;
 };

@@ -45,6 +45,7 @@ struct PacketTotals {
 
 struct VipStats {
   uint64_t packets = 0, bytes = 0, new_flows = 0, dropped = 0;
+  uint64_t reply_packets = 0, reply_bytes = 0;
 };
 
 struct BackendStats {
@@ -57,15 +58,23 @@ struct TableStats {
            sweeps = 0;
 };
 
+struct NatStats {
+  uint64_t stateless_replies = 0, replies = 0, proxy_headers = 0, unsteered = 0;
+};
+
 struct WorkerStats {
   WorkerId id;
   uint32_t cpu = 0;
   uint64_t received = 0, forwarded = 0, dropped = 0;
   std::array<uint64_t, kRungCount> rungs{};
   uint64_t rescheduled = 0;
-  TableStats table_v4, table_v6, table_wide;
+  TableStats table_v4, table_v6, table_wide, table_nat;
+  NatStats nat;
   std::array<uint64_t, kAnswerKindCount> answers{};
   uint64_t related = 0;  // ICMP errors that were sent after the flow they quote
+  // Packets given to the workers that own them, and got from those where they arrived.
+  uint64_t handed_over = 0, taken_over = 0;
+  uint64_t fragments_held = 0;  // that wait for the first one of their packet
   uint64_t polls = 0, empty_polls = 0, busy_cycles = 0, idle_cycles = 0, sleeps = 0, slept_ns = 0;
   uint64_t state_generation = 0;
   bool stalled = false;  // made no progress for longer than the alarm's limit
@@ -92,6 +101,8 @@ class DataplaneView {
   virtual ~DataplaneView() = default;
   virtual PacketTotals Totals() const = 0;
   virtual std::vector<WorkerStats> Workers() const = 0;
+  // The thread between the workers and the host's kernel has made no progress for longer than the alarm's limit.
+  virtual bool ExceptionThreadStalled() const { return false; }
   virtual std::vector<PortStats> Ports() const = 0;
   virtual VipStats Vip(VipId id) const = 0;
   virtual BackendStats Backend(BackendId id) const = 0;

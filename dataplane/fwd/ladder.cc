@@ -72,15 +72,6 @@ uint64_t SchedulerHash(const lb::HashKeys& keys, HashInput input, const FlowView
   return hash;
 }
 
-// The scheduler's choice; invalid when the pool has no backend for new flows.
-BackendId Schedule(const ForwardingState& state, const FlowView& flow) {
-  const VipEntry& vip = (*state.vips)[flow.vip.index()];
-  const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
-  if (slots.empty()) return BackendId();
-  const uint64_t hash = SchedulerHash(*state.keys, vip.hash_input, flow);
-  return BackendId(slots[lb::SlotOf(hash, static_cast<uint32_t>(slots.size()))]);
-}
-
 template <typename Table>
 class Ladder {
  public:
@@ -97,7 +88,7 @@ class Ladder {
     auto* entry = counted_.table.Find(key, flow_.hash);
     if (flow_.related) return Related(entry);
     if (entry != nullptr) return FromEntry(*entry);
-    const BackendId backend = Schedule(state_, flow_);
+    const BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return {};
     const Rung rung = Enter(key, backend);
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
@@ -114,7 +105,7 @@ class Ladder {
     if (entry != nullptr && BackendExists(*state_.backends, entry->value)) {
       return {.backend = entry->value.backend, .rung = Rung::kConnectionTable};
     }
-    const BackendId backend = Schedule(state_, flow_);
+    const BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return {};
     return {.backend = backend, .rung = Rung::kSchedulerNoEntry};
   }
@@ -134,7 +125,7 @@ class Ladder {
       if (next != entry.state()) SetState(entry, next);
       return {.backend = entry.value.backend, .rung = Rung::kConnectionTable};
     }
-    const BackendId backend = Schedule(state_, flow_);
+    const BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return {};
     counters_.backends[entry.value.backend.index()].flows_ended.Increment();
     table_counters_.replaced.Increment();
@@ -201,7 +192,56 @@ Selection SelectTracked(const ForwardingState& state, const FlowView& flow, bool
   return Ladder(state, flow, now_s, tables.v6(), counters.table_v6, counters).Select(KeyV6(flow));
 }
 
+// Calls `use(entry, table)` with the flow's entry in the connection table it belongs to, if there is one.
+template <typename Use>
+void WithEntry(const ForwardingState& state, const FlowView& flow, FlowTables& tables, Use&& use) {
+  const auto find = [&](auto& counted, const auto& key) {
+    if (auto* entry = counted.table.Find(key, flow.hash)) use(*entry, counted);
+  };
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
+  if (!vip.tracked) return;
+  if (vip.is_prefix) {
+    find(tables.wide(), KeyWide(flow));
+  } else if (flow.family == net::Family::kIpv4) {
+    find(tables.v4(), KeyV4(flow));
+  } else {
+    find(tables.v6(), KeyV6(flow));
+  }
+}
+
 }  // namespace
+
+BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) {
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
+  const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
+  if (slots.empty()) return BackendId();
+  const uint64_t hash = SchedulerHash(*state.keys, vip.hash_input, flow);
+  return BackendId(slots[lb::SlotOf(hash, static_cast<uint32_t>(slots.size()))]);
+}
+
+BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables) {
+  BackendId backend;
+  WithEntry(state, flow, tables, [&](auto& entry, auto&) {
+    if (BackendExists(*state.backends, entry.value)) backend = entry.value.backend;
+  });
+  return backend;
+}
+
+void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t* sender, uint32_t now_s,
+               FlowTables& tables) {
+  const size_t address_bytes = flow.family == net::Family::kIpv4 ? 4 : 16;
+  WithEntry(state, flow, tables, [&](auto& entry, auto& counted) {
+    if (!BackendExists(*state.backends, entry.value)) return;
+    const BackendEntry& backend = (*state.backends)[entry.value.backend.index()];
+    if (backend.family != flow.family || std::memcmp(backend.address(), sender, address_bytes) != 0) return;
+    if (entry.value.last_seen_s != static_cast<uint16_t>(now_s)) entry.value.last_seen_s = static_cast<uint16_t>(now_s);
+    const lb::FlowState old = entry.state();
+    const lb::FlowState next = lb::StateAfterReply(old, flow.tcp_flags);
+    if (next == old) return;
+    if (lb::IsUnconfirmed(old)) --counted.unconfirmed;
+    entry.set_state(next);
+  });
+}
 
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                         WorkerCounters& counters) {
@@ -210,7 +250,7 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
   if (vip.tracked) {
     selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);
   } else {
-    selection.backend = Schedule(state, flow);
+    selection.backend = ScheduleFlow(state, flow);
     if (selection.backend.valid()) selection.rung = Rung::kHashOnly;
   }
   counters.rungs[static_cast<size_t>(selection.rung)].Increment();

@@ -35,6 +35,18 @@ struct Selection {
   DropReason reason = DropReason::kNoBackend;
 };
 
+// The scheduler's choice for a flow; invalid when the pool has no backend for new flows. Counts nothing.
+BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow);
+
+// The backend that the flow's entry in the connection table names; invalid without an entry. Changes and counts
+// nothing.
+BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables);
+
+// Notes a packet that `sender` (an address of the flow's family) sent back, for VIPs whose replies come this way: if it
+// is the backend of the flow's entry, the packet keeps that alive, or ends it as the client's would.
+void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t* sender, uint32_t now_s,
+               FlowTables& tables);
+
 // The one place where a backend is chosen, rung by rung: the connection table, then the scheduler (the pool's Maglev
 // table), which enters the flow into the table. A packet of a known flow stays with its backend as long as that backend
 // exists, draining or not; when it is gone, the flow gets a new one. An RST of an unknown flow leaves no entry, nor

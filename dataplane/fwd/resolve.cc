@@ -1,6 +1,7 @@
 #include "dataplane/fwd/resolve.h"
 
 #include <cstring>
+#include <utility>
 
 #include "dataplane/net/checksum.h"
 
@@ -40,6 +41,7 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
   entry.family = info.address.family();
   entry.resolved = hop.resolved && hop.port.valid();
   entry.on_link = hop.on_link;
+  entry.nat_port = Be16::FromHost(info.nat_port);
   std::memcpy(entry.ether.destination, hop.destination.data(), sizeof(entry.ether.destination));
   std::memcpy(entry.ether.source, hop.source.data(), sizeof(entry.ether.source));
   if (info.address.is_v4()) {
@@ -58,7 +60,8 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
 
 }  // namespace
 
-std::shared_ptr<const ForwardingState> ResolveNextHops(const ForwardingState& state, const NextHopLookup& lookup) {
+std::shared_ptr<const ForwardingState> ResolveNextHops(const ForwardingState& state, const NextHopLookup& lookup,
+                                                       std::shared_ptr<const ClientRoutes> client_routes) {
   auto backends = std::make_shared<BackendTable>();
   backends->reserve(state.backend_infos->size());
   for (const BackendInfo& info : *state.backend_infos) {
@@ -66,6 +69,7 @@ std::shared_ptr<const ForwardingState> ResolveNextHops(const ForwardingState& st
   }
   auto resolved = std::make_shared<ForwardingState>(state);
   resolved->backends = std::move(backends);
+  if (client_routes != nullptr) resolved->client_routes = std::move(client_routes);
   return resolved;
 }
 

@@ -121,6 +121,38 @@ absl::Status CheckClaims(const std::vector<lb::VipTable::Vip>& sorted) {
   return absl::OkStatus();
 }
 
+// Where answers of backends behind destination NAT belong. Says of each VIP in `entries` whether its flows need state.
+void BuildReturns(const std::vector<lb::VipTable::Vip>& vips, const ForwardingState* previous,
+                  std::vector<VipEntry>& entries, ForwardingState& state) {
+  std::vector<lb::ReturnTable::Vip> with_nat;
+  std::vector<bool> is_nat_pool(state.pools.size());
+  for (const lb::VipTable::Vip& vip : vips) {
+    const VipEntry& entry = entries[vip.id.index()];
+    if (entry.mode != ForwardingMode::kNat) continue;
+    is_nat_pool[entry.pool.index()] = true;
+    with_nat.push_back({.id = vip.id,
+                        .pool = entry.pool,
+                        .prefix = vip.prefix,
+                        .protocol = vip.protocol,
+                        .first_port = vip.first_port,
+                        .last_port = vip.last_port});
+  }
+  std::vector<lb::ReturnTable::Backend> backends;
+  for (const BackendInfo& info : *state.backend_infos) {
+    // Those that drain have flows, and answer them.
+    if (info.state == BackendState::kAbsent || info.pool.index() >= is_nat_pool.size()) continue;
+    if (!is_nat_pool[info.pool.index()]) continue;
+    backends.push_back({.address = info.address, .pool = info.pool, .port = info.nat_port});
+  }
+  std::sort(backends.begin(), backends.end());
+  const bool same =
+      previous != nullptr && previous->returns->vips() == with_nat && previous->returns->backends() == backends;
+  state.returns =
+      same ? previous->returns : std::make_shared<const lb::ReturnTable>(std::move(with_nat), std::move(backends));
+  const std::vector<lb::ReturnTable::Vip>& known = state.returns->vips();
+  for (size_t i = 0; i < known.size(); ++i) entries[known[i].id.index()].nat_sessions = state.returns->needs_state()[i];
+}
+
 absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state) {
   std::vector<VipEntry> entries;
   std::vector<lb::VipTable::Vip> vips;
@@ -130,6 +162,7 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
     if (entry.protocol != 0) return Duplicate("VIP", vip.id.value());
     entry = vip.entry;
     entry.is_prefix = vip.prefix.length != vip.prefix.address.bits();
+    entry.nat_sessions = false;
     vips.push_back({.prefix = vip.prefix,
                     .protocol = vip.entry.protocol,
                     .first_port = vip.first_port,
@@ -139,6 +172,7 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
   }
   std::sort(vips.begin(), vips.end(), [](const auto& a, const auto& b) { return ClaimOf(a) < ClaimOf(b); });
   if (absl::Status status = CheckClaims(vips); !status.ok()) return status;
+  BuildReturns(vips, previous, entries, state);
   state.vips = Share(std::move(entries), previous != nullptr ? previous->vips : nullptr);
   const bool same = previous != nullptr && previous->vip_table->vips() == vips;
   state.vip_table = same ? previous->vip_table : std::make_shared<const lb::VipTable>(std::move(vips));
@@ -160,6 +194,7 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
 
   if (absl::Status status = BuildPools(spec, previous, same_keys, *state); !status.ok()) return status;
   if (absl::Status status = BuildVips(spec, previous, *state); !status.ok()) return status;
+  state->client_routes = previous != nullptr ? previous->client_routes : std::make_shared<const ClientRoutes>();
   return state;
 }
 

@@ -32,7 +32,7 @@ struct VipSpec {
   uint16_t first_port = 0;
   uint16_t last_port = 0;
   bool answers_echo = true;
-  // Pool, protocol (not 0), mode and the rest; `is_prefix` is set by the builder.
+  // Pool, protocol (not 0), mode and the rest; `is_prefix` and `nat_sessions` are set by the builder.
   VipEntry entry;
 };
 
@@ -44,9 +44,9 @@ struct StateSpec {
 };
 
 // Builds the state of `generation`; parts equal to those of `previous` (may be null) are shared with it. The result has
-// no `backends` yet: the publisher adds them with the next hops it knows. Errors: kInvalidArgument for a table size
-// that is not prime or not larger than the pool, for ids used twice and for ids that refer to nothing; the message
-// names them. Control thread.
+// no `backends` yet and those `client_routes` of `previous`: the publisher adds both with the next hops it knows.
+// Errors: kInvalidArgument for a table size that is not prime or not larger than the pool, for ids used twice and for
+// ids that refer to nothing; the message names them. Control thread.
 absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpec& spec, uint64_t generation,
                                                                   const ForwardingState* previous);
 

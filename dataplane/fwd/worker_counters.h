@@ -25,9 +25,10 @@ inline constexpr size_t kRungCount = 5;
 // What the data plane answers by itself.
 enum class AnswerKind : uint8_t {
   kEchoReply,     // to an ICMP echo request for a VIP
-  kPacketTooBig,  // "fragmentation needed" or "packet too big" to a client
+  kPacketTooBig,  // "fragmentation needed" or "packet too big" to a client, or to a backend behind NAT
+  kTimeExceeded,  // to whose packet had no hop left, where the director is a hop: with NAT
 };
-inline constexpr size_t kAnswerKindCount = 2;
+inline constexpr size_t kAnswerKindCount = 3;
 
 inline constexpr size_t kMaxPorts = 16;
 
@@ -37,6 +38,7 @@ struct PortCounters {
 
 struct VipCounters {
   Counter packets, bytes, new_flows, dropped;
+  Counter reply_packets, reply_bytes;  // of backends, with address translation
 };
 
 struct BackendCounters {
@@ -54,6 +56,15 @@ struct TableCounters {
   Counter sweeps;            // complete passes over the table
 };
 
+// Address translation; its sessions are counted as a table.
+struct NatCounters {
+  Counter stateless_replies;  // packets of backends that were rewritten by the return table alone
+  Counter replies;            // packets of backends that were rewritten by their session
+  Counter proxy_headers;      // PROXY protocol headers sent, those sent again included
+  // Sessions whose local port was chosen without one being found that makes the NIC bring replies to this worker.
+  Counter unsteered;
+};
+
 // All counters that one thread of the data plane writes: a worker, or the exception thread. Sized once at start;
 // readers on any thread.
 struct WorkerCounters {
@@ -67,16 +78,21 @@ struct WorkerCounters {
   Counter received, from_host, originated;
   Counter forwarded, answered, punted, sent_for_host;
   std::array<Counter, kDropReasonCount> dropped;
+  // Packets that went to the worker that owns them, and those that came: counted as received where they arrived.
+  Counter handed_over, taken_over;
 
   std::array<Counter, kRungCount> rungs;
   Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
+  TableCounters table_nat;
+  NatCounters nat;
   std::array<Counter, kAnswerKindCount> answers;
   Counter related;  // ICMP errors that were sent after the flow they quote
 
   // How the worker spends its time. Cycles are of the time stamp counter.
   Counter polls, empty_polls, busy_cycles, idle_cycles, sleeps, slept_ns;
+  Gauge fragments_held;  // fragments that wait for the first one of their packet
   // Newest state generation that the worker took up.
   Gauge state_generation;
   // The generation in use when the last complete pass over both connection tables began: entries of backends that were

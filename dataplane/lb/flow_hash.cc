@@ -94,7 +94,8 @@ HashKeys::HashKeys(const Seed& cluster_seed)
     : seed(cluster_seed),
       flow{DeriveKey(cluster_seed, "sluice flow", 0), DeriveKey(cluster_seed, "sluice flow", 2)},
       maglev_offset(DeriveKey(cluster_seed, "sluice maglev offset", 0)),
-      maglev_skip(DeriveKey(cluster_seed, "sluice maglev skip", 0)) {}
+      maglev_skip(DeriveKey(cluster_seed, "sluice maglev skip", 0)),
+      owner(SipHash24(cluster_seed, "sluice owner")) {}
 
 uint64_t FlowHashPortable(const HashKeys& keys, const FlowTuple& tuple) {
   Blocks blocks;

@@ -17,12 +17,14 @@ using Seed = std::array<uint8_t, 16>;
 //   flow[i]  = SipHash-2-4(seed, "sluice flow i") for i = 0..3, as two 16-byte AES round keys
 //   maglev_1 = SipHash-2-4 key of h1: SipHash-2-4(seed, "sluice maglev offset 0/1")
 //   maglev_2 = SipHash-2-4 key of h2: SipHash-2-4(seed, "sluice maglev skip 0/1")
+//   owner    = SipHash-2-4(seed, "sluice owner"): of lb/owner.h, which concerns one director only
 struct HashKeys {
   explicit HashKeys(const Seed& seed);
   Seed seed;
   std::array<std::array<uint8_t, 16>, 2> flow;
   std::array<uint8_t, 16> maglev_offset;
   std::array<uint8_t, 16> maglev_skip;
+  uint64_t owner;
 };
 
 // One flow's hash input, as it lies in the packet: 4 or 16 bytes per address.

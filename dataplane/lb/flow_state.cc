@@ -26,6 +26,13 @@ FlowState NextState(FlowState state, uint8_t tcp_flags) {
   return FlowState::kEstablished;
 }
 
+FlowState StateAfterReply(FlowState state, uint8_t tcp_flags) {
+  if (state == FlowState::kUdpNew || state == FlowState::kUdp) return state;
+  if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
+  if ((tcp_flags & net::kTcpFin) != 0 && state == FlowState::kEstablished) return FlowState::kClosing;
+  return state;
+}
+
 bool BeginsAnew(FlowState state, uint8_t tcp_flags) {
   return IsSyn(tcp_flags) && (state == FlowState::kClosing || state == FlowState::kReset);
 }

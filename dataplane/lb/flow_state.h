@@ -30,6 +30,10 @@ FlowState FirstState(uint8_t protocol, uint8_t tcp_flags);
 // later packet that is neither RST nor SYN brings the connection back, after a FIN one that pushes data.
 FlowState NextState(FlowState state, uint8_t tcp_flags);
 
+// The state after a packet of the backend, where the director sees those too. None makes an unconfirmed flow a
+// confirmed one, because a backend answers forged packets as well.
+FlowState StateAfterReply(FlowState state, uint8_t tcp_flags);
+
 // True for a SYN that begins a new connection on a tuple whose old one is over. A SYN on a living connection does not:
 // it is a retransmission, or forged.
 bool BeginsAnew(FlowState state, uint8_t tcp_flags);

@@ -83,6 +83,15 @@ bool IpPrefix::Contains(const IpAddress& other) const {
   return ((address.data()[whole] ^ other.data()[whole]) & mask) == 0;
 }
 
+IpPrefix IpPrefix::Network() const {
+  std::array<uint8_t, 16> bytes{};
+  for (int i = 0; i < static_cast<int>(address.size()); ++i) {
+    const int kept = std::clamp(length - 8 * i, 0, 8);
+    bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(address.data()[i] & 0xff << (8 - kept));
+  }
+  return {.address = IpAddress::FromBytes(address.family(), bytes.data()), .length = length};
+}
+
 std::string IpPrefix::ToString() const { return address.ToString() + "/" + std::to_string(length); }
 
 std::optional<MacAddress> MacAddress::Parse(std::string_view text) {

@@ -67,6 +67,8 @@ struct IpPrefix {
   // "10.0.0.2/24"; without "/n" the full length is taken.
   static std::optional<IpPrefix> Parse(std::string_view text);
   bool Contains(const IpAddress& other) const;
+  // With the host bits cleared.
+  IpPrefix Network() const;
   std::string ToString() const;
   friend bool operator==(const IpPrefix&, const IpPrefix&) = default;
 };

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dataplane/net/address.h"
+
 namespace sluice::net {
 
 // The Internet checksum (RFC 1071). Sums are taken over 16-bit words as they lie in memory: a ones' complement sum
@@ -32,6 +34,56 @@ constexpr uint16_t UpdateChecksum(uint16_t checksum, uint16_t old_word, uint16_t
       static_cast<uint32_t>(static_cast<uint16_t>(~checksum)) + static_cast<uint16_t>(~old_word) + new_word;
   return static_cast<uint16_t>(~FoldSum(sum));
 }
+
+// What replaced bytes change in a ones' complement sum: collected first, then applied to every checksum over them. All
+// words as they lie in memory. A checksum that was right stays right, a wrong one stays wrong.
+class ChecksumDelta {
+ public:
+  constexpr void Replace(uint16_t old_word, uint16_t new_word) {
+    sum_ += uint32_t{static_cast<uint16_t>(~old_word)} + new_word;
+  }
+  // 2^16 = 1 modulo 2^16 - 1, so a double word counts as the sum of its halves.
+  constexpr void Replace(uint32_t old_words, uint32_t new_words) { sum_ += uint64_t{~old_words} + new_words; }
+  // `size` is a multiple of 4 and at most 64 KiB.
+  void Replace(const uint8_t* old_bytes, const uint8_t* new_bytes, size_t size);
+  // Bytes, whose PartialSum is given, that were added or taken away as a whole.
+  constexpr void Add(uint32_t sum) { sum_ += sum; }
+  constexpr void Add(const ChecksumDelta& other) { sum_ += other.sum_; }
+  constexpr void Remove(uint32_t sum) { sum_ += static_cast<uint16_t>(~FoldSum(sum)); }
+
+  // The same for bytes that begin at an odd offset of what is summed: there they lie in the other halves of the words.
+  constexpr ChecksumDelta AtOddOffset() const {
+    ChecksumDelta swapped;
+    swapped.sum_ = __builtin_bswap16(Fold(sum_));
+    return swapped;
+  }
+
+  constexpr uint16_t Apply(uint16_t checksum) const {
+    return static_cast<uint16_t>(~Fold(sum_ + static_cast<uint16_t>(~checksum)));
+  }
+
+  // Applied to the checksum field at `field`, of IPv4, TCP, ICMP or ICMPv6.
+  void ApplyTo(uint8_t* field) const;
+  // Applied to the checksum of the TCP or UDP header at `l4`, whose bytes up to L4ChecksumEnd are there. A UDP checksum
+  // of zero says that there is none (RFC 768) and stays zero; a computed zero is written as 0xffff.
+  void ApplyToL4(uint8_t protocol, uint8_t* l4) const;
+
+ private:
+  static constexpr uint16_t Fold(uint64_t sum) {
+    return FoldSum(
+        static_cast<uint32_t>((sum & 0xffff) + ((sum >> 16) & 0xffff) + ((sum >> 32) & 0xffff) + (sum >> 48)));
+  }
+
+  uint64_t sum_ = 0;
+};
+
+// Bytes from the start of a TCP or UDP header to the end of its checksum: 18 or 8; of other protocols 0.
+uint32_t L4ChecksumEnd(uint8_t protocol);
+
+// The sum of the pseudo header that TCP, UDP and ICMPv6 checksums cover (RFC 768, RFC 9293; RFC 8200, section 8.1), to
+// go on with. Addresses of 4 or 16 bytes; `l4_length` in bytes.
+uint32_t PseudoHeaderSum(Family family, const uint8_t* source, const uint8_t* destination, uint8_t protocol,
+                         uint16_t l4_length);
 
 }  // namespace sluice::net
 

@@ -27,6 +27,7 @@ std::optional<QuotedFlow> FinishQuote(const uint8_t* frame, uint32_t end, uint32
   std::memcpy(ports, frame + l4, sizeof(ports));
   flow.source_port = Be16::FromRaw(ports[0]);
   flow.destination_port = Be16::FromRaw(ports[1]);
+  flow.l4_offset = static_cast<uint16_t>(l4);
   return flow;
 }
 
@@ -93,10 +94,14 @@ bool IsIcmpError(const uint8_t* frame, uint32_t contiguous, const ParsedHeaders&
   return type == kIcmpUnreachable || type == kIcmpTimeExceeded || type == kIcmpParameterProblem;
 }
 
+std::optional<QuotedFlow> ParseQuote(Family family, const uint8_t* bytes, uint32_t quote, uint32_t end) {
+  return family == Family::kIpv4 ? QuoteV4(bytes, end, quote) : QuoteV6(bytes, end, quote);
+}
+
 std::optional<QuotedFlow> ParseQuotedFlow(const uint8_t* frame, uint32_t contiguous, const ParsedHeaders& headers) {
   const uint32_t end = ReadableEnd(contiguous, headers);
   const uint32_t quote = uint32_t{headers.l4_offset} + static_cast<uint32_t>(sizeof(IcmpHeader));
-  return headers.family == Family::kIpv4 ? QuoteV4(frame, end, quote) : QuoteV6(frame, end, quote);
+  return ParseQuote(headers.family, frame, quote, end);
 }
 
 bool IsEchoRequest(const uint8_t* frame, uint32_t contiguous, const ParsedHeaders& headers) {

@@ -16,9 +16,14 @@ struct QuotedFlow {
   uint8_t protocol = 0;
   uint16_t source_offset = 0;       // of the quoted source address
   uint16_t destination_offset = 0;  // of the quoted destination address
+  uint16_t l4_offset = 0;           // of the quoted TCP or UDP header, of which 8 bytes at least are there
   Be16 source_port;
   Be16 destination_port;
 };
+
+// The flow of the packet of `family` that an error quotes from `bytes + quote` on; nothing is read at `end` and beyond.
+// Offsets in the result are in bytes from `bytes`. Nothing in the cases that ParseQuotedFlow names.
+std::optional<QuotedFlow> ParseQuote(Family family, const uint8_t* bytes, uint32_t quote, uint32_t end);
 
 // True for ICMP and ICMPv6 messages that report an error and quote a packet (RFC 792, RFC 4443). `headers` are of a
 // frame whose L4 protocol is ICMP of its family; never reads beyond `contiguous` bytes.

@@ -1,7 +1,6 @@
 #include "dataplane/net/parser.h"
 
-#include <cstring>
-
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 
 namespace sluice::net {
@@ -10,13 +9,6 @@ namespace {
 constexpr int kMaxVlanTags = 2;
 // More extension headers than any sender has use for; bounds the walk.
 constexpr int kMaxExtensionHeaders = 8;
-
-template <typename T>
-T Load(const uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(value));
-  return value;
-}
 
 // The frame with its bounds, and the headers as they are found.
 class FrameParser {

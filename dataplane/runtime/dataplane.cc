@@ -21,6 +21,7 @@
 #include "dataplane/runtime/exception_thread.h"
 #include "dataplane/runtime/host_interface.h"
 #include "dataplane/runtime/memory_plan.h"
+#include "dataplane/runtime/nat_setup.h"
 #include "dataplane/runtime/neighbours.h"
 #include "dataplane/runtime/punt_queue.h"
 #include "dataplane/runtime/state_publisher.h"
@@ -70,7 +71,7 @@ struct HostSide {
 
 class DataplaneImpl final : public Dataplane {
  public:
-  explicit DataplaneImpl(const DataplaneOptions& options) : options_(options), stalls_(options.workers) {}
+  explicit DataplaneImpl(const DataplaneOptions& options) : options_(options), stalls_(options.workers + 1) {}
   ~DataplaneImpl() override { DataplaneImpl::Stop(); }
 
   absl::Status Init();
@@ -89,6 +90,8 @@ class DataplaneImpl final : public Dataplane {
   void InitExceptionThread();
   void LogSummary() const;
   void ControlLoop();
+  // Logs when a thread, by its index in stalls_, stops making progress and when it goes on.
+  void CheckProgress(size_t thread, const std::string& name, uint64_t beats);
 
   // The worker that sends what the host's kernel sends by a port.
   uint32_t SenderFor(size_t port) const { return static_cast<uint32_t>(port) % options_.workers; }
@@ -107,9 +110,10 @@ class DataplaneImpl final : public Dataplane {
   Event punted_;
   std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<StatePublisher> publisher_;
+  std::vector<std::unique_ptr<RssSteering>> steering_;  // by worker; empty: none
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<ExceptionThread> exception_;
-  StallMonitor stalls_;
+  StallMonitor stalls_;  // of the workers by id, then the exception thread
   std::unique_ptr<View> view_;
 
   std::atomic<bool> stop_control_ = false;
@@ -185,6 +189,7 @@ absl::Status DataplaneImpl::InitPools() {
   for (const uint16_t port : options_.management_ports) node_.management_ports.set(port);
   node_.tunnel_source_v4 = stage::ToTunnelSource(options_.tunnel_source_v4);
   node_.tunnel_source_v6 = stage::ToTunnelSource(options_.tunnel_source_v6);
+  stage::CollectOwnSources(node_);
   node_.answers_per_s = options_.answers_per_s;
   return absl::OkStatus();
 }
@@ -192,6 +197,7 @@ absl::Status DataplaneImpl::InitPools() {
 absl::Status DataplaneImpl::InitHostSides() {
   absl::StatusOr<NlSocket> socket = ConnectNetlink();
   if (!socket.ok()) return socket.status();
+  const std::vector<std::vector<net::IpAddress>> local_addresses = LocalAddressesOfPorts(options_);
   for (const auto& port : ports_) {
     hosts_.push_back(nullptr);
     const PortOptions& options = port->options();
@@ -201,7 +207,8 @@ absl::Status DataplaneImpl::InitHostSides() {
     if (!tap.ok()) return tap.status();
     host->tap = *std::move(tap);
     host->from_host = MakeRing("from_host", kHostRingSize, RING_F_SP_ENQ | RING_F_SC_DEQ);
-    absl::Status status = ConfigureHostInterface(socket->get(), options, host->tap->index(), port->mac());
+    absl::Status status = ConfigureHostInterface(socket->get(), options, local_addresses[port->id().index()],
+                                                 host->tap->index(), port->mac());
     if (!status.ok()) return status;
     hosts_.back() = std::move(host);
   }
@@ -221,6 +228,8 @@ absl::Status DataplaneImpl::InitNeighbours() {
   absl::StatusOr<std::unique_ptr<Neighbours>> neighbours = Neighbours::Create(std::move(host_ports));
   if (!neighbours.ok()) return neighbours.status();
   neighbours_ = *std::move(neighbours);
+  // So that the first state has the routes that are there.
+  neighbours_->Poll(0);
   publisher_ = std::make_unique<StatePublisher>(options_.workers, neighbours_.get());
   return absl::OkStatus();
 }
@@ -228,26 +237,33 @@ absl::Status DataplaneImpl::InitNeighbours() {
 absl::StatusOr<std::unique_ptr<fwd::FlowTables>> DataplaneImpl::MakeTables(uint32_t worker) {
   const auto socket = static_cast<int>(rte_lcore_to_socket_id(LcoreOfWorker(worker)));
   // In the order in which FlowTables asks for them.
-  constexpr std::array<const char*, 3> kKeys = {"connections_v4", "connections_v6", "connections_wide"};
-  const std::array<size_t, 3> sizes = {lb::ConnectionTableV4::BytesFor(options_.connections_v4),
+  constexpr std::array<const char*, 4> kKeys = {"connections_v4", "connections_v6", "connections_wide", "nat_sessions"};
+  const std::array<size_t, 4> sizes = {lb::ConnectionTableV4::BytesFor(options_.connections_v4),
                                        lb::ConnectionTableV6::BytesFor(options_.connections_v6),
-                                       lb::ConnectionTableWide::BytesFor(options_.connections_wide)};
-  std::array<void*, 3> memory{};
+                                       lb::ConnectionTableWide::BytesFor(options_.connections_wide),
+                                       lb::NatTable::BytesFor(options_.nat_sessions)};
+  std::array<void*, 4> memory{};
   for (size_t i = 0; i < sizes.size(); ++i) {
     memory[i] = table_memory_->Allocate(sizes[i], socket);
     if (memory[i] == nullptr) {
-      return absl::ResourceExhaustedError(absl::StrCat("no memory for worker ", worker, "'s connection table of ",
-                                                       sizes[i] >> 20, " MB: lower tables.", kKeys[i]));
+      return absl::ResourceExhaustedError(absl::StrCat("no memory for worker ", worker, "'s table of ", sizes[i] >> 20,
+                                                       " MB: lower tables.", kKeys[i]));
     }
   }
   size_t next = 0;
-  const fwd::TableCapacities capacities = {
-      .v4 = options_.connections_v4, .v6 = options_.connections_v6, .wide = options_.connections_wide};
-  return std::make_unique<fwd::FlowTables>(capacities,
-                                           [&memory, &next](size_t /*bytes*/) { return memory.at(next++); });
+  const fwd::TableCapacities capacities = {.v4 = options_.connections_v4,
+                                           .v6 = options_.connections_v6,
+                                           .wide = options_.connections_wide,
+                                           .nat = options_.nat_sessions};
+  const absl::StatusOr<fwd::NatSetup> nat = MakeNatSetup(options_, WorkerId(static_cast<uint8_t>(worker)),
+                                                         steering_.empty() ? nullptr : steering_[worker].get());
+  if (!nat.ok()) return nat.status();
+  return std::make_unique<fwd::FlowTables>(
+      capacities, [&memory, &next](size_t /*bytes*/) { return memory.at(next++); }, *nat);
 }
 
 absl::Status DataplaneImpl::InitWorkers() {
+  steering_ = MakeReplySteering(options_, ports_);
   bool rx_interrupts = true;
   for (const auto& port : ports_) rx_interrupts = rx_interrupts && port->rx_interrupts();
   for (uint32_t i = 0; i < options_.workers; ++i) {
@@ -263,7 +279,10 @@ absl::Status DataplaneImpl::InitWorkers() {
                       .rx_interrupts = rx_interrupts,
                       .tables = *std::move(tables),
                       .max_vips = options_.max_vips,
-                      .max_backends = options_.max_backends};
+                      .max_backends = options_.max_backends,
+                      .fragments = {.packets = options_.fragment_packets,
+                                    .held = options_.fragments_held,
+                                    .timeout_s = options_.fragment_timeout_s}};
     for (size_t p = 0; p < ports_.size(); ++p) {
       HostSide* host = hosts_[p].get();
       setup.ports.push_back({.id = ports_[p]->id(),
@@ -273,6 +292,9 @@ absl::Status DataplaneImpl::InitWorkers() {
     }
     workers_.push_back(std::make_unique<Worker>(std::move(setup)));
   }
+  std::vector<Worker*> all;
+  for (const auto& worker : workers_) all.push_back(worker.get());
+  for (const auto& worker : workers_) worker->Connect(all);
   return absl::OkStatus();
 }
 
@@ -344,6 +366,7 @@ void DataplaneImpl::Stop() {
   if (control_.joinable()) control_.join();
   for (const auto& worker : workers_) worker->Stop();
   for (uint32_t i = 0; i < options_.workers; ++i) rte_eal_wait_lcore(LcoreOfWorker(i));
+  for (const auto& worker : workers_) worker->DropHeld();
   // Only now, when nothing is put into its rings any more.
   if (exception_ != nullptr) exception_->Stop();
   for (const auto& port : ports_) port->Stop();
@@ -353,6 +376,10 @@ void DataplaneImpl::ControlLoop() {
   LogRateLimit refresh_log(10'000);
   bool refresh = true;
   while (!stop_control_.load(std::memory_order_acquire)) {
+    for (const auto& worker : workers_) {
+      worker->unresolved().TakeAll(
+          [this](const fwd::UnresolvedClients::Client& client) { neighbours_->Want(client.port, client.address); });
+    }
     refresh |= neighbours_->Poll(kControlIntervalMs);
     if (refresh) {
       // When it fails, older states are waiting to be freed: it is tried again.
@@ -365,11 +392,22 @@ void DataplaneImpl::ControlLoop() {
     }
     publisher_->Reclaim();
     for (size_t i = 0; i < workers_.size(); ++i) {
-      if (stalls_.Check(i, workers_[i]->counters().polls.Value(), NowMs())) {
-        SLUICE_LOG(kError) << "worker " << i << " on CPU " << workers_[i]->cpu() << " has made no progress for over "
-                           << StallMonitor::kAlarmMs << " ms; is its CPU taken by another process?";
-      }
+      const std::string name = absl::StrCat("worker ", i, " on CPU ", workers_[i]->cpu());
+      CheckProgress(i, name, workers_[i]->counters().polls.Value());
     }
+    if (exception_ != nullptr) {
+      CheckProgress(workers_.size(), "the thread of the exception ports", exception_->counters().polls.Value());
+    }
+  }
+}
+
+void DataplaneImpl::CheckProgress(size_t thread, const std::string& name, uint64_t beats) {
+  const StallMonitor::Change change = stalls_.Check(thread, beats, NowMs());
+  if (change == StallMonitor::Change::kStalled) {
+    SLUICE_LOG(kError) << name << " has made no progress for over " << StallMonitor::kAlarmMs
+                       << " ms; is its CPU taken by another process?";
+  } else if (change == StallMonitor::Change::kRecovered) {
+    SLUICE_LOG(kInfo) << name << " makes progress again";
   }
 }
 

@@ -113,6 +113,15 @@ absl::StatusOr<rte_eth_conf> Device::MakeConf(uint32_t room_bytes) {
                              " bytes, and the device cannot spread it over several: raise memory.mbuf_data_bytes to ",
                              options_.mtu_bytes + kEtherOverheadBytes, " or lower the port's mtu")));
     }
+    // What comes in several buffers leaves in several.
+    if ((info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) == 0) {
+      return absl::FailedPreconditionError(
+          Error(absl::StrCat("a frame of MTU ", options_.mtu_bytes, " does not fit one packet buffer of ",
+                             room_bytes - RTE_PKTMBUF_HEADROOM,
+                             " bytes, and the device cannot send one that is spread "
+                             "over several: raise memory.mbuf_data_bytes to ",
+                             options_.mtu_bytes + kEtherOverheadBytes, " or lower the port's mtu")));
+    }
     conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
   }
   if (rx_queues_ > 1) {

@@ -82,15 +82,15 @@ void ExceptionThread::Stop() {
 void ExceptionThread::Run() {
   prctl(PR_SET_TIMERSLACK, 1UL);
   while (!stop_.load(std::memory_order_acquire)) {
-    bool worked = ServePunts();
+    counters_.polls.Increment();
+    const Turn turn = ServePunts();
+    bool worked = turn == Turn::kWorked;
     for (const ExceptionPort& port : ports_) worked |= ReadTap(port);
-    if (worked) {
-      nap_ns_ = kFirstNapNs;
-    } else {
-      Sleep();
-    }
+    // A flood beyond the rate limit is no reason to spin, and none to let the naps grow while others may be waiting.
+    if (worked || turn == Turn::kLimited) nap_ns_ = kFirstNapNs;
+    if (!worked && !UrgentWait()) Sleep();
   }
-  while (ServePunts()) continue;
+  while (ServePunts() != Turn::kIdle) continue;
   for (const ExceptionPort& port : ports_) {
     std::array<rte_mbuf*, kReadBatch> left;
     while (const unsigned count =
@@ -100,15 +100,24 @@ void ExceptionThread::Run() {
   }
 }
 
-bool ExceptionThread::ServePunts() {
+ExceptionThread::Turn ExceptionThread::ServePunts() {
   delivered_ = false;
   const size_t served = ServePuntTurn([this](stage::PuntClass punt_class, size_t count) {
     size_t most = 0;
     for (const ExceptionPort& port : ports_) most = std::max(most, ServeClass(port, punt_class, count));
     return most;
   });
-  // While it stops, dropping counts as progress as well: the rings are to be empty.
-  return delivered_ || (served != 0 && stop_.load(std::memory_order_relaxed));
+  if (delivered_) return Turn::kWorked;
+  return served != 0 ? Turn::kLimited : Turn::kIdle;
+}
+
+bool ExceptionThread::UrgentWait() const {
+  for (const ExceptionPort& port : ports_) {
+    for (size_t i = 0; i < static_cast<size_t>(stage::PuntClass::kOther); ++i) {
+      if (port.punt->size(static_cast<stage::PuntClass>(i)) != 0) return true;
+    }
+  }
+  return false;
 }
 
 size_t ExceptionThread::ServeClass(const ExceptionPort& port, stage::PuntClass punt_class, size_t count) {
@@ -163,6 +172,7 @@ bool ExceptionThread::ReadTap(const ExceptionPort& port) {
 }
 
 void ExceptionThread::Sleep() {
+  counters_.sleeps.Increment();
   const uint64_t received = received_();
   const uint64_t max_nap_ns = received == last_received_ ? kMaxIdleNapNs : kMaxBusyNapNs;
   last_received_ = received;

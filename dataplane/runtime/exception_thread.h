@@ -53,8 +53,15 @@ class ExceptionThread {
 
  private:
   void Run();
-  // Delivers one turn's packets to the kernel; true if there was anything to be written.
-  bool ServePunts();
+  enum class Turn : uint8_t {
+    kIdle,     // there was nothing
+    kLimited,  // all there was went beyond the rate limit
+    kWorked,
+  };
+  // Delivers one turn's packets to the kernel.
+  Turn ServePunts();
+  // Packets wait that no rate limit holds back.
+  bool UrgentWait() const;
   size_t ServeClass(const ExceptionPort& port, stage::PuntClass punt_class, size_t count);
   // Reads what the kernel sends by one port; true if there was anything.
   bool ReadTap(const ExceptionPort& port);

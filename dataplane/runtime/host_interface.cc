@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "dataplane/base/log.h"
@@ -99,16 +100,43 @@ net::IpPrefix LinkLocalOf(const net::MacAddress& mac) {
   return {.address = net::IpAddress::FromBytes(net::Family::kIpv6, bytes.data()), .length = 64};
 }
 
-absl::Status ConfigureHostInterface(nl_sock* socket, const PortOptions& port, unsigned index,
+std::vector<std::vector<net::IpAddress>> LocalAddressesOfPorts(const DataplaneOptions& options) {
+  std::vector<std::vector<net::IpAddress>> by_port(options.ports.size());
+  for (const net::IpAddress& address : options.nat_local_addresses) {
+    std::optional<size_t> carrier;
+    bool near = false;  // in a network of the carrier
+    bool own = false;
+    for (size_t i = 0; i < options.ports.size(); ++i) {
+      const PortOptions& port = options.ports[i];
+      for (const net::IpPrefix& prefix : port.addresses) {
+        own |= prefix.address == address;
+        if (near || port.exception_interface.empty() || !prefix.Contains(address)) continue;
+        near = true;
+        carrier = i;
+      }
+      if (!carrier && !port.exception_interface.empty()) carrier = i;
+    }
+    if (carrier && !own) by_port[*carrier].push_back(address);
+  }
+  return by_port;
+}
+
+absl::Status ConfigureHostInterface(nl_sock* socket, const PortOptions& port,
+                                    const std::vector<net::IpAddress>& local_addresses, unsigned index,
                                     const net::MacAddress& mac) {
   Configurator configurator(socket, port, index);
   if (absl::Status status = configurator.SetLink(mac); !status.ok()) return status;
   const bool wants_v6 = std::any_of(port.addresses.begin(), port.addresses.end(),
-                                    [](const net::IpPrefix& prefix) { return !prefix.address.is_v4(); });
+                                    [](const net::IpPrefix& prefix) { return !prefix.address.is_v4(); }) ||
+                        std::any_of(local_addresses.begin(), local_addresses.end(),
+                                    [](const net::IpAddress& address) { return !address.is_v4(); });
   // Without an IPv6 address of the configuration, a host without IPv6 is none of our business.
   if (absl::Status status = configurator.AddAddress(LinkLocalOf(mac)); !status.ok() && wants_v6) return status;
   for (const net::IpPrefix& prefix : port.addresses) {
     if (absl::Status status = configurator.AddAddress(prefix); !status.ok()) return status;
+  }
+  for (const net::IpAddress& address : local_addresses) {
+    if (absl::Status status = configurator.AddAddress({address, address.bits()}); !status.ok()) return status;
   }
   for (const net::IpAddress& gateway : port.gateways) {
     if (absl::Status status = configurator.AddDefaultRoute(gateway); !status.ok()) return status;

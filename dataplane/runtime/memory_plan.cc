@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/nat_table.h"
 #include "dataplane/stage/packet.h"
 
 namespace sluice::runtime {
@@ -39,6 +40,9 @@ uint32_t NeededMbufs(const DataplaneOptions& options) {
   // What workers hold themselves: a burst being worked on, two transmit buffers for each port, and their caches, which
   // a pool lets grow to one and a half times their size.
   mbufs += workers * (2 * static_cast<uint32_t>(stage::kBurstSize) * (ports + 1) + kMbufCacheSize * 3 / 2);
+  // Fragments that wait, and what is on its way from worker to worker.
+  mbufs += workers * options.fragments_held;
+  if (workers > 1) mbufs += workers * (kHandoverRingSize + workers * static_cast<uint32_t>(stage::kBurstSize));
   return mbufs;
 }
 
@@ -74,7 +78,8 @@ MemoryPlan PlanMemory(const DataplaneOptions& options) {
   if (plan.host_mbufs != 0) plan.pool_bytes += PoolBytes(plan.host_mbufs, plan.host_room_bytes);
   plan.connection_bytes = uint64_t{options.workers} * (lb::ConnectionTableV4::BytesFor(options.connections_v4) +
                                                        lb::ConnectionTableV6::BytesFor(options.connections_v6) +
-                                                       lb::ConnectionTableWide::BytesFor(options.connections_wide));
+                                                       lb::ConnectionTableWide::BytesFor(options.connections_wide) +
+                                                       lb::NatTable::BytesFor(options.nat_sessions));
   return plan;
 }
 

@@ -14,6 +14,8 @@ inline constexpr uint32_t kMbufCacheSize = 256;
 inline constexpr uint32_t kPuntRingSizes[] = {256, 256, 512, 128, 512};
 inline constexpr uint32_t kPuntRingTotal = 256 + 512 + 128 + 512;
 inline constexpr uint32_t kHostRingSize = 512;
+// Packets that wait for one worker to take them from the others; a power of two.
+inline constexpr uint32_t kHandoverRingSize = 1024;
 
 // How many packet buffers, and how much memory, the options ask for.
 struct MemoryPlan {
@@ -22,7 +24,7 @@ struct MemoryPlan {
   uint32_t host_mbufs = 0;        // for packets from the host's kernel; 0: no exception port
   uint32_t host_room_bytes = 0;   // fits one frame of the largest MTU
   uint64_t pool_bytes = 0;        // both pools with everything around them
-  uint64_t connection_bytes = 0;  // the connection tables of all workers
+  uint64_t connection_bytes = 0;  // the connection and session tables of all workers
 };
 
 // Bytes that one object of a packet buffer pool occupies, with a data room of `room_bytes`.

@@ -9,14 +9,17 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace sluice::runtime {
 namespace {
 
-// Routes are read one by one: not more often than this, however fast a routing daemon changes them.
+// Routes are not read more often than this, however fast a routing daemon changes them.
 constexpr uint64_t kRoutesIntervalMs = 200;
+// Nor does reading them take more than this part of the time.
+constexpr uint64_t kRoutesTimeShare = 10;
 // How often entries are looked over: the longest that a stale one waits to be asked for.
 constexpr uint64_t kAskIntervalMs = 1000;
 constexpr uint64_t kMaxAskIntervalMs = 5'000;
@@ -39,19 +42,23 @@ bool IsTransient(int result) {
 absl::StatusOr<std::unique_ptr<Neighbours>> Neighbours::Create(std::vector<HostPort> ports) {
   absl::StatusOr<NlSocket> requests = ConnectNetlink();
   if (!requests.ok()) return requests.status();
+  absl::StatusOr<NlSocket> route_requests = ConnectNetlink();
+  if (!route_requests.ok()) return route_requests.status();
   absl::StatusOr<NlSocket> events = ConnectNetlink();
   if (!events.ok()) return events.status();
   nl_sock* socket = events->get();
   nl_socket_disable_seq_check(socket);
   nl_socket_set_nonblocking(socket);
   nl_socket_set_buffer_size(socket, kEventBufferBytes, 0);
-  const int result = nl_socket_add_memberships(socket, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-                                               RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, 0);
+  const int result =
+      nl_socket_add_memberships(socket, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_IFADDR,
+                                RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, RTNLGRP_NEXTHOP, 0);
   if (result < 0) {
     return absl::InternalError(
         absl::StrCat("listening for changes of routes and neighbours failed: ", nl_geterror(result)));
   }
-  std::unique_ptr<Neighbours> neighbours(new Neighbours(std::move(ports), *std::move(requests), *std::move(events)));
+  std::unique_ptr<Neighbours> neighbours(
+      new Neighbours(std::move(ports), *std::move(requests), *std::move(route_requests), *std::move(events)));
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, OnEvent, neighbours.get());
   return neighbours;
 }
@@ -80,23 +87,26 @@ bool Neighbours::Poll(int timeout_ms) {
   pollfd waiting = {.fd = nl_socket_get_fd(events_.get()), .events = POLLIN, .revents = 0};
   if (poll(&waiting, 1, timeout_ms) > 0) ReadEvents();
   const uint64_t now_ms = NowMs();
-  const std::lock_guard<std::mutex> lock(mutex_);
-  if (routes_changed_ && now_ms - last_routes_ms_ >= kRoutesIntervalMs) {
+  if (routes_changed_ && now_ms >= next_routes_ms_) {
     routes_changed_ = false;
     neighbours_changed_ = true;
-    last_routes_ms_ = now_ms;
     ReadRoutes();
+    const uint64_t end_ms = NowMs();
+    next_routes_ms_ = end_ms + std::max(kRoutesIntervalMs, (end_ms - now_ms) * kRoutesTimeShare);
   }
+  const std::lock_guard<std::mutex> lock(mutex_);
   bool changed = false;
   if (neighbours_changed_) {
     neighbours_changed_ = false;
     ReadNeighbours();
     changed = Choose();
+    changed |= host_routes_.Update(neighbours_);
   }
-  if (now_ms - last_asked_ms_ >= kAskIntervalMs) {
+  if (std::exchange(wanted_changed_, false) || now_ms - last_asked_ms_ >= kAskIntervalMs) {
     last_asked_ms_ = now_ms;
     AskKernel(now_ms);
   }
+  if (std::exchange(reread_, false)) routes_changed_ = neighbours_changed_ = true;
   return changed;
 }
 
@@ -109,7 +119,9 @@ void Neighbours::Watch(const std::vector<net::IpAddress>& addresses) {
       watched.insert(std::move(*known));
       continue;
     }
-    watched[address].route = ReadRoute(address, KernelRoute());
+    const std::optional<KernelRoute> route = ReadRoute(requests_.get(), address);
+    if (!route) reread_ = true;
+    watched[address].route = route.value_or(KernelRoute());
     added = true;
   }
   watched_ = std::move(watched);
@@ -125,15 +137,23 @@ fwd::NextHop Neighbours::Lookup(const net::IpAddress& address) {
   return found == watched_.end() ? fwd::NextHop() : found->second.hop;
 }
 
-KernelRoute Neighbours::ReadRoute(const net::IpAddress& address, const KernelRoute& known) {
+std::shared_ptr<const fwd::ClientRoutes> Neighbours::Routes() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return host_routes_.routes();
+}
+
+void Neighbours::Want(PortId port, const net::IpAddress& address) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  host_routes_.Want(port, address, NowMs());
+  wanted_changed_ = true;
+}
+
+std::optional<KernelRoute> Neighbours::ReadRoute(nl_sock* socket, const net::IpAddress& address) {
   KernelRoute route;
   rtnl_route* answer = nullptr;
-  const int result = rtnl_route_lookup(requests_.get(), ToNlAddr(address).get(), &answer);
-  if (IsTransient(result)) {
-    // Says nothing about the route: what was known stays until the next Poll asks again.
-    routes_changed_ = true;
-    return known;
-  }
+  const int result = rtnl_route_lookup(socket, ToNlAddr(address).get(), &answer);
+  // Says nothing about the route: what was known stays until the next Poll asks again.
+  if (IsTransient(result)) return std::nullopt;
   if (result < 0) return route;
   const NlRoute owner(answer);
   rtnl_nexthop* hop = rtnl_route_nexthop_n(answer, 0);
@@ -148,14 +168,39 @@ KernelRoute Neighbours::ReadRoute(const net::IpAddress& address, const KernelRou
 }
 
 void Neighbours::ReadRoutes() {
-  for (auto& [address, watched] : watched_) watched.route = ReadRoute(address, watched.route);
+  std::vector<net::IpAddress> addresses;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& [address, watched] : watched_) addresses.push_back(address);
+  }
+  std::vector<std::pair<net::IpAddress, KernelRoute>> routes;
+  for (const net::IpAddress& address : addresses) {
+    if (const auto route = ReadRoute(route_requests_.get(), address)) {
+      routes.emplace_back(address, *route);
+    } else {
+      routes_changed_ = true;
+    }
+  }
+  absl::StatusOr<RoutePlan> plan = host_routes_.ReadPlan(route_requests_.get());
+  if (!plan.ok()) {
+    routes_changed_ = true;
+    uint64_t suppressed = 0;
+    if (routes_failed_log_.Allow(&suppressed)) {
+      SLUICE_LOG(kWarning) << std::string(plan.status().message()) << "; those known before stay in use";
+    }
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [address, route] : routes) {
+    if (const auto watched = watched_.find(address); watched != watched_.end()) watched->second.route = route;
+  }
+  if (plan.ok()) host_routes_.SetPlan(*std::move(plan));
 }
 
 void Neighbours::ReadNeighbours() {
   nl_cache* dump = nullptr;
   if (rtnl_neigh_alloc_cache(requests_.get(), &dump) < 0) {
     // What was known stays until the next Poll tries again.
-    neighbours_changed_ = true;
+    reread_ = true;
     return;
   }
   const NlCache owner(dump);
@@ -209,6 +254,7 @@ void Neighbours::AskKernel(uint64_t now_ms) {
       needed.insert({watched.route.interface_index, *next_hop});
     }
   }
+  host_routes_.AddNeeded(now_ms, needed);
   std::map<NeighbourKey, Asking> asking;
   for (const NeighbourKey& key : needed) {
     const auto found = neighbours_.find(key);

@@ -37,6 +37,16 @@ struct DataplaneOptions {
   uint32_t connections_v4 = 262144;   // per worker
   uint32_t connections_v6 = 65536;    // per worker
   uint32_t connections_wide = 16384;  // per worker, to VIPs that are prefixes
+  uint32_t nat_sessions = 65536;      // per worker
+  // What full NAT sends from; workers share out the ports of each address. Set on exception ports.
+  std::vector<net::IpAddress> nat_local_addresses;
+  uint16_t nat_first_port = 1024;
+  uint16_t nat_last_port = 65535;
+  // Fragmented packets, per worker: followed at once, fragments that wait for the first one of their packet, and how
+  // long.
+  uint32_t fragment_packets = 4096;
+  uint32_t fragments_held = 256;
+  uint32_t fragment_timeout_s = 2;
   // Where tunnels come from, by family; host bits zero. Unset: the port's address.
   std::optional<net::IpPrefix> tunnel_source_v4;
   std::optional<net::IpPrefix> tunnel_source_v6;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "dataplane/base/log.h"
 #include "dataplane/runtime/devargs.h"
+#include "dataplane/runtime/xdp_queues.h"
 
 namespace sluice::runtime {
 
@@ -33,6 +34,7 @@ absl::StatusOr<std::unique_ptr<Port>> Port::Probe(PortId id, const PortOptions& 
     if (!probed.ok()) return probed.status();
     port->devices_.push_back(*std::move(probed));
   }
+  WarnOfUncoveredQueues(options.name, options.devices, options.devices.size() == 1 ? workers : 1);
   return port;
 }
 
@@ -86,11 +88,19 @@ PortQueue Port::QueueOf(uint32_t worker) const {
 }
 
 stage::PortTraits Port::Traits() const {
-  return {.mac = mac(),
-          .mtu_bytes = options_.mtu_bytes,
-          .tx_ipv4_checksum = std::all_of(devices_.begin(), devices_.end(),
-                                          [](const auto& device) { return device->tx_ipv4_checksum(); }),
-          .has_exception_port = !options_.exception_interface.empty()};
+  stage::PortTraits traits;
+  traits.mac = mac();
+  traits.mtu_bytes = options_.mtu_bytes;
+  traits.tx_ipv4_checksum =
+      std::all_of(devices_.begin(), devices_.end(), [](const auto& device) { return device->tx_ipv4_checksum(); });
+  traits.has_exception_port = !options_.exception_interface.empty();
+  traits.SetAddresses(options_.addresses);
+  return traits;
+}
+
+std::optional<RssSetup> Port::Rss() const {
+  if (devices_.size() != 1) return std::nullopt;
+  return ReadRss(devices_.front()->id(), devices_.front()->rx_queues());
 }
 
 fwd::PortStats Port::Stats() const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "dataplane/runtime/device.h"
 #include "dataplane/runtime/mbuf_pool.h"
 #include "dataplane/runtime/options.h"
+#include "dataplane/runtime/reply_steering.h"
 #include "dataplane/stage/stage_env.h"
 
 namespace sluice::runtime {
@@ -45,6 +47,8 @@ class Port {
   // Worker `worker` alone may use it.
   PortQueue QueueOf(uint32_t worker) const;
   stage::PortTraits Traits() const;
+  // How its one device spreads packets over the workers' queues, once started; nothing where it does not tell.
+  std::optional<RssSetup> Rss() const;
   // What devices count, and their link; all but the workers' own counters. Any thread.
   fwd::PortStats Stats() const;
 

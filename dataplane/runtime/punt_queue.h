@@ -41,6 +41,9 @@ class PuntQueue {
   }
   // Any thread.
   size_t size() const;
+  size_t size(stage::PuntClass punt_class) const {
+    return rte_ring_count(rings_[static_cast<size_t>(punt_class)].get());
+  }
 
  private:
   std::array<Ring, stage::kPuntClassCount> rings_;

@@ -58,7 +58,7 @@ absl::Status StatePublisher::Publish(std::shared_ptr<const fwd::ForwardingState>
   freed = TakeReclaimable();
   if (absl::Status status = CheckRoom(); !status.ok()) return status;
   next_hops_->Watch(BackendAddresses(*state));
-  Swap(fwd::ResolveNextHops(*state, [this](const net::IpAddress& address) { return next_hops_->Lookup(address); }));
+  Swap(Resolve(*state));
   return absl::OkStatus();
 }
 
@@ -66,13 +66,19 @@ absl::StatusOr<bool> StatePublisher::Refresh() {
   StateList freed;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (current_ == nullptr) return false;
-  auto resolved =
-      fwd::ResolveNextHops(*current_, [this](const net::IpAddress& address) { return next_hops_->Lookup(address); });
-  if (SameNextHops(*resolved->backends, *current_->backends)) return false;
+  auto resolved = Resolve(*current_);
+  if (resolved->client_routes == current_->client_routes && SameNextHops(*resolved->backends, *current_->backends)) {
+    return false;
+  }
   freed = TakeReclaimable();
   if (absl::Status status = CheckRoom(); !status.ok()) return status;
   Swap(std::move(resolved));
   return true;
+}
+
+std::shared_ptr<const fwd::ForwardingState> StatePublisher::Resolve(const fwd::ForwardingState& state) {
+  return fwd::ResolveNextHops(
+      state, [this](const net::IpAddress& address) { return next_hops_->Lookup(address); }, next_hops_->Routes());
 }
 
 size_t StatePublisher::Reclaim() {

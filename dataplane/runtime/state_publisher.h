@@ -27,13 +27,16 @@ class NextHopSource {
   virtual void Watch(const std::vector<net::IpAddress>& addresses) = 0;
   // What is known now; never waits for the network.
   virtual fwd::NextHop Lookup(const net::IpAddress& address) = 0;
+  // Where packets to clients leave, as known now; null: nothing is known of it. The same object as long as nothing
+  // changes.
+  virtual std::shared_ptr<const fwd::ClientRoutes> Routes() { return nullptr; }
 };
 
 // Gives states to the workers, and frees those that no worker can hold any more, by quiescent-state-based reclamation.
 //
 // A state is published with the next hops of the moment. When next hops change, Refresh publishes the same state again
 // with new ones under the *same* generation: the generation counts what the control plane desired, and two states of
-// one generation differ in their backends' next hops only.
+// one generation differ in their backends' next hops and the routes to clients only.
 //
 // Workers are readers 0 to count - 1: each reads between Online and Offline, and calls Quiescent when it holds no
 // pointer from Read any more. Needs no EAL.
@@ -49,7 +52,8 @@ class StatePublisher : public fwd::StateSink {
   // Control threads; these wait for each other.
   // kInvalidArgument for a null state; kResourceExhausted as StateSink says, naming the workers.
   absl::Status Publish(std::shared_ptr<const fwd::ForwardingState> state) override;
-  // Publishes the newest state anew if its next hops have changed. True: it was published. Without a state: false.
+  // Publishes the newest state anew if its next hops or routes have changed. True: it was published. Without a state:
+  // false.
   absl::StatusOr<bool> Refresh();
   // Frees what can be freed; returns how many states still wait.
   size_t Reclaim();
@@ -78,6 +82,8 @@ class StatePublisher : public fwd::StateSink {
   StateList TakeReclaimable();
   // kResourceExhausted when another state could not be kept.
   absl::Status CheckRoom() const;
+  // The state with the next hops and routes of now.
+  std::shared_ptr<const fwd::ForwardingState> Resolve(const fwd::ForwardingState& state);
   void Swap(std::shared_ptr<const fwd::ForwardingState> state);
 
   const uint32_t readers_;

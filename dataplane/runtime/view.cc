@@ -37,8 +37,16 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
   stats.table_v4 = ToTableStats(counters.table_v4, capacities.v4);
   stats.table_v6 = ToTableStats(counters.table_v6, capacities.v6);
   stats.table_wide = ToTableStats(counters.table_wide, capacities.wide);
+  stats.table_nat = ToTableStats(counters.table_nat, capacities.nat);
+  stats.nat = {.stateless_replies = counters.nat.stateless_replies.Value(),
+               .replies = counters.nat.replies.Value(),
+               .proxy_headers = counters.nat.proxy_headers.Value(),
+               .unsteered = counters.nat.unsteered.Value()};
   for (size_t i = 0; i < fwd::kAnswerKindCount; ++i) stats.answers[i] = counters.answers[i].Value();
   stats.related = counters.related.Value();
+  stats.handed_over = counters.handed_over.Value();
+  stats.taken_over = counters.taken_over.Value();
+  stats.fragments_held = counters.fragments_held.Value();
   stats.polls = counters.polls.Value();
   stats.empty_polls = counters.empty_polls.Value();
   stats.busy_cycles = counters.busy_cycles.Value();
@@ -51,23 +59,25 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
 
 }  // namespace
 
-bool StallMonitor::Check(size_t worker, uint64_t polls, uint64_t now_ms) {
-  Seen& seen = seen_[worker];
-  if (!seen.valid || seen.polls != polls) {
-    seen = {.polls = polls, .since_ms = now_ms, .valid = true};
-    stalled_[worker].store(false, std::memory_order_relaxed);
-    return false;
+StallMonitor::Change StallMonitor::Check(size_t thread, uint64_t beats, uint64_t now_ms) {
+  Seen& seen = seen_[thread];
+  if (!seen.valid || seen.beats != beats) {
+    seen = {.beats = beats, .since_ms = now_ms, .valid = true};
+    return stalled_[thread].exchange(false, std::memory_order_relaxed) ? Change::kRecovered : Change::kNone;
   }
-  if (now_ms - seen.since_ms <= kAlarmMs) return false;
-  return !stalled_[worker].exchange(true, std::memory_order_relaxed);
+  if (now_ms - seen.since_ms <= kAlarmMs) return Change::kNone;
+  return stalled_[thread].exchange(true, std::memory_order_relaxed) ? Change::kNone : Change::kStalled;
 }
 
 fwd::PacketTotals View::Totals() const {
   fwd::PacketTotals totals;
-  for (const auto& worker : workers_) fwd::AddTotals(worker->counters(), totals);
+  for (const auto& worker : workers_) {
+    fwd::AddTotals(worker->counters(), totals);
+    totals.held += worker->held();
+  }
   if (exception_ != nullptr) {
     fwd::AddTotals(exception_->counters(), totals);
-    totals.held = exception_->held();
+    totals.held += exception_->held();
   }
   return totals;
 }
@@ -80,6 +90,8 @@ std::vector<fwd::WorkerStats> View::Workers() const {
   }
   return all;
 }
+
+bool View::ExceptionThreadStalled() const { return exception_ != nullptr && stalls_.Stalled(workers_.size()); }
 
 std::vector<fwd::PortStats> View::Ports() const {
   std::vector<fwd::PortStats> all;

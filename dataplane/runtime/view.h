@@ -14,21 +14,23 @@
 
 namespace sluice::runtime {
 
-// Notices workers that make no progress. Check: one control thread. Stalled: any thread.
+// Notices threads of the data plane that make no progress. Check: one control thread. Stalled: any thread.
 class StallMonitor {
  public:
-  // A worker that sleeps still wakes many times a second, so this long means that something holds its core.
+  // A thread that sleeps still wakes many times a second, so this long means that something holds its core.
   static constexpr uint64_t kAlarmMs = 1000;
 
-  explicit StallMonitor(size_t workers) : seen_(workers), stalled_(std::make_unique<std::atomic<bool>[]>(workers)) {}
+  enum class Change : uint8_t { kNone, kStalled, kRecovered };
 
-  // `polls`: the worker's count of rounds. True when the worker has just been found stalled.
-  bool Check(size_t worker, uint64_t polls, uint64_t now_ms);
-  bool Stalled(size_t worker) const { return stalled_[worker].load(std::memory_order_relaxed); }
+  explicit StallMonitor(size_t threads) : seen_(threads), stalled_(std::make_unique<std::atomic<bool>[]>(threads)) {}
+
+  // `beats`: the thread's count of rounds. Says what has just changed: each stall is told once, and its end once.
+  Change Check(size_t thread, uint64_t beats, uint64_t now_ms);
+  bool Stalled(size_t thread) const { return stalled_[thread].load(std::memory_order_relaxed); }
 
  private:
   struct Seen {
-    uint64_t polls = 0;
+    uint64_t beats = 0;
     uint64_t since_ms = 0;
     bool valid = false;
   };
@@ -45,6 +47,7 @@ class View : public fwd::DataplaneView {
 
   fwd::PacketTotals Totals() const override;
   std::vector<fwd::WorkerStats> Workers() const override;
+  bool ExceptionThreadStalled() const override;
   std::vector<fwd::PortStats> Ports() const override;
   fwd::VipStats Vip(VipId id) const override;
   fwd::BackendStats Backend(BackendId id) const override;
@@ -57,7 +60,7 @@ class View : public fwd::DataplaneView {
   const std::vector<std::unique_ptr<Port>>& ports_;
   const ExceptionThread* const exception_;  // null: no exception ports
   const StatePublisher& publisher_;
-  const StallMonitor& stalls_;
+  const StallMonitor& stalls_;  // of the workers by id, then the exception thread
 };
 
 }  // namespace sluice::runtime

@@ -31,6 +31,7 @@ std::vector<PortQueue> RxQueues(const std::vector<WorkerPort>& ports) {
 Worker::Worker(WorkerSetup setup)
     : setup_(std::move(setup)),
       counters_(setup_.max_vips, setup_.max_backends),
+      fragments_(setup_.fragments.packets, setup_.fragments.held, setup_.fragments.timeout_s),
       sleeper_(RxQueues(setup_.ports), setup_.idle == IdleMode::kAdaptive && setup_.rx_interrupts),
       // The longer limit is only for the interrupts of all queues; Run knows when attaching has failed.
       idle_(setup_.idle, IdlePolicy::kMaxNapNs),
@@ -43,6 +44,15 @@ Worker::Worker(WorkerSetup setup)
   env_.node = setup_.node;
   env_.tables = setup_.tables.get();
   env_.counters = &counters_;
+  env_.fragments = &fragments_;
+  env_.unresolved = &unresolved_;
+}
+
+void Worker::Connect(std::vector<Worker*> workers) {
+  env_.worker = setup_.id;
+  env_.worker_count = static_cast<uint16_t>(workers.size());
+  handovers_.resize(workers.size());
+  for (size_t i = 0; i < workers.size(); ++i) handovers_[i].owner = workers[i];
 }
 
 void Worker::Stop() {
@@ -92,11 +102,13 @@ void Worker::TakeUpState() {
 size_t Worker::Round() {
   size_t packets = 0;
   for (const WorkerPort& port : setup_.ports) packets += Receive(port);
+  packets += TakeOver();
   for (const WorkerPort& port : setup_.ports) packets += SendForHost(port);
   for (const WorkerPort& port : setup_.ports) {
     Flush(port.id, forwards_[port.id.index()]);
     Flush(port.id, answers_[port.id.index()]);
   }
+  for (HandoverBuffer& buffer : handovers_) Flush(buffer);
   return packets;
 }
 
@@ -104,8 +116,27 @@ size_t Worker::Receive(const WorkerPort& port) {
   if (!port.queue.can_receive) return 0;
   std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   const size_t count = rte_eth_rx_burst(port.queue.device, port.queue.queue, mbufs.data(), stage::kBurstSize);
-  if (count != 0) stage::RunPipeline(mbufs.data(), count, port.id, env_, burst_, *this);
+  if (count != 0) {
+    stage::RunPipeline(mbufs.data(), count, port.id, env_, burst_, *this);
+    ResumeFragments();
+  }
   return count;
+}
+
+// One burst a round, as from each port: what others bring does not keep the worker from its own ports.
+size_t Worker::TakeOver() {
+  std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+  const size_t count = inbox_.Take(mbufs.data(), mbufs.size());
+  if (count != 0) {
+    counters_.taken_over.Add(count);
+    stage::ResumePipeline(mbufs.data(), count, env_, burst_, *this);
+    ResumeFragments();
+  }
+  return count;
+}
+
+void Worker::ResumeFragments() {
+  while (stage::ResumeFragments(env_, burst_, *this) != 0) continue;
 }
 
 size_t Worker::SendForHost(const WorkerPort& port) {
@@ -122,6 +153,30 @@ void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
 }
 
 void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(port, answers_[port.index()], mbuf); }
+
+void Worker::HandOver(WorkerId owner, rte_mbuf* mbuf) {
+  HandoverBuffer& buffer = handovers_[owner.index()];
+  if (buffer.count == buffer.mbufs.size()) Flush(buffer);
+  buffer.mbufs[buffer.count++] = mbuf;
+}
+
+void Worker::Flush(HandoverBuffer& buffer) {
+  if (buffer.count == 0) return;
+  const size_t taken = buffer.owner->inbox_.Put(buffer.mbufs.data(), buffer.count);
+  for (size_t i = taken; i < buffer.count; ++i) Drop(buffer.mbufs[i], DropReason::kHandoverQueueFull);
+  counters_.handed_over.Add(taken);
+  buffer.count = 0;
+  buffer.owner->Wake();
+}
+
+void Worker::DropHeld() {
+  rte_mbuf* mbuf = nullptr;
+  while (inbox_.Take(&mbuf, 1) != 0) Drop(mbuf, DropReason::kHandoverQueueFull);
+  fragments_.Clear();
+  lb::FragmentTable::Released released;
+  while (fragments_.Release(released)) Drop(static_cast<rte_mbuf*>(released.packet), DropReason::kFragmentTimeout);
+  counters_.fragments_held.Set(0);
+}
 
 void Worker::Append(PortId port, TxBuffer& buffer, rte_mbuf* mbuf) {
   if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
@@ -181,6 +236,8 @@ void Worker::Housekeep(uint64_t tsc) {
   if (tsc >= next_second_tsc_) {
     env_.now_s = static_cast<uint32_t>((tsc - start_tsc_) / tsc_hz_);
     next_second_tsc_ = start_tsc_ + (uint64_t{env_.now_s} + 1) * tsc_hz_;
+    fragments_.Expire(env_.now_s);
+    ResumeFragments();
   }
   const uint64_t since_sweep = tsc - last_sweep_tsc_;
   if (since_sweep < tsc_hz_ / kSweepIntervalsPerS) return;

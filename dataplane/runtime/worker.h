@@ -11,8 +11,11 @@
 #include <vector>
 
 #include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/unresolved_clients.h"
 #include "dataplane/fwd/worker_counters.h"
+#include "dataplane/lb/fragment_table.h"
 #include "dataplane/runtime/event.h"
+#include "dataplane/runtime/handover_queue.h"
 #include "dataplane/runtime/idle.h"
 #include "dataplane/runtime/port.h"
 #include "dataplane/runtime/punt_queue.h"
@@ -30,6 +33,13 @@ struct WorkerPort {
   rte_ring* from_host = nullptr;  // packets of the host's kernel; set for the one worker that sends them
 };
 
+// Of fragmented packets, for each worker: see lb::FragmentTable.
+struct FragmentLimits {
+  uint32_t packets = 4096;
+  uint32_t held = 256;
+  uint32_t timeout_s = 2;
+};
+
 struct WorkerSetup {
   WorkerId id;
   uint32_t cpu = 0;
@@ -43,35 +53,46 @@ struct WorkerSetup {
   bool rx_interrupts = false;
   std::unique_ptr<fwd::FlowTables> tables;
   size_t max_vips = 0, max_backends = 0;
+  FragmentLimits fragments = {};
 };
 
-// The packet path of one core: receives, runs the pipeline, transmits, to completion; between bursts it sends the
-// host's packets, sweeps its tables and passes a quiescent state. Everything here is the worker's thread but Stop,
-// Wake and what counters() offers.
+// The packet path of one core: receives, runs the pipeline, transmits, to completion; between bursts it takes packets
+// over from other workers, sends the host's packets, sweeps its tables and passes a quiescent state. Everything here is
+// the worker's thread but Connect, Stop, Wake, DropHeld and what counters() and held() offer.
 class Worker final : public stage::PacketSink {
  public:
   explicit Worker(WorkerSetup setup);
 
+  // All workers by id, this one among them, before Run. Without it the worker is the only one.
+  void Connect(std::vector<Worker*> workers);
   // Until Stop. A state must have been published.
   void Run();
   // Any thread; Run returns after the current round.
   void Stop();
-  // Any thread: packets wait in a from_host ring.
+  // Any thread: packets wait in a from_host ring, or were handed over.
   void Wake();
+  // When all workers have stopped: drops and counts what was handed over to this one, and fragments that still wait.
+  void DropHeld();
 
   WorkerId id() const { return setup_.id; }
   uint32_t cpu() const { return setup_.cpu; }
   const fwd::WorkerCounters& counters() const { return counters_; }
+  // Stations that the worker has packets for and cannot reach. One control thread.
+  fwd::UnresolvedClients& unresolved() { return unresolved_; }
+  // Packets handed over that the worker has not taken up, and fragments that wait. Any thread.
+  uint64_t held() const { return inbox_.size() + counters_.fragments_held.Value(); }
   fwd::TableCapacities capacities() const {
     return {.v4 = setup_.tables->v4().table.capacity(),
             .v6 = setup_.tables->v6().table.capacity(),
-            .wide = setup_.tables->wide().table.capacity()};
+            .wide = setup_.tables->wide().table.capacity(),
+            .nat = setup_.tables->nat().table().capacity()};
   }
 
   // stage::PacketSink, for the pipeline.
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
   void Answer(PortId port, rte_mbuf* mbuf) override;
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
+  void HandOver(WorkerId owner, rte_mbuf* mbuf) override;
 
  private:
   // Packets that wait for the end of the round, so that a device is written to once a round.
@@ -82,12 +103,22 @@ class Worker final : public stage::PacketSink {
     std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   };
 
+  // Packets that wait for the end of the round, so that a ring is written to once a round.
+  struct HandoverBuffer {
+    Worker* owner = nullptr;
+    size_t count = 0;
+    std::array<rte_mbuf*, stage::kBurstSize> mbufs;
+  };
+
   // One pass over ports and rings; returns how many packets there were.
   size_t Round();
   size_t Receive(const WorkerPort& port);
+  size_t TakeOver();
+  void ResumeFragments();
   size_t SendForHost(const WorkerPort& port);
   void Append(PortId port, TxBuffer& buffer, rte_mbuf* mbuf);
   void Flush(PortId port, TxBuffer& buffer);
+  void Flush(HandoverBuffer& buffer);
   // Gives packets to a device; those it does not take are dropped. Returns how many it took.
   size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count);
   void Housekeep(uint64_t tsc);
@@ -103,6 +134,10 @@ class Worker final : public stage::PacketSink {
   stage::Burst burst_;
   std::array<TxBuffer, fwd::kMaxPorts> forwards_;  // by PortId
   std::array<TxBuffer, fwd::kMaxPorts> answers_;
+  std::vector<HandoverBuffer> handovers_;  // by WorkerId
+  HandoverQueue inbox_;
+  lb::FragmentTable fragments_;
+  fwd::UnresolvedClients unresolved_;
   Sleeper sleeper_;
   IdlePolicy idle_;
   const uint64_t tsc_hz_;

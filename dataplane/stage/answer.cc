@@ -3,36 +3,23 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/net/icmp_error.h"
+#include "dataplane/stage/mbuf_sum.h"
 
 namespace sluice::stage {
 namespace {
 
+using net::Load;
+using net::Store;
+using net::Word;
+
 constexpr uint8_t kAnswerHopLimit = 64;
-// Precedence of ICMP errors (RFC 1812, section 4.3.2.5).
-constexpr uint8_t kInternetworkControl = 0xc0;
-// The whole error packet: RFC 1812 (section 4.3.2.3) for IPv4, RFC 4443 (section 2.4 c) for IPv6.
-constexpr uint32_t kMaxErrorV4 = 576;
-constexpr uint32_t kMaxErrorV6 = 1280;
 constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200, section 5
-
-template <typename T>
-T Load(const uint8_t* at) {
-  T value;
-  std::memcpy(&value, at, sizeof(value));
-  return value;
-}
-
-template <typename T>
-void Store(uint8_t* at, const T& value) {
-  std::memcpy(at, &value, sizeof(value));
-}
-
-uint16_t Word(uint8_t first, uint8_t second) { return static_cast<uint16_t>(first | second << 8); }
 
 // Sends the frame back to the station it came from.
 void ReturnToSender(Packet& packet, const StageEnv& env, fwd::AnswerKind kind) {
@@ -78,52 +65,39 @@ uint8_t* InsertAfterLinkHeader(const Packet& packet, uint16_t size) {
   return frame + packet.headers.l3_offset;
 }
 
-// From the VIP to the client, the other way round than the quoted packet at `quote`.
-void WriteErrorV4(uint8_t* at, const uint8_t* quote, uint32_t quoted, uint32_t mtu_bytes) {
-  const auto cause = Load<net::Ipv4Header>(quote);
-  net::Ipv4Header ip{};
-  ip.version_ihl = 0x45;
-  ip.tos = kInternetworkControl;
-  ip.total_length = Be16::FromHost(static_cast<uint16_t>(sizeof(ip) + sizeof(net::IcmpHeader) + quoted));
-  // With DF set the id has no meaning and may stay zero (RFC 6864, section 4).
-  ip.fragment = Be16::FromHost(net::kIpv4DontFragment);
-  ip.ttl = kAnswerHopLimit;
-  ip.protocol = net::kProtocolIcmp;
-  ip.source = cause.destination;
-  ip.destination = cause.source;
-  ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
-  Store(at, ip);
-  net::IcmpHeader icmp{};
-  icmp.type = net::kIcmpUnreachable;
-  icmp.code = net::kIcmpCodeFragmentationNeeded;
-  icmp.rest = Be32::FromHost(mtu_bytes);
-  Store(at + sizeof(ip), icmp);
-  icmp.checksum = net::InternetChecksum(at + sizeof(ip), sizeof(icmp) + quoted);
-  Store(at + sizeof(ip), icmp);
+// The reply's checksum is the request's, adjusted: it must not make a corrupted packet look whole.
+bool IcmpChecksumIsGood(const Packet& packet) {
+  const net::ParsedHeaders& h = packet.headers;
+  const auto size = static_cast<uint16_t>(h.l3_offset + h.ip_length - h.l4_offset);
+  uint32_t sum = 0;
+  if (h.family == net::Family::kIpv6) {
+    const auto* ip = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, h.l3_offset);
+    sum = net::PseudoHeaderSum(h.family, ip + offsetof(net::Ipv6Header, source),
+                               ip + offsetof(net::Ipv6Header, destination), net::kProtocolIcmpv6, size);
+  }
+  return net::FoldSum(PartialSumOf(packet.mbuf, h.l4_offset, size, sum)) == 0xffff;
 }
 
-void WriteErrorV6(uint8_t* at, const uint8_t* quote, uint32_t quoted, uint32_t mtu_bytes) {
-  const auto cause = Load<net::Ipv6Header>(quote);
-  const auto length = static_cast<uint16_t>(sizeof(net::IcmpHeader) + quoted);
-  net::Ipv6Header ip{};
-  ip.version_class_flow = Be32::FromHost(0x6000'0000);
-  ip.payload_length = Be16::FromHost(length);
-  ip.next_header = net::kProtocolIcmpv6;
-  ip.hop_limit = kAnswerHopLimit;
-  std::memcpy(ip.source, cause.destination, sizeof(ip.source));
-  std::memcpy(ip.destination, cause.source, sizeof(ip.destination));
-  Store(at, ip);
-  net::IcmpHeader icmp{};
-  icmp.type = net::kIcmpv6PacketTooBig;
-  icmp.rest = Be32::FromHost(mtu_bytes);
-  Store(at + sizeof(ip), icmp);
-  // RFC 8200, section 8.1: addresses, length and next header are part of the sum.
-  uint32_t sum = net::PartialSum(ip.source, sizeof(ip.source) + sizeof(ip.destination));
-  sum += Be16::FromHost(length).raw();
-  sum += Be16::FromHost(net::kProtocolIcmpv6).raw();
-  sum = net::PartialSum(at + sizeof(ip), length, sum);
-  icmp.checksum = static_cast<uint16_t>(~net::FoldSum(sum));
-  Store(at + sizeof(ip), icmp);
+// Our address on the port that the packet came by, or null.
+const uint8_t* OwnAddress(const Packet& packet, const NodeTraits& node) {
+  const PortTraits& port = node.ports[packet.in_port.index()];
+  const net::IpAddress& own = packet.headers.family == net::Family::kIpv4 ? port.address_v4 : port.address_v6;
+  return own.family() == packet.headers.family && !own.IsUnspecified() ? own.data() : nullptr;
+}
+
+// The packet becomes the quote of an error about it; `source` null: from the quoted packet's destination.
+void AnswerError(Packet& packet, net::IcmpErrorKind error, const uint8_t* source, uint32_t mtu_bytes,
+                 fwd::AnswerKind kind, StageEnv& env) {
+  if (!TakeBudget(packet, env)) return;
+  const net::Family family = packet.headers.family;
+  const uint32_t quoted = CutTo(packet, net::MaxIcmpQuote(family));
+  uint8_t* at = InsertAfterLinkHeader(packet, net::IcmpErrorHeaderBytes(family));
+  if (at == nullptr) {
+    Drop(packet, DropReason::kNoHeadroom);
+    return;
+  }
+  net::WriteIcmpError(family, error, source, mtu_bytes, quoted, at);
+  ReturnToSender(packet, env, kind);
 }
 
 }  // namespace
@@ -133,6 +107,10 @@ void AnswerEcho(Packet& packet, StageEnv& env) {
   auto* frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   uint8_t* l3 = frame + packet.headers.l3_offset;
   uint8_t* l4 = frame + packet.headers.l4_offset;
+  if (!IcmpChecksumIsGood(packet)) {
+    Drop(packet, DropReason::kBadIcmpChecksum);
+    return;
+  }
   auto icmp = Load<net::IcmpHeader>(l4);
   const uint16_t before = Word(icmp.type, icmp.code);
   if (packet.headers.family == net::Family::kIpv4) {
@@ -163,21 +141,19 @@ void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env) {
     Drop(packet, DropReason::kTooBig);
     return;
   }
-  if (!TakeBudget(packet, env)) return;
-  const auto headers =
-      static_cast<uint16_t>((v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header)) + sizeof(net::IcmpHeader));
-  const uint32_t quoted = CutTo(packet, (v4 ? kMaxErrorV4 : kMaxErrorV6) - headers);
-  uint8_t* at = InsertAfterLinkHeader(packet, headers);
-  if (at == nullptr) {
-    Drop(packet, DropReason::kNoHeadroom);
+  // To a client the VIP speaks, as its backend's path is no business of the client's.
+  const bool from_vip = packet.direction == Direction::kToBackend;
+  const uint8_t* source = from_vip ? nullptr : OwnAddress(packet, *env.node);
+  AnswerError(packet, net::IcmpErrorKind::kTooBig, source, mtu_bytes, fwd::AnswerKind::kPacketTooBig, env);
+}
+
+void AnswerTimeExceeded(Packet& packet, StageEnv& env) {
+  if (packet.related || packet.part == FragmentPart::kLater) {
+    Drop(packet, DropReason::kTtlExpired);
     return;
   }
-  if (v4) {
-    WriteErrorV4(at, at + headers, quoted, mtu_bytes);
-  } else {
-    WriteErrorV6(at, at + headers, quoted, mtu_bytes);
-  }
-  ReturnToSender(packet, env, fwd::AnswerKind::kPacketTooBig);
+  AnswerError(packet, net::IcmpErrorKind::kTimeExceeded, OwnAddress(packet, *env.node), 0,
+              fwd::AnswerKind::kTimeExceeded, env);
 }
 
 }  // namespace sluice::stage

@@ -14,10 +14,15 @@ namespace sluice::stage {
 void AnswerEcho(Packet& packet, StageEnv& env);
 
 // A packet that is larger than `mtu_bytes`, the largest IP packet that would fit, becomes an error that says so, from
-// the VIP to the client: "fragmentation needed" (RFC 792, RFC 1191) or "packet too big" (RFC 4443). An IPv4 packet that
-// may be fragmented, an ICMP error, and an IPv6 packet where less than 1280 bytes would fit, get no answer and are
-// dropped as kTooBig.
+// the VIP to the client, or from the port's own address to a backend whose answer it was: "fragmentation needed" (RFC
+// 792, RFC 1191) or "packet too big" (RFC 4443). An IPv4 packet that may be fragmented, an ICMP error, and an IPv6
+// packet where less than 1280 bytes would fit, get no answer and are dropped as kTooBig.
 void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env);
+
+// A packet with no hop left becomes an error that says so, from the port's own address or, where it has none, from whom
+// the packet was addressed to. ICMP errors and fragments other than the first get no answer and are dropped as
+// kTtlExpired.
+void AnswerTimeExceeded(Packet& packet, StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -5,18 +5,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/stage/mbuf_sum.h"
 
 namespace sluice::stage {
 namespace {
 
-constexpr uint16_t kEphemeralPorts = 0xc000;  // 49152 and up: what a host's own sources would be
+using net::Store;
 
-template <typename T>
-void Store(uint8_t* at, const T& value) {
-  std::memcpy(at, &value, sizeof(value));
-}
+constexpr uint16_t kEphemeralPorts = 0xc000;  // 49152 and up: what a host's own sources would be
 
 // What stands between the outer IP header and the inner packet, in bytes.
 uint16_t ShimBytes(fwd::ForwardingMode mode) {
@@ -29,6 +28,8 @@ uint16_t ShimBytes(fwd::ForwardingMode mode) {
       return sizeof(net::GreHeader);
     case fwd::ForwardingMode::kL2:
     case fwd::ForwardingMode::kIpip:
+    case fwd::ForwardingMode::kNat:
+    case fwd::ForwardingMode::kFullNat:
       break;
   }
   return 0;
@@ -51,6 +52,8 @@ uint8_t OuterProtocol(fwd::ForwardingMode mode, net::Family inner) {
       return net::kProtocolGre;
     case fwd::ForwardingMode::kL2:
     case fwd::ForwardingMode::kIpip:
+    case fwd::ForwardingMode::kNat:
+    case fwd::ForwardingMode::kFullNat:
       break;
   }
   return InnerProtocol(inner);
@@ -73,10 +76,19 @@ void TrimPadding(const Packet& packet) {
 // Source address within the tunnels' prefix; the hash's middle bits, which choose neither slot nor bucket first.
 void ApplySourcePrefix(const TunnelSource& source, uint64_t flow_hash, uint8_t* address, size_t size) {
   const uint64_t bits = (flow_hash >> 16) * 0x9e37'79b9'7f4a'7c15;
+  bool all_zero = true;
+  bool all_one = true;
   for (size_t i = 0; i < size; ++i) {
-    const auto random = static_cast<uint8_t>(bits >> (8 * (i % 8)));
-    address[i] = static_cast<uint8_t>(source.prefix[i] | (random & source.host_mask[i]));
+    const auto host = static_cast<uint8_t>(bits >> (8 * (i % 8)) & source.host_mask[i]);
+    all_zero &= host == 0;
+    all_one &= host == source.host_mask[i];
+    address[i] = static_cast<uint8_t>(source.prefix[i] | host);
   }
+  // To hosts that take the prefix for a network these are its own address and its broadcast (RFC 1122,
+  // section 3.2.1.3), and in IPv6 the routers' anycast address (RFC 4291, section 2.6.1). With one host bit there are
+  // no others (RFC 3021).
+  const bool has_others = (source.host_mask[size - 1] & 2) != 0;
+  if (has_others && (all_zero || all_one)) address[size - 1] ^= 1;
 }
 
 struct Outer {
@@ -160,27 +172,10 @@ void WriteShim(uint8_t* at, const fwd::VipEntry& vip, const Packet& packet, uint
 // tunnels whose ends agree; a backend's stock kernel does not.)
 void FillUdpChecksumV6(rte_mbuf* mbuf, uint32_t ip_offset, uint16_t udp_bytes) {
   auto* ip = rte_pktmbuf_mtod_offset(mbuf, uint8_t*, ip_offset);
-  const uint32_t udp_offset = ip_offset + static_cast<uint32_t>(sizeof(net::Ipv6Header));
   uint32_t sum = net::PartialSum(ip + offsetof(net::Ipv6Header, source), 32);
   sum += Be16::FromHost(udp_bytes).raw();
   sum += Be16::FromHost(net::kProtocolUdp).raw();
-  uint32_t skip = udp_offset;
-  uint32_t left = udp_bytes;
-  bool odd = false;  // bytes summed so far
-  for (const rte_mbuf* segment = mbuf; segment != nullptr && left > 0; segment = segment->next) {
-    const uint32_t here = rte_pktmbuf_data_len(segment);
-    if (skip >= here) {
-      skip -= here;
-      continue;
-    }
-    const uint32_t size = std::min(here - skip, left);
-    const uint16_t part = net::FoldSum(net::PartialSum(rte_pktmbuf_mtod_offset(segment, const uint8_t*, skip), size));
-    // A segment that begins at an odd byte has its bytes in the other halves of the words.
-    sum += odd ? __builtin_bswap16(part) : part;
-    odd ^= (size & 1) != 0;
-    left -= size;
-    skip = 0;
-  }
+  sum = PartialSumOf(mbuf, ip_offset + static_cast<uint32_t>(sizeof(net::Ipv6Header)), udp_bytes, sum);
   const auto checksum = static_cast<uint16_t>(~net::FoldSum(sum));
   uint8_t* udp = ip + sizeof(net::Ipv6Header);
   // Zero means "none", so a computed zero is sent as all ones.

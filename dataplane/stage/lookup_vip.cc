@@ -2,12 +2,15 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/icmp.h"
 #include "dataplane/stage/answer.h"
+#include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
+#include "dataplane/stage/tunnel_source.h"
 
 namespace sluice::stage {
 namespace {
@@ -90,7 +93,7 @@ void HandleIcmp(Packet& packet, const lb::VipAddressInfo& address, StageEnv& env
     return;
   }
   if (net::IsIcmpError(frame, contiguous, packet.headers) && FollowQuote(packet, *env.state->vip_table)) {
-    env.counters->related.Increment();
+    if (!packet.resumed) env.counters->related.Increment();
     return;
   }
   packet.vip = VipId();
@@ -119,8 +122,13 @@ void HandleUnserved(Packet& packet, const lb::VipAddressInfo& address, StageEnv&
   }
 }
 
-void LookupPacket(Packet& packet, StageEnv& env) {
+// Returns the VIP's service for a backend's answer that needs no state, null for all else.
+const lb::ReturnService* LookupPacket(Packet& packet, StageEnv& env) {
   LocateAddresses(packet);
+  if (IsOwnTunnel(packet, *env.node)) {
+    Drop(packet, DropReason::kTunnelLoop);
+    return nullptr;
+  }
   const lb::VipTable& table = *env.state->vip_table;
   if (packet.headers.l4_status == net::L4Status::kPorts) packet.vip = FindVip(packet, table);
   if (!packet.vip.valid()) {
@@ -128,22 +136,51 @@ void LookupPacket(Packet& packet, StageEnv& env) {
     const lb::VipAddressInfo address = packet.headers.family == net::Family::kIpv4
                                            ? table.DescribeV4(LoadV4(destination))
                                            : table.DescribeV6(destination);
-    if (!address.is_vip) {
-      packet.fate = Fate::kPunted;
-      return;
-    }
+    if (!address.is_vip) return RecogniseReply(packet, env);
     if (IsMartian(packet)) {
       Drop(packet, DropReason::kMartianSource);
-      return;
+      return nullptr;
     }
     HandleUnserved(packet, address, env);
   } else if (IsMartian(packet)) {
     Drop(packet, DropReason::kMartianSource);
   }
+  if (packet.fate == Fate::kPending) FindOwner(packet, env);
+  return nullptr;
+}
+
+// What the flow's hash is taken of: the client's packet to the VIP, whichever way the packet goes, or for an answer
+// whose VIP only its session knows, the answer's own tuple.
+lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* service) {
+  const net::ParsedHeaders& h = packet.headers;
+  const uint8_t* client = FrameOf(packet) + packet.client_offset;
+  const uint8_t* vip = FrameOf(packet) + packet.vip_offset;
+  lb::FlowTuple tuple = {.source = client,
+                         .destination = vip,
+                         .source_port = h.source_port,
+                         .destination_port = h.destination_port,
+                         .protocol = h.protocol,
+                         .family = h.family};
+  if (packet.direction == Direction::kToClient) {
+    std::swap(tuple.source, tuple.destination);
+  } else if (packet.direction == Direction::kToClientStateless) {
+    tuple.destination = service->address.data();
+    tuple.source_port = h.destination_port;
+    tuple.destination_port = service->port == Be16() ? h.source_port : service->port;
+  }
+  return tuple;
 }
 
 void Prefetch(const Packet& packet, StageEnv& env) {
+  if (packet.direction == Direction::kToClient) {
+    env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
+    return;
+  }
   const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  if (fwd::IsNat(vip.mode) && (vip.nat_sessions || vip.mode == fwd::ForwardingMode::kFullNat)) {
+    env.tables->nat().table().PrefetchByClient(packet.flow_hash);
+    return;
+  }
   if (!vip.tracked) return;
   if (vip.is_prefix) {
     env.tables->wide().table.Prefetch(packet.flow_hash);
@@ -163,15 +200,9 @@ void LookupVip(Burst& burst, StageEnv& env) {
   size_t count = 0;
   for (Packet& packet : burst) {
     if (packet.fate != Fate::kPending) continue;
-    LookupPacket(packet, env);
+    const lb::ReturnService* service = LookupPacket(packet, env);
     if (packet.fate != Fate::kPending) continue;
-    const net::ParsedHeaders& h = packet.headers;
-    tuples[count] = {.source = FrameOf(packet) + packet.client_offset,
-                     .destination = FrameOf(packet) + packet.vip_offset,
-                     .source_port = h.source_port,
-                     .destination_port = h.destination_port,
-                     .protocol = h.protocol,
-                     .family = h.family};
+    tuples[count] = TupleOf(packet, service);
     found[count++] = &packet;
   }
   lb::FlowHashes(*env.state->keys, tuples.data(), count, hashes.data());

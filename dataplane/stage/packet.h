@@ -25,6 +25,20 @@ enum class PuntClass : uint8_t {
 };
 inline constexpr size_t kPuntClassCount = 5;
 
+// Of an IP packet that is a fragment, with its ports known: l4_status is kPorts, as that of a whole packet.
+enum class FragmentPart : uint8_t {
+  kWhole,  // no fragment
+  kFirst,  // begins with the L4 header, at l4_offset
+  kLater,  // has no L4 header: ports and protocol are those of the first, l4_offset is where its payload begins
+};
+
+// Which way a packet of a VIP goes.
+enum class Direction : uint8_t {
+  kToBackend,          // from the client
+  kToClientStateless,  // a backend's answer that the return table alone tells the VIP of
+  kToClient,           // a backend's answer whose session tells the rest
+};
+
 // One packet on its way through the stages: exactly one cache line, filled by Parse, completed by later stages.
 // Addresses are not copied: the headers are in the cache anyway.
 struct alignas(64) Packet {
@@ -34,18 +48,27 @@ struct alignas(64) Packet {
   VipId vip;
   BackendId backend;
   // Where the client's and the VIP's address lie in the frame. For a packet that is about a flow they are in its quote,
-  // and ports and protocol in `headers` are the flow's.
+  // and ports and protocol in `headers` are the flow's. On the way to the client: where the client's (or our local)
+  // address lies and the backend's, and the source port is the backend's.
   uint16_t client_offset;
   uint16_t vip_offset;
   PortId in_port;
   PortId out_port;
-  // kPending until a stage decides. kForwarded, kAnswered, kPunted: the packet is to leave that way; it is counted when
-  // it did.
+  // kPending until a stage decides. kForwarded, kAnswered, kPunted, kHandedOver: the packet is to leave that way; it is
+  // counted when it did.
   Fate fate;
   DropReason reason;
   PuntClass punt_class;
   fwd::Rung rung;
-  bool related;  // an ICMP error about a flow rather than a packet of one
+  bool related;       // an ICMP error about a flow rather than a packet of one
+  WorkerId owner;     // to whom it is handed over; valid with kHandedOver only
+  uint8_t hops;       // from worker to worker so far
+  uint8_t asked;      // workers that were asked for the flow and do not have it; see AskNextWorker
+  FragmentPart part;  // of the IP packet
+  bool resumed;       // it was in the pipeline before: the mbuf has a TravelNote
+  Direction direction;
+  uint8_t session_use;  // NatSession::use when it was found
+  uint32_t session;     // lb::NatTable::at of this worker; kNone: the packet has no session
 };
 static_assert(sizeof(Packet) == 64);
 
@@ -62,6 +85,22 @@ struct Burst {
 inline void Drop(Packet& packet, DropReason reason) {
   packet.fate = Fate::kDropped;
   packet.reason = reason;
+}
+
+// Gives the packet to another worker, which runs it through all stages from the first. The packet's bytes must be as
+// they came.
+inline void HandOver(Packet& packet, WorkerId owner) {
+  packet.fate = Fate::kHandedOver;
+  packet.owner = owner;
+}
+
+// For packets whose flow only the worker knows that has it, wherever that is (ICMP errors, fragments): hands the packet
+// on to the next worker. False: all workers were asked, this one decides.
+inline bool AskNextWorker(Packet& packet, WorkerId self, size_t worker_count) {
+  if (packet.asked + size_t{1} >= worker_count) return false;
+  ++packet.asked;
+  HandOver(packet, WorkerId(static_cast<WorkerId::rep>((self.index() + 1) % worker_count)));
+  return true;
 }
 
 }  // namespace sluice::stage

@@ -47,7 +47,9 @@ void ParsePacket(Packet& packet, const NodeTraits& node) {
 }  // namespace
 
 void Parse(Burst& burst, StageEnv& env) {
-  for (Packet& packet : burst) ParsePacket(packet, *env.node);
+  for (Packet& packet : burst) {
+    if (packet.fate == Fate::kPending) ParsePacket(packet, *env.node);
+  }
 }
 
 }  // namespace sluice::stage

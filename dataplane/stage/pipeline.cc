@@ -2,16 +2,39 @@
 
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "dataplane/base/check.h"
 #include "dataplane/stage/stages.h"
+#include "dataplane/stage/travel_note.h"
 
 namespace sluice::stage {
 namespace {
 
-constexpr std::array kStages = {Parse, LookupVip, SelectBackends, Rewrite};
+constexpr std::array kStages = {Parse, FollowFragments, LookupVip, SelectBackends, Rewrite};
+
+void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
+  packet.mbuf = mbuf;
+  packet.flow_hash = 0;
+  packet.vip = VipId();
+  packet.backend = BackendId();
+  packet.in_port = port;
+  packet.out_port = PortId();
+  packet.fate = Fate::kPending;
+  packet.reason = DropReason::kCount;
+  packet.rung = fwd::Rung::kNone;
+  packet.related = false;
+  packet.owner = WorkerId();
+  packet.hops = 0;
+  packet.asked = 0;
+  packet.part = FragmentPart::kWhole;
+  packet.resumed = false;
+  packet.direction = Direction::kToBackend;
+  packet.session_use = 0;
+  packet.session = lb::NatTable::kNone;
+}
 
 void Admit(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst) {
   uint64_t bytes = 0;
@@ -21,17 +44,7 @@ void Admit(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& bu
     // Reading the mbuf here brings it in; its first header bytes are needed by the next stage.
     __builtin_prefetch(rte_pktmbuf_mtod(mbuf, const void*));
     bytes += rte_pktmbuf_pkt_len(mbuf);
-    Packet& packet = burst.packets[i];
-    packet.mbuf = mbuf;
-    packet.flow_hash = 0;
-    packet.vip = VipId();
-    packet.backend = BackendId();
-    packet.in_port = port;
-    packet.out_port = PortId();
-    packet.fate = Fate::kPending;
-    packet.reason = DropReason::kCount;
-    packet.rung = fwd::Rung::kNone;
-    packet.related = false;
+    InitPacket(burst.packets[i], mbuf, port);
   }
   env.counters->received.Add(count);
   fwd::PortCounters& port_counters = env.counters->ports[port.index()];
@@ -39,12 +52,43 @@ void Admit(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& bu
   port_counters.rx_bytes.Add(bytes);
 }
 
+// For packets that come back: they were counted, and say themselves where they came from.
+void Readmit(Packet& packet, rte_mbuf* mbuf) {
+  __builtin_prefetch(rte_pktmbuf_mtod(mbuf, const void*));
+  const TravelNote note = ReadTravelNote(mbuf);
+  InitPacket(packet, mbuf, note.in_port);
+  packet.hops = note.hops;
+  packet.asked = note.asked;
+  packet.resumed = true;
+}
+
+// One that waited for the first fragment: what was decided goes on its way with it.
+void Readmit(Packet& packet, const lb::FragmentTable::Released& released) {
+  auto* mbuf = static_cast<rte_mbuf*>(released.packet);
+  Readmit(packet, mbuf);
+  if (released.verdict.kind == lb::FragmentVerdict::Kind::kDrop) {
+    Drop(packet, released.verdict.reason);
+    return;
+  }
+  TravelNote note = ReadTravelNote(mbuf);
+  note.protocol = released.verdict.ports.protocol;
+  note.source_port = released.verdict.ports.source;
+  note.destination_port = released.verdict.ports.destination;
+  WriteTravelNote(mbuf, note);
+}
+
 // Counts VIPs and backends while the mbufs are still ours.
 void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
-    if (!packet.vip.valid()) continue;
+    if (!packet.vip.valid() || packet.fate == Fate::kHandedOver || packet.fate == Fate::kBuffered) continue;
     fwd::VipCounters& vip = counters.vips[packet.vip.index()];
+    if (packet.direction != Direction::kToBackend) {
+      vip.reply_packets.Increment();
+      vip.reply_bytes.Add(packet.headers.ip_length);
+      if (packet.fate == Fate::kDropped) vip.dropped.Increment();
+      continue;
+    }
     vip.packets.Increment();
     // The IP packet as the client sent it: the same whatever the encapsulation.
     vip.bytes.Add(packet.headers.ip_length);
@@ -59,12 +103,12 @@ void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
 }
 
 // Hands packets on in order, in runs of the same port.
-class Handover {
+class Transmission {
  public:
-  explicit Handover(PacketSink& sink) : sink_(sink) {}
+  explicit Transmission(PacketSink& sink) : sink_(sink) {}
 
-  void Transmit(PortId port, rte_mbuf* mbuf) {
-    if (port != port_) Flush();
+  void Add(PortId port, rte_mbuf* mbuf) {
+    if (port != port_ || count_ == mbufs_.size()) Flush();
     port_ = port;
     mbufs_[count_++] = mbuf;
   }
@@ -81,18 +125,45 @@ class Handover {
   std::array<rte_mbuf*, kBurstSize> mbufs_;
 };
 
+// Two workers may disagree about who owns a packet for a moment, while they use different states. To its owner, once
+// round all workers in search of its flow, and to the owner once more: beyond that it wanders.
+size_t MaxHops(const StageEnv& env) { return std::min<size_t>(env.worker_count + size_t{2}, UINT8_MAX); }
+
+// The last word on packets that a stage wanted to leave in a way that is not open to them.
+void CheckWayOut(Packet& packet, const StageEnv& env) {
+  if (packet.fate == Fate::kPunted && !env.node->ports[packet.in_port.index()].has_exception_port) {
+    Drop(packet, DropReason::kPuntNoHost);
+  } else if (packet.fate == Fate::kHandedOver && packet.hops >= MaxHops(env)) {
+    Drop(packet, DropReason::kHandoverLimit);
+  }
+}
+
+void HandOverPacket(const Packet& packet, const StageEnv& env, PacketSink& sink) {
+  SLUICE_DCHECK(packet.owner.index() < env.worker_count && packet.owner != env.worker);
+  TravelNote note = {.in_port = packet.in_port, .hops = static_cast<uint8_t>(packet.hops + 1), .asked = packet.asked};
+  if (packet.part != FragmentPart::kWhole) {
+    note.protocol = packet.headers.protocol;
+    note.source_port = packet.headers.source_port;
+    note.destination_port = packet.headers.destination_port;
+  }
+  WriteTravelNote(packet.mbuf, note);
+  sink.HandOver(packet.owner, packet.mbuf);
+}
+
 void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
   CountServices(burst, *env.counters);
-  Handover handover(sink);
+  Transmission transmission(sink);
   std::array<rte_mbuf*, kBurstSize> dropped;
   size_t dropped_count = 0;
   for (Packet& packet : burst) {
-    if (packet.fate == Fate::kPunted && !env.node->ports[packet.in_port.index()].has_exception_port) {
-      Drop(packet, DropReason::kPuntNoHost);
-    }
+    CheckWayOut(packet, env);
     switch (packet.fate) {
       case Fate::kForwarded:
-        handover.Transmit(packet.out_port, packet.mbuf);
+        transmission.Add(packet.out_port, packet.mbuf);
+        env.extras.Take(&packet, [&](PortId port, rte_mbuf* mbuf) {
+          env.counters->originated.Increment();
+          transmission.Add(port, mbuf);
+        });
         break;
       case Fate::kAnswered:
         sink.Answer(packet.out_port, packet.mbuf);
@@ -105,12 +176,17 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
         env.counters->dropped[static_cast<size_t>(packet.reason)].Increment();
         dropped[dropped_count++] = packet.mbuf;
         break;
+      case Fate::kHandedOver:
+        HandOverPacket(packet, env, sink);
+        break;
+      case Fate::kBuffered:  // the fragment table has it
+        break;
       case Fate::kPending:
       case Fate::kSentForHost:
         SLUICE_CHECK(false && "a stage left a packet without a fate that the pipeline can carry out");
     }
   }
-  handover.Flush();
+  transmission.Flush();
   if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), static_cast<unsigned>(dropped_count));
 }
 
@@ -121,6 +197,27 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
   Admit(mbufs, count, port, env, burst);
   for (const auto stage : kStages) stage(burst, env);
   Settle(burst, env, sink);
+}
+
+void ResumePipeline(rte_mbuf** mbufs, size_t count, StageEnv& env, Burst& burst, PacketSink& sink) {
+  SLUICE_DCHECK(count <= kBurstSize);
+  burst.count = count;
+  for (size_t i = 0; i < count; ++i) Readmit(burst.packets[i], mbufs[i]);
+  for (const auto stage : kStages) stage(burst, env);
+  Settle(burst, env, sink);
+}
+
+size_t ResumeFragments(StageEnv& env, Burst& burst, PacketSink& sink) {
+  burst.count = 0;
+  lb::FragmentTable::Released released;
+  while (burst.count < kBurstSize && env.fragments->Release(released)) {
+    Readmit(burst.packets[burst.count++], released);
+  }
+  if (burst.count == 0) return 0;
+  env.counters->fragments_held.Set(env.fragments->held());
+  for (const auto stage : kStages) stage(burst, env);
+  Settle(burst, env, sink);
+  return burst.count;
 }
 
 }  // namespace sluice::stage

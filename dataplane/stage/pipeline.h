@@ -19,12 +19,24 @@ class PacketSink {
   virtual void Answer(PortId port, rte_mbuf* mbuf) = 0;
   // One packet for the host's kernel behind `port`. The sink counts its fate, now or when it is written.
   virtual void Punt(PortId port, PuntClass punt_class, rte_mbuf* mbuf) = 0;
+  // One packet for another worker, which runs it with Resume. The sink counts `handed_over`, or drops it with
+  // kHandoverQueueFull. Never called where there is one worker.
+  virtual void HandOver(WorkerId owner, rte_mbuf* mbuf) = 0;
 };
 
 // Carries `count` (<= kBurstSize) received packets through all stages: counts them as received on `port`, decides each
 // one's fate, and hands it to `sink` or frees it. `burst` is the caller's scratch space; after the call its records say
 // what was decided for each packet, in order (the mbufs are gone). Worker thread; no allocation, lock or system call.
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink);
+
+// The same for packets that another worker handed over: they run through all stages once more, and are not counted as
+// received again. What their last worker knew of them came along in the mbuf (stage/travel_note.h).
+void ResumePipeline(rte_mbuf** mbufs, size_t count, StageEnv& env, Burst& burst, PacketSink& sink);
+
+// The same for up to kBurstSize fragments that wait no more, because their packet's first one has come, or their time
+// is over (lb::FragmentTable::Expire). To be called after each of the above until it returns 0; returns how many there
+// were.
+size_t ResumeFragments(StageEnv& env, Burst& burst, PacketSink& sink);
 
 }  // namespace sluice::stage
 

@@ -5,6 +5,8 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/answer.h"
 #include "dataplane/stage/encapsulate.h"
+#include "dataplane/stage/nat.h"
+#include "dataplane/stage/pieces.h"
 #include "dataplane/stage/stages.h"
 
 namespace sluice::stage {
@@ -30,22 +32,44 @@ void RewriteL2(Packet& packet, const fwd::BackendEntry& backend) {
   }
 }
 
-void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
-  if (!backend.resolved) {
-    Drop(packet, DropReason::kNextHopUnresolved);
-    return;
-  }
-  const uint32_t mtu_bytes = env.node->ports[backend.port.index()].mtu_bytes;
-  const uint32_t overhead_bytes = EncapsulationBytes(vip.mode, backend.family);
-  if (packet.headers.ip_length + overhead_bytes > mtu_bytes) {
-    AnswerTooBig(packet, mtu_bytes - overhead_bytes, env);
-    return;
-  }
+void RewriteForMode(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
   if (vip.mode == fwd::ForwardingMode::kL2) {
     RewriteL2(packet, backend);
   } else if (Encapsulate(packet, vip, backend, env)) {
     Send(packet, backend);
   }
+}
+
+// The station that would get the packet has just sent it: it does not take the VIP for its own and routes the packet
+// back, and would again. Behind a gateway one cannot tell, there the packet's TTL ends it.
+bool CameFromBackend(const Packet& packet, const fwd::BackendEntry& backend) {
+  const auto* frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  return backend.on_link && std::memcmp(frame + offsetof(net::EtherHeader, source), backend.ether.destination, 6) == 0;
+}
+
+void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
+  if (!backend.resolved) {
+    Drop(packet, DropReason::kNextHopUnresolved);
+    return;
+  }
+  if (CameFromBackend(packet, backend)) {
+    Drop(packet, DropReason::kTunnelLoop);
+    return;
+  }
+  const uint32_t mtu_bytes = env.node->ports[backend.port.index()].mtu_bytes;
+  const uint32_t overhead_bytes = EncapsulationBytes(vip.mode, backend.family);
+  if (packet.headers.ip_length + overhead_bytes > mtu_bytes) {
+    // The inner packet is cut rather than the outer one, so that the backend has nothing to put together before it can
+    // take it out of the tunnel (RFC 4459, section 3.1).
+    if (MayBeFragmented(packet, mtu_bytes - overhead_bytes)) {
+      SendInPieces(packet, mtu_bytes - overhead_bytes, env,
+                   [&](Packet& piece) { RewriteForMode(piece, vip, backend, env); });
+    } else {
+      AnswerTooBig(packet, mtu_bytes - overhead_bytes, env);
+    }
+    return;
+  }
+  RewriteForMode(packet, vip, backend, env);
 }
 
 }  // namespace
@@ -55,7 +79,14 @@ void Rewrite(Burst& burst, StageEnv& env) {
   const fwd::BackendTable& backends = *env.state->backends;
   for (Packet& packet : burst) {
     if (packet.fate != Fate::kPending) continue;
-    RewritePacket(packet, vips[packet.vip.index()], backends[packet.backend.index()], env);
+    const fwd::VipEntry& vip = vips[packet.vip.index()];
+    if (packet.direction != Direction::kToBackend) {
+      RewriteToClient(packet, env);
+    } else if (fwd::IsNat(vip.mode)) {
+      RewriteToBackend(packet, env);
+    } else {
+      RewritePacket(packet, vip, backends[packet.backend.index()], env);
+    }
   }
 }
 

@@ -11,6 +11,10 @@ namespace sluice::stage {
 // Finds the headers. Drops what is broken or is another station's, punts what is not IP.
 void Parse(Burst& burst, StageEnv& env);
 
+// Gives fragments that may be for a VIP the ports of their packet's first one, or keeps them until that comes. After it
+// a fragment is a packet of its flow like any other, with Packet::part to tell it.
+void FollowFragments(Burst& burst, StageEnv& env);
+
 // Finds the VIP and the flow hash, of ICMP errors those of the flow they quote. Punts what is no VIP's, answers echo
 // requests, drops what is addressed to a VIP but cannot be served.
 void LookupVip(Burst& burst, StageEnv& env);

@@ -1,8 +1,13 @@
 #include "dataplane/stage/tunnel_source.h"
 
+#include <rte_mbuf.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+
+#include "dataplane/net/headers.h"
 
 namespace sluice::stage {
 
@@ -16,6 +21,39 @@ TunnelSource ToTunnelSource(const std::optional<net::IpPrefix>& prefix) {
     source.prefix[i] = static_cast<uint8_t>(prefix->address.data()[i] & ~source.host_mask[i]);
   }
   return source;
+}
+
+void CollectOwnSources(NodeTraits& node) {
+  node.own_sources_v4.count = node.own_sources_v6.count = 0;
+  for (const PortTraits& port : node.ports) {
+    for (const net::IpAddress* address : {&port.address_v4, &port.address_v6}) {
+      if (address->IsUnspecified()) continue;
+      OwnSources& own = address->family() == net::Family::kIpv4 ? node.own_sources_v4 : node.own_sources_v6;
+      if (own.count == own.addresses.size()) continue;
+      std::copy_n(address->data(), address->size(), own.addresses[own.count++].begin());
+    }
+  }
+}
+
+bool IsOwnTunnel(const Packet& packet, const NodeTraits& node) {
+  const uint8_t protocol = packet.headers.protocol;
+  if (protocol != net::kProtocolUdp && protocol != net::kProtocolIpip && protocol != net::kProtocolIpv6 &&
+      protocol != net::kProtocolGre) {
+    return false;
+  }
+  const bool v4 = packet.headers.family == net::Family::kIpv4;
+  const size_t size = v4 ? 4 : 16;
+  const auto* source = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.client_offset);
+  const OwnSources& own = v4 ? node.own_sources_v4 : node.own_sources_v6;
+  for (size_t i = 0; i < own.count; ++i) {
+    if (std::memcmp(source, own.addresses[i].data(), size) == 0) return true;
+  }
+  const TunnelSource& prefix = v4 ? node.tunnel_source_v4 : node.tunnel_source_v6;
+  if (!prefix.enabled) return false;
+  for (size_t i = 0; i < size; ++i) {
+    if ((source[i] & ~prefix.host_mask[i]) != prefix.prefix[i]) return false;
+  }
+  return true;
 }
 
 }  // namespace sluice::stage

@@ -2,9 +2,11 @@
 
 #include <benchmark/benchmark.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "dataplane/fwd/client_routes.h"
 #include "dataplane/fwd/ladder.h"
 #include "dataplane/fwd/resolve.h"
 #include "dataplane/fwd/state_builder.h"
@@ -48,6 +50,77 @@ BENCHMARK(OneBackendChanges)
     ->Args({1, 1000})
     ->Args({100, 100})
     ->Unit(benchmark::kMillisecond);
+
+// The same with destination NAT: one pool for all VIPs, the largest return table for their number; the change adds or
+// removes a backend.
+void OneNatBackendChanges(benchmark::State& state) {
+  test::StateFixture fixture;
+  const PoolId pool = fixture.AddPool(1000003);
+  for (int i = 0; i < state.range(1); ++i) fixture.AddBackend(pool, AddressOf(i), 100);
+  for (int i = 0; i < state.range(0); ++i) {
+    fixture.AddVip("203.0.113." + std::to_string(i / 5000), net::kProtocolTcp, static_cast<uint16_t>(1 + i % 5000),
+                   pool, ForwardingMode::kNat);
+  }
+  fixture.Build();
+  bool removed = false;
+  for (auto _ : state) {
+    if (removed) {
+      fixture.Reuse(BackendId(0), pool, AddressOf(0));
+    } else {
+      fixture.Remove(BackendId(0));
+    }
+    removed = !removed;
+    benchmark::DoNotOptimize(fixture.Build());
+  }
+}
+BENCHMARK(OneNatBackendChanges)
+    ->ArgNames({"vips", "backends"})
+    ->Args({1, 10000})
+    ->Args({10000, 2})
+    ->Args({10000, 10000})
+    ->Unit(benchmark::kMillisecond);
+
+// Routes for clients: `routes` prefixes of 8 to 24 bits, and destinations from all over.
+void ClientRouteLookup(benchmark::State& state) {
+  std::vector<lb::PrefixValue> prefixes;
+  std::vector<RouteSet::Group> groups = {{0}, {1}};
+  uint64_t random = 88172645463325252;
+  const auto next = [&] {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random;
+  };
+  for (int i = 0; i < state.range(0); ++i) {
+    const auto address = net::IpAddress::V4(Be32::FromHost(static_cast<uint32_t>(next() >> 32)));
+    prefixes.push_back({net::IpPrefix{address, i == 0 ? 0 : static_cast<int>(8 + next() % 17)}.Network(),
+                        static_cast<uint32_t>(next() % 2)});
+  }
+  ClientHop hop;
+  hop.port = PortId(0);
+  hop.resolved = true;
+  const ClientRoutes routes(std::make_shared<const RouteSet>(prefixes, groups), {hop, hop},
+                            std::make_shared<const NeighbourTable>(std::vector<NeighbourTable::Neighbour>()));
+  std::vector<Be32> destinations(1 << 16);
+  for (Be32& destination : destinations) destination = Be32::FromHost(static_cast<uint32_t>(next() >> 32));
+  size_t at = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(routes.LookupV4(destinations[at], at));
+    at = (at + 1) % destinations.size();
+  }
+}
+BENCHMARK(ClientRouteLookup)->ArgName("routes")->Arg(3)->Arg(1000)->Arg(1000000);
+
+// All routes anew, as after a change of one of them.
+void ClientRoutesBuild(benchmark::State& state) {
+  std::vector<lb::PrefixValue> prefixes;
+  for (int i = 0; i < state.range(0); ++i) {
+    const auto host = static_cast<uint32_t>(i) * 2654435761u;
+    prefixes.push_back({net::IpPrefix{net::IpAddress::V4(Be32::FromHost(host)), 24}.Network(), 0});
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(RouteSet(prefixes, {{0}}));
+}
+BENCHMARK(ClientRoutesBuild)->ArgName("routes")->Arg(1000)->Arg(1000000)->Unit(benchmark::kMillisecond);
 
 // Packets of established flows through the ladder, no prefetching: the latency of one lookup after the other.
 void LadderEstablished(benchmark::State& state) {

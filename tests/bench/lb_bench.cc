@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <random>
@@ -10,7 +11,9 @@
 
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/flow_hash.h"
+#include "dataplane/lb/fragment_table.h"
 #include "dataplane/lb/maglev.h"
+#include "dataplane/lb/owner.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/checksum.h"
 #include "tests/support/state_fixture.h"
@@ -117,6 +120,35 @@ BENCHMARK(ConnectionLookup)
     ->Args({1000000, 0})
     ->Args({1000000, 16})
     ->Args({10000000, 16});
+
+// A packet in two fragments that pass in order, among `packets` others whose rest does not come.
+void FragmentFollow(benchmark::State& state) {
+  const auto packets = static_cast<size_t>(state.range(0));
+  constexpr std::array<uint8_t, 4> kClient = {198, 51, 100, 7};
+  constexpr std::array<uint8_t, 4> kVip = {203, 0, 113, 10};
+  FragmentId id = {.family = net::Family::kIpv4, .protocol = 17, .source = kClient.data(), .destination = kVip.data()};
+  FragmentTable table(packets + 1, 0, 1);
+  const FlowPorts ports = {.protocol = 17, .source = {}, .destination = {}};
+  for (id.id = 0; id.id < packets; ++id.id) table.First(id, FragmentHash(1, id), {0, 1480, true}, ports, 0);
+  for (auto _ : state) {
+    ++id.id;
+    const uint64_t hash = FragmentHash(1, id);
+    benchmark::DoNotOptimize(table.First(id, hash, {0, 1480, true}, ports, 0));
+    benchmark::DoNotOptimize(table.Later(id, hash, {1480, 520, false}, nullptr, 0));
+  }
+  state.SetItemsProcessed(2 * state.iterations());
+}
+BENCHMARK(FragmentFollow)->Arg(0)->Arg(1000)->Arg(100000);
+
+void OwnerOfAClient(benchmark::State& state) {
+  constexpr std::array<uint8_t, 16> kClient = {198, 51, 100, 7};
+  const net::Family family = state.range(0) == 4 ? net::Family::kIpv4 : net::Family::kIpv6;
+  uint16_t port = 0;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(OwnerOfClient(1, family, kClient.data(), Be16::FromHost(++port), 4));
+  }
+}
+BENCHMARK(OwnerOfAClient)->Arg(4)->Arg(6);
 
 void Checksum(benchmark::State& state) {
   const std::vector<uint8_t> data(static_cast<size_t>(state.range(0)), 0x5a);

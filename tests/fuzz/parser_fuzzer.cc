@@ -6,7 +6,9 @@
 #include <memory>
 
 #include "dataplane/base/check.h"
+#include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/net/ip_fragment.h"
 #include "dataplane/net/parser.h"
 
 namespace sluice::net {
@@ -60,6 +62,41 @@ void CheckL4(const ParsedHeaders& h, const uint8_t* frame, uint32_t contiguous) 
   }
 }
 
+void CheckFragment(const ParsedHeaders& h, const uint8_t* frame, uint32_t contiguous) {
+  const auto fragment = ParseFragment(frame, contiguous, h);
+  if (!fragment) return;
+  SLUICE_CHECK(fragment->offset % 8 == 0 && fragment->payload_length > 0);
+  SLUICE_CHECK(!fragment->more || fragment->payload_length % 8 == 0);
+  SLUICE_CHECK(fragment->payload_offset + fragment->payload_length == uint32_t{h.l3_offset} + h.ip_length);
+  const auto ports = ParseFragmentPorts(frame, contiguous, h, *fragment);
+  if (!ports) return;
+  SLUICE_CHECK(fragment->is_first() && ports->l4_offset >= fragment->payload_offset);
+  const uint32_t size = ports->protocol == kProtocolTcp ? sizeof(TcpHeader) : sizeof(UdpHeader);
+  SLUICE_CHECK(ports->l4_offset + size <= contiguous);
+  SLUICE_CHECK(ports->l4_offset + size <= uint32_t{fragment->payload_offset} + fragment->payload_length);
+}
+
+// The pieces of any IPv4 packet make up its payload, each within the MTU, each with a right header.
+void CheckFragmentPlan(const ParsedHeaders& h, const uint8_t* frame, uint32_t mtu) {
+  const auto plan = Ipv4FragmentPlan::Make(frame + h.l3_offset, mtu);
+  if (!plan) return;
+  SLUICE_CHECK(plan->count() >= 2);
+  uint32_t covered = 0;
+  for (uint32_t i = 0; i < plan->count(); ++i) {
+    const auto piece = plan->piece(i);
+    uint8_t header[60];
+    SLUICE_CHECK(piece.header_length <= sizeof(header));
+    SLUICE_CHECK(piece.payload_offset == covered && piece.payload_length > 0);
+    SLUICE_CHECK(uint32_t{piece.header_length} + piece.payload_length <= mtu);
+    SLUICE_CHECK(i + 1 == plan->count() || piece.payload_length % 8 == 0);
+    plan->WriteHeader(i, header);
+    SLUICE_CHECK((header[0] & 0x0f) * 4 == piece.header_length);
+    SLUICE_CHECK(ChecksumIsValid(header, piece.header_length));
+    covered += piece.payload_length;
+  }
+  SLUICE_CHECK(covered == h.ip_length - (frame[h.l3_offset] & 0x0fu) * 4);
+}
+
 // `frame` has exactly `contiguous` bytes.
 void ParseAndCheck(const uint8_t* frame, uint32_t contiguous, uint32_t frame_length) {
   const ParsedHeaders h = ParseFrame(frame, contiguous, frame_length);
@@ -68,6 +105,8 @@ void ParseAndCheck(const uint8_t* frame, uint32_t contiguous, uint32_t frame_len
     case ParseStatus::kOk:
       CheckL3(h, contiguous, frame_length);
       CheckL4(h, frame, contiguous);
+      if (h.l4_status == L4Status::kFragment) CheckFragment(h, frame, contiguous);
+      if (h.family == Family::kIpv4) CheckFragmentPlan(h, frame, 20 + frame[0] * 8u);
       break;
     case ParseStatus::kNotIp:
       SLUICE_CHECK(h.l3_offset <= contiguous);

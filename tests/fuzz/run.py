@@ -9,12 +9,14 @@ DIR/findings/NAME; put it there when it is mended.
 
 import argparse
 import base64
+import fcntl
+import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -22,9 +24,30 @@ ROOT = HERE.parents[1]
 MIN_RUNS_PER_SECOND = 20
 
 
+def newest(*folders):
+    return max(path.stat().st_mtime for folder in folders for path in folder.rglob("*") if path.suffix != ".pyc")
+
+
+def seeds_of(kind, work):
+    """The folder of seeds, which all fuzzers share; they are made anew when what they are made from has changed."""
+    directory = work / "seeds" / kind
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    made = directory.with_suffix(".made")
+    with open(directory.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists() or made.stat().st_mtime < newest(ROOT / "tests/golden", ROOT / "config/examples"):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+            start = time.time()
+            make_seeds(kind, directory)
+            made.touch()
+            os.utime(made, (start, start))
+    return directory
+
+
 def make_seeds(kind, directory):
     golden = ROOT / "tests/golden/run.py"
-    subprocess.run([golden, f"--write-{kind}", directory], check=True, timeout=120)
+    subprocess.run([golden, f"--write-{kind}", directory], check=True, timeout=300)
     if kind == "configs":
         for example in (ROOT / "config/examples").glob("*.yaml"):
             shutil.copy(example, directory / example.name)
@@ -60,20 +83,18 @@ def main():
         print(f"{name}: a finding of old is back")
         return 1
 
-    with tempfile.TemporaryDirectory(prefix="sluice-fuzz-") as seeds:
-        make_seeds(arguments.seeds, pathlib.Path(seeds))
-        status, output = run_fuzzer(
-            [
-                arguments.fuzzer,
-                f"-max_total_time={arguments.seconds}",
-                "-timeout=10",
-                "-rss_limit_mb=2048",
-                "-print_final_stats=1",
-                f"-artifact_prefix={findings}/",
-                corpus,
-                seeds,
-            ]
-        )
+    status, output = run_fuzzer(
+        [
+            arguments.fuzzer,
+            f"-max_total_time={arguments.seconds}",
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+            f"-artifact_prefix={findings}/",
+            corpus,
+            seeds_of(arguments.seeds, arguments.work),
+        ]
+    )
     if status != 0:
         print(f"{name}: the fuzzer ended with {status}")
         for finding in sorted(findings.iterdir()):

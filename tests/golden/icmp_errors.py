@@ -43,7 +43,8 @@ def kinds(family):
         yield ICMPv6ParamProblem(code=1, ptr=6)
 
 
-def error(family, header, quoted, destination=None, source=None):
+def error(family, header, quoted, destination=None, source=None, hops=64):
     """The error packet, as it gets to the director."""
     ip = IP if family == 4 else IPv6
-    return ip(src=source or ROUTERS[family], dst=destination or VIPS[family]) / header / Raw(quoted)
+    fields = {"ttl" if family == 4 else "hlim": hops}
+    return ip(src=source or ROUTERS[family], dst=destination or VIPS[family], **fields) / header / Raw(quoted)

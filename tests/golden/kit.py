@@ -61,6 +61,15 @@ class Packet:
         self.frame = bytes(frame)
         self.record = None
         self.out = None
+        self.is_reply = False
+        self.extra = []  # frames that leave because of this one, behind it
+        self.later = None  # what became of a held one in the end
+        self.originated = 0
+
+    @property
+    def final(self):
+        """What became of the packet in the end; None while it is held."""
+        return self.later if self.record["fate"] == "held" else self.record
 
     def _expect(self, fate, out, **record):
         if self.record is not None:
@@ -71,12 +80,43 @@ class Packet:
     def forwarded(self, out, vip, backend, rung="scheduler"):
         self._expect("forwarded", out, vip=vip, backend=backend, rung=rung)
 
+    def replied(self, out, vip, backend=None):
+        """A backend's packet that goes to the client; `backend` is known where a session tells it."""
+        self.is_reply = True
+        self._expect("forwarded", out, vip=vip, backend=backend)
+
     def dropped(self, reason, vip=None, backend=None, rung=None):
         self._expect("dropped", None, reason=reason, vip=vip, backend=backend, rung=rung)
 
     def answered(self, out, vip=None, backend=None, rung=None):
         """The director sends `out` itself, back to where the packet came from."""
         self._expect("answered", out, vip=vip, backend=backend, rung=rung)
+
+    def held(self):
+        """Waits for the first fragment of its packet. Its end is told by releases() of that one, or by timed_out()."""
+        self._expect("held", None)
+        return self
+
+    def releases(self, held, out, vip, backend, rung):
+        """Lets a held packet be forwarded as `out`."""
+        held.later = {"fate": "forwarded", "vip": vip, "backend": backend, "rung": rung}
+        self._add_extra(out)
+
+    def releases_dropped(self, held, reason):
+        held.later = {"fate": "dropped", "reason": reason}
+
+    def timed_out(self):
+        self.later = {"fate": "dropped", "reason": "fragment_timeout"}
+
+    def pieces(self, outs):
+        """Frames beyond the first into which the packet was cut."""
+        for out in outs:
+            self._add_extra(out)
+            self.originated += 1
+
+    def _add_extra(self, out):
+        self.extra.append(bytes(out))
+        self.record.setdefault("extra", []).append("forwarded")
 
     def punted(self, punt_class):
         """The host's kernel gets the packet as it came."""
@@ -213,9 +253,15 @@ class Case:
             for counter in counters.values():
                 counter["dropped"] = 0
         for number, packet in enumerate(self.packets):
-            name = packet.record.get(key)
-            was_dropped = packet.record["fate"] == "dropped"
-            if name is None or (section == "backends" and packet.record["fate"] != "forwarded"):
+            final = packet.final or {"fate": "held"}
+            name = final.get(key)
+            was_dropped = final["fate"] == "dropped"
+            if name is None or (section == "backends" and final["fate"] != "forwarded"):
+                continue
+            # What comes from backends is counted apart from what goes to them.
+            if packet.is_reply:
+                if section == "vips" and was_dropped:
+                    counters[name]["dropped"] += 1
                 continue
             # A backend's counters go with it, and begin with it.
             if section == "backends" and (number < self._added.get(name, 0) or (self.steps and name not in counters)):
@@ -234,7 +280,10 @@ class Case:
         totals = {"received": len(records), "forwarded": 0, "answered": 0, "punted": 0, "sent_for_host": 0}
         totals |= {"from_host": 0, "originated": 0, "held": 0, "dropped": {}}
         rungs = {"connection_table": 0, "scheduler": 0, "scheduler_no_entry": 0, "hash_only": 0}
-        for record in records:
+        for packet in self.packets:
+            record = packet.final or {"fate": "held"}
+            totals["originated"] += packet.originated
+            totals["forwarded"] += packet.originated
             if record["fate"] == "dropped":
                 totals["dropped"][record["reason"]] = totals["dropped"].get(record["reason"], 0) + 1
             else:

@@ -61,11 +61,15 @@ def wrap(mode, packet, backend, flow_hash, port=GUE_PORT, source=None):
 
 def source_in(prefix, flow_hash):
     """The source address of a flow's tunnel within the prefix of node.tunnels: host bits from bytes 2 to 7 of the flow
-    hash, multiplied by 2^64 divided by the golden ratio, the lowest byte first and then again for IPv6's other half."""
+    hash, multiplied by 2^64 divided by the golden ratio, the lowest byte first and then again for IPv6's other half.
+    Where they are all zero or all one the last bit is the other way."""
     network = ipaddress.ip_network(prefix)
     random = ((flow_hash >> 16) * 0x9E3779B97F4A7C15 & (1 << 64) - 1).to_bytes(8, "little")
     size = network.max_prefixlen // 8
     host = int.from_bytes((random * 2)[:size], "big") & int(network.hostmask)
+    # Neither the network's own address nor the broadcast.
+    if network.prefixlen < network.max_prefixlen - 1 and host in (0, int(network.hostmask)):
+        host ^= 1
     return str(ipaddress.ip_address(int(network.network_address) | host))
 
 

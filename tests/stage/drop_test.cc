@@ -60,7 +60,8 @@ TEST_F(DropTest, ToAVipButNotServed) {
       false;
   Rebuild();
   ExpectDrop(FrameBuilder{.protocol = 1, .source_port = 0x0800}.Build(), DropReason::kEchoDisabled);
-  ExpectDrop(FrameBuilder{.fragment = 0x2000}.Build(), DropReason::kFragment);
+  ExpectDrop(FrameBuilder{.protocol = 1, .fragment = 0x2000}.Build(), DropReason::kFragment);
+  ExpectDrop(FrameBuilder{.fragment = 0x2000}.Build(), DropReason::kFragmentBad);
 }
 
 TEST_F(DropTest, Martians) {
@@ -104,12 +105,16 @@ TEST_F(DropTest, NoTunnelSource) {
   EXPECT_EQ(sent().size(), 1u) << "L2 needs no tunnel source";
 }
 
+// Less than IPv6's least MTU would fit, which no host would believe.
 TEST_F(DropTest, TooBigCountsTheEncapsulation) {
-  const size_t headers = 40;
-  Run({FrameBuilder{.destination_port = 8080, .payload = 1480 - headers}.Build()});
+  const size_t headers = 60;
+  node_.ports[0].mtu_bytes = 1300;
+  FrameBuilder frame{.source = "2001:db8:c::1", .destination = "2001:db8:f::10", .destination_port = 8080};
+  frame.payload = 1260 - headers;
+  Run({frame.Build()});
   EXPECT_EQ(sent().size(), 1u);
-  ExpectDrop(FrameBuilder{.destination_port = 8080, .payload = 1481 - headers}.Build(), DropReason::kTooBig);
-  ExpectDrop(FrameBuilder{.payload = 1501 - headers}.Build(), DropReason::kTooBig);
+  frame.payload = 1261 - headers;
+  ExpectDrop(frame.Build(), DropReason::kTooBig);
 }
 
 TEST_F(DropTest, NoHeadroom) {

@@ -44,7 +44,7 @@ Bytes FrameBuilder::Build() const {
     const size_t ip = out.size();
     out.insert(out.end(), {0x45, tos});
     Put16(out, 20 + l4.size());
-    Put16(out, 7);
+    Put16(out, id);
     Put16(out, fragment);
     out.insert(out.end(), {hop_limit, protocol, 0, 0});
     PutAddress(out, source);

@@ -22,6 +22,7 @@ struct FrameBuilder {
   uint8_t tcp_flags = 2;
   uint8_t tos = 0;
   uint8_t hop_limit = 61;
+  uint16_t id = 7;        // IPv4's
   uint16_t fragment = 0;  // IPv4's flags and offset
   size_t payload = 0;
   size_t padding = 0;

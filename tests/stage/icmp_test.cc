@@ -167,9 +167,16 @@ TEST_F(IcmpTest, PacketTooBigV6FromAChainOfBuffers) {
 }
 
 TEST_F(IcmpTest, NoErrorForWhatMayBeFragmentedOrIsAnError) {
-  ExpectDrop(FrameBuilder{.destination_port = 8080, .payload = 1460}.Build(), DropReason::kTooBig);
+  Run({FrameBuilder{.destination_port = 8080, .payload = 1460}.Build()});
+  EXPECT_EQ(sent().size(), 2u) << "it is fragmented";
+  EXPECT_EQ(counters_.answered.Value(), 0u);
   node_.ports[0].mtu_bytes = 70;
-  ExpectDrop(ErrorAbout(40000, 8080), DropReason::kTooBig);
+  Bytes error = ErrorAbout(40000, 8080);
+  error[20] = 0x40;  // DF
+  error[24] = error[25] = 0;
+  const uint16_t checksum = net::InternetChecksum(error.data() + 14, 20);
+  std::memcpy(error.data() + 24, &checksum, sizeof(checksum));
+  ExpectDrop(error, DropReason::kTooBig);
 }
 
 }  // namespace

@@ -28,6 +28,17 @@ rte_mempool* SharedPool() {
   return pool;
 }
 
+// Full NAT from one address of each family and a hundred ports.
+fwd::NatSetup NatSetupForTests() {
+  fwd::NatSetup setup;
+  setup.ends.v4.count = setup.ends.v6.count = 1;
+  setup.ends.v4.addresses[0] = lb::LoadNatAddress(net::Family::kIpv4, Address("192.0.2.100").data());
+  setup.ends.v6.addresses[0] = lb::LoadNatAddress(net::Family::kIpv6, Address("2001:db8::64").data());
+  setup.ends.first_port = 20000;
+  setup.ends.last_port = 20099;
+  return setup;
+}
+
 }  // namespace
 
 void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
@@ -45,6 +56,18 @@ void RecordingSink::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbu
   counters_.punted.Increment();
 }
 
+void RecordingSink::HandOver(WorkerId owner, rte_mbuf* mbuf) {
+  handed_over_[handed_over_count_++] = {owner, mbuf};
+  counters_.handed_over.Increment();
+}
+
+std::vector<RecordingSink::HandedOver> RecordingSink::TakeHandedOver() {
+  const std::vector<HandedOver> taken(handed_over_.begin(),
+                                      handed_over_.begin() + static_cast<ptrdiff_t>(handed_over_count_));
+  handed_over_count_ = 0;
+  return taken;
+}
+
 void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted) {
   for (size_t i = 0; i < taken_count_; ++i) {
     const Taken& taken = taken_[i];
@@ -60,8 +83,8 @@ void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted
 }
 
 PipelineTest::PipelineTest()
-    : counters_(16, 16),
-      tables_({.v4 = 1000, .v6 = 1000, .wide = 1000}, memory_.Source()),
+    : counters_(64, 64),
+      tables_({.v4 = 1000, .v6 = 1000, .wide = 1000, .nat = 400}, memory_.Source(), NatSetupForTests()),
       sink_(counters_),
       pool_(SharedPool()) {
   pool_v4_ = fixture_.AddPool();
@@ -76,16 +99,21 @@ PipelineTest::PipelineTest()
   for (stage::PortTraits& port : node_.ports) {
     port.mac = net::MacAddress(kOwnMac);
     port.has_exception_port = true;
+    port.address_v4 = Address("192.0.2.2");
+    port.address_v6 = Address("2001:db8::2");
   }
   node_.management_ports.set(22);
   Rebuild();
 }
 
 void PipelineTest::TearDown() {
+  now_s_ += 1000;
+  ExpireFragments();
   EXPECT_EQ(rte_mempool_avail_count(pool_), kMbufs) << "packet buffers were lost or freed twice";
   uint64_t left = counters_.forwarded.Value() + counters_.answered.Value() + counters_.punted.Value();
   for (const Counter& dropped : counters_.dropped) left += dropped.Value();
-  EXPECT_EQ(counters_.received.Value(), left) << "invariant 2: every packet has one fate";
+  EXPECT_EQ(counters_.received.Value() + counters_.originated.Value(), left)
+      << "invariant 2: every packet has one fate";
 }
 
 rte_mbuf* PipelineTest::MakeMbuf(const Bytes& frame, size_t segment) {
@@ -116,13 +144,48 @@ void PipelineTest::Run(const std::vector<Bytes>& frames) {
 void PipelineTest::RunMbufs(std::vector<rte_mbuf*> mbufs) {
   sent_.clear();
   punted_.clear();
-  stage::StageEnv env{
-      .state = state_.get(), .node = &node_, .tables = &tables_, .counters = &counters_, .now_s = now_s_};
+  stage::StageEnv env = MakeEnv();
   {
     const AllocationGuard guard;
     stage::RunPipeline(mbufs.data(), mbufs.size(), PortId(0), env, burst_, sink_);
+    while (stage::ResumeFragments(env, resumed_, sink_) != 0) continue;
   }
   sink_.Collect(sent_, punted_);
+}
+
+void PipelineTest::Resume(std::vector<rte_mbuf*> mbufs) {
+  sent_.clear();
+  punted_.clear();
+  stage::StageEnv env = MakeEnv();
+  {
+    const AllocationGuard guard;
+    stage::ResumePipeline(mbufs.data(), mbufs.size(), env, burst_, sink_);
+    while (stage::ResumeFragments(env, resumed_, sink_) != 0) continue;
+  }
+  sink_.Collect(sent_, punted_);
+}
+
+void PipelineTest::ExpireFragments() {
+  sent_.clear();
+  punted_.clear();
+  stage::StageEnv env = MakeEnv();
+  {
+    const AllocationGuard guard;
+    fragments_.Expire(now_s_);
+    while (stage::ResumeFragments(env, resumed_, sink_) != 0) continue;
+  }
+  sink_.Collect(sent_, punted_);
+}
+
+stage::StageEnv PipelineTest::MakeEnv() {
+  return {.state = state_.get(),
+          .node = &node_,
+          .tables = &tables_,
+          .counters = &counters_,
+          .now_s = now_s_,
+          .worker = worker_,
+          .worker_count = worker_count_,
+          .fragments = &fragments_};
 }
 
 void PipelineTest::ExpectDrop(const Bytes& frame, DropReason reason) {
@@ -135,6 +198,10 @@ void PipelineTest::ExpectDrop(const Bytes& frame, DropReason reason) {
   EXPECT_TRUE(punted_.empty());
 }
 
-void PipelineTest::Rebuild() { state_ = fixture_.Build(); }
+void PipelineTest::Rebuild() {
+  state_ = fixture_.Build();
+  // The stages index counters by id, as sluiced's limits allow them to.
+  SLUICE_CHECK(state_->vips->size() <= counters_.vip_count && state_->backends->size() <= counters_.backend_count);
+}
 
 }  // namespace sluice::test

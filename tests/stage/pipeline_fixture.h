@@ -31,6 +31,13 @@ class RecordingSink : public stage::PacketSink {
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
   void Answer(PortId port, rte_mbuf* mbuf) override;
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
+  void HandOver(WorkerId owner, rte_mbuf* mbuf) override;
+  struct HandedOver {
+    WorkerId owner;
+    rte_mbuf* mbuf;
+  };
+  // What was handed over since the last call; the buffers are the caller's.
+  std::vector<HandedOver> TakeHandedOver();
   // Copies what was taken since the last call and frees it: the pipeline itself runs under an allocation guard.
   void Collect(std::vector<Sent>& sent, std::vector<Punted>& punted);
 
@@ -45,6 +52,8 @@ class RecordingSink : public stage::PacketSink {
   fwd::WorkerCounters& counters_;
   std::array<Taken, 2 * stage::kBurstSize> taken_;
   size_t taken_count_ = 0;
+  std::array<HandedOver, 2 * stage::kBurstSize> handed_over_;
+  size_t handed_over_count_ = 0;
   uint64_t last_tx_flags_ = 0;
 };
 
@@ -61,6 +70,10 @@ class PipelineTest : public testing::Test {
   // Runs frames as one burst under the allocation guard; sent() and punted() then hold what left.
   void Run(const std::vector<Bytes>& frames);
   void RunMbufs(std::vector<rte_mbuf*> mbufs);
+  // Lets worker_ take over what another one handed over.
+  void Resume(std::vector<rte_mbuf*> mbufs);
+  // Lets fragments go whose time is over at now_s_.
+  void ExpireFragments();
   // Runs one frame, and expects it to be dropped for `reason`.
   void ExpectDrop(const Bytes& frame, DropReason reason);
 
@@ -82,11 +95,16 @@ class PipelineTest : public testing::Test {
   TestMemory memory_;
   fwd::FlowTables tables_;
   RecordingSink sink_;
+  lb::FragmentTable fragments_ = lb::FragmentTable(16, 64, 2);
   uint32_t now_s_ = 0;
+  WorkerId worker_ = WorkerId(0);
+  uint16_t worker_count_ = 1;
 
  private:
+  stage::StageEnv MakeEnv();
   rte_mempool* pool_;
   stage::Burst burst_;
+  stage::Burst resumed_;
   std::vector<RecordingSink::Sent> sent_;
   std::vector<RecordingSink::Punted> punted_;
 };

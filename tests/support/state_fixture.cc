@@ -36,6 +36,20 @@ StateFixture::StateFixture() {
   hop_.source = *net::MacAddress::Parse("02:00:00:00:00:01");
   hop_.source_v4 = Address("192.0.2.2");
   hop_.source_v6 = Address("2001:db8::2");
+  std::vector<fwd::ClientHop> hops(2);
+  hops[0].port = PortId(0);
+  hops[0].resolved = true;
+  std::memcpy(hops[0].ether.source, hop_.source.data(), 6);
+  const auto router = *net::MacAddress::Parse("02:00:00:00:00:99");
+  std::memcpy(hops[0].ether.destination, router.data(), 6);
+  hops[1].local = true;
+  std::vector<lb::PrefixValue> routes = {{*net::IpPrefix::Parse("0.0.0.0/0"), 0},
+                                         {*net::IpPrefix::Parse("::/0"), 0},
+                                         {*net::IpPrefix::Parse("192.0.2.2"), 1},
+                                         {*net::IpPrefix::Parse("2001:db8::2"), 1}};
+  client_routes_ = std::make_shared<const fwd::ClientRoutes>(
+      std::make_shared<const fwd::RouteSet>(std::move(routes), std::vector<fwd::RouteSet::Group>{{0}, {1}}),
+      std::move(hops), std::make_shared<const fwd::NeighbourTable>(std::vector<fwd::NeighbourTable::Neighbour>()));
 }
 
 PoolId StateFixture::AddPool(uint32_t table_size) {
@@ -47,7 +61,8 @@ PoolId StateFixture::AddPool(uint32_t table_size) {
 BackendId StateFixture::AddBackend(PoolId pool, const std::string& address, uint32_t weight) {
   const BackendId id(next_backend_++);
   spec_.backends.push_back(
-      {.id = id, .info = {.address = Address(address), .generation = 0, .state = fwd::BackendState::kActive}});
+      {.id = id,
+       .info = {.address = Address(address), .generation = 0, .state = fwd::BackendState::kActive, .pool = pool}});
   Undrain(id, pool, weight);
   return id;
 }
@@ -94,7 +109,8 @@ void StateFixture::Reuse(BackendId id, PoolId pool, const std::string& address) 
   spec_.backends.push_back({.id = id,
                             .info = {.address = Address(address),
                                      .generation = static_cast<uint16_t>(generation + 1),
-                                     .state = fwd::BackendState::kActive}});
+                                     .state = fwd::BackendState::kActive,
+                                     .pool = pool}});
   Undrain(id, pool);
 }
 
@@ -102,13 +118,14 @@ std::shared_ptr<const fwd::ForwardingState> StateFixture::Build() {
   auto state = fwd::BuildState(spec_, ++generation_, built_.get());
   SLUICE_CHECK(state.ok());
   built_ = *state;
-  return fwd::ResolveNextHops(*built_, [this](const net::IpAddress& address) {
+  const auto lookup = [this](const net::IpAddress& address) {
     fwd::NextHop hop = hop_;
     const uint8_t last = address.data()[address.size() - 1];
     const std::array<uint8_t, 6> mac = {2, 0, 0, 0, 1, last};
     hop.destination = net::MacAddress(mac.data());
     return hop;
-  });
+  };
+  return fwd::ResolveNextHops(*built_, lookup, client_routes_);
 }
 
 }  // namespace sluice::test

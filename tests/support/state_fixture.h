@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dataplane/fwd/flow_tables.h"
@@ -49,6 +50,10 @@ class StateFixture {
   // What every address resolves to; change it before Build. MAC addresses of backends end with the address's last byte.
   fwd::NextHop& hop() { return hop_; }
 
+  // How packets to clients leave: by the first port and the router 02:00:00:00:00:99, unless changed before Build; what
+  // is for 192.0.2.2 and 2001:db8::2 is the host's.
+  void SetClientRoutes(std::shared_ptr<const fwd::ClientRoutes> routes) { client_routes_ = std::move(routes); }
+
   // The next generation, with next hops.
   std::shared_ptr<const fwd::ForwardingState> Build();
 
@@ -57,6 +62,7 @@ class StateFixture {
 
   fwd::StateSpec spec_;
   fwd::NextHop hop_;
+  std::shared_ptr<const fwd::ClientRoutes> client_routes_;
   uint16_t next_backend_ = 0;
   uint64_t generation_ = 0;
   std::shared_ptr<const fwd::ForwardingState> built_;

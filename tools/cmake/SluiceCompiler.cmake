@@ -14,6 +14,7 @@ set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
 
 set(SLUICE_SANITIZE "" CACHE STRING "Sanitizers for all targets, such as address,undefined or thread")
 option(SLUICE_FUZZ "Build the fuzzers (clang only)" OFF)
+option(SLUICE_COVERAGE "Count executed lines (clang only, see tools/coverage)" OFF)
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
@@ -31,6 +32,10 @@ endif()
 if(SLUICE_FUZZ)
   # A fuzzer should see debug checks fail too.
   add_compile_options(-fsanitize=fuzzer-no-link -UNDEBUG)
+endif()
+if(SLUICE_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
 endif()
 
 # Every target of ours links this; generated code (protobuf) does not.

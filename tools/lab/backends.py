@@ -7,6 +7,7 @@ from lab.network import INTERFACE, VIP4, VIP6
 from lab.process import run, wait_until
 
 HTTP_PORT = 80
+PROXY_PORT = 8081  # nginx expects the PROXY protocol there
 UDP_PORT = 9000
 BIG_BYTES = 24 * 1024 * 1024
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -38,7 +39,22 @@ http {{
     location = /big {{ }}
     # The big file, slowly: 256 kB/s.
     location = /slow {{ limit_rate 256k; try_files /big =404; }}
+    # Whom the backend sees.
+    location = /client {{ default_type text/plain; return 200 "$remote_addr\\n"; }}
     # PUT: kept under the backend's own directory.
+    location /upload/ {{ root {directory}; dav_methods PUT; client_max_body_size 64m;
+      create_full_put_path on; }}
+  }}
+  server {{
+    listen {proxy_port} proxy_protocol reuseport backlog=4096;
+    listen [::]:{proxy_port} proxy_protocol reuseport backlog=4096;
+    root {files};
+    location = / {{ keepalive_requests 100000000; default_type text/plain; return 200 "{name}\\n"; }}
+    location = /short {{ keepalive_requests 50; default_type text/plain; return 200 "{name}\\n"; }}
+    # Whom the PROXY protocol's header names, at both ends, and whom the connection comes from.
+    location = /client {{ default_type text/plain;
+      return 200 "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $remote_addr\\n"; }}
+    location /big {{ }}
     location /upload/ {{ root {directory}; dav_methods PUT; client_max_body_size 64m;
       create_full_put_path on; }}
   }}
@@ -97,7 +113,8 @@ class Backends:
         os.makedirs(directory, exist_ok=True)
         path = os.path.join(directory, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(_NGINX_CONF.format(directory=directory, name=role, files=self._files, port=HTTP_PORT))
+            file.write(_NGINX_CONF.format(directory=directory, name=role, files=self._files, port=HTTP_PORT,
+                                          proxy_port=PROXY_PORT))
         return namespace.start(f"nginx-{role}", ["nginx", "-p", directory, "-c", path, "-e", f"{directory}/error.log"])
 
 

@@ -26,8 +26,8 @@ A scenario is a YAML file of steps that are taken in order on one running state;
   --host PCAP        packets that the host's kernel gets
   --port NAME        port on which the packets arrive; default: the first
   --mac ADDRESS      the port's own MAC address; default: the one to which the capture's first packet for a VIP is sent
-  --neighbours FILE  YAML, "address: MAC" or "address: unresolved" for backends and gateways; those not listed have
-                     02:00 and the last four bytes of their address
+  --neighbours FILE  YAML, "address: MAC" or "address: unresolved" for backends, gateways and clients on link;
+                     those not listed have 02:00 and the last four bytes of their address
   --json             one JSON object instead of lines for people
   --totals           no line for each packet
 

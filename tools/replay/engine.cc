@@ -16,6 +16,7 @@
 #include "controlplane/reconcile/timeouts.h"
 #include "dataplane/base/check.h"
 #include "dataplane/fwd/flow_tables.h"
+#include "dataplane/net/parser.h"
 #include "dataplane/stage/pipeline.h"
 #include "dataplane/stage/stage_env.h"
 #include "dataplane/stage/tunnel_source.h"
@@ -31,7 +32,8 @@ struct FreeDeleter {
 };
 
 // Takes over what the pipeline hands out and copies it to the result of the packet it came in as. Stages may reorder a
-// burst (by port, by fate); looking the buffer up restores the order of arrival.
+// burst (by port, by fate); looking the buffer up restores the order of arrival. What did not come in with this burst
+// goes to the one that was handed out before it.
 class ResultSink final : public stage::PacketSink {
  public:
   explicit ResultSink(fwd::WorkerCounters& counters) : counters_(counters) {}
@@ -40,54 +42,79 @@ class ResultSink final : public stage::PacketSink {
     std::copy_n(mbufs, count, mbufs_.begin());
     results_ = results;
     count_ = count;
+    last_ = results;
   }
 
+  // What comes now had waited for something in this burst.
+  void BeginReleased() { last_ = results_ + count_ - 1; }
+
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override {
-    for (size_t i = 0; i < count; ++i) Send(port, mbufs[i]);
+    for (size_t i = 0; i < count; ++i) Send(port, mbufs[i], Fate::kForwarded);
     counters_.forwarded.Add(count);
   }
 
   void Answer(PortId port, rte_mbuf* mbuf) override {
-    Send(port, mbuf);
+    Send(port, mbuf, Fate::kAnswered);
     counters_.answered.Increment();
   }
 
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override {
-    PacketResult& result = Take(mbuf);
-    result.out_port = port;
-    result.punt_class = punt_class;
     counters_.punted.Increment();
+    PacketResult* const result = Take(mbuf, Fate::kPunted);
+    if (result == nullptr) return;
+    result->out_port = port;
+    result->punt_class = punt_class;
   }
+
+  void HandOver(WorkerId, rte_mbuf*) override { SLUICE_CHECK(false && "there is one worker"); }
 
  private:
-  void Send(PortId port, rte_mbuf* mbuf) {
-    PacketResult& result = Take(mbuf);
-    result.out_port = port;
+  void Send(PortId port, rte_mbuf* mbuf, Fate fate) {
     fwd::PortCounters& port_counters = counters_.ports[port.index()];
     port_counters.tx_packets.Increment();
-    port_counters.tx_bytes.Add(result.bytes.size());
+    port_counters.tx_bytes.Add(mbuf->pkt_len);
+    if (PacketResult* const result = Take(mbuf, fate); result != nullptr) result->out_port = port;
   }
 
-  PacketResult& Take(rte_mbuf* mbuf) {
-    const auto found = std::find(mbufs_.begin(), mbufs_.begin() + static_cast<ptrdiff_t>(count_), mbuf);
-    SLUICE_CHECK(found != mbufs_.begin() + static_cast<ptrdiff_t>(count_));
+  // The result of a packet of this burst; null for others.
+  PacketResult* Take(rte_mbuf* mbuf, Fate fate) {
+    const auto end = mbufs_.begin() + static_cast<ptrdiff_t>(count_);
+    const auto found = std::find(mbufs_.begin(), end, mbuf);
+    if (found == end) {
+      last_->extra.push_back({.fate = fate, .bytes = CopyOut(mbuf)});
+      return nullptr;
+    }
     PacketResult& result = results_[found - mbufs_.begin()];
+    last_ = &result;
     *found = nullptr;  // a buffer may be handed out once
-    result.bytes.reserve(mbuf->pkt_len);
+    result.bytes = CopyOut(mbuf);
+    return &result;
+  }
+
+  static std::vector<uint8_t> CopyOut(rte_mbuf* mbuf) {
+    std::vector<uint8_t> bytes;
+    bytes.reserve(mbuf->pkt_len);
     for (const rte_mbuf* s = mbuf; s != nullptr; s = s->next) {
       const auto* const data = rte_pktmbuf_mtod(s, const uint8_t*);
-      result.bytes.insert(result.bytes.end(), data, data + s->data_len);
+      bytes.insert(bytes.end(), data, data + s->data_len);
     }
-    SLUICE_CHECK(result.bytes.size() == mbuf->pkt_len);
+    SLUICE_CHECK(bytes.size() == mbuf->pkt_len);
     rte_pktmbuf_free(mbuf);
-    return result;
+    return bytes;
   }
 
   fwd::WorkerCounters& counters_;
   std::array<rte_mbuf*, stage::kBurstSize> mbufs_{};
   PacketResult* results_ = nullptr;
+  PacketResult* last_ = nullptr;  // handed out last
   size_t count_ = 0;
 };
+
+// A burst ends with it, so that what it releases leaves right behind it.
+bool IsFragment(const Frame& frame) {
+  const auto size = static_cast<uint32_t>(frame.bytes.size());
+  return net::ParseFrame(frame.bytes.data(), size, size).l4_status == net::L4Status::kFragment;
+}
 
 // As sluiced validates what a reload or its API brings.
 model::Validator ValidatorFor(const config::NodeConfig& node) {
@@ -110,6 +137,14 @@ std::vector<net::MacAddress> PortMacs(size_t ports, const EngineOptions& options
   return macs;
 }
 
+fwd::NatSetup ToNatSetup(const config::NodeConfig& node) {
+  fwd::NatSetup setup;
+  for (const net::IpAddress& address : node.nat.local_addresses) SLUICE_CHECK(setup.ends.Add(address));
+  setup.ends.first_port = node.nat.local_ports.first;
+  setup.ends.last_port = node.nat.local_ports.last;
+  return setup;
+}
+
 constexpr model::Limits kLimits = {
     .vips = config::limits::kVips, .pools = config::limits::kVips, .backends = config::limits::kBackends};
 
@@ -121,26 +156,39 @@ class EngineImpl final : public Engine {
                    kLimits.backends),
         reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_, reconcile::ToFlowTimeouts(node.timeouts)),
         tables_(
-            {.v4 = node.tables.connections_v4, .v6 = node.tables.connections_v6, .wide = node.tables.connections_wide},
-            [this](size_t bytes) { return Allocate(bytes); }),
+            {.v4 = node.tables.connections_v4,
+             .v6 = node.tables.connections_v6,
+             .wide = node.tables.connections_wide,
+             .nat = node.tables.nat_sessions},
+            [this](size_t bytes) { return Allocate(bytes); }, ToNatSetup(node)),
+        fragments_(node.fragments.packets, node.fragments.held, node.fragments.timeout_s),
         sink_(dataplane_.counters()) {
     const std::vector<net::MacAddress> macs = PortMacs(node.ports.size(), options);
     for (size_t i = 0; i < node.ports.size(); ++i) {
-      node_.ports[i] = {.mac = macs[i],
-                        .mtu_bytes = node.ports[i].mtu_bytes,
-                        .tx_ipv4_checksum = false,
-                        .has_exception_port = node.ports[i].exception.enabled};
+      node_.ports[i].mac = macs[i];
+      node_.ports[i].mtu_bytes = node.ports[i].mtu_bytes;
+      node_.ports[i].tx_ipv4_checksum = false;
+      node_.ports[i].has_exception_port = node.ports[i].exception.enabled;
+      node_.ports[i].SetAddresses(node.ports[i].addresses);
     }
     node_.tunnel_source_v4 = stage::ToTunnelSource(node.tunnels.source_v4);
     node_.tunnel_source_v6 = stage::ToTunnelSource(node.tunnels.source_v6);
+    stage::CollectOwnSources(node_);
     node_.answers_per_s = node.answers_per_s;
     env_.node = &node_;
     env_.tables = &tables_;
     env_.counters = &dataplane_.counters();
+    env_.fragments = &fragments_;
+    env_.unresolved = &unresolved_;
     for (const uint16_t port : node.punt.management_ports) node_.management_ports.set(port);
   }
 
-  ~EngineImpl() override { rte_mempool_free(pool_); }
+  ~EngineImpl() override {
+    fragments_.Clear();
+    lb::FragmentTable::Released left;
+    while (fragments_.Release(left)) rte_pktmbuf_free(static_cast<rte_mbuf*>(left.packet));
+    rte_mempool_free(pool_);
+  }
 
   reconcile::Reconciler& reconciler() override { return reconciler_; }
   void StartCapture(uint64_t first_time_ns) override;
@@ -163,6 +211,9 @@ class EngineImpl final : public Engine {
   // Does nothing when the time is in the past.
   void AdvanceClock(uint64_t elapsed_ns);
   void ProcessBurst(std::span<const Frame> frames, PortId port, PacketResult* results);
+  void ResumeFragments() {
+    while (stage::ResumeFragments(env_, resumed_, sink_) != 0) continue;
+  }
 
   rte_mempool* const pool_;
   LocalDataplane dataplane_;
@@ -170,6 +221,8 @@ class EngineImpl final : public Engine {
   stage::NodeTraits node_;
   std::vector<std::unique_ptr<void, FreeDeleter>> memory_;  // of the tables, which it outlives
   fwd::FlowTables tables_;
+  lb::FragmentTable fragments_;
+  fwd::UnresolvedClients unresolved_;
   ResultSink sink_;
   uint64_t elapsed_ns_ = 0;
   uint32_t now_s_ = kFirstSecond;  // of elapsed_ns_
@@ -180,6 +233,7 @@ class EngineImpl final : public Engine {
   };
   std::optional<Anchor> anchor_;
   stage::Burst burst_;
+  stage::Burst resumed_;
   stage::StageEnv env_;  // one for all bursts, as a worker's: it holds the budget of answers
 };
 
@@ -209,6 +263,9 @@ void EngineImpl::AdvanceClock(uint64_t elapsed_ns) {
     const bool all_over = now_s_ - start_s > config::limits::kTimeoutS.max;
     now_s_ = all_over ? end_s : now_s_ + std::min(kSweepEveryS, end_s - now_s_);
     tables_.Sweep(tables_.bucket_count(), now_s_, *dataplane_.state(), dataplane_.counters());
+    fragments_.Expire(now_s_);
+    env_.state = dataplane_.state();
+    ResumeFragments();  // they are all dropped
   }
 }
 
@@ -224,7 +281,7 @@ std::vector<PacketResult> EngineImpl::Process(std::span<const Frame> frames, Por
   while (done < frames.size()) {
     AdvanceClock(OnClock(frames[done].time_ns));
     size_t count = 1;
-    while (count < stage::kBurstSize && done + count < frames.size() &&
+    while (count < stage::kBurstSize && done + count < frames.size() && !IsFragment(frames[done + count - 1]) &&
            SecondOf(std::max(elapsed_ns_, OnClock(frames[done + count].time_ns))) == now_s_) {
       ++count;
     }
@@ -245,6 +302,8 @@ void EngineImpl::ProcessBurst(std::span<const Frame> frames, PortId port, Packet
   env_.state = dataplane_.state();
   env_.now_s = now_s_;
   stage::RunPipeline(mbufs.data(), frames.size(), port, env_, burst_, sink_);
+  sink_.BeginReleased();
+  ResumeFragments();
   for (size_t i = 0; i < frames.size(); ++i) {
     const stage::Packet& packet = burst_.packets[i];
     results[i].fate = packet.fate;
@@ -253,22 +312,27 @@ void EngineImpl::ProcessBurst(std::span<const Frame> frames, PortId port, Packet
     results[i].backend = packet.backend;
     results[i].rung = packet.rung;
   }
+  unresolved_.TakeAll([this](const fwd::UnresolvedClients::Client& client) { dataplane_.Learn(client.address); });
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::NodeConfig& node, const EngineOptions& options) {
   if (const absl::Status status = InitEalForBuffersOnly(); !status.ok()) return status;
-  // Buffers for a burst of the largest frames, with one more each for what a stage may put in front.
+  // Buffers for a burst of the largest frames, with one more each for what a stage may put in front, for as many pieces
+  // as a stage may cut them into, and for all fragments that may wait.
   const uint32_t data_bytes = std::min<uint32_t>(node.memory.mbuf_data_bytes, UINT16_MAX - RTE_PKTMBUF_HEADROOM);
-  const uint32_t per_frame = kMaxFrameBytes / data_bytes + 2;
+  const auto buffers =
+      static_cast<uint32_t>((kMaxFrameBytes / data_bytes + 2) * stage::kBurstSize +
+                            (UINT16_MAX / data_bytes + 2) * node.fragments.held + stage::ExtraPackets::kMax);
   static uint32_t pools = 0;
   rte_mempool* const pool =
-      rte_pktmbuf_pool_create(absl::StrCat("replay", pools++).c_str(), per_frame * stage::kBurstSize, 0, 0,
+      rte_pktmbuf_pool_create(absl::StrCat("replay", pools++).c_str(), buffers, 0, 0,
                               static_cast<uint16_t>(data_bytes + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
   if (pool == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", per_frame * stage::kBurstSize,
-                                                     " packet buffers of node.memory.mbuf_data_bytes = ", data_bytes));
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", buffers,
+                                                     " packet buffers of node.memory.mbuf_data_bytes = ", data_bytes,
+                                                     " with node.fragments.held = ", node.fragments.held));
   }
   return std::make_unique<EngineImpl>(node, options, pool);
 }

@@ -24,6 +24,12 @@
 
 namespace sluice::replay {
 
+// A frame that left because another one came: a fragment that had waited for it, a piece of it, or one made here.
+struct ExtraFrame {
+  Fate fate = Fate::kPending;
+  std::vector<uint8_t> bytes;
+};
+
 // What became of one frame.
 struct PacketResult {
   Fate fate = Fate::kPending;
@@ -33,8 +39,9 @@ struct PacketResult {
   fwd::Rung rung = fwd::Rung::kNone;
   stage::PuntClass punt_class = stage::PuntClass::kOther;  // when punted
   PortId out_port;                                         // invalid: it did not leave by a port
-  // As it left, or as the host's kernel gets it; empty when it was dropped.
+  // As it left, or as the host's kernel gets it; empty when it was dropped, or held (Fate::kBuffered).
   std::vector<uint8_t> bytes;
+  std::vector<ExtraFrame> extra;  // in the order in which they left, behind this one
 };
 
 struct EngineOptions {

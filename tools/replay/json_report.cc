@@ -74,6 +74,10 @@ class JsonReport final : public Report {
     if (result.backend.valid()) object.Text("backend", names_.Of(result.backend));
     if (result.rung != fwd::Rung::kNone) object.Text("rung", RungName(result.rung));
     if (result.out_port.valid()) object.Number("port", result.out_port.value());
+    if (!result.extra.empty()) {
+      WriteArray(object.Key("extra"), result.extra,
+                 [this](const ExtraFrame& extra) { out_ << Quoted(std::string(FateName(extra.fate))); });
+    }
     if (frame.was_cut) object.Bool("cut", true);
   }
 

@@ -5,14 +5,25 @@
 
 namespace sluice::replay {
 
+std::shared_ptr<const fwd::ForwardingState> LocalDataplane::Resolve(const fwd::ForwardingState& state) const {
+  return fwd::ResolveNextHops(
+      state, [this](const net::IpAddress& address) { return next_hops_.Lookup(address); },
+      next_hops_.Routes(stations_));
+}
+
 absl::Status LocalDataplane::Publish(std::shared_ptr<const fwd::ForwardingState> state) {
-  state_ = fwd::ResolveNextHops(*state, [this](const net::IpAddress& address) { return next_hops_.Lookup(address); });
+  state_ = Resolve(*state);
   return absl::OkStatus();
+}
+
+void LocalDataplane::Learn(const net::IpAddress& client) {
+  if (state_ != nullptr && stations_.insert(client).second) state_ = Resolve(*state_);
 }
 
 fwd::PacketTotals LocalDataplane::Totals() const {
   fwd::PacketTotals totals;
   fwd::AddTotals(counters_, totals);
+  totals.held = counters_.fragments_held.Value();
   return totals;
 }
 

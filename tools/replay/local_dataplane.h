@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class LocalDataplane final : public fwd::StateSink, public fwd::DataplaneView {
   const fwd::WorkerCounters& counters() const { return counters_; }
 
   absl::Status Publish(std::shared_ptr<const fwd::ForwardingState> state) override;
+  // A packet was for a client on link that is not known: from now on it is, as if the host's kernel had asked for it.
+  void Learn(const net::IpAddress& client);
 
   fwd::PacketTotals Totals() const override;
   std::vector<fwd::WorkerStats> Workers() const override { return {}; }
@@ -37,7 +40,10 @@ class LocalDataplane final : public fwd::StateSink, public fwd::DataplaneView {
   bool SweptSince(uint64_t generation) const override { return counters_.swept_generation.Value() >= generation; }
 
  private:
+  std::shared_ptr<const fwd::ForwardingState> Resolve(const fwd::ForwardingState& state) const;
+
   const NextHops next_hops_;
+  std::set<net::IpAddress> stations_;  // clients on link
   fwd::WorkerCounters counters_;
   std::shared_ptr<const fwd::ForwardingState> state_;
 };

@@ -24,6 +24,10 @@ constexpr std::string_view FateName(Fate fate) {
       return "sent_for_host";
     case Fate::kDropped:
       return "dropped";
+    case Fate::kHandedOver:
+      return "handed_over";
+    case Fate::kBuffered:
+      return "held";
   }
   return "";
 }

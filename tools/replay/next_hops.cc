@@ -59,14 +59,10 @@ fwd::NextHop NextHops::Lookup(const net::IpAddress& destination) const {
   const config::PortConfig* chosen = nullptr;
   fwd::NextHop hop;
   std::optional<net::MacAddress> mac;
-  for (const config::PortConfig& port : ports_) {
-    const bool contains = std::any_of(port.addresses.begin(), port.addresses.end(),
-                                      [&](const net::IpPrefix& p) { return p.Contains(destination); });
-    if (!contains) continue;
-    chosen = &port;
+  if (const size_t port = PortOnLink(destination); port < ports_.size()) {
+    chosen = &ports_[port];
     hop.on_link = true;
     mac = MacOf(destination);
-    break;
   }
   for (const config::PortConfig& port : ports_) {
     if (chosen != nullptr) break;
@@ -86,6 +82,67 @@ fwd::NextHop NextHops::Lookup(const net::IpAddress& destination) const {
     if (!own->address.IsLinkLocal()) (own->address.is_v4() ? hop.source_v4 : hop.source_v6) = own->address;
   }
   return hop;
+}
+
+size_t NextHops::PortOnLink(const net::IpAddress& address) const {
+  const auto port = std::find_if(ports_.begin(), ports_.end(), [&](const config::PortConfig& p) {
+    return std::any_of(p.addresses.begin(), p.addresses.end(),
+                       [&](const net::IpPrefix& prefix) { return prefix.Contains(address); });
+  });
+  return static_cast<size_t>(port - ports_.begin());
+}
+
+std::shared_ptr<const fwd::ClientRoutes> NextHops::Routes(const std::set<net::IpAddress>& stations) const {
+  std::vector<lb::PrefixValue> prefixes;
+  std::vector<fwd::ClientHop> hops;
+  const auto hop_of = [&](size_t port, const std::optional<net::MacAddress>& mac) {
+    fwd::ClientHop hop;
+    hop.port = PortId(static_cast<PortId::rep>(port));
+    hop.resolved = mac.has_value();
+    std::memcpy(hop.ether.source, macs_[port].data(), sizeof(hop.ether.source));
+    if (mac) std::memcpy(hop.ether.destination, mac->data(), sizeof(hop.ether.destination));
+    return hop;
+  };
+  // Each prefix has a hop of its own. Of equal prefixes the last one counts, and the first port's is to.
+  const auto add = [&](const net::IpPrefix& prefix, const fwd::ClientHop& hop) {
+    prefixes.push_back({.prefix = prefix.Network(), .value = static_cast<uint32_t>(hops.size())});
+    hops.push_back(hop);
+  };
+  for (size_t port = ports_.size(); port-- > 0;) {
+    for (const net::Family family : {net::Family::kIpv4, net::Family::kIpv6}) {
+      const auto& gateways = ports_[port].gateways;
+      const auto gateway =
+          std::find_if(gateways.begin(), gateways.end(), [&](const net::IpAddress& g) { return g.family() == family; });
+      if (gateway == gateways.end() && !ports_[port].gateway_mac) continue;
+      constexpr std::array<uint8_t, 16> kZero{};
+      add({net::IpAddress::FromBytes(family, kZero.data()), 0},
+          hop_of(port, ports_[port].gateway_mac ? ports_[port].gateway_mac : MacOf(*gateway)));
+    }
+    for (const net::IpPrefix& own : ports_[port].addresses) {
+      fwd::ClientHop hop = hop_of(port, std::nullopt);
+      hop.on_link = true;
+      add(own, hop);
+    }
+  }
+  fwd::ClientHop local;
+  local.local = true;
+  for (const config::PortConfig& port : ports_) {
+    for (const net::IpPrefix& own : port.addresses) add({own.address, own.address.bits()}, local);
+  }
+  std::vector<fwd::NeighbourTable::Neighbour> known;
+  const auto know = [&](const net::IpAddress& address) {
+    const size_t port = PortOnLink(address);
+    const auto mac = MacOf(address);
+    if (port == ports_.size() || !mac) return;
+    known.push_back({.address = address, .hop = hop_of(port, mac)});
+    known.back().hop.on_link = true;
+  };
+  for (const auto& [address, mac] : neighbours_) know(address);
+  for (const net::IpAddress& address : stations) know(address);
+  std::vector<fwd::RouteSet::Group> groups;
+  for (size_t i = 0; i < hops.size(); ++i) groups.push_back({static_cast<uint16_t>(i)});
+  return std::make_shared<const fwd::ClientRoutes>(std::make_shared<const fwd::RouteSet>(prefixes, groups), hops,
+                                                   std::make_shared<const fwd::NeighbourTable>(known));
 }
 
 std::optional<net::MacAddress> NextHops::MacOf(const net::IpAddress& neighbour) const {

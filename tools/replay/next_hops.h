@@ -1,13 +1,17 @@
 #ifndef SLUICE_TOOLS_REPLAY_NEXT_HOPS_H_
 #define SLUICE_TOOLS_REPLAY_NEXT_HOPS_H_
 
+#include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "config/schema.h"
+#include "dataplane/fwd/client_routes.h"
 #include "dataplane/fwd/forwarding_state.h"
 
 namespace sluice::replay {
@@ -33,6 +37,10 @@ class NextHops {
 
   fwd::NextHop Lookup(const net::IpAddress& destination) const;
 
+  // The routes to clients by the same rules, the host's own addresses among them. Of the stations on link those are
+  // known that `neighbours` names and those of `stations`.
+  std::shared_ptr<const fwd::ClientRoutes> Routes(const std::set<net::IpAddress>& stations) const;
+
   // 02:00 and the last four bytes of the address: 10.0.0.17 has 02:00:0a:00:00:11.
   static net::MacAddress DefaultMac(const net::IpAddress& address);
   // What a port's own MAC address is unless something else is known: 02:5c:00:00:00 and the port's number in the
@@ -41,6 +49,8 @@ class NextHops {
 
  private:
   std::optional<net::MacAddress> MacOf(const net::IpAddress& neighbour) const;
+  // The port in whose network the address is; ports_.size(): none.
+  size_t PortOnLink(const net::IpAddress& address) const;
 
   std::vector<config::PortConfig> ports_;
   std::vector<net::MacAddress> macs_;

@@ -43,8 +43,15 @@ absl::Status ReplayCapture(Engine& engine, PcapReader& reader, PortId port, cons
     for (size_t i = 0; i < frames.size(); ++i) {
       if (results[i].fate == Fate::kPunted) {
         destinations.host->WriteHost(frames[i].time_ns, results[i].bytes);
-      } else if (results[i].fate != Fate::kDropped) {
+      } else if (results[i].fate != Fate::kDropped && results[i].fate != Fate::kBuffered) {
         destinations.out->WriteOut(frames[i].time_ns, results[i].bytes);
+      }
+      for (const ExtraFrame& extra : results[i].extra) {
+        if (extra.fate == Fate::kPunted) {
+          destinations.host->WriteHost(frames[i].time_ns, extra.bytes);
+        } else {
+          destinations.out->WriteOut(frames[i].time_ns, extra.bytes);
+        }
       }
       report.Packet(++number, frames[i], results[i]);
     }

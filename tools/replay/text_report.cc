@@ -31,6 +31,7 @@ class TextReport final : public Report {
     if (result.vip.valid()) out_ << " vip=" << names_.Of(result.vip);
     if (result.backend.valid()) out_ << " backend=" << names_.Of(result.backend);
     if (result.rung != fwd::Rung::kNone) out_ << " rung=" << RungName(result.rung);
+    if (!result.extra.empty()) out_ << " extra=" << result.extra.size();
     out_ << '\n';
   }
 

@@ -44,11 +44,12 @@ void AppendFlag(const FlagSpec& flag, std::string& out) {
 const std::vector<FlagSpec>& Flags() {
   static const std::vector<FlagSpec> flags = {
       {"server", 's', "ADDRESS", "unix:/path or host:port of sluiced's API; default: SLUICE_SERVER,", true},
-      {"output", 'o', "FORMAT", "table (default) or json", true},
+      {"output", 'o', "FORMAT", "table (default), wide (more columns of VIPs) or json", true},
       {"help", 'h', "", "explain the command", true},
       {"version", 0, "", "print the version", true},
       {"file", 'f', "FILE", "YAML file with `services`; - reads standard input"},
       {"weight", 'w', "N", "0 to 1000, 0: no new flows; default: 100"},
+      {"port", 'p', "PORT", "where the backend expects packets of VIPs with NAT; default: the VIP's port"},
   };
   return flags;
 }
@@ -109,7 +110,7 @@ const std::vector<Command>& Commands() {
        "connections and an operator's drain, unless the file sets `drain`. The file may be\n"
        "sluiced's own: its `node` part is not looked at.",
        RunApply},
-      {"backend add", "POOL NAME ADDRESS", 3, 3, {"weight"}, "add a backend to a pool", "", RunBackendAdd},
+      {"backend add", "POOL NAME ADDRESS", 3, 3, {"weight", "port"}, "add a backend to a pool", "", RunBackendAdd},
       {"backend remove",
        "POOL NAME",
        2,

@@ -17,6 +17,7 @@ namespace sluice::ctl {
 struct Invocation {
   std::string server;
   bool json = false;
+  bool wide = false;  // tables with all columns
   ParsedArguments arguments;
   std::vector<std::string> operands;  // the words after the command's own
   std::ostream& out;

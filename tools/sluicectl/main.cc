@@ -42,13 +42,18 @@ absl::Status Run(const std::vector<std::string>& arguments) {
   const absl::StatusOr<Found> found = FindCommand(words);
   if (!found.ok()) return found.status();
   const std::string output = parsed->Get("output", "table");
-  if (output != "table" && output != "json") {
-    return UsageError(config::Cat("--output: \"", output, "\" is not one of table, json"));
+  if (output != "table" && output != "wide" && output != "json") {
+    return UsageError(config::Cat("--output: \"", output, "\" is not one of table, wide, json"));
   }
   std::vector<std::string> operands(words.begin() + static_cast<std::ptrdiff_t>(found->words), words.end());
   if (absl::Status status = CheckUse(*found->command, *parsed, operands.size()); !status.ok()) return status;
   const std::string server = NormalizeServer(parsed->Get("server", DefaultServer()));
-  Invocation invocation{server, output == "json", *std::move(parsed), std::move(operands), std::cout};
+  Invocation invocation{.server = server,
+                        .json = output == "json",
+                        .wide = output == "wide",
+                        .arguments = *std::move(parsed),
+                        .operands = std::move(operands),
+                        .out = std::cout};
   return found->command->run(invocation);
 }
 

@@ -49,6 +49,10 @@ std::string_view ModeText(v1::ForwardingMode mode) {
       return "gue-direct";
     case v1::FORWARDING_MODE_GRE:
       return "gre";
+    case v1::FORWARDING_MODE_NAT:
+      return "nat";
+    case v1::FORWARDING_MODE_FULL_NAT:
+      return "full-nat";
     default:
       return "unknown";  // of a newer server
   }
@@ -72,6 +76,8 @@ std::string_view TrackingText(v1::ConnectionTracking tracking) {
   return tracking == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
 }
 
+std::string_view ProxyText(v1::ProxyProtocol proxy) { return proxy == v1::PROXY_PROTOCOL_V2 ? "v2" : "none"; }
+
 std::string SpeedText(uint32_t mbps) {
   if (mbps == 0) return "";
   return mbps % 1000 == 0 ? Cat(mbps / 1000, "Gb/s") : Cat(mbps, "Mb/s");
@@ -79,6 +85,19 @@ std::string SpeedText(uint32_t mbps) {
 
 std::string TableText(const v1::TableStatus& table) {
   return Cat(HumanCount(table.entries()), "/", HumanCount(table.capacity()));
+}
+
+// What of a VIP is wide's: options that most leave as they are.
+void AddWideColumns(std::vector<Column>& columns) {
+  for (const char* name : {"GUE PORT", "PROXY", "CLAMP MSS", "ECHO"}) columns.push_back({.title = name});
+}
+
+void AddWideCells(const v1::Vip& vip, std::vector<std::string>& cells) {
+  cells.push_back(vip.has_gue_port() ? std::to_string(vip.gue_port()) : "-");
+  cells.emplace_back(ProxyText(vip.proxy_protocol()));
+  // Those of an older server are true.
+  cells.emplace_back(!vip.has_clamp_mss() || vip.clamp_mss() ? "yes" : "no");
+  cells.emplace_back(!vip.has_answer_echo() || vip.answer_echo() ? "answered" : "dropped");
 }
 
 uint64_t Entered(const v1::PacketTotals& packets) {
@@ -91,6 +110,12 @@ uint64_t Left(const v1::PacketTotals& packets) {
 }
 
 }  // namespace
+
+std::string BackendText(const v1::Backend& backend) {
+  if (!backend.has_port()) return backend.address();
+  const bool is_v6 = backend.address().find(':') != std::string::npos;
+  return Cat(is_v6 ? "[" : "", backend.address(), is_v6 ? "]:" : ":", backend.port());
+}
 
 std::string LifecycleText(v1::BackendLifecycle lifecycle) {
   switch (lifecycle) {
@@ -134,6 +159,7 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
   line("workers", status.workers_stalled() == 0
                       ? std::to_string(status.workers())
                       : Cat(status.workers(), ", ", status.workers_stalled(), " STALLED (make no progress)"));
+  if (status.exception_thread_stalled()) line("host thread", "STALLED (the host cannot be reached)");
   line("VIPs", std::to_string(status.vips()));
   line("pools", std::to_string(status.pools()));
   line("backends", status.backends_draining() == 0
@@ -145,23 +171,34 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
                       HumanCount(packets.punted()), " to the host, ", HumanCount(packets.dropped()), " dropped"));
 }
 
-void PrintVips(const v1::ListVipsResponse& vips, std::ostream& out) {
-  Table table({{"NAME"},
-               {"SERVICE"},
-               {"MODE"},
-               {"HASH"},
-               {"TRACKING"},
-               {"POOL"},
-               {"ACTIVE", Align::kRight},
-               {"PACKETS", Align::kRight},
-               {"BYTES", Align::kRight},
-               {"NEW FLOWS", Align::kRight},
-               {"DROPPED", Align::kRight}});
+void PrintVips(const v1::ListVipsResponse& vips, bool wide, std::ostream& out) {
+  std::vector<Column> columns = {{"NAME"},
+                                 {"SERVICE"},
+                                 {"MODE"},
+                                 {"HASH"},
+                                 {"TRACKING"},
+                                 {"POOL"},
+                                 {"ACTIVE", Align::kRight},
+                                 {"PACKETS", Align::kRight},
+                                 {"BYTES", Align::kRight},
+                                 {"NEW FLOWS", Align::kRight},
+                                 {"DROPPED", Align::kRight}};
+  if (wide) AddWideColumns(columns);
+  Table table(columns);
   for (const v1::VipStatus& vip : vips.vips()) {
-    table.AddRow({vip.vip().name(), ServiceText(vip.vip()), std::string(ModeText(vip.vip().mode())),
-                  std::string(HashText(vip.vip().hash())), std::string(TrackingText(vip.vip().connection_tracking())),
-                  vip.vip().pool(), Cat(vip.backends_active(), "/", vip.backends_total()), HumanCount(vip.packets()),
-                  HumanBytes(vip.bytes()), HumanCount(vip.new_flows()), HumanCount(vip.dropped())});
+    std::vector<std::string> cells = {vip.vip().name(),
+                                      ServiceText(vip.vip()),
+                                      std::string(ModeText(vip.vip().mode())),
+                                      std::string(HashText(vip.vip().hash())),
+                                      std::string(TrackingText(vip.vip().connection_tracking())),
+                                      vip.vip().pool(),
+                                      Cat(vip.backends_active(), "/", vip.backends_total()),
+                                      HumanCount(vip.packets()),
+                                      HumanBytes(vip.bytes()),
+                                      HumanCount(vip.new_flows()),
+                                      HumanCount(vip.dropped())};
+    if (wide) AddWideCells(vip.vip(), cells);
+    table.AddRow(cells);
   }
   table.Print(out);
 }
@@ -179,7 +216,7 @@ void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out) 
                {"BYTES", Align::kRight},
                {"NEXT HOP"}});
   for (const v1::BackendStatus& backend : backends.backends()) {
-    table.AddRow({backend.pool(), backend.backend().name(), backend.backend().address(),
+    table.AddRow({backend.pool(), backend.backend().name(), BackendText(backend.backend()),
                   LifecycleText(backend.lifecycle()), std::to_string(backend.backend().weight()),
                   HumanShare(backend.slot_share()), HumanCount(backend.flows_alive()),
                   HumanCount(backend.flows_started()), HumanCount(backend.packets()), HumanBytes(backend.bytes()),
@@ -225,11 +262,14 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
                {"RECEIVED", Align::kRight},
                {"FORWARDED", Align::kRight},
                {"DROPPED", Align::kRight},
+               {"HANDED OVER", Align::kRight},
+               {"TAKEN OVER", Align::kRight},
                {"BY TABLE", Align::kRight},
                {"BY HASH", Align::kRight},
                {"IPV4 FLOWS", Align::kRight},
                {"IPV6 FLOWS", Align::kRight},
                {"WIDE FLOWS", Align::kRight},
+               {"NAT SESSIONS", Align::kRight},
                {"UNCONFIRMED FULL", Align::kRight},
                {"ANSWERS", Align::kRight},
                {"GENERATION", Align::kRight}});
@@ -242,11 +282,13 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
     for (const auto& [kind, count] : worker.answers()) answers += count;
     table.AddRow({std::to_string(worker.id()), std::to_string(worker.cpu()), worker.stalled() ? "STALLED" : "running",
                   HumanShare(worker.busy_share()), HumanShare(worker.asleep_share()), HumanCount(worker.received()),
-                  HumanCount(worker.forwarded()), HumanCount(worker.dropped()), HumanCount(rung("connection_table")),
+                  HumanCount(worker.forwarded()), HumanCount(worker.dropped()), HumanCount(worker.handed_over()),
+                  HumanCount(worker.taken_over()), HumanCount(rung("connection_table")),
                   HumanCount(rung("scheduler") + rung("scheduler_no_entry") + rung("hash_only")),
                   TableText(worker.table_v4()), TableText(worker.table_v6()), TableText(worker.table_wide()),
+                  TableText(worker.table_nat()),
                   HumanCount(worker.table_v4().unconfirmed_full() + worker.table_v6().unconfirmed_full() +
-                             worker.table_wide().unconfirmed_full()),
+                             worker.table_wide().unconfirmed_full() + worker.table_nat().unconfirmed_full()),
                   HumanCount(answers), std::to_string(worker.state_generation())});
   }
   table.Print(out);

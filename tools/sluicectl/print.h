@@ -15,13 +15,16 @@ namespace sluice::ctl {
 void PrintJson(const google::protobuf::Message& message, std::ostream& out);
 
 void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out);
-void PrintVips(const v1::ListVipsResponse& vips, std::ostream& out);
+// `wide`: with the columns that most leave as they are.
+void PrintVips(const v1::ListVipsResponse& vips, bool wide, std::ostream& out);
 void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out);
 void PrintPorts(const v1::ListPortsResponse& ports, std::ostream& out);
 void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);
 // Exact numbers, since their sum is meant to be looked at.
 void PrintStats(const v1::PacketTotals& packets, std::ostream& out);
 
+// "192.0.2.11", and with a port "192.0.2.11:8080" or "[2001:db8::11]:8080"
+std::string BackendText(const v1::Backend& backend);
 // "active", "draining"
 std::string LifecycleText(v1::BackendLifecycle lifecycle);
 // "via wan 02:00:00:00:00:01", "unresolved on wan", "no route"

@@ -36,14 +36,11 @@ absl::Status Change(Invocation& invocation,
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint32_t> ReadWeight(const std::string& text) {
-  uint32_t weight = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), weight);
-  if (error == std::errc() && end == text.data() + text.size() && config::limits::kWeight.Contains(weight)) {
-    return weight;
-  }
-  return UsageError(Cat("--weight: \"", text, "\" is not a whole number from ", config::limits::kWeight.min, " to ",
-                        config::limits::kWeight.max));
+absl::StatusOr<uint32_t> ReadNumber(std::string_view flag, const std::string& text, const config::Range& range) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && range.Contains(number)) return number;
+  return UsageError(Cat("--", flag, ": \"", text, "\" is not a whole number from ", range.min, " to ", range.max));
 }
 
 absl::StatusOr<config::ServiceConfig> LoadDesired(const std::string& file) {
@@ -54,7 +51,7 @@ absl::StatusOr<config::ServiceConfig> LoadDesired(const std::string& file) {
 
 // "web/web-1 (192.0.2.11, weight 100): draining, 12 flows alive"
 void PrintBackendLine(const v1::BackendStatus& backend, std::ostream& out) {
-  out << backend.pool() << "/" << backend.backend().name() << " (" << backend.backend().address() << ", weight "
+  out << backend.pool() << "/" << backend.backend().name() << " (" << BackendText(backend.backend()) << ", weight "
       << backend.backend().weight() << "): " << LifecycleText(backend.lifecycle()) << ", "
       << HumanCount(backend.flows_alive()) << " flows alive\n";
 }
@@ -88,9 +85,16 @@ absl::Status RunBackendAdd(Invocation& invocation) {
   request.mutable_backend()->set_name(invocation.operands[1]);
   request.mutable_backend()->set_address(invocation.operands[2]);
   if (invocation.arguments.Has("weight")) {
-    const absl::StatusOr<uint32_t> weight = ReadWeight(invocation.arguments.Get("weight", ""));
+    const absl::StatusOr<uint32_t> weight =
+        ReadNumber("weight", invocation.arguments.Get("weight", ""), config::limits::kWeight);
     if (!weight.ok()) return weight.status();
     request.mutable_backend()->set_weight(*weight);
+  }
+  if (invocation.arguments.Has("port")) {
+    const absl::StatusOr<uint32_t> port =
+        ReadNumber("port", invocation.arguments.Get("port", ""), config::limits::kL4Port);
+    if (!port.ok()) return port.status();
+    request.mutable_backend()->set_port(*port);
   }
   return Change<v1::Manager::Stub, v1::AddBackendRequest, v1::AddBackendResponse>(
       invocation, &v1::Manager::Stub::AddBackend, request, [&](const v1::AddBackendResponse& response) {

@@ -80,7 +80,7 @@ absl::Status RunGetVips(Invocation& invocation) {
         return KeepNamed(response.mutable_vips(), invocation.operands, "VIP",
                          [](const v1::VipStatus& vip) { return std::vector<std::string>{vip.vip().name()}; });
       },
-      [&](const v1::ListVipsResponse& response) { PrintVips(response, invocation.out); });
+      [&](const v1::ListVipsResponse& response) { PrintVips(response, invocation.wide, invocation.out); });
 }
 
 absl::Status RunGetBackends(Invocation& invocation) {

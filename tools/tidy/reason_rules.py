@@ -20,10 +20,10 @@ def reasons_of_golden_cases(tree):
     try:
         run = importlib.import_module("run")
         return {
-            packet.record["reason"]
+            packet.final["reason"]
             for name in run.all_names()
             for packet in run.load(name).packets
-            if packet.record["fate"] == "dropped"
+            if packet.final and packet.final["fate"] == "dropped"
         }
     finally:
         sys.path.remove(folder)

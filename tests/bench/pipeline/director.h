@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "dataplane/fwd/flow_tables.h"
+#include "dataplane/lb/fragment_table.h"
 #include "dataplane/runtime/state_publisher.h"
 #include "dataplane/runtime/table_memory.h"
 #include "dataplane/stage/stage_env.h"
@@ -52,6 +53,7 @@ class Director {
   runtime::TableMemory memory_;
   stage::NodeTraits node_;
   fwd::FlowTables tables_;
+  lb::FragmentTable fragments_ = lb::FragmentTable(64, 16, 2);
   stage::StageEnv env_;
   std::atomic<bool> stop_ = false;
   std::atomic<uint64_t> changes_ = 0;

@@ -30,6 +30,7 @@ class KeepingSink final : public stage::PacketSink {
   }
   void Answer(PortId, rte_mbuf* mbuf) override { kept_[count_++] = mbuf; }
   void Punt(PortId, stage::PuntClass, rte_mbuf* mbuf) override { kept_[count_++] = mbuf; }
+  void HandOver(WorkerId, rte_mbuf* mbuf) override { kept_[count_++] = mbuf; }
   void Free() {
     rte_pktmbuf_free_bulk(kept_.data(), static_cast<unsigned>(count_));
     count_ = 0;

@@ -93,8 +93,8 @@ inline std::string ReadExample(const std::string& name) {
 }
 
 inline const std::vector<std::string>& ExampleNames() {
-  static const std::vector<std::string> names = {"one-arm.yaml", "two-arm.yaml", "ipip.yaml", "gue.yaml",
-                                                 "real-nic.yaml"};
+  static const std::vector<std::string> names = {"one-arm.yaml", "two-arm.yaml", "ipip.yaml",
+                                                 "gue.yaml",     "nat.yaml",     "real-nic.yaml"};
   return names;
 }
 

@@ -59,6 +59,8 @@ TEST(DumpTest, VipsComeBackEqual) {
   add(&VipConfig::hash, HashInput::kClient);
   add(&VipConfig::tracking, ConnectionTracking::kOff);
   add(&VipConfig::answer_echo, false);
+  add(&VipConfig::mode, ForwardingMode::kNat);
+  add(&VipConfig::clamp_mss, false);
   for (const auto member :
        {&VipTimeoutsConfig::tcp_syn_s, &VipTimeoutsConfig::tcp_established_s, &VipTimeoutsConfig::tcp_closing_s,
         &VipTimeoutsConfig::tcp_reset_s, &VipTimeoutsConfig::udp_s}) {
@@ -72,6 +74,26 @@ TEST(DumpTest, VipsComeBackEqual) {
     services.vips = {vip};
     ExpectRoundTrip(services);
   }
+}
+
+// Full NAT needs more than the services, so only what is written of it is looked at.
+TEST(DumpTest, WritesFullNat) {
+  ServiceConfig services;
+  services.vips.resize(1);
+  services.vips[0].mode = ForwardingMode::kFullNat;
+  services.vips[0].proxy_protocol = ProxyProtocol::kV2;
+  const std::string text = DumpServices(services);
+  EXPECT_NE(text.find("mode: full-nat"), std::string::npos) << text;
+  EXPECT_NE(text.find("proxy_protocol: v2"), std::string::npos) << text;
+}
+
+TEST(DumpTest, BackendsWithPortsComeBackEqual) {
+  ServiceConfig services;
+  services.pools = {{"p",
+                     251,
+                     {{"a", *net::IpAddress::Parse("192.0.2.1"), 1, std::nullopt, 8080},
+                      {"b", *net::IpAddress::Parse("192.0.2.1"), 1, true, 8081}}}};
+  ExpectRoundTrip(services);
 }
 
 TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
@@ -109,10 +131,12 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
       "        - {name: b, address: 192.0.2.1, weight: 0, drain: false}\n"
       "  vips:\n"
       "    - {name: v, address: 203.0.113.1, protocol: udp, port: 53, pool: web, mode: ipip,\n"
-      "       hash: tuple, connection_tracking: \"full\", answer_echo: true}\n"
+      "       hash: tuple, connection_tracking: \"full\", answer_echo: true,\n"
+      "       proxy_protocol: none, clamp_mss: true}\n"
       "    - {name: w, address: \"2001:db8:f::/64\", protocol: tcp, port: 8000-8999, pool: web, mode: gue-direct, "
       "gue_port: 6081,\n"
       "       hash: client-port, connection_tracking: \"off\", answer_echo: false,\n"
+      "       proxy_protocol: none, clamp_mss: true,\n"
       "       timeouts: {tcp_syn_s: 5, udp_s: 7}}\n");
 }
 

@@ -53,9 +53,11 @@ node:
       exception: {interface: ex0, enabled: true}
   workers: {count: 2, cpus: [3, 5], idle: poll}
   memory: {hugepages: require, mbufs: 4096, mbuf_data_bytes: 4096}
-  tables: {connections_v4: 2048, connections_v6: 4096, connections_wide: 8192}
+  tables: {connections_v4: 2048, connections_v6: 4096, connections_wide: 8192, nat_sessions: 9216}
   timeouts: {tcp_syn_s: 11, tcp_established_s: 12, tcp_closing_s: 13, tcp_reset_s: 14, udp_s: 15}
   tunnels: {source_v4: 198.18.0.0/16, source_v6: "2001:db8:ff::/48"}
+  nat: {local_addresses: [198.51.100.5, "2001:db8:5::5"], local_ports: 20000-29999}
+  fragments: {packets: 71, held: 72, timeout_s: 13}
   answers_per_s: 55
   punt: {management_ports: [22, 830], rate_limit_pps: 77}
   api: {listen: "127.0.0.1:9999"}
@@ -69,6 +71,7 @@ services:
         - {name: b1, address: 192.0.2.11, weight: 7, drain: true}
         - {name: b2, address: 192.0.2.12, drain: false}
         - {name: b3, address: 192.0.2.13}
+    - {name: q, backends: [{name: b4, address: 192.0.2.14, port: 8080}]}
   vips:
     - {name: v, address: 203.0.113.1, protocol: udp, port: 53, pool: p, mode: ipip}
     - name: w
@@ -82,6 +85,8 @@ services:
       answer_echo: false
       timeouts: {tcp_syn_s: 21, tcp_established_s: 22, tcp_closing_s: 23, tcp_reset_s: 24, udp_s: 25}
     - {name: x, address: 203.0.113.1, port: all, pool: p, mode: gue-direct}
+    - {name: y, address: 203.0.113.2, port: 80, pool: q, mode: full-nat, proxy_protocol: v2, clamp_mss: false}
+    - {name: z, address: 203.0.113.3, port: 80, pool: q, mode: nat}
 )",
                                "t.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -100,9 +105,11 @@ services:
   expected.node.ports = {port};
   expected.node.workers = {2, {3, 5}, IdleMode::kPoll};
   expected.node.memory = {MemoryConfig::Hugepages::kRequire, 4096, 4096};
-  expected.node.tables = {2048, 4096, 8192};
+  expected.node.tables = {2048, 4096, 8192, 9216};
   expected.node.timeouts = {11, 12, 13, 14, 15};
   expected.node.tunnels = {net::IpPrefix{Ip("198.18.0.0"), 16}, net::IpPrefix{Ip("2001:db8:ff::"), 48}};
+  expected.node.nat = {{Ip("198.51.100.5"), Ip("2001:db8:5::5")}, {20000, 29999}};
+  expected.node.fragments = {71, 72, 13};
   expected.node.answers_per_s = 55;
   expected.node.punt = {{22, 830}, 77};
   expected.node.api = {"127.0.0.1:9999"};
@@ -112,9 +119,10 @@ services:
                               251,
                               {{"b1", Ip("192.0.2.11"), 7, true},
                                {"b2", Ip("192.0.2.12"), 100, false},
-                               {"b3", Ip("192.0.2.13"), 100, std::nullopt}}}};
+                               {"b3", Ip("192.0.2.13"), 100, std::nullopt}}},
+                             {"q", 65537, {{"b4", Ip("192.0.2.14"), 100, std::nullopt, 8080}}}};
   std::vector<VipConfig>& vips = expected.services.vips;
-  vips.resize(3);
+  vips.resize(5);
   for (VipConfig& vip : vips) vip.pool = "p";
   vips[0].name = "v";
   vips[0].prefix = {Ip("203.0.113.1"), 32};
@@ -135,6 +143,19 @@ services:
   vips[2].ports = {0, 65535};
   vips[2].mode = ForwardingMode::kGueDirect;
   vips[2].gue_port = 6080;  // the default of its mode
+  vips[3].name = "y";
+  vips[3].prefix = {Ip("203.0.113.2"), 32};
+  vips[3].ports = {80, 80};
+  vips[3].pool = "q";
+  vips[3].mode = ForwardingMode::kFullNat;
+  vips[3].proxy_protocol = ProxyProtocol::kV2;
+  vips[3].clamp_mss = false;
+  vips[4] = vips[3];
+  vips[4].name = "z";
+  vips[4].prefix = {Ip("203.0.113.3"), 32};
+  vips[4].mode = ForwardingMode::kNat;
+  vips[4].proxy_protocol = ProxyProtocol::kNone;
+  vips[4].clamp_mss = true;
   EXPECT_TRUE(config->node == expected.node);
   EXPECT_TRUE(config->services == expected.services);
 }

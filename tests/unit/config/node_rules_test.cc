@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 #include "config/validate.h"
 #include "tests/unit/config/config_text.h"
 
@@ -108,6 +111,44 @@ INSTANTIATE_TEST_SUITE_P(
                 "interface \"sluice-wan\" is that of port \"lan\" already; give each port its own"}),
     [](const auto& test) { return std::string(test.param.name); });
 
+// A number outside its range, in a section that kValid has, or in one of its own before "punt".
+Mistake Outside(const char* name, const std::string& section, const std::string& key, const std::string& value,
+                const std::string& range) {
+  const std::map<std::string, std::string> lines = {{"memory", "memory: {mbufs: 8192}"},
+                                                    {"tables", "tables: {connections_v4: 262144}"},
+                                                    {"timeouts", "timeouts: {udp_s: 60}"},
+                                                    {"punt", "punt: {rate_limit_pps: 10000}"}};
+  const auto line = lines.find(section);
+  const std::string made = section + ": {" + key + ": " + value + "}";
+  return {name,
+          line != lines.end() ? line->second : "punt: {",
+          line != lines.end() ? made : made + "\n  punt: {",
+          value + "}",
+          "node." + section + "." + key,
+          key + " " + value + " is out of range; give a whole number from " + range};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ranges, NodeRules,
+    testing::Values(Outside("MbufDataBytes", "memory", "mbuf_data_bytes", "1024", "2048 to 16384"),
+                    Outside("ConnectionsV4", "tables", "connections_v4", "0", "1024 to 16777216"),
+                    Outside("ConnectionsV6", "tables", "connections_v6", "16777217", "1024 to 16777216"),
+                    Outside("ConnectionsWide", "tables", "connections_wide", "512", "1024 to 16777216"),
+                    Outside("NatSessions", "tables", "nat_sessions", "1023", "1024 to 16777216"),
+                    Outside("TimeoutSyn", "timeouts", "tcp_syn_s", "0", "1 to 28800"),
+                    Outside("TimeoutEstablished", "timeouts", "tcp_established_s", "28801", "1 to 28800"),
+                    Outside("TimeoutClosing", "timeouts", "tcp_closing_s", "0", "1 to 28800"),
+                    Outside("TimeoutReset", "timeouts", "tcp_reset_s", "0", "1 to 28800"),
+                    Outside("TimeoutUdp", "timeouts", "udp_s", "0", "1 to 28800"),
+                    Outside("FragmentPackets", "fragments", "packets", "1000001", "1 to 1000000"),
+                    Outside("FragmentsHeld", "fragments", "held", "65537", "0 to 65536"),
+                    Outside("FragmentTimeout", "fragments", "timeout_s", "61", "1 to 60"),
+                    Outside("PuntRate", "punt", "rate_limit_pps", "10000001", "1 to 10000000"),
+                    Mistake{"AnswersPerS", "punt: {", "answers_per_s: 10000001\n  punt: {", "10000001",
+                            "node.answers_per_s",
+                            "answers_per_s 10000001 is out of range; give a whole number from 0 to 10000000"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
 INSTANTIATE_TEST_SUITE_P(
     Rest, NodeRules,
     testing::Values(
@@ -127,30 +168,6 @@ INSTANTIATE_TEST_SUITE_P(
                 "\"yes\" is not one of auto, require, off"},
         Mistake{"Mbufs", "mbufs: 8192", "mbufs: 100", "100}", "node.memory.mbufs",
                 "mbufs 100 is out of range; give a whole number from 1024 to 16777215, or 0 to have it computed"},
-        Mistake{"MbufDataBytes", "mbufs: 8192", "mbuf_data_bytes: 1024", "1024}", "node.memory.mbuf_data_bytes",
-                "mbuf_data_bytes 1024 is out of range; give a whole number from 2048 to 16384"},
-        Mistake{"ConnectionsV4", "connections_v4: 262144", "connections_v4: 0", "0}", "node.tables.connections_v4",
-                "connections_v4 0 is out of range; give a whole number from 1024 to 16777216"},
-        Mistake{"ConnectionsV6", "connections_v4: 262144", "connections_v6: 16777217", "16777217",
-                "node.tables.connections_v6",
-                "connections_v6 16777217 is out of range; give a whole number from 1024 to 16777216"},
-        Mistake{"TimeoutSyn", "udp_s: 60", "tcp_syn_s: 0", "0}", "node.timeouts.tcp_syn_s",
-                "tcp_syn_s 0 is out of range; give a whole number from 1 to 28800"},
-        Mistake{"TimeoutEstablished", "udp_s: 60", "tcp_established_s: 28801", "28801",
-                "node.timeouts.tcp_established_s",
-                "tcp_established_s 28801 is out of range; give a whole number from 1 to 28800"},
-        Mistake{"TimeoutClosing", "udp_s: 60", "tcp_closing_s: 0", "0}", "node.timeouts.tcp_closing_s",
-                "tcp_closing_s 0 is out of range; give a whole number from 1 to 28800"},
-        Mistake{"TimeoutReset", "udp_s: 60", "tcp_reset_s: 0", "0}", "node.timeouts.tcp_reset_s",
-                "tcp_reset_s 0 is out of range; give a whole number from 1 to 28800"},
-        Mistake{"TimeoutUdp", "udp_s: 60", "udp_s: 0", "0}", "node.timeouts.udp_s",
-                "udp_s 0 is out of range; give a whole number from 1 to 28800"},
-        Mistake{"PuntRate", "rate_limit_pps: 10000", "rate_limit_pps: 0", "0}\n  api", "node.punt.rate_limit_pps",
-                "rate_limit_pps 0 is out of range; give a whole number from 1 to 10000000"},
-        Mistake{"WideTable", "connections_v4: 262144", "connections_wide: 512", "512}", "node.tables.connections_wide",
-                "connections_wide 512 is out of range; give a whole number from 1024 to 16777216"},
-        Mistake{"AnswersPerS", "punt: {", "answers_per_s: 10000001\n  punt: {", "10000001", "node.answers_per_s",
-                "answers_per_s 10000001 is out of range; give a whole number from 0 to 10000000"},
         Mistake{"TunnelSourceNoLength", "punt: {", "tunnels: {source_v4: 198.18.0.0}\n  punt: {", "198.18.0.0}",
                 "node.tunnels.source_v4",
                 "\"198.18.0.0\" is not an IP address with prefix length; add the length of the network's prefix, like "
@@ -216,6 +233,8 @@ TEST(NodeRulesTest, ValuesAtTheEndsOfTheirRangesAreAccepted) {
   accepts("punt: {", "answers_per_s: 0\n  punt: {");
   accepts("punt: {", "tunnels: {source_v4: 198.18.0.0/31, source_v6: \"2001:db8:ff::/127\"}\n  punt: {");
   accepts("connections_v4: 262144", "connections_wide: 1024");
+  accepts("connections_v4: 262144", "nat_sessions: 1024");
+  accepts("punt: {", "fragments: {packets: 1, held: 0, timeout_s: 60}\n  punt: {");
 }
 
 TEST(NodeRulesTest, NumberOfPortsIsLimited) {

@@ -94,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "mode l2 cannot take IPv6 packets of VIP \"www\" to the IPv4 address 192.0.2.11 of backend \"web-1\"; "
                 "use a pool whose backends all have IPv6 addresses, or a tunnel mode such as ipip"},
         Mistake{"Mode", "mode: l2", "mode: ipp", "ipp", "services.vips[0].mode",
-                "\"ipp\" is not one of l2, ipip, gue, gue-direct, gre; did you mean ipip?"},
+                "\"ipp\" is not one of l2, ipip, gue, gue-direct, gre, nat, full-nat; did you mean ipip?"},
         Mistake{"Hash", "mode: l2", "hash: clent", "clent", "services.vips[0].hash",
                 "\"clent\" is not one of tuple, client-port, client; did you mean client?"},
         Mistake{"Tracking", "mode: l2", "connection_tracking: no", "no}", "services.vips[0].connection_tracking",

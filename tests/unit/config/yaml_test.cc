@@ -1,7 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "config/problem.h"
+#include "config/problem_log.h"
+#include "config/yaml_document.h"
+#include "config/yaml_reader.h"
 #include "tests/unit/config/config_text.h"
 
 // What does not depend on the schema: the document, types, keys, aliases, hostile bytes.
@@ -155,6 +164,52 @@ TEST(DocumentTest, ProblemsBeyondAThousandAreCounted) {
   const auto lines = Lines(Problems(text));
   ASSERT_EQ(lines.size(), 1001u);
   EXPECT_EQ(lines.back(), "t.yaml: 500 more problems are not shown");
+}
+
+// Reads a document by `read(MapReader&)` and gives what was wrong with it.
+std::string ReadBy(std::string_view text, const std::function<void(MapReader&)>& read) {
+  YamlDocument document;
+  EXPECT_FALSE(document.Parse(text).has_value());
+  ProblemLog log("t.yaml");
+  YamlValue(&document.root(), "", document.root().position, &log).Map(read);
+  return std::string(log.ToStatus().message());
+}
+
+TEST(ReaderTest, ValuesSayWhereTheyStand) {
+  std::map<std::string, Position> positions;
+  const auto note = [&](const YamlValue& value, int*) { positions[value.path()] = value.position(); };
+  int unused = 0;
+  EXPECT_EQ(ReadBy("a: 1\n# comment\nb:  [2,\n  3]\nc:\n",
+                   [&](MapReader& map) {
+                     map.Optional("a", &unused, note);
+                     std::vector<int> list;
+                     map.Optional("b", &list, ListOf(note));
+                     map.Optional("c", &unused, note);
+                     map.Optional("d", &unused, note);
+                   }),
+            "");
+  EXPECT_EQ(positions,
+            (std::map<std::string, Position>{{"a", {1, 4}}, {"b[0]", {3, 6}}, {"b[1]", {4, 3}}, {"c", {5, 1}}}))
+      << "nothing stands where its key stands";
+}
+
+TEST(ReaderTest, OthersAreTheKeysThatNobodyNamedInTheOrderOfTheFile) {
+  std::vector<std::string> others;
+  int known = 0;
+  const std::string problems = ReadBy("z: 1\nknown: 5\nignored: 6\na: 2\nz: 3\nm: wrong\n", [&](MapReader& map) {
+    map.Optional("known", &known, Number({0, 9}));
+    map.Ignore("ignored");
+    map.Others([&](const std::string& key, const YamlValue& value) {
+      int number = 0;
+      Number({0, 9})(value, &number);
+      others.push_back(key + "=" + std::to_string(number) + " " + value.path());
+    });
+  });
+  EXPECT_EQ(known, 5);
+  EXPECT_EQ(others, (std::vector<std::string>{"z=1 z", "a=2 a", "m=0 m"}));
+  EXPECT_EQ(problems,
+            "t.yaml:5:1: key \"z\" is given twice, first in line 1; keep one of them\n"
+            "t.yaml:6:4: m: \"wrong\" is not a whole number; give one from 0 to 9");
 }
 
 TEST(ClosestWordTest, FindsTypingMistakesOnly) {

@@ -10,6 +10,7 @@
 namespace sluice::model {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -113,6 +114,11 @@ TEST_F(ChangesTest, EveryFieldOfAVipMakesALine) {
   expect("gue_port 6080 -> 6081", [](DesiredVip& vip) { vip.gue_port = 6081; });
   expect("hash tuple -> client-port", [](DesiredVip& vip) { vip.hash = config::HashInput::kClientPort; });
   expect("connection_tracking full -> off", [](DesiredVip& vip) { vip.tracking = config::ConnectionTracking::kOff; });
+  expect("mode gue -> full-nat, proxy_protocol none -> v2", [](DesiredVip& vip) {
+    vip.mode = ForwardingMode::kFullNat;
+    vip.proxy_protocol = config::ProxyProtocol::kV2;
+  });
+  expect("clamp_mss true -> false", [](DesiredVip& vip) { vip.clamp_mss = false; });
   expect("answer_echo true -> false", [](DesiredVip& vip) { vip.answer_echo = false; });
   expect(
       "tcp_syn_s the node's -> 5, tcp_established_s the node's -> 6, tcp_closing_s the node's -> 7, "
@@ -181,6 +187,22 @@ TEST_F(ChangesTest, AnotherAddressIsAnotherBackend) {
   moved.pools[0].backends[0].address = Ip("10.0.0.9");
   const Registry second = Apply(first, moved);
   EXPECT_NE(Backend(first, "web-1").id, Backend(second, "web-1").id);
+}
+
+TEST_F(ChangesTest, AnotherPortIsAnotherBackend) {
+  DesiredState desired = SampleServices();
+  desired.vips[0].mode = ForwardingMode::kNat;
+  const Registry first = Apply(empty_, desired);
+  desired.pools[0].backends[0].port = 8080;
+  const Registry second = Apply(first, desired);
+  EXPECT_NE(Backend(first, "web-1").id, Backend(second, "web-1").id);
+  EXPECT_THAT(lines_, Contains("+ backend web/web-1: 10.0.0.1:8080 weight 100 active"));
+  desired.pools[0].backends.push_back(desired.pools[0].backends[0]);
+  desired.pools[0].backends[2].name = "web-1b";
+  desired.pools[0].backends[2].port = 8081;
+  const Registry third = Apply(second, desired);
+  EXPECT_EQ(Backend(second, "web-1").id, Backend(third, "web-1").id) << "one address, two servers";
+  EXPECT_NE(Backend(third, "web-1").id, Backend(third, "web-1b").id);
 }
 
 TEST_F(ChangesTest, OperatorsDrainSurvivesApplyUnlessTheDocumentSpeaks) {

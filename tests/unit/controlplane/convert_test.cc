@@ -4,7 +4,11 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+
 #include "controlplane/rpc/convert_stats.h"
+#include "controlplane/rpc/grpc_status.h"
 #include "sluice/v1/types.pb.h"
 #include "tests/unit/controlplane/sample.h"
 
@@ -42,6 +46,16 @@ config::ServiceConfig Everything() {
   direct.gue_port = config::kDefaultGuePort;
   direct.timeouts.udp_s = 9;
   services.vips.push_back(direct);
+  config::VipConfig nat = SampleVip("nat", "203.0.113.12", 80, "nat");
+  nat.mode = config::ForwardingMode::kNat;
+  services.vips.push_back(nat);
+  nat = SampleVip("full-nat", "203.0.113.13", 80, "nat");
+  nat.mode = config::ForwardingMode::kFullNat;
+  nat.proxy_protocol = config::ProxyProtocol::kV2;
+  nat.clamp_mss = false;
+  services.vips.push_back(nat);
+  services.pools.push_back({"nat", 1009, {SampleBackend("app-1", "10.0.1.1")}});
+  services.pools.back().backends[0].port = 8080;
   return services;
 }
 
@@ -64,6 +78,7 @@ TEST(Convert, DesiredStateSurvivesTheRoundTrip) {
   EXPECT_EQ(back->vips[1].prefix.address, Ip("2001:db8:1::53"));
   EXPECT_EQ(back->vips[0].mode, config::ForwardingMode::kIpip);
   EXPECT_TRUE(back->vips == Everything().vips);
+  EXPECT_TRUE(back->pools == Everything().pools);
 }
 
 TEST(Convert, UnsetFieldsMeanTheSchemasDefaults) {
@@ -160,6 +175,10 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   worker.table_v4.unconfirmed_full = 30;
   worker.table_v6.entries = 31;
   worker.table_wide = {.entries = 32, .capacity = 33};
+  worker.table_nat = {.entries = 34, .capacity = 35};
+  worker.nat = {.stateless_replies = 36, .replies = 37, .proxy_headers = 38, .unsteered = 39};
+  worker.handed_over = 40;
+  worker.taken_over = 41;
   v1::WorkerStatus message;
   ToProto(worker, std::chrono::seconds(1), &message);
   EXPECT_EQ(message.rungs().size(), fwd::kRungCount - 1);
@@ -175,6 +194,35 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   EXPECT_EQ(message.table_v6().entries(), 31u);
   EXPECT_EQ(message.table_wide().entries(), 32u);
   EXPECT_EQ(message.table_wide().capacity(), 33u);
+  EXPECT_EQ(message.table_nat().entries(), 34u);
+  EXPECT_EQ(message.table_nat().capacity(), 35u);
+  EXPECT_EQ(message.nat().stateless_replies(), 36u);
+  EXPECT_EQ(message.nat().replies(), 37u);
+  EXPECT_EQ(message.nat().proxy_headers(), 38u);
+  EXPECT_EQ(message.nat().unsteered(), 39u);
+  EXPECT_EQ(message.handed_over(), 40u);
+  EXPECT_EQ(message.taken_over(), 41u);
+}
+
+TEST(Convert, BackendPortsAreNotCutTo16Bits) {
+  v1::Backend message;
+  message.set_name("a");
+  message.set_address("10.0.0.1");
+  message.set_port(65536 + 80);
+  EXPECT_THAT(std::string(FromProto(message, "backend").status().message()),
+              HasSubstr("backend.port: 65616 is out of"));
+  message.set_port(80);
+  EXPECT_EQ(FromProto(message, "backend")->port, std::optional<uint16_t>(80));
+}
+
+TEST(GrpcStatus, TheLogGetsTheFirstLinesOfALongRefusal) {
+  EXPECT_EQ(LogText(absl::NotFoundError("x")), "NOT_FOUND: x");
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) lines += "services.vips[" + std::to_string(i) + "].pool: is missing\n";
+  const std::string text = LogText(absl::InvalidArgumentError(lines));
+  EXPECT_LT(text.size(), kMaxLogBytes + 40);
+  EXPECT_THAT(text, HasSubstr("INVALID_ARGUMENT: services.vips[0].pool: is missing\n"));
+  EXPECT_THAT(text, HasSubstr("is missing... ("));
 }
 
 TEST(Convert, PortIsNotCutTo16Bits) {

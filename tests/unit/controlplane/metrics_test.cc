@@ -33,6 +33,10 @@ class MetricsTest : public ::testing::Test {
     worker.table_v6.entries = 3;
     worker.table_wide.capacity = 16384;
     worker.table_wide.unconfirmed_full = 8;
+    worker.table_nat = {.entries = 41, .capacity = 42};
+    worker.nat = {.stateless_replies = 43, .replies = 44, .proxy_headers = 45, .unsteered = 46};
+    worker.handed_over = 47;
+    worker.taken_over = 48;
     worker.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)] = 5;
     worker.related = 9;
     worker.slept_ns = 2'500'000'000;
@@ -104,6 +108,14 @@ TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   expect("sluice_worker_answers_total{worker=\"0\",kind=\"packet_too_big\"}", 5);
   expect("sluice_worker_answers_total{worker=\"0\",kind=\"echo_reply\"}", 0);
   expect("sluice_worker_related_packets_total{worker=\"0\"}", 9);
+  expect("sluice_connection_table_entries{worker=\"0\",table=\"nat\"}", 41);
+  expect("sluice_connection_table_capacity{worker=\"0\",table=\"nat\"}", 42);
+  expect("sluice_nat_stateless_replies_total{worker=\"0\"}", 43);
+  expect("sluice_nat_replies_total{worker=\"0\"}", 44);
+  expect("sluice_nat_proxy_headers_total{worker=\"0\"}", 45);
+  expect("sluice_nat_unsteered_sessions_total{worker=\"0\"}", 46);
+  expect("sluice_worker_handed_over_packets_total{worker=\"0\"}", 47);
+  expect("sluice_worker_taken_over_packets_total{worker=\"0\"}", 48);
   expect("sluice_connection_table_entries{worker=\"0\",table=\"ipv6\"}", 3);
   expect("sluice_connection_table_capacity{worker=\"0\",table=\"wide\"}", 16384);
   expect("sluice_connection_table_unconfirmed_full_total{worker=\"0\",table=\"wide\"}", 8);

@@ -125,6 +125,78 @@ TEST_F(StateBuilderTest, UnknownNextHopsAreNotResolved) {
   EXPECT_FALSE((*state->backends)[0].has_source);
 }
 
+class NatStateTest : public testing::Test {
+ protected:
+  NatStateTest() {
+    pool_ = fixture_.AddPool();
+    server_ = fixture_.AddBackend(pool_, "192.0.2.10");
+    fixture_.spec().backends[0].info.nat_port = 8080;
+    vip_ = fixture_.AddVip("203.0.113.10", 6, 80, pool_, ForwardingMode::kNat);
+  }
+
+  static lb::ReturnMatch Return(const ForwardingState& state, uint16_t port) {
+    return state.returns->LookupV4(test::Address("192.0.2.10").v4(), 6, Be16::FromHost(port));
+  }
+
+  test::StateFixture fixture_;
+  PoolId pool_;
+  BackendId server_;
+  VipId vip_;
+};
+
+TEST_F(NatStateTest, AnswersOfBackendsLeadBackToTheirVip) {
+  const auto state = fixture_.Build();
+  const lb::ReturnMatch match = Return(*state, 8080);
+  ASSERT_EQ(match.kind, lb::ReturnMatch::Kind::kUnique);
+  EXPECT_EQ(match.services->vip, vip_);
+  EXPECT_EQ(match.services->port.Host(), 80);
+  EXPECT_FALSE((*state->vips)[vip_.index()].nat_sessions);
+  const BackendEntry& entry = (*state->backends)[server_.index()];
+  EXPECT_EQ(entry.nat_port.Host(), 8080);
+  EXPECT_EQ(net::IpAddress::FromBytes(entry.family, entry.address()), test::Address("192.0.2.10"));
+}
+
+TEST_F(NatStateTest, BackendsThatDrainStillAnswer) {
+  const auto before = fixture_.Build();
+  fixture_.Drain(server_);
+  const auto drained = fixture_.Build();
+  EXPECT_EQ(Return(*drained, 8080).kind, lb::ReturnMatch::Kind::kUnique);
+  EXPECT_EQ(drained->returns, before->returns) << "a drain changes nothing of it";
+  fixture_.Remove(server_);
+  EXPECT_EQ(Return(*fixture_.Build(), 8080).kind, lb::ReturnMatch::Kind::kNone);
+}
+
+TEST_F(NatStateTest, OtherModesHaveNoAnswersToRewrite) {
+  for (const ForwardingMode mode : {ForwardingMode::kL2, ForwardingMode::kIpip, ForwardingMode::kFullNat}) {
+    fixture_.Vip(vip_).entry.mode = mode;
+    const auto state = fixture_.Build();
+    EXPECT_TRUE(state->returns->empty());
+    EXPECT_EQ(Return(*state, 8080).kind, lb::ReturnMatch::Kind::kNone);
+  }
+}
+
+TEST_F(NatStateTest, AmbiguousVipsKeepTheStateOfTheirFlows) {
+  const VipId other = fixture_.AddVip("203.0.113.11", 6, 80, pool_, ForwardingMode::kNat);
+  auto state = fixture_.Build();
+  EXPECT_EQ(Return(*state, 8080).kind, lb::ReturnMatch::Kind::kAmbiguous);
+  EXPECT_TRUE((*state->vips)[vip_.index()].nat_sessions);
+  EXPECT_TRUE((*state->vips)[other.index()].nat_sessions);
+  fixture_.Vip(other).entry.protocol = 17;
+  state = fixture_.Build();
+  EXPECT_EQ(Return(*state, 8080).kind, lb::ReturnMatch::Kind::kUnique);
+  EXPECT_FALSE((*state->vips)[vip_.index()].nat_sessions);
+}
+
+TEST_F(NatStateTest, ClientRoutesGoFromStateToState) {
+  const auto first = fixture_.Build();
+  ASSERT_NE(first->client_routes, nullptr);
+  EXPECT_EQ(fixture_.Build()->client_routes, first->client_routes);
+  const auto routes = std::make_shared<const ClientRoutes>();
+  const auto lookup = [](const net::IpAddress&) { return NextHop(); };
+  EXPECT_EQ(ResolveNextHops(*first, lookup, routes)->client_routes, routes);
+  EXPECT_EQ(ResolveNextHops(*first, lookup)->client_routes, first->client_routes);
+}
+
 TEST_F(StateBuilderTest, RemovedBackendsLeaveAGap) {
   fixture_.Remove(BackendId(0));
   const auto state = fixture_.Build();

@@ -36,6 +36,22 @@ TEST(IpAddressTest, KnowsItsKind) {
   EXPECT_NE(*IpAddress::Parse("::"), *IpAddress::Parse("0.0.0.0"));
 }
 
+TEST(IpAddressTest, Ipv4ByItsWord) {
+  const IpAddress address = IpAddress::V4(Be32::FromHost(0xc0000201));
+  EXPECT_EQ(address, IpAddress::Parse("192.0.2.1"));
+  EXPECT_EQ(address.v4().Host(), 0xc0000201u);
+}
+
+TEST(IpPrefixTest, NetworkHasNoHostBits) {
+  const auto network = [](const char* text) { return IpPrefix::Parse(text)->Network().ToString(); };
+  EXPECT_EQ(network("10.1.31.3/20"), "10.1.16.0/20");
+  EXPECT_EQ(network("10.1.2.3/8"), "10.0.0.0/8");
+  EXPECT_EQ(network("10.1.2.3/0"), "0.0.0.0/0");
+  EXPECT_EQ(network("10.1.2.3/32"), "10.1.2.3/32");
+  EXPECT_EQ(network("2001:db8:ffff::1/33"), "2001:db8:8000::/33");
+  EXPECT_EQ(network("2001:db8::1/128"), "2001:db8::1/128");
+}
+
 TEST(IpPrefixTest, ContainsByPrefixBits) {
   const auto prefix = IpPrefix::Parse("10.1.2.3/20");
   ASSERT_TRUE(prefix);

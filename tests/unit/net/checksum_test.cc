@@ -4,39 +4,33 @@
 
 #include <cstring>
 #include <random>
-#include <vector>
+
+#include "tests/support/packets.h"
 
 namespace sluice::net {
 namespace {
 
-// The plainest possible reading of RFC 1071, in network byte order, as the reference.
-uint16_t ReferenceChecksum(const std::vector<uint8_t>& data) {
-  uint64_t sum = 0;
-  for (size_t i = 0; i < data.size(); i += 2) {
-    sum += static_cast<uint64_t>(data[i]) << 8 | (i + 1 < data.size() ? data[i + 1] : 0);
-  }
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum);
-}
+using test::Bytes;
+using test::PlainChecksum;
 
 TEST(ChecksumTest, AgreesWithTheReferenceOnRandomInput) {
   std::mt19937 random(1);
   for (int round = 0; round < 2000; ++round) {
-    std::vector<uint8_t> data(random() % 200);
+    Bytes data(random() % 200);
     for (auto& byte : data) byte = static_cast<uint8_t>(random());
-    EXPECT_EQ(__builtin_bswap16(InternetChecksum(data.data(), data.size())), ReferenceChecksum(data));
+    EXPECT_EQ(__builtin_bswap16(InternetChecksum(data.data(), data.size())), PlainChecksum(data));
   }
 }
 
 TEST(ChecksumTest, FoldsTheLargestSums) {
-  const std::vector<uint8_t> data(65535, 0xff);
-  EXPECT_EQ(__builtin_bswap16(InternetChecksum(data.data(), data.size())), ReferenceChecksum(data));
+  const Bytes data(65535, 0xff);
+  EXPECT_EQ(__builtin_bswap16(InternetChecksum(data.data(), data.size())), PlainChecksum(data));
 }
 
 TEST(ChecksumTest, ExampleOfAnIpv4Header) {
   // RFC 1071 gives no IPv4 header; this one was summed by hand: 4500 0073 0000 4000 4011 c0a8 0001 c0a8 00c7 -> b861.
-  std::vector<uint8_t> header = {0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
-                                 0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7};
+  Bytes header = {0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,
+                  0xb8, 0x61, 0xc0, 0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7};
   EXPECT_TRUE(ChecksumIsValid(header.data(), header.size()));
   header[8] = 0x3f;
   EXPECT_FALSE(ChecksumIsValid(header.data(), header.size()));
@@ -45,7 +39,7 @@ TEST(ChecksumTest, ExampleOfAnIpv4Header) {
 TEST(ChecksumTest, IncrementalUpdateEqualsRecomputation) {
   std::mt19937 random(2);
   for (int round = 0; round < 20000; ++round) {
-    std::vector<uint8_t> header(20);
+    Bytes header(20);
     for (auto& byte : header) byte = static_cast<uint8_t>(random());
     const uint16_t before = InternetChecksum(header.data(), header.size());
     const size_t at = random() % 10 * 2;
@@ -58,6 +52,49 @@ TEST(ChecksumTest, IncrementalUpdateEqualsRecomputation) {
     // 0 and 0xffff are the same number in ones' complement; real headers are never all zero, so both verify.
     EXPECT_TRUE(updated == expected || (updated ^ expected) == 0xffff) << at;
   }
+}
+
+// Random replacements at any offset and of any length, collected in one difference.
+TEST(ChecksumTest, DeltaEqualsRecomputation) {
+  std::mt19937 random(3);
+  const auto fill = [&random](uint8_t* at, size_t size) {
+    for (size_t i = 0; i < size; ++i) at[i] = static_cast<uint8_t>(random());
+  };
+  for (int round = 0; round < 20000; ++round) {
+    Bytes data(120);
+    fill(data.data(), data.size());
+    data[0] |= 1;
+    const uint16_t before = InternetChecksum(data.data(), data.size());
+    ChecksumDelta delta;
+    const size_t size = random() % 40;
+    const size_t at = 1 + random() % (data.size() - size);
+    delta.Remove(PartialSum(data.data() + at, size));
+    fill(data.data() + at, size);
+    delta.Add(PartialSum(data.data() + at, size));
+    if (at % 2 != 0) delta = delta.AtOddOffset();
+    uint8_t addresses[16];
+    fill(addresses, sizeof(addresses));
+    delta.Replace(&data[4], addresses, sizeof(addresses));
+    std::memcpy(&data[4], addresses, sizeof(addresses));
+    ASSERT_EQ(delta.Apply(before), InternetChecksum(data.data(), data.size())) << at << " " << size;
+  }
+}
+
+TEST(ChecksumTest, UdpZeroMeansNoneAndIsNeverComputed) {
+  uint8_t udp[8] = {};
+  ChecksumDelta delta;
+  delta.Replace(uint16_t{1}, uint16_t{2});
+  delta.ApplyToL4(17, udp);
+  EXPECT_EQ(udp[6], 0);
+  EXPECT_EQ(udp[7], 0);
+  // ~(~0x0001 + 0x0001) is zero.
+  udp[6] = 1;
+  ChecksumDelta to_zero;
+  to_zero.Replace(uint16_t{0}, uint16_t{1});
+  to_zero.ApplyToL4(17, udp);
+  EXPECT_EQ(udp[6], 0xff);
+  EXPECT_EQ(udp[7], 0xff);
+  EXPECT_EQ(to_zero.Apply(1), 0);
 }
 
 }  // namespace

@@ -2,76 +2,30 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <random>
 #include <vector>
 
 #include "dataplane/net/headers.h"
+#include "tests/support/packets.h"
 
 namespace sluice::net {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
+using namespace test;
 
-Bytes operator+(Bytes a, const Bytes& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-Bytes Ipv4(uint8_t protocol, size_t payload, uint8_t ihl = 5, uint16_t fragment = 0) {
-  const size_t total = ihl * 4u + payload;
-  Bytes ip = {static_cast<uint8_t>(0x40 | ihl),
-              0,
-              static_cast<uint8_t>(total >> 8),
-              static_cast<uint8_t>(total),
-              0,
-              1,
-              static_cast<uint8_t>(fragment >> 8),
-              static_cast<uint8_t>(fragment),
-              64,
-              protocol,
-              0,
-              0,
-              203,
-              0,
-              113,
-              10,
-              198,
-              51,
-              100,
-              1};
-  ip.resize(ihl * 4u, 1);
-  return ip;
-}
-
-Bytes Ipv6(uint8_t next, size_t payload) {
-  Bytes ip(40, 0);
-  ip[0] = 0x60;
-  ip[5] = static_cast<uint8_t>(payload);
-  ip[6] = next;
-  return ip;
-}
-
-const Bytes kEther4 = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0};
-const Bytes kEther6 = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd};
 const Bytes kPorts = {0, 80, 0x9c, 0x40, 0, 0, 0, 0};
 
-Bytes Icmp(uint8_t type, uint8_t code = 0) { return {type, code, 0, 0, 0, 0, 5, 0}; }
-
 struct Parsed {
-  explicit Parsed(const Bytes& frame) : size(static_cast<uint32_t>(frame.size())), copy(new uint8_t[frame.size()]) {
-    std::copy(frame.begin(), frame.end(), copy.get());
-    headers = ParseFrame(copy.get(), size, size);
-  }
-  bool is_error() const { return IsIcmpError(copy.get(), size, headers); }
-  auto quote() const { return ParseQuotedFlow(copy.get(), size, headers); }
-  uint32_t size;
-  std::unique_ptr<uint8_t[]> copy;
+  explicit Parsed(const Bytes& frame) : copy(frame), headers(ParseFrame(copy.data(), copy.size(), copy.size())) {}
+  bool is_error() const { return IsIcmpError(copy.data(), copy.size(), headers); }
+  bool is_echo() const { return IsEchoRequest(copy.data(), copy.size(), headers); }
+  auto quote() const { return ParseQuotedFlow(copy.data(), copy.size(), headers); }
+  ExactCopy copy;
   ParsedHeaders headers;
 };
 
 Bytes ErrorV4(const Bytes& quote, uint8_t type = 3) {
-  return kEther4 + Ipv4(1, 8 + quote.size()) + Icmp(type, 4) + quote;
+  return Ether(0x0800) + Ipv4(1, 8 + quote.size()) + Icmp(type, 4) + quote;
 }
 
 TEST(IcmpTest, FindsTheQuotedFlow) {
@@ -82,8 +36,9 @@ TEST(IcmpTest, FindsTheQuotedFlow) {
   EXPECT_EQ(quote->protocol, 6);
   EXPECT_EQ(quote->source_port.Host(), 80);
   EXPECT_EQ(quote->destination_port.Host(), 40000);
-  EXPECT_EQ(p.copy[quote->source_offset], 203);
-  EXPECT_EQ(p.copy[quote->destination_offset], 198);
+  EXPECT_EQ(quote->l4_offset, 14 + 28 + 20);
+  EXPECT_EQ(p.copy.data()[quote->source_offset], 203);
+  EXPECT_EQ(p.copy.data()[quote->destination_offset], 198);
 }
 
 TEST(IcmpTest, OptionsInTheQuoteMoveThePorts) {
@@ -94,7 +49,7 @@ TEST(IcmpTest, OptionsInTheQuoteMoveThePorts) {
 
 TEST(IcmpTest, Ipv6) {
   const Bytes quote_bytes = Ipv6(17, 100) + kPorts;
-  const Parsed p(kEther6 + Ipv6(58, 8 + quote_bytes.size()) + Icmp(2) + quote_bytes);
+  const Parsed p(Ether(0x86dd) + Ipv6(58, 8 + quote_bytes.size()) + Icmp(2) + quote_bytes);
   EXPECT_TRUE(p.is_error());
   const auto quote = p.quote();
   ASSERT_TRUE(quote);
@@ -107,7 +62,7 @@ TEST(IcmpTest, Ipv6QuotesOfFirstFragmentsAndOptions) {
   const Bytes first = {17, 0, 0, 1, 0, 0, 0, 9};
   const Bytes later = {17, 0, 0, 8, 0, 0, 0, 9};
   const auto quote_of = [](const Bytes& quote) {
-    return Parsed(kEther6 + Ipv6(58, 8 + quote.size()) + Icmp(2) + quote).quote();
+    return Parsed(Ether(0x86dd) + Ipv6(58, 8 + quote.size()) + Icmp(2) + quote).quote();
   };
   const auto flow = quote_of(Ipv6(60, 100) + options + first + kPorts);
   ASSERT_TRUE(flow);
@@ -135,19 +90,19 @@ TEST(IcmpTest, WhatIsNoUsableQuote) {
 TEST(IcmpTest, ErrorsAndEchoesByType) {
   for (const uint8_t type : {uint8_t{3}, uint8_t{11}, uint8_t{12}}) EXPECT_TRUE(Parsed(ErrorV4({}, type)).is_error());
   for (const uint8_t type : {uint8_t{0}, uint8_t{5}, uint8_t{8}}) EXPECT_FALSE(Parsed(ErrorV4({}, type)).is_error());
-  const Parsed echo4(kEther4 + Ipv4(1, 8) + Icmp(8));
-  EXPECT_TRUE(IsEchoRequest(echo4.copy.get(), echo4.size, echo4.headers));
-  const Parsed echo6(kEther6 + Ipv6(58, 8) + Icmp(128));
-  EXPECT_TRUE(IsEchoRequest(echo6.copy.get(), echo6.size, echo6.headers));
+  const Parsed echo4(Ether(0x0800) + Ipv4(1, 8) + Icmp(8));
+  EXPECT_TRUE(echo4.is_echo());
+  const Parsed echo6(Ether(0x86dd) + Ipv6(58, 8) + Icmp(128));
+  EXPECT_TRUE(echo6.is_echo());
   EXPECT_FALSE(echo6.is_error());
-  const Parsed cut(kEther4 + Ipv4(1, 7) + Bytes(7, 8));
-  EXPECT_FALSE(IsEchoRequest(cut.copy.get(), cut.size, cut.headers));
+  const Parsed cut(Ether(0x0800) + Ipv4(1, 7) + Bytes(7, 8));
+  EXPECT_FALSE(cut.is_echo());
 }
 
 TEST(IcmpTest, RandomBytesStayInBounds) {
   std::mt19937 random(8);
   const std::vector<Bytes> seeds = {ErrorV4(Ipv4(6, 20) + kPorts),
-                                    kEther6 + Ipv6(58, 56) + Icmp(2) + Ipv6(17, 100) + kPorts};
+                                    Ether(0x86dd) + Ipv6(58, 56) + Icmp(2) + Ipv6(17, 100) + kPorts};
   for (int round = 0; round < 30000; ++round) {
     Bytes frame = seeds[random() % seeds.size()];
     for (int i = 0; i < 3; ++i) frame[14 + random() % (frame.size() - 14)] = static_cast<uint8_t>(random());

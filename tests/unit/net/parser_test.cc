@@ -7,75 +7,16 @@
 #include <vector>
 
 #include "dataplane/net/headers.h"
+#include "tests/support/packets.h"
 
 namespace sluice::net {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
-
-Bytes operator+(Bytes a, const Bytes& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-Bytes Ether(uint16_t type) {
-  return {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type)};
-}
-Bytes Tag(uint16_t type) { return {0, 7, static_cast<uint8_t>(type >> 8), static_cast<uint8_t>(type)}; }
-Bytes Ipv4(uint8_t protocol, size_t payload, uint8_t ihl = 5, uint16_t fragment = 0) {
-  const size_t total = ihl * 4u + payload;
-  Bytes ip = {static_cast<uint8_t>(0x40 | ihl),
-              0,
-              static_cast<uint8_t>(total >> 8),
-              static_cast<uint8_t>(total),
-              0,
-              1,
-              static_cast<uint8_t>(fragment >> 8),
-              static_cast<uint8_t>(fragment),
-              64,
-              protocol,
-              0,
-              0,
-              192,
-              0,
-              2,
-              1,
-              203,
-              0,
-              113,
-              10};
-  ip.resize(std::max<size_t>(20, ihl * 4u), 1);
-  return ip;
-}
-Bytes Ipv6(uint8_t next, size_t payload) {
-  Bytes ip(40, 0);
-  ip[0] = 0x60;
-  ip[4] = static_cast<uint8_t>(payload >> 8);
-  ip[5] = static_cast<uint8_t>(payload);
-  ip[6] = next;
-  ip[7] = 64;
-  return ip;
-}
-Bytes Tcp(uint8_t flags, uint8_t data_offset = 5) {
-  Bytes tcp(std::max<size_t>(20, data_offset * 4u), 0);
-  tcp[0] = 0x12, tcp[1] = 0x34, tcp[2] = 0, tcp[3] = 80;
-  tcp[12] = static_cast<uint8_t>(data_offset << 4);
-  tcp[13] = flags;
-  return tcp;
-}
-Bytes Udp(size_t length) {
-  Bytes udp(8, 0);
-  udp[1] = 53, udp[3] = 54;
-  udp[4] = static_cast<uint8_t>(length >> 8), udp[5] = static_cast<uint8_t>(length);
-  return udp;
-}
+using namespace test;
 
 ParsedHeaders Parse(const Bytes& frame) {
-  const auto size = static_cast<uint32_t>(frame.size());
-  // An exact copy on the heap, so that a read beyond it is found by AddressSanitizer.
-  const auto copy = std::make_unique<uint8_t[]>(frame.size());
-  std::copy(frame.begin(), frame.end(), copy.get());
-  return ParseFrame(copy.get(), size, size);
+  const ExactCopy copy(frame);
+  return ParseFrame(copy.data(), copy.size(), copy.size());
 }
 
 void ExpectError(const Bytes& frame, DropReason reason) {
@@ -113,16 +54,16 @@ TEST(ParserTest, Ipv4OptionsMoveTheL4Header) {
 }
 
 TEST(ParserTest, OneAndTwoVlanTags) {
-  const ParsedHeaders one = Parse(Ether(0x8100) + Tag(0x0800) + Ipv4(6, 20) + Tcp(kTcpAck));
+  const ParsedHeaders one = Parse(Ether(0x8100) + Vlan(0x0800) + Ipv4(6, 20) + Tcp(kTcpAck));
   EXPECT_EQ(one.vlan_tags, 1);
   EXPECT_EQ(one.l3_offset, 18);
   EXPECT_EQ(one.l4_status, L4Status::kPorts);
-  const ParsedHeaders two = Parse(Ether(0x88a8) + Tag(0x8100) + Tag(0x86dd) + Ipv6(6, 20) + Tcp(kTcpAck));
+  const ParsedHeaders two = Parse(Ether(0x88a8) + Vlan(0x8100) + Vlan(0x86dd) + Ipv6(6, 20) + Tcp(kTcpAck));
   EXPECT_EQ(two.vlan_tags, 2);
   EXPECT_EQ(two.l3_offset, 22);
   EXPECT_EQ(two.family, Family::kIpv6);
   EXPECT_EQ(two.l4_status, L4Status::kPorts);
-  ExpectError(Ether(0x88a8) + Tag(0x8100) + Tag(0x8100) + Tag(0x0800) + Ipv4(6, 20) + Tcp(0),
+  ExpectError(Ether(0x88a8) + Vlan(0x8100) + Vlan(0x8100) + Vlan(0x0800) + Ipv4(6, 20) + Tcp(0),
               DropReason::kTooManyVlanTags);
 }
 
@@ -212,7 +153,7 @@ TEST(ParserTest, RandomBytesStayInBounds) {
   std::mt19937 random(3);
   const std::initializer_list<Bytes> seeds = {Ether(0x0800) + Ipv4(6, 20) + Tcp(0),
                                               Ether(0x86dd) + Ipv6(0, 28) + Bytes{6, 0, 0, 0, 0, 0, 0, 0} + Tcp(0),
-                                              Ether(0x8100) + Tag(0x0800) + Ipv4(17, 8) + Udp(8)};
+                                              Ether(0x8100) + Vlan(0x0800) + Ipv4(17, 8) + Udp(8)};
   for (int round = 0; round < 30000; ++round) {
     Bytes frame = *(seeds.begin() + random() % seeds.size());
     for (int i = 0; i < 4; ++i) frame[random() % frame.size()] = static_cast<uint8_t>(random());

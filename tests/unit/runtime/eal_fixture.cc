@@ -116,10 +116,9 @@ fwd::NextHop WorkerRig::NextHops::Lookup(const net::IpAddress& address) {
 }
 
 WorkerRig::WorkerRig(rte_mempool* pool, const Options& options)
-    : device_(1024, options.tx_size, pool),
-      from_host_(runtime::MakeRing("from_host", 512, RING_F_SP_ENQ | RING_F_SC_DEQ)),
-      publisher_(1, &next_hops_),
-      stalls_(1) {
+    : from_host_(runtime::MakeRing("from_host", 512, RING_F_SP_ENQ | RING_F_SC_DEQ)),
+      publisher_(static_cast<uint32_t>(options.workers), &next_hops_),
+      stalls_(options.workers + 1) {
   node_.ports[0].mac = net::MacAddress(kOwnMac);
   node_.ports[0].has_exception_port = true;
   backend_pool_ = fixture_.AddPool();
@@ -127,9 +126,22 @@ WorkerRig::WorkerRig(rte_mempool* pool, const Options& options)
   fixture_.AddVip("203.0.113.10", 6, 80, backend_pool_);
   SLUICE_CHECK(publisher_.Publish(fixture_.Build()).ok());
 
+  std::vector<runtime::Worker*> all;
+  for (size_t i = 0; i < options.workers; ++i) {
+    devices_.push_back(std::make_unique<RingDevice>(1024, options.tx_size, pool));
+    workers_.push_back(std::make_unique<runtime::Worker>(MakeSetup(i, options)));
+    all.push_back(workers_.back().get());
+  }
+  for (const auto& worker : workers_) worker->Connect(all);
+}
+
+runtime::WorkerSetup WorkerRig::MakeSetup(size_t worker, const Options& options) {
   runtime::WorkerSetup setup;
-  setup.id = WorkerId(0);
-  setup.ports = {{.id = PortId(0), .queue = device_.queue(), .punt = &punt_, .from_host = from_host_.get()}};
+  setup.id = WorkerId(static_cast<uint8_t>(worker));
+  setup.ports = {{.id = PortId(0),
+                  .queue = devices_[worker]->queue(),
+                  .punt = &punt_,
+                  .from_host = worker == 0 ? from_host_.get() : nullptr}};
   setup.node = &node_;
   setup.publisher = &publisher_;
   setup.punted = &punted_;
@@ -138,19 +150,27 @@ WorkerRig::WorkerRig(rte_mempool* pool, const Options& options)
       fwd::TableCapacities{.v4 = kConnections, .v6 = kConnections, .wide = kConnections}, memory_.Source());
   setup.max_vips = kMaxVips;
   setup.max_backends = kMaxBackends;
-  workers_.push_back(std::make_unique<runtime::Worker>(std::move(setup)));
+  return setup;
 }
 
 WorkerRig::~WorkerRig() { Stop(); }
 
 void WorkerRig::Start() {
-  thread_ = std::thread([this] { worker().Run(); });
+  for (size_t i = 0; i < workers_.size(); ++i) Start(i);
+}
+
+void WorkerRig::Start(size_t worker) {
+  threads_.emplace_back([this, worker] { workers_[worker]->Run(); });
 }
 
 void WorkerRig::Stop() {
-  if (!thread_.joinable()) return;
-  worker().Stop();
-  thread_.join();
+  for (const auto& worker : workers_) worker->Stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void WorkerRig::DropHeld() {
+  for (const auto& worker : workers_) worker->DropHeld();
 }
 
 absl::Status WorkerRig::PublishNext() {

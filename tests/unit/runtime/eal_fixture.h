@@ -64,26 +64,31 @@ class EalTest : public testing::Test {
   rte_mempool* const pool_;
 };
 
-// One worker with one port, on a thread of its own, and the state of StateFixture: a TCP VIP 203.0.113.10:80 in L2 mode
-// with one backend 192.0.2.11.
+// Workers on threads of their own, each with its device of the one port, and the state of StateFixture: a TCP VIP
+// 203.0.113.10:80 in L2 mode with one backend 192.0.2.11.
 class WorkerRig {
  public:
   struct Options {
     uint32_t tx_size = 1024;
     runtime::IdleMode idle = runtime::IdleMode::kPoll;
+    size_t workers = 1;
   };
   WorkerRig(rte_mempool* pool, const Options& options);
   ~WorkerRig();
 
   void Start();
+  void Start(size_t worker);
   // Idempotent.
   void Stop();
   // A next generation, with another backend.
   absl::Status PublishNext();
 
-  runtime::Worker& worker() { return *workers_.front(); }
-  const fwd::WorkerCounters& counters() const { return workers_.front()->counters(); }
-  RingDevice& device() { return device_; }
+  // As at shutdown, when all workers have stopped.
+  void DropHeld();
+
+  runtime::Worker& worker(size_t i = 0) { return *workers_[i]; }
+  const fwd::WorkerCounters& counters(size_t worker = 0) const { return workers_[worker]->counters(); }
+  RingDevice& device(size_t worker = 0) { return *devices_[worker]; }
   runtime::PuntQueue& punt() { return punt_; }
   rte_ring* from_host() { return from_host_.get(); }
   runtime::Event& punted() { return punted_; }
@@ -92,13 +97,15 @@ class WorkerRig {
   fwd::PacketTotals Totals(const runtime::ExceptionThread* exception = nullptr) const;
 
  private:
+  runtime::WorkerSetup MakeSetup(size_t worker, const Options& options);
+
   class NextHops : public runtime::NextHopSource {
    public:
     void Watch(const std::vector<net::IpAddress>& /*addresses*/) override {}
     fwd::NextHop Lookup(const net::IpAddress& address) override;
   };
 
-  RingDevice device_;
+  std::vector<std::unique_ptr<RingDevice>> devices_;  // by worker
   runtime::PuntQueue punt_;
   runtime::Ring from_host_;
   runtime::Event punted_;
@@ -111,7 +118,7 @@ class WorkerRig {
   std::vector<std::unique_ptr<runtime::Worker>> workers_;
   std::vector<std::unique_ptr<runtime::Port>> no_ports_;
   runtime::StallMonitor stalls_;
-  std::thread thread_;
+  std::vector<std::thread> threads_;
 };
 
 // `count` frames of TCP SYNs to the rig's VIP, each of another client port.

@@ -161,6 +161,22 @@ TEST_F(ExceptionThreadTest, TheLowestClassAloneIsRateLimited) {
   EXPECT_THAT(kernel_.Receive(), SizeIs(60 + kOthers - limited));
 }
 
+// Each turn that meets nothing but a flood beyond the limit ends in one nap; control packets pass meanwhile.
+TEST_F(ExceptionThreadTest, AFloodBeyondTheRateLimitNeitherSpinsNorHoldsUpOthers) {
+  constexpr size_t kOthers = 480;
+  constexpr size_t kQuantum = runtime::kPuntQuantum[static_cast<size_t>(PuntClass::kOther)];
+  Make(kernel_.tap(), 1);
+  PutPunted(PuntClass::kOther, std::vector<Bytes>(kOthers, OtherHostFrame()));
+  Start();
+  PutPunted(PuntClass::kControl, std::vector<Bytes>(10, ArpFrame()));
+  ASSERT_TRUE(WaitFor([&] { return punt_.size() == 0 && counters().punted.Value() >= 10; }));
+  thread_->Stop();
+  constexpr size_t kTurns = kOthers / kQuantum;
+  // Few of them brought something: the control packets, the first token.
+  EXPECT_GE(counters().sleeps.Value(), kTurns / 2);
+  EXPECT_GE(Dropped(DropReason::kPuntRateLimited), kOthers - kTurns);
+}
+
 TEST_F(ExceptionThreadTest, PacketsOfTheKernelGoToTheWorkerWhichIsWoken) {
   Make(kernel_.tap());
   Start();

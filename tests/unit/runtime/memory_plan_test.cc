@@ -51,6 +51,9 @@ TEST(MemoryPlanTest, EachTableIsCountedForEachWorker) {
   const uint64_t with_v6 = PlanMemory(options).connection_bytes;
   options.connections_wide *= 2;
   EXPECT_EQ(PlanMemory(options).connection_bytes - with_v6, 3u * 128 * options.connections_wide / 2);
+  const uint64_t with_wide = PlanMemory(options).connection_bytes;
+  options.nat_sessions *= 2;
+  EXPECT_EQ(PlanMemory(options).connection_bytes - with_wide, 3u * 145 * options.nat_sessions / 2);
 }
 
 TEST(MemoryPlanTest, TakesTheUsersNumber) {

@@ -50,7 +50,10 @@ class FakeNextHops : public NextHopSource {
     hop.destination = MacOf(mac.load());
     return hop;
   }
+  std::shared_ptr<const fwd::ClientRoutes> Routes() override { return routes; }
+
   std::atomic<uint64_t> mac = 1;
+  std::shared_ptr<const fwd::ClientRoutes> routes = std::make_shared<const fwd::ClientRoutes>();
   std::vector<net::IpAddress> watched;
 };
 
@@ -98,6 +101,17 @@ TEST_F(StatePublisherTest, RefreshPublishesOnlyChangedNextHopsUnderTheSameGenera
   EXPECT_NE(publisher.Read(), before);
   EXPECT_EQ(publisher.Read()->generation, 3u);
   EXPECT_EQ(net::MacAddress((*publisher.Read()->backends)[5].ether.destination), MacOf(2));
+}
+
+TEST_F(StatePublisherTest, RefreshPublishesChangedRoutes) {
+  StatePublisher publisher(1, &next_hops_);
+  ASSERT_TRUE(publisher.Publish(State(3)).ok());
+  EXPECT_EQ(publisher.Read()->client_routes, next_hops_.routes);
+  EXPECT_FALSE(*publisher.Refresh());
+  next_hops_.routes = std::make_shared<const fwd::ClientRoutes>();
+  EXPECT_TRUE(*publisher.Refresh());
+  EXPECT_EQ(publisher.Read()->client_routes, next_hops_.routes);
+  EXPECT_EQ(publisher.Read()->generation, 3u);
 }
 
 TEST_F(StatePublisherTest, FreesAStateWhenTheReaderLetsGo) {

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""flood.py: TCP SYNs to closed ports of one machine, at a bounded rate, through a packet socket.
+"""flood.py: TCP SYNs or UDP datagrams to one address, at a bounded rate, through a packet socket.
 
-Frames are made once and sent again and again; source and destination ports vary. The report is one line of JSON.
+Frames are made once and sent again and again. To closed ports of a machine (--first-port) the ports vary; to one open
+port (--port) the sources do: each frame is of another spoofed client of 198.18.0.0/16 or 2001:db8:99::/64. The report
+is one line of JSON.
 """
 
 import argparse
@@ -11,7 +13,6 @@ import struct
 import sys
 import time
 
-FRAMES = 512
 BURST = 32
 
 
@@ -22,30 +23,50 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def syn(options, source_mac, index):
-    source, target = socket.inet_aton(options.source), socket.inet_aton(options.target)
-    tcp = struct.pack("!HHIIBBHHH", 20000 + index, options.first_port + index, 1, 0, 5 << 4, 2, 1024, 0, 0)
-    pseudo = source + target + struct.pack("!BBH", 0, 6, len(tcp))
-    tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), index, 0, 64, 6, 0, source, target)
-    ip = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
-    return bytes.fromhex(options.mac.replace(":", "")) + source_mac + b"\x08\x00" + ip + tcp
+def transport(options, source_port, port, pseudo):
+    """A TCP SYN, or a UDP datagram of 8 bytes; `pseudo`: the pseudo header but for the length."""
+    if options.protocol == "tcp":
+        message, at = struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 5 << 4, 2, 1024, 0, 0), 16
+    else:
+        message, at = struct.pack("!HHHH8s", source_port, port, 16, 0, b"flooding"), 6
+    total = checksum(pseudo + struct.pack("!I", len(message)) + message) or 0xFFFF
+    return message[:at] + struct.pack("!H", total) + message[at + 2 :]
+
+
+def frame(options, source_mac, index):
+    number = {"tcp": 6, "udp": 17}[options.protocol]
+    source = options.source
+    if options.port:
+        source = f"2001:db8:99::{index:x}" if ":" in options.target else f"198.18.{index >> 8}.{index & 255}"
+    port = options.port or options.first_port + index
+    family = socket.AF_INET6 if ":" in options.target else socket.AF_INET
+    addresses = socket.inet_pton(family, source) + socket.inet_pton(family, options.target)
+    message = transport(options, 1024 + index % 60000, port, addresses + struct.pack("!I", number))
+    if family == socket.AF_INET6:
+        ether_type, ip = b"\x86\xdd", struct.pack("!IHBB", 6 << 28, len(message), number, 64) + addresses
+    else:
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(message), index & 0xFFFF, 0, 64, number, 0) + addresses
+        ether_type, ip = b"\x08\x00", ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:]
+    return bytes.fromhex(options.mac.replace(":", "")) + source_mac + ether_type + ip + message
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--interface", required=True)
     parser.add_argument("--mac", required=True, help="of the target")
-    parser.add_argument("--source", required=True)
+    parser.add_argument("--source", help="of all frames, without --port")
     parser.add_argument("--target", required=True)
-    parser.add_argument("--first-port", type=int, default=40000)
+    parser.add_argument("--first-port", type=int, default=40000, help="of the closed ones")
+    parser.add_argument("--port", type=int, help="the open port, to which spoofed clients send")
+    parser.add_argument("--protocol", choices=("tcp", "udp"), default="tcp")
+    parser.add_argument("--frames", type=int, default=512, help="different ones; at most 65536")
     parser.add_argument("--rate", type=int, default=50000, help="packets per second")
     parser.add_argument("--seconds", type=float, default=3)
     options = parser.parse_args()
 
     sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sender.bind((options.interface, 0))
-    frames = [syn(options, sender.getsockname()[4], index) for index in range(FRAMES)]
+    frames = [frame(options, sender.getsockname()[4], index) for index in range(options.frames)]
     sent = refused = 0
     begun = time.monotonic()
     while (elapsed := time.monotonic() - begun) < options.seconds:
@@ -54,7 +75,7 @@ def main():
             continue
         for _ in range(BURST):
             try:
-                sender.send(frames[sent % FRAMES])
+                sender.send(frames[sent % len(frames)])
                 sent += 1
             except OSError:  # the interface's queue is full
                 refused += 1

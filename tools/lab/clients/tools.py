@@ -144,7 +144,8 @@ def ping(namespace, address, count=3, interval=0.2, size=56):
     return int(answered.group(1))
 
 
-def iperf3(namespace, address, port, seconds=2):
-    """Bits per second that an iperf3 server at `address` received."""
-    done = namespace.run(["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J"], timeout=seconds + 20)
+def iperf3(namespace, address, port, seconds=2, options=()):
+    """Bits per second that the receiving side got; that is an iperf3 server at `address`, with -R the client."""
+    command = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J", *options]
+    done = namespace.run(command, timeout=seconds + 20)
     return json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]

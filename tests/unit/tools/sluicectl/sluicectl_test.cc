@@ -145,7 +145,7 @@ TEST(Print, VipsWriteIpv6AddressesInBrackets) {
   vip->set_port(53);
   vip->set_protocol(v1::PROTOCOL_UDP);
   std::ostringstream out;
-  PrintVips(list, out);
+  PrintVips(list, /*wide=*/false, out);
   EXPECT_THAT(out.str(), HasSubstr("[2001:db8::53]:53/udp"));
 }
 
@@ -163,9 +163,45 @@ TEST(Print, VipsShowPrefixesPortsAndModes) {
   all->set_all_ports(true);
   all->set_mode(static_cast<v1::ForwardingMode>(99));
   std::ostringstream out;
-  PrintVips(list, out);
+  PrintVips(list, /*wide=*/false, out);
   EXPECT_THAT(out.str(), ::testing::ContainsRegex("203.0.113.0/24:8000-8999/tcp +gue-direct +client-port +off"));
   EXPECT_THAT(out.str(), ::testing::ContainsRegex("\\[2001:db8:f::/64\\]:all/tcp +unknown +tuple +full"));
+}
+
+TEST(Print, WideVipsShowWhatMostLeaveAsItIs) {
+  v1::ListVipsResponse list;
+  v1::Vip* vip = list.add_vips()->mutable_vip();
+  vip->set_name("web");
+  vip->set_address("203.0.113.10");
+  vip->set_port(80);
+  vip->set_mode(v1::FORWARDING_MODE_FULL_NAT);
+  vip->set_pool("web");
+  vip->set_proxy_protocol(v1::PROXY_PROTOCOL_V2);
+  vip->set_clamp_mss(false);
+  std::ostringstream table;
+  PrintVips(list, /*wide=*/false, table);
+  EXPECT_THAT(table.str(), HasSubstr("full-nat"));
+  EXPECT_THAT(table.str(), ::testing::Not(HasSubstr("PROXY")));
+  std::ostringstream wide;
+  PrintVips(list, /*wide=*/true, wide);
+  EXPECT_THAT(wide.str(), ::testing::ContainsRegex("GUE PORT +PROXY +CLAMP MSS +ECHO"));
+  EXPECT_THAT(wide.str(), ::testing::ContainsRegex("full-nat.*- +v2 +no +answered"));
+}
+
+TEST(Print, BackendsShowTheirPorts) {
+  v1::ListBackendsResponse list;
+  list.add_backends()->mutable_backend()->set_address("192.0.2.11");
+  v1::Backend* v4 = list.add_backends()->mutable_backend();
+  v4->set_address("192.0.2.12");
+  v4->set_port(8080);
+  v1::Backend* v6 = list.add_backends()->mutable_backend();
+  v6->set_address("2001:db8::12");
+  v6->set_port(8081);
+  std::ostringstream out;
+  PrintBackends(list, out);
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex("192\\.0\\.2\\.11 +unknown"));
+  EXPECT_THAT(out.str(), HasSubstr(" 192.0.2.12:8080 "));
+  EXPECT_THAT(out.str(), HasSubstr(" [2001:db8::12]:8081 "));
 }
 
 TEST(Print, WorkersShowAllTablesAndAnswers) {
@@ -173,6 +209,8 @@ TEST(Print, WorkersShowAllTablesAndAnswers) {
   v1::WorkerStatus* worker = list.add_workers();
   worker->mutable_table_wide()->set_entries(7);
   worker->mutable_table_wide()->set_capacity(16);
+  worker->mutable_table_nat()->set_entries(3);
+  worker->mutable_table_nat()->set_capacity(8);
   worker->mutable_table_v4()->set_unconfirmed_full(2);
   worker->mutable_table_wide()->set_unconfirmed_full(3);
   (*worker->mutable_rungs())["scheduler"] = 100;
@@ -182,7 +220,7 @@ TEST(Print, WorkersShowAllTablesAndAnswers) {
   std::ostringstream out;
   PrintWorkers(list, out);
   EXPECT_THAT(out.str(), HasSubstr("WIDE FLOWS"));
-  EXPECT_THAT(out.str(), ::testing::ContainsRegex(" 123 +0/0 +0/0 +7/16 +5 +44 "));
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex(" 123 +0/0 +0/0 +7/16 +3/8 +5 +44 "));
 }
 
 TEST(Print, StatsShowBothSumsAndTheMostFrequentDropFirst) {

@@ -1,0 +1,217 @@
+#include "dataplane/fwd/nat_ladder.h"
+
+#include "dataplane/net/headers.h"
+#include "dataplane/net/proxy_v2.h"
+
+namespace sluice::fwd {
+namespace {
+
+bool IsTcp(const FlowView& flow) { return flow.protocol == net::kProtocolTcp; }
+
+bool IsPlainSyn(const lb::NatSegment& segment) {
+  return (segment.flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst | net::kTcpFin)) == net::kTcpSyn;
+}
+
+lb::NatTuple TupleOf(const FlowView& flow) {
+  return {.source = lb::LoadNatAddress(flow.family, flow.client),
+          .destination = lb::LoadNatAddress(flow.family, flow.destination),
+          .source_port = flow.client_port,
+          .destination_port = flow.destination_port,
+          .protocol = flow.protocol,
+          .family = flow.family};
+}
+
+// One packet of a flow that is translated with a session.
+class NatLadder {
+ public:
+  NatLadder(const ForwardingState& state, const FlowView& flow, const lb::NatSegment& segment, uint32_t now_s,
+            FlowTables& tables, WorkerCounters& counters)
+      : state_(state),
+        flow_(flow),
+        segment_(segment),
+        now_s_(now_s),
+        tables_(tables),
+        nat_(tables.nat()),
+        counters_(counters),
+        vip_((*state.vips)[flow.vip.index()]),
+        tuple_(TupleOf(flow)) {}
+
+  NatSelection Select() {
+    if (lb::NatSession* session = nat_.table().FindByClient(tuple_, flow_.vip, flow_.hash)) {
+      if (Continues(*session)) return FromSession(*session);
+      if (!flow_.related) End(*session);
+    }
+    const bool full = vip_.mode == ForwardingMode::kFullNat;
+    if (!full && (flow_.related || !vip_.nat_sessions)) return Stateless();
+    NatSelection selected;
+    if (flow_.related) {
+      selected.selection.reason = DropReason::kVipIcmp;
+    } else {
+      selected = full ? OpenFull() : OpenDestination();
+    }
+    counters_.rungs[static_cast<size_t>(selected.selection.rung)].Increment();
+    return selected;
+  }
+
+  NatSelection Stateless() {
+    return {.selection = SelectBackend(state_, flow_, now_s_, tables_, counters_), .session = nullptr};
+  }
+
+ private:
+  // As with the connection table: a session whose time is over is as good as swept, unless the connection shows life.
+  bool Continues(const lb::NatSession& session) const {
+    if (!NatFlows::IsCurrent(session, state_)) return false;
+    if (!IsTcp(flow_) || flow_.related || !IsPlainSyn(segment_)) return true;
+    return !lb::BeginsAnew(session.tracking, segment_) && !NatFlows::IsOver(session, state_, now_s_);
+  }
+
+  NatSelection FromSession(lb::NatSession& session) {
+    if (!flow_.related) Note(session);
+    counters_.rungs[static_cast<size_t>(Rung::kConnectionTable)].Increment();
+    return {.selection = {.backend = session.backend, .rung = Rung::kConnectionTable}, .session = &session};
+  }
+
+  void Note(lb::NatSession& session) const {
+    if (IsTcp(flow_)) {
+      lb::NoteClientSegment(session.tracking, segment_, now_s_);
+    } else {
+      lb::NoteClientDatagram(session.tracking, now_s_);
+    }
+  }
+
+  void End(lb::NatSession& session) {
+    if (!NatFlows::IsCurrent(session, state_)) counters_.rescheduled.Increment();
+    counters_.table_nat.replaced.Increment();
+    nat_.End(session, counters_);
+  }
+
+  NatSelection OpenFull() {
+    if (IsTcp(flow_) && !IsPlainSyn(segment_)) return Refuse(DropReason::kNatNoSession);
+    const BackendId backend = ScheduleFlow(state_, flow_);
+    if (!backend.valid()) return Refuse(DropReason::kNoBackend);
+    return Begin(backend, nat_.OpenFull(state_, OpeningFor(backend), now_s_, counters_));
+  }
+
+  NatSelection OpenDestination() {
+    BackendId backend = TrackedBackend(state_, flow_, tables_);
+    if (!backend.valid()) backend = ScheduleFlow(state_, flow_);
+    if (!backend.valid()) return Refuse(DropReason::kNoBackend);
+    if ((*state_.backends)[backend.index()].family != flow_.family) return Refuse(DropReason::kFamilyMismatch);
+    // The last word of a connection that nobody knows needs no session for replies that will not come.
+    if (IsTcp(flow_) && (segment_.flags & net::kTcpRst) != 0) {
+      return {.selection = {.backend = backend, .rung = Rung::kSchedulerNoEntry}, .session = nullptr};
+    }
+    return Begin(backend, nat_.OpenDestination(state_, OpeningFor(backend), now_s_, counters_));
+  }
+
+  NatFlows::Opening OpeningFor(BackendId backend) const {
+    const Be16 port = (*state_.backends)[backend.index()].nat_port;
+    return {.from_client = tuple_,
+            .client_hash = flow_.hash,
+            .vip = flow_.vip,
+            .backend = backend,
+            .backend_port = port == Be16() ? flow_.destination_port : port};
+  }
+
+  NatSelection Begin(BackendId backend, const NatFlows::Opened& opened) const {
+    if (opened.session == nullptr) return Refuse(opened.reason);
+    lb::NatSession& session = *opened.session;
+    if (IsTcp(flow_)) {
+      lb::BeginTcp(session.tracking, segment_, now_s_);
+    } else {
+      lb::BeginUdp(session.tracking, now_s_);
+    }
+    if (vip_.proxy_protocol && session.source_translated && IsTcp(flow_)) {
+      session.proxy_bytes = static_cast<uint8_t>(net::ProxyV2Size(flow_.family));
+    }
+    return {.selection = {.backend = backend, .rung = Rung::kScheduler}, .session = &session};
+  }
+
+  static NatSelection Refuse(DropReason reason) {
+    NatSelection refused;
+    refused.selection.reason = reason;
+    return refused;
+  }
+
+  const ForwardingState& state_;
+  const FlowView& flow_;
+  const lb::NatSegment& segment_;
+  const uint32_t now_s_;
+  FlowTables& tables_;
+  NatFlows& nat_;
+  WorkerCounters& counters_;
+  const VipEntry& vip_;
+  const lb::NatTuple tuple_;
+};
+
+// True when packets of the backend come from the reply's source.
+bool SendsFrom(const BackendEntry& backend, Be16 service_port, const lb::NatTuple& reply) {
+  const Be16 port = backend.nat_port == Be16() ? service_port : backend.nat_port;
+  return backend.family == reply.family && port == reply.source_port &&
+         lb::LoadNatAddress(backend.family, backend.address()) == reply.source;
+}
+
+// Takes up the flow of a reply as one of `service`, if the connection table knows it as such.
+lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& reply, const lb::ReturnService& service,
+                           uint32_t now_s, FlowTables& tables, WorkerCounters& counters) {
+  if (service.family != reply.family) return nullptr;
+  NatFlows::Opening opening;
+  opening.from_client = {.source = reply.destination,
+                         .destination = service.address,
+                         .source_port = reply.destination_port,
+                         .destination_port = service.port == Be16() ? reply.source_port : service.port,
+                         .protocol = reply.protocol,
+                         .family = reply.family};
+  const lb::FlowTuple tuple = opening.from_client.ToFlowTuple();
+  lb::FlowHashes(*state.keys, &tuple, 1, &opening.client_hash);
+  const FlowView flow = {.client = tuple.source,
+                         .destination = tuple.destination,
+                         .family = reply.family,
+                         .protocol = reply.protocol,
+                         .related = true,
+                         .client_port = tuple.source_port,
+                         .destination_port = tuple.destination_port,
+                         .vip = service.vip,
+                         .hash = opening.client_hash};
+  opening.vip = service.vip;
+  opening.backend = TrackedBackend(state, flow, tables);
+  if (!opening.backend.valid()) return nullptr;
+  if (!SendsFrom((*state.backends)[opening.backend.index()], tuple.destination_port, reply)) return nullptr;
+  opening.backend_port = reply.source_port;
+  lb::NatSession* session = tables.nat().OpenDestination(state, opening, now_s, counters).session;
+  if (session == nullptr) return nullptr;
+  if (reply.protocol == net::kProtocolTcp) {
+    lb::BeginTcp(session->tracking, {.flags = net::kTcpAck}, now_s);
+  } else {
+    lb::BeginUdp(session->tracking, now_s);
+  }
+  return session;
+}
+
+}  // namespace
+
+bool HasSession(const FlowView& flow, FlowTables& tables) {
+  return tables.nat().table().FindByClient(TupleOf(flow), flow.vip, flow.hash) != nullptr;
+}
+
+lb::NatSession* FindReply(const ForwardingState& state, const lb::NatTuple& reply, uint64_t hash,
+                          std::span<const lb::ReturnService> services, uint32_t now_s, FlowTables& tables,
+                          WorkerCounters& counters) {
+  lb::NatSession* session = tables.nat().FindReply(state, reply, hash, counters);
+  for (const lb::ReturnService& service : services) {
+    if (session != nullptr) break;
+    session = AdoptReply(state, reply, service, now_s, tables, counters);
+  }
+  return session;
+}
+
+NatSelection SelectNat(const ForwardingState& state, const FlowView& flow, const lb::NatSegment& segment,
+                       uint32_t now_s, FlowTables& tables, WorkerCounters& counters) {
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
+  const bool stateless =
+      vip.mode == ForwardingMode::kNat && !vip.nat_sessions && tables.nat().destination_sessions() == 0;
+  if (stateless) return {.selection = SelectBackend(state, flow, now_s, tables, counters), .session = nullptr};
+  return NatLadder(state, flow, segment, now_s, tables, counters).Select();
+}
+
+}  // namespace sluice::fwd

@@ -1,0 +1,77 @@
+#ifndef SLUICE_DATAPLANE_LB_NAT_STATE_H_
+#define SLUICE_DATAPLANE_LB_NAT_STATE_H_
+
+#include <cstdint>
+
+#include "dataplane/lb/flow_timeouts.h"
+
+namespace sluice::lb {
+
+// What the director knows of a translated connection, of which it sees both directions.
+enum class NatState : uint8_t {
+  kFree = 0,        // the session is not in use
+  kSynSent,         // TCP: the client sent SYN
+  kSynReceived,     // TCP: the backend answered with SYN and ACK
+  kEstablished,     // TCP: the client acknowledged that; or the connection was taken up in its middle
+  kClientClosing,   // TCP: the client sent FIN, the backend may still send for as long as it likes
+  kBackendClosing,  // TCP: the backend sent FIN, the client did not
+  kClosed,          // TCP: both sent FIN
+  kClientReset,     // TCP: the client sent RST
+  kBackendReset,    // TCP: the backend sent RST
+  kUdp,
+};
+
+// What of a TCP segment matters, in host byte order; numbers are those the client knows, where a header in front of its
+// data shifts them.
+struct NatSegment {
+  uint8_t flags = 0;
+  uint32_t sequence = 0;
+  uint32_t acknowledgement = 0;
+};
+
+// The state of one translated flow.
+struct NatTracking {
+  NatState state = NatState::kFree;
+  // The client has shown that it receives what is sent to it: with TCP it acknowledged the backend's SYN, which nobody
+  // can who forges the client's address and does not see its packets; with UDP it sent again after an answer. Sessions
+  // without it have a limit of their own.
+  bool confirmed : 1 = false;
+  bool answered : 1 = false;   // the backend sent something
+  bool isn_known : 1 = false;  // the session saw the client's SYN
+  // Of a flow whose data begins with a PROXY protocol header, see nat_proxy.h: it was sent at least once; and the
+  // backend acknowledged bytes beyond it.
+  bool proxy_sent : 1 = false;
+  bool proxy_accepted : 1 = false;
+  uint32_t last_seen_s = 0;  // of the worker's clock
+  uint32_t client_isn = 0;   // the sequence number of the client's SYN
+  uint32_t backend_isn = 0;
+  uint32_t client_ack = 0;   // what the client acknowledged last
+  uint32_t backend_ack = 0;  // what the backend acknowledged last, in the client's numbers
+};
+
+// Begins a session with a client's packet. TCP segments other than SYN are taken for the middle of a connection.
+void BeginTcp(NatTracking& tracking, const NatSegment& segment, uint32_t now_s);
+void BeginUdp(NatTracking& tracking, uint32_t now_s);
+
+// Take note of another packet. An RST is believed when its number is near what the other side acknowledged last, since
+// with NAT the end of a session is the end of the connection; where it is not, the packet is forwarded all the same and
+// the receiver judges. After an RST another packet of the same side shows that it was not what it seemed.
+void NoteClientSegment(NatTracking& tracking, const NatSegment& segment, uint32_t now_s);
+void NoteBackendSegment(NatTracking& tracking, const NatSegment& segment, uint32_t now_s);
+void NoteClientDatagram(NatTracking& tracking, uint32_t now_s);
+void NoteBackendDatagram(NatTracking& tracking, uint32_t now_s);
+
+// True for a SYN of the client that begins a new connection on a tuple whose old one is over. Others are
+// retransmissions, or the backend will judge them.
+bool BeginsAnew(const NatTracking& tracking, const NatSegment& segment);
+
+// Seconds without a packet after which a session ends.
+uint32_t TimeoutOf(const NatTracking& tracking, const FlowTimeouts& timeouts);
+
+inline bool IsOver(const NatTracking& tracking, const FlowTimeouts& timeouts, uint32_t now_s) {
+  return now_s - tracking.last_seen_s >= TimeoutOf(tracking, timeouts);
+}
+
+}  // namespace sluice::lb
+
+#endif  // SLUICE_DATAPLANE_LB_NAT_STATE_H_

@@ -1,0 +1,42 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FLOW_VIEW_H_
+#define SLUICE_DATAPLANE_STAGE_FLOW_VIEW_H_
+
+#include <rte_mbuf.h>
+
+#include "dataplane/fwd/ladder.h"
+#include "dataplane/lb/nat_session.h"
+#include "dataplane/stage/packet.h"
+
+namespace sluice::stage {
+
+// What the ladder looks at of a client's packet. Points into the packet.
+inline fwd::FlowView ViewFlow(const Packet& packet) {
+  const net::ParsedHeaders& h = packet.headers;
+  const auto* frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  return {.client = frame + packet.client_offset,
+          .destination = frame + packet.vip_offset,
+          .family = h.family,
+          .protocol = h.protocol,
+          .tcp_flags = h.tcp_flags,
+          .related = packet.related,
+          .client_port = h.source_port,
+          .destination_port = h.destination_port,
+          .vip = packet.vip,
+          .hash = packet.flow_hash};
+}
+
+// The tuple of a backend's packet, or of what an error about a packet to the backend is about.
+inline lb::NatTuple ReplyTuple(const Packet& packet) {
+  const net::ParsedHeaders& h = packet.headers;
+  const auto* frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  return {.source = lb::LoadNatAddress(h.family, frame + packet.vip_offset),
+          .destination = lb::LoadNatAddress(h.family, frame + packet.client_offset),
+          .source_port = h.source_port,
+          .destination_port = h.destination_port,
+          .protocol = h.protocol,
+          .family = h.family};
+}
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FLOW_VIEW_H_

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""Destination NAT: backends without VIPs, which see the client's address and answer through the director."""
+
+import socket
+import unittest
+
+from lab_case import LabCase  # noqa: F401, makes `lab` importable
+from nat_case import NatCase, route_through_director
+from lab import config
+from lab.backends import UDP_PORT
+from lab.clients.tools import http_load
+from lab.network import DIRECTOR
+from lab.process import wait_until
+from test_udp import UdpFlows
+
+
+class NatTest(NatCase):
+    MODE = "nat"
+
+    @classmethod
+    def prepare_backend(cls, namespace, index):
+        route_through_director(namespace)
+
+    def test_requests_and_transfers(self):
+        self.start(self.services({1: 100, 2: 100}))
+        self.check_requests_and_transfers()
+        for version in (4, 6):
+            self.assertEqual(self.seen_by_backend(version), [self.client_address(version)])
+        self.assertGreater(self.total("nat", "stateless_replies"), 0)
+        self.assertEqual(self.total("table_nat", "entries"), 0, "each backend port serves one VIP: no state is needed")
+
+    def test_iperf3_both_ways(self):
+        self.start(self.services({1: 100}))
+        self.check_iperf3()
+
+    def test_udp(self):
+        self.start(self.services({1: 100, 2: 100}))
+        for version in (4, 6):
+            self.resolve_client(version)
+            flows = UdpFlows(self.client, config.VIP[version], 100)
+            self.addCleanup(flows.close)
+            self.assertEqual(flows.ask(), flows.ask())
+
+    def test_changes(self):
+        self.start(self.services({1: 100, 2: 100}))
+        self.check_changes()
+
+    def test_two_vips_of_one_backend_port(self):
+        """Replies are ambiguous, so flows have sessions."""
+        services = self.services({1: 100, 2: 100})
+        for version in (4, 6):
+            services["vips"].append({"name": f"second{version}", "address": config.VIP[version], "protocol": "tcp",
+                                     "port": 8080, "pool": f"mapped{version}", "mode": "nat"})
+            services["pools"].append({"name": f"mapped{version}", "backends": [
+                config.backend(index, version, port=80) for index in (1, 2)]})
+        self.start(services)
+        for version in (4, 6):
+            self.assert_all_answered(http_load(self.client, config.VIP[version], 300))
+            vip = config.VIP[version]
+            address = f"http://[{vip}]:8080/big" if version == 6 else f"http://{vip}:8080/big"
+            self.client.run(["curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", address], timeout=40)
+        self.assertGreater(self.total("table_nat", "inserted"), 600)
+
+    def test_two_workers(self):
+        """A reply comes to the worker that the fan-out chooses, and goes to the flow's owner over a ring."""
+        self.start(self.services({1: 100, 2: 100}), workers=2)
+        self.check_requests_and_transfers()
+        self.check_changes()
+        self.assertGreater(self.total("handed_over"), 0)
+
+    def test_the_director_is_a_hop(self):
+        """What traceroute does: a datagram whose hops end at the director is answered by the director's own address."""
+        self.start(self.services({1: 100}))
+        for version, own in ((4, DIRECTOR.ipv4), (6, DIRECTOR.ipv6)):
+            self.assertEqual(offender(self.client, version, config.VIP[version], hops=1), own)
+
+
+def offender(namespace, version, address, hops):
+    """Who answers with an ICMP error to a datagram of so many hops (ip(7), IP_RECVERR)."""
+    v4 = version == 4
+    flow = namespace.socket(socket.AF_INET if v4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    with flow:
+        level = socket.IPPROTO_IP if v4 else socket.IPPROTO_IPV6
+        flow.setsockopt(level, socket.IP_TTL if v4 else socket.IPV6_UNICAST_HOPS, hops)
+        flow.setsockopt(level, 11 if v4 else 25, 1)  # IP_RECVERR, IPV6_RECVERR
+        flow.connect((address, UDP_PORT))
+        flow.send(b"?")
+
+        def error():
+            try:
+                return flow.recvmsg(512, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)[1]
+            except BlockingIOError:
+                return None
+
+        data = wait_until(error, 5, f"an error about a datagram of {hops} hops")[0][2]
+        at = 16 + (4 if v4 else 8)  # struct sock_extended_err, then the offender's sockaddr
+        return socket.inet_ntop(flow.family, data[at : at + (4 if v4 else 16)])
+
+
+if __name__ == "__main__":
+    unittest.main()
