@@ -24,4 +24,13 @@ absl::Status RunOn(const std::vector<uint32_t>& cpus) {
   return error == 0 ? absl::OkStatus() : absl::ErrnoToStatus(error, "cannot choose the CPUs of the control threads");
 }
 
+void AllowCpus(const std::vector<uint32_t>& cpus) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (pthread_getaffinity_np(pthread_self(), sizeof(set), &set) != 0) return;
+  for (const uint32_t cpu : cpus) CPU_SET(cpu, &set);
+  // The kernel takes those away that are offline or beyond the process's cpuset; who plans with them hears of it.
+  pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
 }  // namespace sluice::app

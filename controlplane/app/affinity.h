@@ -14,6 +14,10 @@ std::vector<uint32_t> ControlCpus(const std::vector<uint32_t>& allowed, const st
 // Lets the calling thread, and those it creates from now on, run on `cpus` only.
 absl::Status RunOn(const std::vector<uint32_t>& cpus);
 
+// Lets the calling thread run on `cpus` as well, where the kernel allows it. CPUs that isolcpus= takes from the
+// scheduler are not among those a process may use until it asks for them, and workers.cpus asks.
+void AllowCpus(const std::vector<uint32_t>& cpus);
+
 }  // namespace sluice::app
 
 #endif  // SLUICE_CONTROLPLANE_APP_AFFINITY_H_

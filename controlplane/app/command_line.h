@@ -15,12 +15,14 @@ enum ExitCode : int {
   kExitFailure = 1,        // could not start, or failed while running
   kExitUsage = 2,          // the command line is wrong
   kExitConfiguration = 3,  // the configuration is invalid or cannot be read
+  kExitMachine = 4,        // this machine cannot do what the configuration asks
 };
 
 struct CommandLine {
-  enum class Action { kRun, kCheck, kHelp, kVersion };
+  enum class Action { kRun, kCheck, kPreflight, kHelp, kVersion };
   Action action = Action::kRun;
   std::string config_file;
+  bool json = false, probe = false;  // with kPreflight
   LogLevel log_level = LogLevel::kInfo;
 };
 

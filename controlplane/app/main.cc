@@ -5,10 +5,15 @@
 #include "config/load.h"
 #include "config/validate.h"
 #include "controlplane/app/command_line.h"
+#include "controlplane/app/preflight.h"
 #include "controlplane/app/report.h"
+#include "controlplane/app/service_manager.h"
 #include "controlplane/app/signals.h"
 #include "controlplane/app/sluiced.h"
 #include "controlplane/app/version.h"
+#include "controlplane/app/watchdog.h"
+#include "controlplane/preflight/examine.h"
+#include "controlplane/preflight/print.h"
 #include "dataplane/base/log.h"
 
 namespace sluice::app {
@@ -24,6 +29,29 @@ int Check(const std::string& file) {
   return kExitOk;
 }
 
+int Preflight(const std::string& file, Probing probing, bool json) {
+  const absl::StatusOr<config::Config> config = config::LoadFile(file);
+  if (!config.ok()) {
+    std::cerr << config.status().message() << "\n";
+    return kExitConfiguration;
+  }
+  const preflight::Findings findings = RunPreflight(*config, file, probing);
+  std::cout << (json ? preflight::ToJson(findings) : preflight::ToText(findings));
+  return preflight::CountOf(findings, preflight::Severity::kError) == 0 ? kExitOk : kExitMachine;
+}
+
+// Until it is told to stop.
+void Serve(Sluiced& sluiced, const std::string& file, const ServiceManager& manager) {
+  const Watchdog watchdog(manager, [&sluiced] { return sluiced.Progress(); });
+  manager.Ready("forwarding");
+  while (WaitForSignal() == Signal::kReload) {
+    manager.Reloading();
+    sluiced.Reload(file);
+    manager.Ready("forwarding");
+  }
+  manager.Stopping();
+}
+
 int Run(const std::string& file) {
   BlockSignals();
   SLUICE_LOG(kInfo) << "sluiced " << Version() << ", configuration " << file;
@@ -36,13 +64,21 @@ int Run(const std::string& file) {
     SLUICE_LOG(kWarning) << "configuration: " << advice.field << ": " << advice.message;
   }
   SLUICE_LOG(kInfo) << "node " << config->node.name;
+  const preflight::Findings findings = RunPreflight(*config, file, Probing::kLookOnly);
+  LogFindings(findings);
+  if (preflight::CountOf(findings, preflight::Severity::kError) != 0) {
+    SLUICE_LOG(kError) << "start: this machine cannot run the configuration; mend the errors of the preflight first";
+    return kExitMachine;
+  }
+  const ServiceManager manager = ServiceManager::FromEnvironment();
+  manager.Status("bringing up devices and tables");
   auto sluiced = Sluiced::Start(*config);
   if (!sluiced.ok()) {
     LogProblems("start", sluiced.status());
     return kExitFailure;
   }
   SLUICE_LOG(kInfo) << "ready";
-  while (WaitForSignal() == Signal::kReload) (*sluiced)->Reload(file);
+  Serve(**sluiced, file, manager);
   SLUICE_LOG(kInfo) << "stopping";
   UnblockStopSignals();
   (*sluiced)->Stop();
@@ -67,6 +103,9 @@ int Main(int argc, char** argv) {
       return kExitOk;
     case CommandLine::Action::kCheck:
       return Check(command->config_file);
+    case CommandLine::Action::kPreflight:
+      return Preflight(command->config_file, command->probe ? Probing::kOpenDevices : Probing::kLookOnly,
+                       command->json);
     case CommandLine::Action::kRun:
       break;
   }

@@ -59,6 +59,7 @@ class SluicedProcess final : public Sluiced {
 
   absl::Status Start(const config::ServiceConfig& services);
   void Reload(const std::string& config_file) override;
+  std::vector<runtime::ThreadProgress> Progress() const override { return dataplane_->Progress(); }
   void Stop() override;
 
  private:

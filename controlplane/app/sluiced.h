@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/schema.h"
+#include "dataplane/runtime/dataplane.h"
 
 namespace sluice::app {
 
@@ -21,6 +23,8 @@ class Sluiced {
   // Reads `config_file` and applies its services, all or nothing. What is wrong, and which fields of the node part need
   // a restart, is logged; the running configuration then stays.
   virtual void Reload(const std::string& config_file) = 0;
+  // Of the threads that packets depend on. Any thread, until Stop.
+  virtual std::vector<runtime::ThreadProgress> Progress() const = 0;
   // Stops the API, the metrics and the workers in this order, and logs the final packet sum.
   virtual void Stop() = 0;
 };

@@ -1,9 +1,11 @@
 #include "dataplane/base/log.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <string>
 
@@ -26,6 +28,22 @@ std::string UtcNow() {
   return std::string(seconds.data()) + fraction.data();
 }
 
+// Whether standard error is the journal, which JOURNAL_STREAM names by device and inode (systemd.exec(5)). It may name
+// one that was redirected since.
+bool WritesToJournal() {
+  const char* const stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || fstat(STDERR_FILENO, &info) != 0) return false;
+  return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino) == stream;
+}
+
+// The journal has a time of its own, and takes a line's priority from its first characters (sd-daemon(3)).
+std::string Beginning(LogLevel level) {
+  constexpr std::array<std::string_view, 4> kPriorities = {"<7>", "<6>", "<4>", "<3>"};
+  if (WritesToJournal()) return std::string(kPriorities[static_cast<size_t>(level)]);
+  return UtcNow().append(" ").append(kLevelNames[static_cast<size_t>(level)]).append(" ");
+}
+
 }  // namespace
 
 void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxed); }
@@ -33,8 +51,7 @@ void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxe
 bool LogEnabled(LogLevel level) { return level >= g_level.load(std::memory_order_relaxed); }
 
 void WriteLogLine(LogLevel level, std::string_view message) {
-  std::string line = UtcNow();
-  line.append(" ").append(kLevelNames[static_cast<size_t>(level)]).append(" ");
+  std::string line = Beginning(level);
   for (const char c : message) {
     if (c == '\n') {
       line += "\\n";

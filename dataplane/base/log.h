@@ -14,8 +14,9 @@ enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 
-// Writes one line to standard error in one system call: "<UTC time> LEVEL message". Line breaks in the message are
-// escaped, so that foreign text cannot forge a log line. Any thread; not on the packet path.
+// Writes one line to standard error in one system call: "<UTC time> LEVEL message", or, where standard error is the
+// journal of systemd, "<PRIORITY>message". Line breaks in the message are escaped, so that foreign text cannot forge a
+// log line. Any thread; not on the packet path.
 void WriteLogLine(LogLevel level, std::string_view message);
 
 // Lets a message through at most once an interval and counts what it held back. Any thread.

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dataplane/base/cpu_list.h"
 
 namespace sluice::runtime {
 namespace {
@@ -74,18 +75,6 @@ absl::StatusOr<std::vector<uint32_t>> AllowedCpus() {
     if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
   }
   return cpus;
-}
-
-std::string CpuListText(const std::vector<uint32_t>& cpus) {
-  std::string text;
-  for (size_t i = 0; i < cpus.size();) {
-    size_t last = i;
-    while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) ++last;
-    absl::StrAppend(&text, text.empty() ? "" : ",", cpus[i]);
-    if (last > i) absl::StrAppend(&text, "-", cpus[last]);
-    i = last + 1;
-  }
-  return text;
 }
 
 }  // namespace sluice::runtime

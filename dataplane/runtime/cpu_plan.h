@@ -2,7 +2,6 @@
 #define SLUICE_DATAPLANE_RUNTIME_CPU_PLAN_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -25,9 +24,6 @@ absl::StatusOr<CpuPlan> PlanCpus(const std::vector<uint32_t>& allowed, const std
 
 // The CPUs that this process may run on, ascending.
 absl::StatusOr<std::vector<uint32_t>> AllowedCpus();
-
-// "0-2,5"
-std::string CpuListText(const std::vector<uint32_t>& cpus);
 
 }  // namespace sluice::runtime
 

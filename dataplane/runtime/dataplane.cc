@@ -13,6 +13,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dataplane/base/counter.h"
+#include "dataplane/base/cpu_list.h"
 #include "dataplane/base/log.h"
 #include "dataplane/runtime/cpu_plan.h"
 #include "dataplane/runtime/devargs.h"
@@ -79,6 +81,7 @@ class DataplaneImpl final : public Dataplane {
   void Stop() override;
   fwd::StateSink& sink() override { return *publisher_; }
   const fwd::DataplaneView& view() const override { return *view_; }
+  std::vector<ThreadProgress> Progress() const override;
 
  private:
   absl::Status InitPorts();
@@ -117,6 +120,7 @@ class DataplaneImpl final : public Dataplane {
   std::unique_ptr<View> view_;
 
   std::atomic<bool> stop_control_ = false;
+  Counter control_turns_;
   std::thread control_;
   bool started_ = false;
   bool stopped_ = false;
@@ -372,10 +376,22 @@ void DataplaneImpl::Stop() {
   for (const auto& port : ports_) port->Stop();
 }
 
+std::vector<ThreadProgress> DataplaneImpl::Progress() const {
+  std::vector<ThreadProgress> progress;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    progress.push_back(
+        {absl::StrCat("worker ", i, " on CPU ", workers_[i]->cpu()), workers_[i]->counters().polls.Value()});
+  }
+  if (exception_ != nullptr) progress.push_back({"the exception port's thread", exception_->counters().polls.Value()});
+  progress.push_back({"the control thread", control_turns_.Value()});
+  return progress;
+}
+
 void DataplaneImpl::ControlLoop() {
   LogRateLimit refresh_log(10'000);
   bool refresh = true;
   while (!stop_control_.load(std::memory_order_acquire)) {
+    control_turns_.Increment();
     for (const auto& worker : workers_) {
       worker->unresolved().TakeAll(
           [this](const fwd::UnresolvedClients::Client& client) { neighbours_->Want(client.port, client.address); });

@@ -1,7 +1,10 @@
 #ifndef SLUICE_DATAPLANE_RUNTIME_DATAPLANE_H_
 #define SLUICE_DATAPLANE_RUNTIME_DATAPLANE_H_
 
+#include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -9,6 +12,12 @@
 #include "dataplane/runtime/options.h"
 
 namespace sluice::runtime {
+
+// How far a thread has come.
+struct ThreadProgress {
+  std::string thread;  // "worker 0 on CPU 3"
+  uint64_t turns = 0;  // grows at least every 100 ms while the thread is well
+};
 
 // The whole data plane of one process: EAL, ports, exception ports, neighbours, workers. One at a time and once in a
 // process, because EAL cannot be initialised again. All methods on the main thread; what `sink` and `view` allow is
@@ -28,6 +37,8 @@ class Dataplane {
 
   virtual fwd::StateSink& sink() = 0;
   virtual const fwd::DataplaneView& view() const = 0;
+  // Of every thread that packets or new states depend on; after Start. Any thread.
+  virtual std::vector<ThreadProgress> Progress() const = 0;
 };
 
 }  // namespace sluice::runtime

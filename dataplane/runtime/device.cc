@@ -82,6 +82,18 @@ net::MacAddress Device::mac() const {
   return net::MacAddress(address.addr_bytes);
 }
 
+uint32_t Device::MaxMtu() const { return std::min<uint32_t>(info_.max_mtu, info_.max_rx_pktlen - kEtherOverheadBytes); }
+
+DeviceReport Device::Report() const {
+  return {.device = options_.devargs,
+          .driver = driver(),
+          .max_rx_queues = info_.max_rx_queues,
+          .max_tx_queues = info_.max_tx_queues,
+          .rss = (kRssWanted & info_.flow_type_rss_offloads) != 0,
+          .min_mtu_bytes = info_.min_mtu,
+          .max_mtu_bytes = MaxMtu()};
+}
+
 absl::Status Device::CheckQueues() {
   if (info_.max_tx_queues < options_.queues) {
     return absl::FailedPreconditionError(
@@ -146,10 +158,10 @@ absl::Status Device::ConfigureWith(rte_eth_conf conf) {
   }
   rx_interrupts_ = result == 0 && conf.intr_conf.rxq != 0;
   if (result == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(Error(absl::StrCat(
-      "it cannot be configured with ", rx_queues_, " receive and ", tx_queues, " transmit queues and MTU ",
-      options_.mtu_bytes, ": ", rte_strerror(-result), excerpt.Text(), "; the driver allows MTU ", info_.min_mtu,
-      " to ", std::min<uint32_t>(info_.max_mtu, info_.max_rx_pktlen - kEtherOverheadBytes))));
+  return absl::FailedPreconditionError(
+      Error(absl::StrCat("it cannot be configured with ", rx_queues_, " receive and ", tx_queues,
+                         " transmit queues and MTU ", options_.mtu_bytes, ": ", rte_strerror(-result), excerpt.Text(),
+                         "; the driver allows MTU ", info_.min_mtu, " to ", MaxMtu())));
 }
 
 absl::Status Device::SetUpQueues(const rte_eth_conf& conf, rte_mempool* pool) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dataplane/net/address.h"
+#include "dataplane/runtime/inspect.h"
 
 namespace sluice::runtime {
 
@@ -37,6 +38,9 @@ class Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
+  // What its driver allows, whatever was asked for.
+  DeviceReport Report() const;
+
   // The NUMA node whose memory its packets should use.
   int socket() const { return socket_; }
 
@@ -60,6 +64,7 @@ class Device {
   Device(const DeviceOptions& options, uint16_t id) : options_(options), id_(id) {}
   // "port wan: device net_null0: <what>"
   std::string Error(const std::string& what) const;
+  uint32_t MaxMtu() const;
   absl::Status CheckQueues();
   absl::StatusOr<rte_eth_conf> MakeConf(uint32_t room_bytes);
   absl::Status ConfigureWith(rte_eth_conf conf);

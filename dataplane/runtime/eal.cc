@@ -26,8 +26,6 @@ constexpr uint64_t kMegabyte = 1 << 20;
 // For what drivers, rings and EAL itself take. Without huge pages it costs address space only, until it is touched.
 constexpr uint64_t kEalSlackBytes = 64 * kMegabyte;
 
-uint64_t EalBytes(const MemoryPlan& plan) { return plan.pool_bytes + kEalSlackBytes; }
-
 std::string CpuSet(const std::vector<uint32_t>& cpus) { return absl::StrCat("(", absl::StrJoin(cpus, ","), ")"); }
 
 constexpr absl::string_view kPrefix = "sluice-";
@@ -53,6 +51,8 @@ uint64_t ReadNumber(const std::filesystem::path& path) {
 
 }  // namespace
 
+uint64_t EalBytes(const MemoryPlan& plan) { return plan.pool_bytes + kEalSlackBytes; }
+
 std::vector<FreeHugepages> ReadFreeHugepages() {
   std::vector<FreeHugepages> found;
   std::error_code error;
@@ -74,18 +74,12 @@ absl::StatusOr<bool> DecideHugepages(Hugepages wanted, const MemoryPlan& plan, c
   uint64_t available = 0;
   for (const FreeHugepages& pages : free) available += pages.page_bytes * pages.free;
   if (available >= needed) return true;
+  if (wanted == Hugepages::kAuto) return false;  // slower, as the summary of the start says
   const uint64_t pages = (needed + plan.connection_bytes) / (2 * kMegabyte) + 1;
-  if (wanted == Hugepages::kRequire) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("memory.hugepages is 'require', but ", available / kMegabyte,
-                     " MB of huge pages are free and about ", (needed + plan.connection_bytes) / kMegabyte,
-                     " MB are needed: sysctl vm.nr_hugepages=", pages, " (2 MB pages, beyond those that others use)"));
-  }
-  SLUICE_LOG(kWarning) << "no huge pages: " << available / kMegabyte << " MB are free, " << needed / kMegabyte
-                       << " MB are needed; packets live in ordinary memory, which is slower and rules out physical "
-                          "devices without an IOMMU. Remedy: sysctl vm.nr_hugepages="
-                       << pages;
-  return false;
+  return absl::FailedPreconditionError(
+      absl::StrCat("memory.hugepages is 'require', but ", available / kMegabyte,
+                   " MB of huge pages are free and about ", (needed + plan.connection_bytes) / kMegabyte,
+                   " MB are needed: sysctl vm.nr_hugepages=", pages, " (2 MB pages, beyond those that others use)"));
 }
 
 std::vector<std::string> EalArguments(const DataplaneOptions& options, const CpuPlan& cpus, const MemoryPlan& plan,

@@ -20,6 +20,9 @@ struct FreeHugepages {
   uint64_t free = 0;
 };
 
+// Memory that EAL is to manage: packet buffers of one NUMA node, and what drivers and rings need.
+uint64_t EalBytes(const MemoryPlan& plan);
+
 // What the kernel has; empty where it has no huge pages.
 std::vector<FreeHugepages> ReadFreeHugepages();
 

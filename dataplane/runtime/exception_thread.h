@@ -49,6 +49,7 @@ class ExceptionThread {
 
   // Packets in its rings. Any thread.
   uint64_t held() const;
+  // `polls` counts its turns: it grows many times a second while the thread is well.
   const fwd::WorkerCounters& counters() const { return counters_; }
 
  private:

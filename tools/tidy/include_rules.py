@@ -25,6 +25,7 @@ ROOMS = {
     "controlplane/health": _MODEL,
     "controlplane/drain": _MODEL,
     "controlplane/probe": [*_MODEL, "controlplane/health", "curl", "grpc"],
+    "controlplane/preflight": [*_BASE, "controlplane/model/text.h", "absl"],
     "controlplane/reconcile": [*_MODEL, "controlplane/health", *_FWD],
     "controlplane/rpc": [
         *_MODEL,

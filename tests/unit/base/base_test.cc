@@ -1,5 +1,10 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <type_traits>
@@ -8,6 +13,7 @@
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/check.h"
 #include "dataplane/base/counter.h"
+#include "dataplane/base/cpu_list.h"
 #include "dataplane/base/drop_reason.h"
 #include "dataplane/base/ids.h"
 #include "dataplane/base/log.h"
@@ -82,6 +88,49 @@ TEST(LogRateLimitTest, CountsWhatItHeldBack) {
 }
 
 TEST(CheckDeathTest, NamesTheCondition) { EXPECT_DEATH(SLUICE_CHECK(1 == 2), "check failed: 1 == 2"); }
+
+TEST(CpuList, WritesRanges) {
+  EXPECT_EQ(CpuListText({}), "");
+  EXPECT_EQ(CpuListText({3}), "3");
+  EXPECT_EQ(CpuListText({0, 1, 2, 5, 7, 8}), "0-2,5,7-8");
+  EXPECT_EQ(CpuListText({5, 2}), "5,2");
+}
+
+TEST(CpuList, ReadsWhatTheKernelWrites) {
+  using Cpus = std::vector<uint32_t>;
+  EXPECT_EQ(ParseCpuList(""), Cpus{});
+  EXPECT_EQ(ParseCpuList("\n"), Cpus{});
+  EXPECT_EQ(ParseCpuList(" 0-2,5,7-8\n"), (Cpus{0, 1, 2, 5, 7, 8}));
+  for (const char* wrong : {"a", "1-", "-1", "3-1", "1,", "1 2", "0-4294967295", "4294967296"}) {
+    EXPECT_FALSE(ParseCpuList(wrong).has_value()) << wrong;
+  }
+}
+
+// What a line of the log looks like when `stream` is JOURNAL_STREAM ("" stands for the right one).
+std::string LoggedLine(std::string stream) {
+  std::FILE* const file = std::tmpfile();
+  struct stat info {};
+  fstat(fileno(file), &info);
+  if (stream.empty()) stream = std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+  setenv("JOURNAL_STREAM", stream.c_str(), 1);
+  const int before = dup(STDERR_FILENO);
+  dup2(fileno(file), STDERR_FILENO);
+  WriteLogLine(LogLevel::kWarning, "two\nlines");
+  dup2(before, STDERR_FILENO);
+  close(before);
+  unsetenv("JOURNAL_STREAM");
+  std::rewind(file);
+  std::array<char, 200> line{};
+  const size_t length = std::fread(line.data(), 1, line.size(), file);
+  std::fclose(file);
+  return {line.data(), length};
+}
+
+TEST(Log, GivesTheJournalPrioritiesInsteadOfTimes) {
+  EXPECT_EQ(LoggedLine(""), "<4>two\\nlines\n");
+  const std::string elsewhere = LoggedLine("1:2");
+  EXPECT_EQ(elsewhere.substr(elsewhere.find('Z')), "Z WARNING two\\nlines\n");
+}
 
 }  // namespace
 }  // namespace sluice

@@ -30,6 +30,12 @@ TEST(CommandLine, ReadsItsOptions) {
   EXPECT_EQ(run->config_file, "a.yaml");
   EXPECT_EQ(run->log_level, LogLevel::kDebug);
   EXPECT_EQ(Parse({"--config=a.yaml", "--check"})->action, CommandLine::Action::kCheck);
+  const auto preflight = Parse({"preflight", "--config", "a.yaml", "--json"});
+  ASSERT_TRUE(preflight.ok());
+  EXPECT_EQ(preflight->action, CommandLine::Action::kPreflight);
+  EXPECT_TRUE(preflight->json);
+  EXPECT_FALSE(preflight->probe);
+  EXPECT_TRUE(Parse({"--config=a.yaml", "preflight", "--probe"})->probe);
   EXPECT_EQ(Parse({"--version"})->action, CommandLine::Action::kVersion);
   EXPECT_EQ(Parse({"-h"})->action, CommandLine::Action::kHelp);
 }
@@ -42,6 +48,9 @@ TEST(CommandLine, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(message({"--config"}), HasSubstr("--config needs a value"));
   EXPECT_THAT(message({"--confg", "a"}), HasSubstr("--confg"));
   EXPECT_THAT(message({"--config", "a", "b"}), HasSubstr("\"b\""));
+  EXPECT_THAT(message({"preflight", "--config", "a", "b"}), HasSubstr("\"b\""));
+  EXPECT_THAT(message({"--config", "a", "--json"}), HasSubstr("belong to preflight"));
+  EXPECT_THAT(message({"--config", "a", "--check", "preflight"}), HasSubstr("\"preflight\""));
   EXPECT_THAT(message({"--config", "a", "--log-level", "loud"}), HasSubstr("\"loud\""));
 }
 

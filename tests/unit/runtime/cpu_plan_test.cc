@@ -45,13 +45,6 @@ TEST(CpuPlanTest, RefusesWithTheCpuAndTheRemedy) {
               HasSubstr("CPU 7, which this process may not use; allowed are 0-2"));
 }
 
-TEST(CpuPlanTest, WritesCpuLists) {
-  EXPECT_EQ(CpuListText({}), "");
-  EXPECT_EQ(CpuListText({3}), "3");
-  EXPECT_EQ(CpuListText({0, 1, 2, 5, 7, 8}), "0-2,5,7-8");
-  EXPECT_EQ(CpuListText({5, 2}), "5,2");
-}
-
 TEST(CpuPlanTest, KnowsTheCpusOfThisProcess) {
   const auto cpus = AllowedCpus();
   ASSERT_TRUE(cpus.ok()) << cpus.status();

@@ -1,0 +1,8 @@
+# Brings a help text into the form that help2man knows. "NAME: what it is", an empty line and the ways to call it, each
+# indented, become "Usage:" and "or:" lines with the description after them. What begins with "Usage:" stays as it is.
+NR == 1 && !/^Usage:/ { what = $0; sub(/^[^:]*: */, "", what); part = "begin"; next }
+part == "begin" && /^$/ { next }
+part == "begin" && /^  / { part = "synopsis"; sub(/^ +/, ""); print "Usage: " $0; next }
+part == "synopsis" && /^  / { sub(/^ +/, ""); print "  or:  " $0; next }
+part == "synopsis" { part = ""; print ""; print what; print ""; next }
+{ print }

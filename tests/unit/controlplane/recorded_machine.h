@@ -1,0 +1,29 @@
+#ifndef SLUICE_TESTS_UNIT_CONTROLPLANE_RECORDED_MACHINE_H_
+#define SLUICE_TESTS_UNIT_CONTROLPLANE_RECORDED_MACHINE_H_
+
+#include <string>
+
+namespace sluice {
+
+// Lays a recording of a machine's files (machines/NAME.txt, written as machines/record.py says) out in a directory of
+// its own, which is removed at the end.
+class RecordedMachine {
+ public:
+  explicit RecordedMachine(const std::string& name);
+  ~RecordedMachine();
+  RecordedMachine(const RecordedMachine&) = delete;
+  RecordedMachine& operator=(const RecordedMachine&) = delete;
+
+  // Stands before the absolute path of each file.
+  const std::string& root() const { return root_; }
+  // Adds a file, or replaces it.
+  void Write(const std::string& path, const std::string& text) const;
+  void Link(const std::string& path, const std::string& target) const;
+
+ private:
+  std::string root_;
+};
+
+}  // namespace sluice
+
+#endif  // SLUICE_TESTS_UNIT_CONTROLPLANE_RECORDED_MACHINE_H_
