@@ -55,6 +55,16 @@ AesBlock AesRoundPortable(const AesBlock& state, const AesBlock& round_key) {
   return out;
 }
 
+AesBlock AesLastRoundPortable(const AesBlock& state, const AesBlock& round_key) {
+  AesBlock out;
+  for (unsigned i = 0; i < 16; ++i) {
+    out[i] = static_cast<uint8_t>(kSubstitution[state[(i + 4 * (i % 4)) % 16]] ^ round_key[i]);
+  }
+  return out;
+}
+
+uint8_t AesSubstitute(uint8_t byte) { return kSubstitution[byte]; }
+
 bool CpuHasAes() {
   static const bool has = __builtin_cpu_supports("aes") != 0;
   return has;

@@ -12,6 +12,11 @@ using AesBlock = std::array<uint8_t, 16>;
 // (FIPS 197, section 5.1), equal to the AESENC instruction. For CPUs without it and as the definition.
 AesBlock AesRoundPortable(const AesBlock& state, const AesBlock& round_key);
 
+// The last round, which leaves MixColumns out: AESENCLAST.
+AesBlock AesLastRoundPortable(const AesBlock& state, const AesBlock& round_key);
+// SubBytes of one byte.
+uint8_t AesSubstitute(uint8_t byte);
+
 // True when the CPU has AESENC; asked once.
 bool CpuHasAes();
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/cookie.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/fragment_table.h"
 #include "dataplane/lb/maglev.h"
@@ -61,6 +62,55 @@ void FlowHash(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kBurst));
 }
 BENCHMARK(FlowHash)->ArgNames({"family", "portable"})->Args({4, 0})->Args({6, 0})->Args({4, 1})->Args({6, 1});
+
+// Bursts of packets with cookies of backends of 14 bits, each from another client.
+void CookieDecode(benchmark::State& state) {
+  const bool portable = state.range(1) != 0;
+  const auto family = state.range(0) == 4 ? net::Family::kIpv4 : net::Family::kIpv6;
+  constexpr size_t kBurst = 32;
+  constexpr CookieLayout kLayout = {.backend_bits = 14, .clock_bits = 7};
+  CookieKeys keys;
+  keys.Set(0, AesBlock{1});
+  std::vector<uint8_t> addresses(32 * kBurst, 7);
+  std::vector<FlowTuple> tuples;
+  std::vector<uint32_t> cookies;
+  for (size_t i = 0; i < kBurst; ++i) {
+    addresses[32 * i] = static_cast<uint8_t>(i);
+    tuples.push_back({.source = &addresses[32 * i],
+                      .destination = &addresses[32 * i + 16],
+                      .source_port = {},
+                      .destination_port = {},
+                      .protocol = 6,
+                      .family = family});
+    cookies.push_back(EncodeCookie(kLayout, keys, 0, tuples.back(), {.tier = 0, .backend = static_cast<uint32_t>(i)}));
+  }
+  std::vector<CookieFields> fields(kBurst);
+  for (auto _ : state) {
+    if (portable) {
+      for (size_t i = 0; i < kBurst; ++i) fields[i] = *DecodeCookiePortable(kLayout, keys, tuples[i], cookies[i]);
+    } else {
+      benchmark::DoNotOptimize(DecodeCookies(kLayout, keys, tuples.data(), cookies.data(), kBurst, fields.data()));
+    }
+    benchmark::DoNotOptimize(fields.data());
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kBurst));
+}
+BENCHMARK(CookieDecode)->ArgNames({"family", "portable"})->Args({4, 0})->Args({6, 0})->Args({4, 1})->Args({6, 1});
+
+void CookieEncode(benchmark::State& state) {
+  constexpr CookieLayout kLayout = {.backend_bits = 14, .clock_bits = 7};
+  CookieKeys keys;
+  keys.Set(0, AesBlock{1});
+  const std::vector<uint8_t> addresses(32, 7);
+  const FlowTuple tuple = {.source = addresses.data(),
+                           .destination = addresses.data() + 16,
+                           .source_port = {},
+                           .destination_port = {},
+                           .protocol = 6,
+                           .family = net::Family::kIpv6};
+  for (auto _ : state) benchmark::DoNotOptimize(EncodeCookie(kLayout, keys, 0, tuple, {.tier = 0, .backend = 5}));
+}
+BENCHMARK(CookieEncode);
 
 void VipLookup(benchmark::State& state) {
   std::vector<VipTable::Vip> vips;

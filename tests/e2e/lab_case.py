@@ -22,10 +22,12 @@ class LabCase(unittest.TestCase):
     BACKENDS = 4
     UDP = False
     TUNNELS = False
+    AGENT_OPTIONS = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(backend_count=cls.BACKENDS, udp=cls.UDP, tunnels=cls.TUNNELS)
+        cls.lab = Lab(backend_count=cls.BACKENDS, udp=cls.UDP, tunnels=cls.TUNNELS,
+                      agent_options=cls.AGENT_OPTIONS)
         cls.addClassCleanup(cls._remove_lab)
         cls.director = cls.lab.director
         cls.client = cls.lab.client

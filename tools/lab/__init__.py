@@ -6,7 +6,7 @@
     registry.py   what a run created, on disk, so that it can be removed even after a kill -9
     leftovers.py  what a stopped director must not leave behind
     director.py   sluiced: its configuration, start, reload, stop; sluicectl; metrics; packet sum
-    backends.py   nginx and the UDP echo on the backends; the XDP decapsulation for tunnels
+    backends.py   nginx and the UDP echo on the backends; the agent for tunnels
     clients/      load, held-open connections, downloads, wrk, floods
     servers/      small servers that run inside the namespaces
     lab.py        all of it together

@@ -1,10 +1,11 @@
-"""What runs on the backends: nginx, the UDP echo, and for tunnels the XDP decapsulation."""
+"""What runs on the backends: nginx, the UDP echo, and for tunnels the backend agent."""
 
 import hashlib
+import json
 import os
 
-from lab.network import INTERFACE, VIP4, VIP6
-from lab.process import run, wait_until
+from lab.network import DIRECTOR, INTERFACE, VIP4, VIP6
+from lab.process import LabError, wait_until
 
 HTTP_PORT = 80
 PROXY_PORT = 8081  # nginx expects the PROXY protocol there
@@ -65,15 +66,18 @@ http {{
 class Backends:
     """The servers of all backends of a network; /big and /slow send the file `big_path` with the hash `big_sha256`."""
 
-    def __init__(self, owner, network):
+    def __init__(self, owner, network, binaries):
         self._run = owner
         self._network = network
+        self._binaries = binaries
+        self._agent_starts = 0
         self._files = os.path.join(owner.directory, "files")
         os.makedirs(self._files, exist_ok=True)
         self.big_path = os.path.join(self._files, "big")
         self.big_sha256 = _write_big(self.big_path)
         self.nginx = {}
         self.udp = {}
+        self.agents = {}
 
     def start_nginx(self):
         for role, namespace in self._network.backends.items():
@@ -96,17 +100,44 @@ class Backends:
         for role, namespace in self._network.backends.items():
             _wait_listening(namespace, self.udp[role], "-Huln", UDP_PORT)
 
-    def accept_tunnels(self):
-        """Loads a program that takes IPv4-in-IPv4 and IPv6-in-IPv6 off at the interface.
+    def accept_tunnels(self, agent_options=()):
+        """Starts the backend agent, which takes tunnels off, on every backend; {role: its process} in `agents`."""
+        for role in self._network.backends:
+            if role not in self.agents:
+                self.start_agent(role, *agent_options)
 
-        A real backend uses a tunnel interface (README.md); this kernel-independent way needs no tunnel module.
-        """
-        program = os.path.join(self._run.directory, "decap.o")
-        machine = run(["g++", "-dumpmachine"]).stdout.strip()
-        run(["clang-16", "-O2", "-g", "-Wall", "-Werror", "-target", "bpf", f"-I/usr/include/{machine}", "-c",
-             os.path.join(_HERE, "decap.bpf.c"), "-o", program])
-        for namespace in self._network.backends.values():
-            namespace.ip(f"link set dev {INTERFACE} xdpgeneric obj {program} sec xdp")
+    def start_agent(self, role, *options):
+        """Starts the agent of one backend, and waits until it is ready."""
+        self._agent_starts += 1
+        agent = self._network.backends[role].start(
+            f"sluice-backend-{role}-{self._agent_starts}",
+            self.agent_command("run", "--interface", INTERFACE, "--director", f"{DIRECTOR.ipv4},{DIRECTOR.ipv6}",
+                               "--vip", f"{VIP4},{VIP6}", *options))
+
+        def ready():
+            if not agent.running():
+                raise LabError(f"{agent.name} ended at its start:\n{agent.log()}")
+            return " ready\n" in agent.log()
+
+        wait_until(ready, 20, f"{agent.name} is ready")
+        self.agents[role] = agent
+
+    def agent_command(self, *arguments):
+        return [os.path.join(self._binaries, "sluice-backend"), *arguments]
+
+    def agent_status(self, role):
+        """What the agent of a backend does: one group of `sluice-backend status`."""
+        answer = self._network.backends[role].run(self.agent_command("status", "-o", "json"))
+        group, = json.loads(answer.stdout)["groups"]
+        return group
+
+    def agent_counters(self):
+        """What the agents of all backends counted together: {name: number}."""
+        total = {}
+        for role in self.agents:
+            for name, value in self.agent_status(role)["counters"].items():
+                total[name] = total.get(name, 0) + value
+        return total
 
     def _start_one_nginx(self, role, namespace):
         directory = os.path.join(self._run.directory, f"nginx-{role}")

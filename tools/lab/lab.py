@@ -22,7 +22,7 @@ def default_binaries():
 class Lab:
     """Network, backends and director of one run. Leaving the context removes all of it, whatever happened."""
 
-    def __init__(self, backend_count=4, binaries=None, udp=False, tunnels=False):
+    def __init__(self, backend_count=4, binaries=None, udp=False, tunnels=False, agent_options=()):
         if os.geteuid() != 0:
             raise LabError("the lab needs root: it makes network namespaces")
         _stop_by_exception()
@@ -31,13 +31,14 @@ class Lab:
         self.run = registry.Run.create()
         try:
             self.network = Network(self.run, backend_count)
-            self.backends = Backends(self.run, self.network)
+            binaries = binaries or default_binaries()
+            self.backends = Backends(self.run, self.network, binaries)
             self.backends.start_nginx()
             if udp:
                 self.backends.start_udp()
             if tunnels:
-                self.backends.accept_tunnels()
-            self.director = Director(self.run, self.network, binaries or default_binaries())
+                self.backends.accept_tunnels(agent_options)
+            self.director = Director(self.run, self.network, binaries)
         except BaseException:
             self.remove()
             raise

@@ -8,7 +8,9 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import aes128  # noqa: E402
 import aes_round  # noqa: E402
+import cookie  # noqa: E402
 import flow_hash  # noqa: E402
 import maglev  # noqa: E402
 import siphash  # noqa: E402
@@ -29,6 +31,37 @@ class AesRound(unittest.TestCase):
         state = bytes.fromhex("193de3bea0f4e22b9ac68d2ae9f84808")
         key = bytes.fromhex("a0fafe1788542cb123a339392a6c7605")
         self.assertEqual(aes_round.aes_round(state, key).hex(), "a49c7ff2689f352b6b5bea43026a5049")
+
+
+class Aes128(unittest.TestCase):
+    def test_fips_197_appendix_c_1(self):
+        block = bytes.fromhex("00112233445566778899aabbccddeeff")
+        self.assertEqual(aes128.encrypt(bytes(range(16)), block).hex(), "69c4e0d86a7b0430d8cdb78070b4c55a")
+
+
+class Cookie(unittest.TestCase):
+    def test_the_field_of_aes(self):
+        """FIPS 197, section 4.2: {57} times {83} is {c1}."""
+        self.assertEqual(cookie.polynomial(8), 0x11B)
+        self.assertEqual(cookie.multiply(8, 0x57, 0x83), 0xC1)
+
+    def test_inverses(self):
+        for degree in (2, 8, 13):
+            for a in (1, 2, 3, (1 << degree) - 1):
+                self.assertEqual(cookie.multiply(degree, a, cookie.inverse(degree, a)), 1)
+
+    def test_each_value_has_one_cookie(self):
+        layout = cookie.Layout(key=1, tier=0, backend=8, check=0, clock=0)
+        flow = ("192.0.2.1", "203.0.113.10", 40000, 80, 6)
+        found = {cookie.encode(layout, vectors.SEED, 0, flow, 0, backend) for backend in range(256)}
+        self.assertEqual(found, set(range(256)))
+
+    def test_the_wire_format(self):
+        """The layout of the first prototype: one bit, fifteen bits, the low half of the clock."""
+        layout = cookie.Layout(key=1, tier=0, backend=15, check=0, clock=0)
+        self.assertEqual(cookie.wire(layout, 0x1234ABCD, 0x8001), 0xABCD8001)
+        layout = cookie.Layout(key=1, tier=0, backend=11, check=0, clock=4)
+        self.assertEqual(cookie.wire(layout, 0x1234ABCD, 0xFFF), 0x34ABCFFF)
 
 
 class FlowHash(unittest.TestCase):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Prints tests/support/oracle_vectors.h: what the flow hash, the permutations and the tables must be, to the byte.
+"""Prints tests/support/oracle_vectors.h: what the flow hash, the tables and the cookies must be, to the byte.
 
     tools/oracle/vectors.py           prints the header
     tools/oracle/vectors.py --check   compares it with the one in the tree
@@ -12,6 +12,7 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import cookie  # noqa: E402
 import flow_hash  # noqa: E402
 import maglev  # noqa: E402
 import siphash  # noqa: E402
@@ -72,6 +73,16 @@ struct TableVector {
   std::array<uint8_t, 13> first_slots;
   uint64_t fnv1a;
 };
+
+// A connection's cookie, and a timestamp of the server's with what the client sees of it.
+struct CookieVector {
+  std::array<uint8_t, 16> secret;
+  uint8_t key_bits, tier_bits, backend_bits, check_bits, clock_bits;
+  uint32_t key_number;
+  std::string_view client, vip;
+  uint16_t client_port, vip_port;
+  uint32_t tier, backend, cookie, timestamp, wire;
+};
 """
 
 
@@ -115,6 +126,45 @@ def flow_lines():
         value = flow_hash.flow_hash(flow_hash.HashKeys(seed), src, dst, sport, dport, protocol)
         slot = flow_hash.slot_of(value, 65537)
         yield f'    {{{byte_array(seed)}, "{src}", "{dst}", {sport}, {dport}, {protocol}, 0x{value:016x}, {slot}}},'
+
+
+def cookies():
+    """(layout, secret, key number, flow, tier, backend, timestamp): corner cases, then random ones."""
+    flow4 = ("192.0.2.1", "203.0.113.10", 40000, 80, 6)
+    flow6 = ("2001:db8::1", "2001:db8:f::10", 40000, 443, 6)
+    small = cookie.Layout(key=1, tier=0, backend=7, check=0, clock=0)
+    large = cookie.Layout(key=1, tier=4, backend=12, check=4, clock=10)
+    for flow in (flow4, flow6):
+        yield small, SEED, 0, flow, 0, 0, 0
+        yield small, SEED, 1, flow, 0, 127, 0xFFFFFFFF
+        yield large, OTHER_SEED, 1, flow, 15, 4095, 0x12345678
+    source = random.Random(4)
+    for number in range(26):
+        size = 4 if number % 2 == 0 else 16
+        addresses = [str(flow_hash.ipaddress.ip_address(source.randbytes(size))) for _ in range(2)]
+        flow = (*addresses, source.randrange(65536), source.randrange(65536), 6)
+        widths = [source.randrange(1, 4), source.randrange(6), source.randrange(2, 9), source.randrange(5)]
+        layout = cookie.Layout(*widths, clock=source.randrange(min(10, sum(widths)) + 1))
+        yield (
+            layout,
+            source.randbytes(16),
+            source.randrange(1 << layout.key),
+            flow,
+            source.randrange(1 << layout.tier),
+            source.randrange(1 << layout.backend),
+            source.getrandbits(32),
+        )
+
+
+def cookie_lines():
+    for layout, secret, number, flow, tier, backend, timestamp in cookies():
+        value = cookie.encode(layout, secret, number, flow, tier, backend)
+        widths = f"{layout.key}, {layout.tier}, {layout.backend}, {layout.check}, {layout.clock}"
+        client, vip, client_port, vip_port, _ = flow
+        yield (
+            f'    {{{byte_array(secret)}, {widths}, {number}, "{client}", "{vip}", {client_port}, {vip_port}, '
+            f"{tier}, {backend}, 0x{value:x}, 0x{timestamp:x}, 0x{cookie.wire(layout, timestamp, value):x}}},"
+        )
 
 
 def table_line(seed, weights, table_size):
@@ -179,6 +229,10 @@ def header():
             table_line(OTHER_SEED, {"web-1": 100, "web-2": 100, "web-3": 200}, 65537),
         ),
     )
+    fields = ", ".join(hex(cookie.polynomial(degree) - (1 << degree)) for degree in range(2, 25))
+    text += "\n// The fields' polynomials without their highest terms, of degrees 2 to 24.\n"
+    text += f"inline constexpr std::array<uint32_t, 23> kFieldPolynomials = {{{fields}}};\n"
+    text += section("CookieVector", "kCookie", cookie_lines())
     return text + EPILOGUE
 
 

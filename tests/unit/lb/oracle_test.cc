@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/lb/cookie.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/maglev.h"
 #include "dataplane/lb/siphash.h"
@@ -81,6 +82,33 @@ TEST(OracleTest, Tables) {
       EXPECT_EQ(std::count(slots.begin(), slots.end(), static_cast<uint16_t>(i)), v.slots_of_member[i]);
     }
     EXPECT_EQ(Fnv1a(slots), v.fnv1a);
+  }
+}
+
+TEST(OracleTest, Cookies) {
+  for (const auto& v : oracle::kCookie) {
+    const CookieLayout layout = {.key_bits = v.key_bits,
+                                 .tier_bits = v.tier_bits,
+                                 .backend_bits = v.backend_bits,
+                                 .check_bits = v.check_bits,
+                                 .clock_bits = v.clock_bits};
+    const auto client = net::IpAddress::Parse(v.client);
+    const auto vip = net::IpAddress::Parse(v.vip);
+    ASSERT_TRUE(client && vip);
+    const FlowTuple tuple = {.source = client->data(),
+                             .destination = vip->data(),
+                             .source_port = Be16::FromHost(v.client_port),
+                             .destination_port = Be16::FromHost(v.vip_port),
+                             .protocol = 6,
+                             .family = client->family()};
+    CookieKeys keys;
+    keys.Set(v.key_number, v.secret);
+    const CookieFields fields = {.tier = v.tier, .backend = v.backend};
+    EXPECT_EQ(EncodeCookie(layout, keys, v.key_number, tuple, fields), v.cookie) << v.client;
+    EXPECT_EQ(DecodeCookie(layout, keys, tuple, v.cookie), fields) << v.client;
+    EXPECT_EQ(DecodeCookiePortable(layout, keys, tuple, v.cookie), fields) << v.client;
+    EXPECT_EQ(EncodeTimestamp(layout, v.timestamp, v.cookie), v.wire);
+    EXPECT_EQ(CookieOf(layout, v.wire), v.cookie);
   }
 }
 

@@ -1,0 +1,269 @@
+#include "dataplane/lb/cookie.h"
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "dataplane/base/check.h"
+#include "dataplane/lb/binary_field.h"
+
+namespace sluice::lb {
+namespace {
+
+constexpr AesBlock kLabelV4 = {'s', 'l', 'u', 'i', 'c', 'e', ' ', 'c', 'o', 'o', 'k', 'i', 'e', ' ', 'v', '4'};
+constexpr AesBlock kLabelV6 = {'s', 'l', 'u', 'i', 'c', 'e', ' ', 'c', 'o', 'o', 'k', 'i', 'e', ' ', 'v', '6'};
+
+// The permutation of one tuple.
+struct Affine {
+  uint32_t a;
+  uint32_t b;
+};
+
+// From the first eight bytes of T.
+inline Affine AffineOf(uint64_t t, int bits) {
+  const uint32_t mask = (uint32_t{1} << bits) - 1;
+  return {.a = static_cast<uint32_t>((t & 0xffff'ffff) * mask >> 32) + 1, .b = static_cast<uint32_t>(t >> 32) & mask};
+}
+
+inline uint64_t PortsAndProtocol(const FlowTuple& t) {
+  return uint64_t{t.source_port.raw()} | uint64_t{t.destination_port.raw()} << 16 | uint64_t{t.protocol} << 32;
+}
+
+AesBlock AbsorbedPortable(const Aes128Key& key, AesBlock state, const uint8_t* block, size_t size) {
+  for (size_t i = 0; i < size; ++i) state[i] = state[i] ^ block[i];
+  return Aes128EncryptPortable(key, state);
+}
+
+uint64_t TweakPortable(const Aes128Key& key, const FlowTuple& tuple) {
+  const uint64_t tail = PortsAndProtocol(tuple);
+  std::array<uint8_t, 16> last{};
+  AesBlock state{};
+  if (tuple.family == net::Family::kIpv4) {
+    std::memcpy(last.data(), tuple.source, 4);
+    std::memcpy(last.data() + 4, tuple.destination, 4);
+    std::memcpy(last.data() + 8, &tail, sizeof(tail));
+  } else {
+    state = AbsorbedPortable(key, state, tuple.source, 16);
+    state = AbsorbedPortable(key, state, tuple.destination, 16);
+    std::memcpy(last.data(), &tail, sizeof(tail));
+  }
+  state = AbsorbedPortable(key, state, last.data(), last.size());
+  uint64_t tweak = 0;
+  std::memcpy(&tweak, state.data(), sizeof(tweak));
+  return tweak;
+}
+
+std::optional<CookieFields> FieldsOf(const CookieLayout& layout, uint32_t plain) {
+  if ((plain & ((uint32_t{1} << layout.check_bits) - 1)) != 0) return std::nullopt;
+  const uint32_t ids = plain >> layout.check_bits;
+  return CookieFields{.tier = ids >> layout.backend_bits, .backend = ids & ((uint32_t{1} << layout.backend_bits) - 1)};
+}
+
+__attribute__((target("aes,sse4.1"))) inline __m128i LoadBlock(const AesBlock& block) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.data()));
+}
+
+__attribute__((target("aes,sse4.1"))) inline __m128i EncryptAesNi(const Aes128Key& key, __m128i state) {
+  state = _mm_xor_si128(state, LoadBlock(key.round_key(0)));
+  for (int round = 1; round < Aes128Key::kRounds; ++round) {
+    state = _mm_aesenc_si128(state, LoadBlock(key.round_key(round)));
+  }
+  return _mm_aesenclast_si128(state, LoadBlock(key.round_key(Aes128Key::kRounds)));
+}
+
+// Blocks are put together in registers, as for the flow hash.
+__attribute__((target("aes,sse4.1"))) inline __m128i BlockV4(const FlowTuple& tuple) {
+  uint32_t source = 0;
+  uint32_t destination = 0;
+  std::memcpy(&source, tuple.source, sizeof(source));
+  std::memcpy(&destination, tuple.destination, sizeof(destination));
+  const auto addresses = static_cast<long long>(uint64_t{source} | uint64_t{destination} << 32);
+  return _mm_set_epi64x(static_cast<long long>(PortsAndProtocol(tuple)), addresses);
+}
+
+__attribute__((target("aes,sse4.1"))) inline __m128i LastBlockV6(const FlowTuple& tuple) {
+  return _mm_set_epi64x(0, static_cast<long long>(PortsAndProtocol(tuple)));
+}
+
+__attribute__((target("aes,sse4.1"))) inline __m128i LoadAddress(const uint8_t* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+
+__attribute__((target("aes,sse4.1"))) inline uint64_t TweakAesNi(const Aes128Key& key, const FlowTuple& tuple) {
+  __m128i state;
+  if (tuple.family == net::Family::kIpv4) {
+    state = EncryptAesNi(key, BlockV4(tuple));
+  } else {
+    state = EncryptAesNi(key, LoadAddress(tuple.source));
+    state = EncryptAesNi(key, _mm_xor_si128(state, LoadAddress(tuple.destination)));
+    state = EncryptAesNi(key, _mm_xor_si128(state, LastBlockV6(tuple)));
+  }
+  return static_cast<uint64_t>(_mm_cvtsi128_si64(state));
+}
+
+struct FourBlocks {
+  __m128i block[4];
+};
+
+// Each of `in` on top of the state, and encrypted; four independent chains.
+__attribute__((target("aes,sse4.1"))) inline void AbsorbFour(const Aes128Key& key, const FourBlocks& in,
+                                                             FourBlocks* state) {
+  const __m128i first = LoadBlock(key.round_key(0));
+  __m128i s0 = _mm_xor_si128(_mm_xor_si128(state->block[0], in.block[0]), first);
+  __m128i s1 = _mm_xor_si128(_mm_xor_si128(state->block[1], in.block[1]), first);
+  __m128i s2 = _mm_xor_si128(_mm_xor_si128(state->block[2], in.block[2]), first);
+  __m128i s3 = _mm_xor_si128(_mm_xor_si128(state->block[3], in.block[3]), first);
+  for (int round = 1; round < Aes128Key::kRounds; ++round) {
+    const __m128i round_key = LoadBlock(key.round_key(round));
+    s0 = _mm_aesenc_si128(s0, round_key);
+    s1 = _mm_aesenc_si128(s1, round_key);
+    s2 = _mm_aesenc_si128(s2, round_key);
+    s3 = _mm_aesenc_si128(s3, round_key);
+  }
+  const __m128i last = LoadBlock(key.round_key(Aes128Key::kRounds));
+  *state = {{_mm_aesenclast_si128(s0, last), _mm_aesenclast_si128(s1, last), _mm_aesenclast_si128(s2, last),
+             _mm_aesenclast_si128(s3, last)}};
+}
+
+// TweakAesNi of four tuples of one family.
+__attribute__((target("aes,sse4.1"))) inline void TweakFour(const Aes128Key& key, const FlowTuple* t,
+                                                            uint64_t* tweaks) {
+  FourBlocks state{};
+  if (t[0].family == net::Family::kIpv4) {
+    AbsorbFour(key, {{BlockV4(t[0]), BlockV4(t[1]), BlockV4(t[2]), BlockV4(t[3])}}, &state);
+  } else {
+    AbsorbFour(
+        key, {{LoadAddress(t[0].source), LoadAddress(t[1].source), LoadAddress(t[2].source), LoadAddress(t[3].source)}},
+        &state);
+    AbsorbFour(key,
+               {{LoadAddress(t[0].destination), LoadAddress(t[1].destination), LoadAddress(t[2].destination),
+                 LoadAddress(t[3].destination)}},
+               &state);
+    AbsorbFour(key, {{LastBlockV6(t[0]), LastBlockV6(t[1]), LastBlockV6(t[2]), LastBlockV6(t[3])}}, &state);
+  }
+  for (size_t i = 0; i < 4; ++i) tweaks[i] = static_cast<uint64_t>(_mm_cvtsi128_si64(state.block[i]));
+}
+
+__attribute__((target("pclmul,sse4.1"))) inline uint64_t CarrylessProduct(uint64_t a, uint64_t b) {
+  const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<long long>(a)),
+                                               _mm_cvtsi64_si128(static_cast<long long>(b)), 0);
+  return static_cast<uint64_t>(_mm_cvtsi128_si64(product));
+}
+
+// FieldMultiply. What lies above x^w is folded down twice: each polynomial's lower part is so short that nothing is
+// left above then, which a test shows.
+__attribute__((target("pclmul,sse4.1"))) inline uint32_t FieldMultiplyPclmul(int bits, uint32_t a, uint32_t b) {
+  const uint64_t mask = (uint64_t{1} << bits) - 1;
+  const uint64_t polynomial = kFieldPolynomial[static_cast<size_t>(bits)];
+  const uint64_t product = CarrylessProduct(a, b);
+  const uint64_t once = CarrylessProduct(product >> bits, polynomial);
+  const uint64_t twice = CarrylessProduct(once >> bits, polynomial);
+  return static_cast<uint32_t>((product ^ once ^ twice) & mask);
+}
+
+__attribute__((target("aes,pclmul,sse4.1"))) std::optional<CookieFields> DecodeAesNi(const CookieLayout& layout,
+                                                                                     const Aes128Key& key,
+                                                                                     const FlowTuple& tuple,
+                                                                                     uint32_t permuted) {
+  const int bits = layout.permuted_bits();
+  const Affine affine = AffineOf(TweakAesNi(key, tuple), bits);
+  return FieldsOf(layout, FieldMultiplyPclmul(bits, affine.a, permuted ^ affine.b));
+}
+
+// Four packets of one family and key; the bits are those of DecodeCookies.
+__attribute__((target("aes,pclmul,sse4.1"))) uint64_t DecodeFourAesNi(const CookieLayout& layout, const Aes128Key& key,
+                                                                      const FlowTuple* tuples, const uint32_t* cookies,
+                                                                      CookieFields* fields) {
+  const int bits = layout.permuted_bits();
+  uint64_t tweaks[4];
+  TweakFour(key, tuples, tweaks);
+  uint64_t found = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    const Affine affine = AffineOf(tweaks[i], bits);
+    const uint32_t permuted = cookies[i] & ((uint32_t{1} << bits) - 1);
+    const auto said = FieldsOf(layout, FieldMultiplyPclmul(bits, affine.a, permuted ^ affine.b));
+    if (!said) continue;
+    fields[i] = *said;
+    found |= uint64_t{1} << i;
+  }
+  return found;
+}
+
+bool CpuHasAesAndPclmul() {
+  static const bool has = CpuHasAes() && __builtin_cpu_supports("pclmul") != 0;
+  return has;
+}
+
+// The cookie's key, or null; *permuted is the rest.
+const CookieKey* SplitCookie(const CookieLayout& layout, const CookieKeys& keys, uint32_t cookie, uint32_t* permuted) {
+  const int bits = layout.permuted_bits();
+  *permuted = cookie & ((uint32_t{1} << bits) - 1);
+  return keys.Find(cookie >> bits & ((uint32_t{1} << layout.key_bits) - 1));
+}
+
+}  // namespace
+
+CookieKey::CookieKey(const AesBlock& secret)
+    : v4_(Aes128EncryptPortable(Aes128Key(secret), kLabelV4)),
+      v6_(Aes128EncryptPortable(Aes128Key(secret), kLabelV6)) {}
+
+uint32_t EncodeCookie(const CookieLayout& layout, const CookieKeys& keys, uint32_t key_number, const FlowTuple& tuple,
+                      const CookieFields& fields) {
+  const CookieKey* key = keys.Find(key_number);
+  SLUICE_CHECK(key != nullptr && key_number >> layout.key_bits == 0);
+  SLUICE_CHECK(fields.tier >> layout.tier_bits == 0 && fields.backend >> layout.backend_bits == 0);
+  const int bits = layout.permuted_bits();
+  const Aes128Key& aes = key->key(tuple.family);
+  const Affine affine = AffineOf(CpuHasAesAndPclmul() ? TweakAesNi(aes, tuple) : TweakPortable(aes, tuple), bits);
+  const uint32_t plain = (fields.tier << layout.backend_bits | fields.backend) << layout.check_bits;
+  const uint32_t permuted = FieldMultiply(bits, FieldInverse(bits, affine.a), plain) ^ affine.b;
+  return key_number << bits | permuted;
+}
+
+std::optional<CookieFields> DecodeCookiePortable(const CookieLayout& layout, const CookieKeys& keys,
+                                                 const FlowTuple& tuple, uint32_t cookie) {
+  uint32_t permuted = 0;
+  const CookieKey* key = SplitCookie(layout, keys, cookie, &permuted);
+  if (key == nullptr) return std::nullopt;
+  const int bits = layout.permuted_bits();
+  const Affine affine = AffineOf(TweakPortable(key->key(tuple.family), tuple), bits);
+  return FieldsOf(layout, FieldMultiply(bits, affine.a, permuted ^ affine.b));
+}
+
+std::optional<CookieFields> DecodeCookie(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple& tuple,
+                                         uint32_t cookie) {
+  if (!CpuHasAesAndPclmul()) return DecodeCookiePortable(layout, keys, tuple, cookie);
+  uint32_t permuted = 0;
+  const CookieKey* key = SplitCookie(layout, keys, cookie, &permuted);
+  if (key == nullptr) return std::nullopt;
+  return DecodeAesNi(layout, key->key(tuple.family), tuple, permuted);
+}
+
+uint64_t DecodeCookies(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple* tuples,
+                       const uint32_t* cookies, size_t count, CookieFields* fields) {
+  SLUICE_DCHECK(count <= 64);
+  const int bits = layout.permuted_bits();
+  const bool fast = CpuHasAesAndPclmul();
+  uint64_t found = 0;
+  for (size_t i = 0; i < count;) {
+    bool alike = fast && count - i >= 4;
+    for (size_t j = i + 1; alike && j < i + 4; ++j) {
+      alike = tuples[j].family == tuples[i].family && cookies[j] >> bits == cookies[i] >> bits;
+    }
+    uint32_t permuted = 0;
+    const CookieKey* key = SplitCookie(layout, keys, cookies[i], &permuted);
+    if (alike && key != nullptr) {
+      found |= DecodeFourAesNi(layout, key->key(tuples[i].family), tuples + i, cookies + i, fields + i) << i;
+      i += 4;
+      continue;
+    }
+    if (const auto said = DecodeCookie(layout, keys, tuples[i], cookies[i])) {
+      fields[i] = *said;
+      found |= uint64_t{1} << i;
+    }
+    ++i;
+  }
+  return found;
+}
+
+}  // namespace sluice::lb

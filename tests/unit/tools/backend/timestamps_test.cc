@@ -1,0 +1,235 @@
+// Cookies in timestamps: the programs in the kernel against the oracle's vectors, which the director's code is held to
+// as well (tests/unit/lb/oracle_test.cc).
+
+#include <linux/pkt_cls.h>
+
+#include <map>
+
+#include "tests/support/oracle_vectors.h"
+#include "tests/unit/tools/backend/program_fixture.h"
+
+namespace sluice::backend::test {
+namespace {
+
+constexpr uint8_t kSyn = 0x02;
+constexpr uint8_t kSynAck = 0x12;
+constexpr uint8_t kAck = 0x10;
+
+Bytes Word32(uint32_t v) {
+  return {static_cast<uint8_t>(v >> 24), static_cast<uint8_t>(v >> 16), static_cast<uint8_t>(v >> 8),
+          static_cast<uint8_t>(v)};
+}
+
+// NOP, NOP, timestamps, as stacks write them; `before` moves the option.
+Bytes Timestamps(uint32_t value, uint32_t echo, const Bytes& before = {1, 1}) {
+  Bytes options = before + Bytes{8, 10} + Word32(value) + Word32(echo);
+  while (options.size() % 4 != 0) options.push_back(1);
+  return options;
+}
+
+class TimestampsTest : public ProgramTest {
+ protected:
+  // A connection of a VIP at port 80 with a client at 40000.
+  void UseRule(const lb::CookieLayout& layout, uint32_t backend) {
+    Options options;
+    options.cookies.keys = {{.number = 0, .file = "", .secret = {1, 2, 3}}};
+    options.cookies.vips = {{.vip = *net::IpAddress::Parse(kVip4), .port = 80, .backend = backend, .layout = layout}};
+    Fill(options);
+  }
+  static Bytes FromVip(uint8_t flags, const Bytes& options) {
+    Bytes packet = Ip(kVip4, kClient4, 6, Tcp(flags, options));
+    SetTcpChecksum(&packet);
+    return packet;
+  }
+  static Bytes FromClient(uint8_t flags, const Bytes& options) {
+    Bytes packet = Ip(kClient4, kVip4, 6, Tcp(flags, options, 40000, 80));
+    SetTcpChecksum(&packet);
+    return packet;
+  }
+  Bytes Send(const Bytes& packet) { return Inner(Egress(Frame(packet))); }
+  Bytes Receive(const Bytes& packet) { return Inner(Ingress(Frame(packet))); }
+  // The timestamp that the client sees for this one.
+  uint32_t Wire(uint8_t flags, uint32_t timestamp) {
+    const Bytes sent = Send(FromVip(flags, Timestamps(timestamp, 5)));
+    EXPECT_TRUE(TcpChecksumIsRight(sent));
+    return At(sent, 44);
+  }
+  // What the kernel gets for the echo.
+  uint32_t Echo(uint32_t wire) {
+    const Bytes received = Receive(FromClient(kAck, Timestamps(77, wire)));
+    EXPECT_TRUE(TcpChecksumIsRight(received));
+    EXPECT_EQ(At(received, 44), 77u);
+    return At(received, 48);
+  }
+  static uint32_t At(const Bytes& packet, size_t at) {
+    return uint32_t{packet.at(at)} << 24 | uint32_t{packet.at(at + 1)} << 16 | uint32_t{packet.at(at + 2)} << 8 |
+           packet.at(at + 3);
+  }
+
+ private:
+  static Bytes Inner(const Outcome& outcome) {
+    EXPECT_EQ(outcome.verdict, TC_ACT_UNSPEC);
+    return Bytes(outcome.frame.begin() + 14, outcome.frame.end());
+  }
+};
+
+TEST_F(TimestampsTest, OraclesVectors) {
+  for (const auto& v : oracle::kCookie) {
+    SCOPED_TRACE(v.client);
+    const lb::CookieLayout layout = {.key_bits = v.key_bits,
+                                     .tier_bits = v.tier_bits,
+                                     .backend_bits = v.backend_bits,
+                                     .check_bits = v.check_bits,
+                                     .clock_bits = v.clock_bits};
+    Options options;
+    options.cookies.keys = {{.number = v.key_number, .file = "", .secret = v.secret}};
+    options.cookies.vips = {{.vip = *net::IpAddress::Parse(v.vip),
+                             .port = 0,
+                             .backend = v.backend,
+                             .tier = v.tier,
+                             .key = v.key_number,
+                             .layout = layout}};
+    Fill(options);
+    const std::string client(v.client);
+    const std::string vip(v.vip);
+    const size_t tcp_at = client.find(':') == std::string::npos ? 20 : 40;
+    Bytes syn_ack = Ip(vip, client, 6, Tcp(kSynAck, Timestamps(v.timestamp, 9), v.vip_port, v.client_port));
+    SetTcpChecksum(&syn_ack);
+    const Bytes sent = Send(syn_ack);
+    EXPECT_EQ(At(sent, tcp_at + 24), v.wire);
+    EXPECT_EQ(At(sent, tcp_at + 28), 9u);
+    EXPECT_TRUE(TcpChecksumIsRight(sent));
+    Bytes ack = Ip(client, vip, 6, Tcp(kAck, Timestamps(10, v.wire), v.client_port, v.vip_port));
+    SetTcpChecksum(&ack);
+    const Bytes received = Receive(ack);
+    EXPECT_EQ(At(received, tcp_at + 24), 10u);
+    EXPECT_EQ(At(received, tcp_at + 28), v.timestamp);
+    EXPECT_TRUE(TcpChecksumIsRight(received));
+  }
+  EXPECT_EQ(Counted(kCookiesMade), oracle::kCookie.size());
+  EXPECT_EQ(Counted(kCookieEchoes), oracle::kCookie.size());
+  EXPECT_EQ(Counted(kCookieForeign), 0u);
+}
+
+TEST_F(TimestampsTest, AWholeConnectionIsRestoredExactlyWithMillisecondTicks) {
+  UseRule({.backend_bits = 7}, 5);
+  uint32_t now = 0xffff'ff00;  // wraps on the way
+  const uint32_t first = Wire(kSynAck, now);
+  EXPECT_EQ(Echo(first), now);
+  for (int i = 0; i < 300; ++i) {
+    now += static_cast<uint32_t>(i);
+    const uint32_t wire = Wire(kAck, now);
+    EXPECT_EQ(wire & 0xff, first & 0xff);
+    EXPECT_EQ(Echo(wire), now);
+  }
+}
+
+TEST_F(TimestampsTest, CoarseTicksGiveTheFirstTimestampOfTheirs) {
+  UseRule({.backend_bits = 13, .clock_bits = 6}, 5);
+  const uint32_t start = 0x1234'5603;
+  const uint32_t syn_ack = Wire(kSynAck, start);
+  // SYN cookies keep the options in the lowest six bits: they come back exactly.
+  EXPECT_EQ(Echo(syn_ack), start);
+  std::map<uint32_t, uint32_t> first_of;
+  first_of[syn_ack] = start;
+  uint32_t latest_wire = syn_ack;
+  for (uint32_t i = 1; i < 600; ++i) {
+    const uint32_t now = start + i;
+    latest_wire = Wire(kAck, now);
+    first_of.emplace(latest_wire, now);
+    // The echo of a packet some time ago; never later than the truth, never more than a tick before.
+    const uint32_t echoed = Echo(latest_wire);
+    EXPECT_EQ(echoed, first_of[latest_wire]);
+    EXPECT_LT(now - echoed, 64u);
+  }
+  // Ticks of the past, too; forgotten ones at their beginning.
+  EXPECT_EQ(Echo(std::prev(first_of.end(), 3)->first), std::prev(first_of.end(), 3)->second);
+  EXPECT_EQ(first_of.size(), 10u);
+  EXPECT_EQ(Echo(syn_ack), start & ~63u);
+}
+
+TEST_F(TimestampsTest, AfterALongIdleTime) {
+  UseRule({.backend_bits = 13, .clock_bits = 6}, 5);
+  const uint32_t before = Wire(kSynAck, 1000);
+  EXPECT_EQ(Echo(before), 1000u);
+  // Two hours later the server speaks first, and the client's answer still echoes the old one.
+  const uint32_t after = Wire(kAck, 1000 + 7'200'000);
+  EXPECT_GT(static_cast<int32_t>(after - before), 0);
+  EXPECT_EQ(Echo(before), 1000u);
+  EXPECT_EQ(Echo(after), 7'201'000u);
+}
+
+TEST_F(TimestampsTest, OptionsAtOddOffsetsAndAmongOthers) {
+  UseRule({.backend_bits = 7}, 5);
+  for (const Bytes& before : {Bytes{}, Bytes{1}, Bytes{2, 4, 5, 180}, Bytes{2, 4, 5, 180, 4, 2}, Bytes{3, 3, 7}}) {
+    const Bytes sent = Send(FromVip(kSynAck, Timestamps(123456, 0, before)));
+    EXPECT_TRUE(TcpChecksumIsRight(sent));
+    const uint32_t wire = At(sent, 42 + before.size());
+    EXPECT_EQ(wire >> 8, 123456u & 0xff'ffff);
+    const Bytes received = Receive(FromClient(kAck, Timestamps(1, wire, before)));
+    EXPECT_TRUE(TcpChecksumIsRight(received));
+    EXPECT_EQ(At(received, 46 + before.size()), 123456u);
+  }
+}
+
+TEST_F(TimestampsTest, RetransmittedSynAcksKeepTheirCookie) {
+  UseRule({.backend_bits = 7}, 5);
+  const uint32_t first = Wire(kSynAck, 1000);
+  const uint32_t again = Wire(kSynAck, 2000);
+  EXPECT_EQ(again & 0xff, first & 0xff);
+  EXPECT_EQ(Counted(kCookiesMade), 1u);
+  EXPECT_EQ(Echo(first), 1000u);
+  EXPECT_EQ(Echo(again), 2000u);
+  // The same addresses and ports again: another connection.
+  EXPECT_EQ(Wire(kSynAck, 9000) & 0xff, first & 0xff);
+  EXPECT_EQ(Counted(kCookiesMade), 2u);
+  EXPECT_EQ(Echo(9000 << 8 | (first & 0xff)), 9000u);
+}
+
+TEST_F(TimestampsTest, WhatIsLeftAlone) {
+  UseRule({.backend_bits = 7}, 5);
+  // A connection from before the agent's time; one without timestamps; another port; a SYN.
+  EXPECT_EQ(Wire(kAck, 1234), 1234u);
+  EXPECT_EQ(Send(FromVip(kSynAck, {2, 4, 5, 180})), FromVip(kSynAck, {2, 4, 5, 180}));
+  Bytes other = Ip(kVip4, kClient4, 6, Tcp(kSynAck, Timestamps(1, 2), 81, 40000));
+  SetTcpChecksum(&other);
+  EXPECT_EQ(Send(other), other);
+  EXPECT_EQ(Receive(FromClient(kSyn, Timestamps(7, 0))), FromClient(kSyn, Timestamps(7, 0)));
+  // A connection that the backend itself begins.
+  EXPECT_EQ(Wire(kSyn, 1234), 1234u);
+  EXPECT_EQ(AllCounted(), "");
+  // An echo that is none.
+  const uint32_t wire = Wire(kSynAck, 1000);
+  EXPECT_EQ(Echo(wire ^ 1), wire ^ 1);
+  EXPECT_EQ(Counted(kCookieForeign), 1u);
+}
+
+TEST_F(TimestampsTest, ConnectionsThatBeganStayWhenTheRuleGoes) {
+  UseRule({.backend_bits = 7}, 5);
+  const uint32_t wire = Wire(kSynAck, 1000);
+  EXPECT_EQ(Echo(wire), 1000u);
+  // A new layout is for new connections.
+  UseRule({.backend_bits = 9, .clock_bits = 3}, 5);
+  EXPECT_EQ(Wire(kAck, 1001), (1001 << 8 | (wire & 0xff)));
+  EXPECT_EQ(Echo(1001 << 8 | (wire & 0xff)), 1001u);
+}
+
+TEST_F(TimestampsTest, AHandshakeThatNeverEndedLeavesNoOldId) {
+  UseRule({.backend_bits = 7}, 5);
+  const uint32_t old_wire = Wire(kSynAck, 1000);
+  UseRule({.backend_bits = 7}, 6);
+  const uint32_t wire = Wire(kSynAck, 2000);
+  EXPECT_NE(wire & 0xff, old_wire & 0xff);
+  EXPECT_EQ(Echo(wire), 2000u);
+}
+
+TEST_F(TimestampsTest, OutOfATunnel) {
+  UseRule({.backend_bits = 7}, 5);
+  const uint32_t wire = Wire(kSynAck, 1000);
+  const Bytes ack = FromClient(kAck, Timestamps(77, wire));
+  const Outcome outcome = Ingress(Frame(Tunnel(kTunnelGue, kDirector6, kOwn6, ack)));
+  EXPECT_EQ(outcome.frame, Frame(FromClient(kAck, Timestamps(77, 1000))));
+}
+
+}  // namespace
+}  // namespace sluice::backend::test

@@ -1,0 +1,118 @@
+#ifndef SLUICE_TOOLS_BACKEND_BPF_TIMESTAMPS_H_
+#define SLUICE_TOOLS_BACKEND_BPF_TIMESTAMPS_H_
+
+// Cookies in TCP timestamps (dataplane/lb/cookie_layout.h): put into TSval of what the server sends, taken out of TSecr
+// of what the client sends, so that the kernel of neither end notices. Connections that began without the agent have no
+// entry and stay as they are.
+
+#include "tools/backend/bpf/make_cookie.h"
+#include "tools/backend/bpf/tcp_options.h"
+
+// Behind the option's kind and length.
+#define TSVAL_OFFSET 2
+#define TSECR_OFFSET 6
+
+static __always_inline struct CookieFlow* FindCookieFlow(const struct CookieFlowKey* key) {
+  struct CookieFlow* flow = bpf_map_lookup_elem(&established, key);
+  return flow ? flow : bpf_map_lookup_elem(&half_open, key);
+}
+
+// A SYN-ACK: a new connection, or the same again.
+static __always_inline struct CookieFlow* BeginCookieFlow(struct __sk_buff* skb, const struct CookieFlowKey* key,
+                                                          const struct CookieRule* rule) {
+  const __u32 zero = 0;
+  struct CookieJob* job = bpf_map_lookup_elem(&cookie_job, &zero);
+  if (!job) return 0;
+  job->flow = *key;
+  job->rule = *rule;
+  const int cookie = MakeCookie(skb);
+  if (cookie == NO_COOKIE) return 0;
+  // What is left of a handshake that never ended may be of another key or id.
+  struct CookieFlow* again = bpf_map_lookup_elem(&half_open, key);
+  if (again && again->cookie == (__u32)cookie && again->bits == rule->bits && again->clock_bits == rule->clock_bits) {
+    return again;
+  }
+  struct CookieFlow fresh = {.cookie = (__u32)cookie, .bits = rule->bits, .clock_bits = rule->clock_bits};
+  bpf_map_delete_elem(&established, key);
+  if (bpf_map_update_elem(&half_open, key, &fresh, BPF_ANY) != 0) return 0;
+  Count(kCookiesMade, 1);
+  return bpf_map_lookup_elem(&half_open, key);
+}
+
+static __always_inline void Remember(struct CookieFlow* flow, __u32 timestamp) {
+  const __u32 clock_bits = flow->clock_bits & 31;
+  const __u32 last = flow->first_of_tick[(flow->next - 1) % SLUICE_BACKEND_REMEMBERED_TICKS];
+  if (flow->next == 0 || last >> clock_bits != timestamp >> clock_bits) {
+    flow->first_of_tick[flow->next % SLUICE_BACKEND_REMEMBERED_TICKS] = timestamp;
+    // Never 0 again, which means that nothing was sent.
+    flow->next = flow->next == 0xffffffff ? SLUICE_BACKEND_REMEMBERED_TICKS : flow->next + 1;
+  }
+  flow->latest = timestamp;
+}
+
+// The timestamp that the kernel sent, from what the client echoes: TickOf of cookie_layout.h, and the first one sent in
+// that tick if it is remembered, else the tick's beginning. So the kernel's round-trip time is right to a tick and
+// never too short, and exact where one timestamp was sent in the tick or a tick is a millisecond.
+static __always_inline __u32 Restore(const struct CookieFlow* flow, __u32 wire) {
+  const __u32 clock_bits = flow->clock_bits & 31;
+  const __u32 bits = flow->bits & 31;
+  const __u32 latest_tick = flow->latest >> clock_bits;
+  const __u32 behind = (latest_tick - (wire >> bits)) << bits >> bits;
+  const __u32 start = (latest_tick - behind) << clock_bits;
+  __u32 restored = start;
+#pragma unroll
+  for (int i = 0; i < SLUICE_BACKEND_REMEMBERED_TICKS; ++i) {
+    const __u32 first = flow->first_of_tick[i];
+    if ((__u32)i < flow->next && first >> clock_bits == start >> clock_bits) restored = first;
+  }
+  return restored;
+}
+
+static __always_inline void PutCookie(struct __sk_buff* skb, const struct IpView* ip, const struct TcpView* tcp) {
+  const struct CookieRule* rule = FindCookieRule(&ip->source, tcp->header.source);
+  // With a SYN of its own the backend is the client of somebody.
+  if (!rule || (tcp->header.syn && !tcp->header.ack)) return;
+  const __u32 option_at = FindOption(skb, tcp, TCP_OPTION_TIMESTAMPS, TCP_TIMESTAMPS_BYTES);
+  if (option_at == 0) return;
+  const struct CookieFlowKey key = {
+      .client = ip->destination, .vip = ip->source, .client_port = tcp->header.dest, .vip_port = tcp->header.source};
+  struct CookieFlow* flow = tcp->header.syn ? BeginCookieFlow(skb, &key, rule) : FindCookieFlow(&key);
+  __be32 old_value;
+  if (!flow || !Load(skb, option_at + TSVAL_OFFSET, &old_value, sizeof(old_value))) return;
+  const __u32 timestamp = bpf_ntohl(old_value);
+  Remember(flow, timestamp);
+  const __u32 wire = (timestamp >> (flow->clock_bits & 31)) << (flow->bits & 31) | flow->cookie;
+  Write32(skb, tcp, option_at + TSVAL_OFFSET, old_value, bpf_htonl(wire));
+}
+
+// For a packet that goes up the stack, out of a tunnel or not. Not static, for the verifier's sake.
+__noinline int RepairEcho(struct __sk_buff* skb) {
+  struct IpView ip;
+  struct TcpView tcp;
+  if (!LoadIp(skb, ETH_HLEN, (__be16)skb->protocol, &ip) || !LoadTcp(skb, &ip, &tcp)) return 0;
+  // A SYN echoes nothing.
+  if (!tcp.header.ack || !FindCookieRule(&ip.destination, tcp.header.dest)) return 0;
+  const struct CookieFlowKey key = {
+      .client = ip.source, .vip = ip.destination, .client_port = tcp.header.source, .vip_port = tcp.header.dest};
+  struct CookieFlow* flow = bpf_map_lookup_elem(&established, &key);
+  const bool first_answer = !flow;
+  if (first_answer) flow = bpf_map_lookup_elem(&half_open, &key);
+  const __u32 option_at = flow ? FindOption(skb, &tcp, TCP_OPTION_TIMESTAMPS, TCP_TIMESTAMPS_BYTES) : 0;
+  __be32 old_value;
+  if (option_at == 0 || !Load(skb, option_at + TSECR_OFFSET, &old_value, sizeof(old_value))) return 0;
+  const __u32 wire = bpf_ntohl(old_value);
+  if ((wire & ((1u << (flow->bits & 31)) - 1)) != flow->cookie) {
+    Count(kCookieForeign, 1);
+    return 0;
+  }
+  const __u32 restored = Restore(flow, wire);
+  if (first_answer) {
+    struct CookieFlow moved = *flow;
+    bpf_map_update_elem(&established, &key, &moved, BPF_ANY);
+    bpf_map_delete_elem(&half_open, &key);
+  }
+  if (Write32(skb, &tcp, option_at + TSECR_OFFSET, old_value, bpf_htonl(restored))) Count(kCookieEchoes, 1);
+  return 0;
+}
+
+#endif  // SLUICE_TOOLS_BACKEND_BPF_TIMESTAMPS_H_
