@@ -52,20 +52,7 @@ uint32_t Capacity(const Scenario& scenario) {
 fwd::TableCapacities Capacities(const Scenario& scenario) {
   const auto least = static_cast<uint32_t>(config::limits::kConnections.min);
   const bool v4 = scenario.family == net::Family::kIpv4;
-  const bool full_nat = scenario.mode == config::ForwardingMode::kFullNat;
-  const uint32_t flows = full_nat ? least : Capacity(scenario);
-  return {.v4 = v4 ? flows : least, .v6 = v4 ? least : flows, .wide = least, .nat = full_nat ? Capacity(scenario) : 0};
-}
-
-// Local ends for full NAT: enough addresses that ports do not run out.
-fwd::NatSetup LocalEnds() {
-  fwd::NatSetup setup;
-  for (uint32_t i = 0; i < lb::kMaxLocalAddresses; ++i) {
-    for (const net::Family family : {net::Family::kIpv4, net::Family::kIpv6}) {
-      SLUICE_CHECK(setup.ends.Add(LocalAddress(family, i)));
-    }
-  }
-  return setup;
+  return {.v4 = v4 ? Capacity(scenario) : least, .v6 = v4 ? least : Capacity(scenario), .wide = least, .nat = 0};
 }
 
 constexpr model::Limits kLimits = {
@@ -112,8 +99,7 @@ Director::Director(const Scenario& scenario, bool hugepages)
       services_(Services(scenario)),
       counters_(kLimits.vips, kLimits.backends),
       memory_(hugepages),
-      tables_(
-          Capacities(scenario), [this](size_t bytes) { return memory_.Allocate(bytes, 0); }, LocalEnds()) {
+      tables_(Capacities(scenario), [this](size_t bytes) { return memory_.Allocate(bytes, 0); }) {
   // Room for the largest frames of a row with any encapsulation.
   stage::PortTraits& traits = node_.ports[port().index()];
   traits.mac = PortMac();

@@ -56,9 +56,8 @@ std::vector<Scenario> Matrix() {
       add("ipv6", v6, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
     }
   }
-  for (const config::ForwardingMode mode :
-       {config::ForwardingMode::kL2, config::ForwardingMode::kGue, config::ForwardingMode::kGueDirect,
-        config::ForwardingMode::kGre, config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
+  for (const config::ForwardingMode mode : {config::ForwardingMode::kL2, config::ForwardingMode::kGue,
+                                            config::ForwardingMode::kGueDirect, config::ForwardingMode::kGre}) {
     add("mode", base, [&](Scenario& row) { row.mode = mode; });
   }
   for (const uint32_t vips : {1u, 10'000u}) add("vips", base, [&](Scenario& row) { row.vips = vips; });

@@ -37,9 +37,6 @@ uint64_t Scatter(uint64_t value) { return value * 0xd134'2543'de82'ef95; }
 net::IpAddress VipAddress(net::Family family, uint32_t index) { return Address(family, kVipNet, 1, index + 1); }
 net::IpAddress BackendAddress(net::Family family, uint32_t index) { return Address(family, kBackendNet, 2, index + 1); }
 net::MacAddress PortMac() { return net::MacAddress(std::array<uint8_t, 6>{0x02, 0x5c, 0, 0, 0, 0}.data()); }
-net::IpAddress LocalAddress(net::Family family, uint32_t index) {
-  return Address(family, kBackendNet, 2, 0xe'0000 + index);
-}
 net::IpAddress PortAddress(net::Family family) { return Address(family, kBackendNet, 2, 0xf'ffff); }
 
 Traffic::Traffic(const Scenario& scenario) : scenario_(scenario) {

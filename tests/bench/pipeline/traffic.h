@@ -13,8 +13,6 @@ namespace sluice::bench {
 net::IpAddress VipAddress(net::Family family, uint32_t index);
 net::IpAddress BackendAddress(net::Family family, uint32_t index);
 net::IpAddress PortAddress(net::Family family);
-// The local end `index` of full NAT.
-net::IpAddress LocalAddress(net::Family family, uint32_t index);
 inline constexpr uint16_t kVipPort = 80;
 net::MacAddress PortMac();
 
