@@ -13,3 +13,8 @@ include(GoogleTest)
 # IMPORTED targets are system includes, so foreign headers do not meet our warnings.
 pkg_check_modules(DPDK REQUIRED IMPORTED_TARGET libdpdk)
 pkg_check_modules(NL_ROUTE REQUIRED IMPORTED_TARGET libnl-route-3.0 libnl-3.0)
+# DPDK's flags put rte_config.h before everything, and then no precompiled header can be used. Its headers that need it
+# include it themselves.
+get_target_property(options PkgConfig::DPDK INTERFACE_COMPILE_OPTIONS)
+list(REMOVE_ITEM options -include rte_config.h)
+set_target_properties(PkgConfig::DPDK PROPERTIES INTERFACE_COMPILE_OPTIONS "${options}")
