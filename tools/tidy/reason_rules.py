@@ -56,3 +56,24 @@ def _check_other_test(tree, label, symbol, path):
         yield f"{OTHER_TESTS}: {label}: there is no {path}"
     elif symbol not in tree.read(path) and f'"{label}"' not in tree.read(path):
         yield f'{OTHER_TESTS}: {label}: {path} mentions neither {symbol} nor "{label}"'
+
+
+# Where operators look reasons up.
+GUIDE = "deploy/TROUBLESHOOTING.md"
+_GUIDE_ROW = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|.*\S.* \|.*\S.* \|$", re.MULTILINE)
+
+
+def check_guide(tree):
+    """Every drop reason has a row with cause and remedy in the operators' guide, and the guide knows no other."""
+    labels = {label for _, label in _REASON.findall(tree.read(REASONS_HEADER))}
+    _, found, table = (tree.read(GUIDE) or "").partition("\n## By drop reason\n")
+    if not found:
+        yield f"{GUIDE}: there is no part 'By drop reason'"
+        return
+    explained = [label for row in _GUIDE_ROW.findall(table) for label in re.findall(r"\w+", row)]
+    for label in sorted(labels - set(explained)):
+        yield f"{GUIDE}: no row explains the drop reason {label}: | `{label}` | cause | what to do |"
+    for label in sorted(set(explained) - labels):
+        yield f"{GUIDE}: {label} is no drop reason"
+    for label in sorted({label for label in explained if explained.count(label) > 1}):
+        yield f"{GUIDE}: {label} is explained twice"

@@ -20,6 +20,7 @@ RULES = {
     "columns": file_rules.check_columns,
     "format": file_rules.check_format,
     "guards": file_rules.check_guards,
+    "guide": reason_rules.check_guide,
     "includes": include_rules.check_includes,
     "names": file_rules.check_names,
     "reasons": reason_rules.check_reasons,

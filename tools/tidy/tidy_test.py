@@ -195,5 +195,32 @@ class ReasonTest(RuleTest):
         self.check("no drop reasons were found", {"one"})
 
 
+class GuideTest(RuleTest):
+    def check(self, *rows):
+        self.write(reason_rules.REASONS_HEADER, 'X(kOne, "one", "help") \\\nX(kTwo, \\\n    "two", "help")\n')
+        self.write(reason_rules.GUIDE, "\n".join(["", "## By drop reason", *rows, ""]))
+        return self.violations(reason_rules.check_guide)
+
+    def test_every_reason_is_explained(self):
+        self.assertEqual(self.check("| `one` | cause | remedy |", "| `two` | cause | remedy |"), [])
+        self.assertEqual(self.check("| `one`, `two` | cause | remedy |"), [])
+
+    def test_what_is_wrong(self):
+        two = "| `two` | cause | remedy |"
+        for rows, text in [([two], "no row explains the drop reason one"),
+                           ([two, "| `one` | cause |  |"], "no row explains the drop reason one"),
+                           ([two, "| `one` | cause | remedy |", "| `six` | cause | remedy |"], "six is no drop reason"),
+                           ([two, "| `one`, `two` | cause | remedy |"], "two is explained twice")]:
+            with self.subTest(text):
+                found = self.check(*rows)
+                self.assertEqual(len(found), 1, found)
+                self.assertIn(text, found[0])
+
+    def test_a_guide_without_the_table(self):
+        self.write(reason_rules.REASONS_HEADER, 'X(kOne, "one", "help")\n')
+        self.write(reason_rules.GUIDE, "\n")
+        self.assert_one(reason_rules.check_guide, "there is no part")
+
+
 if __name__ == "__main__":
     unittest.main()
