@@ -2,7 +2,6 @@
 """Floods of spoofed packets to VIPs: connections that live neither move nor break, new ones are served, and the host's
 kernel stays reachable."""
 
-import json
 import os
 import subprocess
 import unittest
@@ -10,7 +9,7 @@ import unittest
 from lab_case import LabCase
 from lab import config
 from lab.backends import HTTP_PORT, UDP_PORT
-from lab.clients.tools import HeldConnections, http_load, ping
+from lab.clients.tools import HeldConnections, http_load, ping_until_answered, stop_flood
 from lab.network import DIRECTOR, INTERFACE, VIP4, VIP6, backend_host
 from lab.process import wait_until
 
@@ -27,7 +26,7 @@ class FloodTest(LabCase):
         self.start(config.services({1: 100, 2: 100, 3: 100}),
                    tables={"connections_v4": TABLE, "connections_v6": TABLE})
 
-    def flood(self, target, protocol, port, seconds=4, rate=40000):
+    def flood(self, target, protocol, port, rate=40000, seconds=300):
         return self.client.start(f"flood-{protocol}-{port}-{'6' if ':' in target else '4'}", [
             "/usr/bin/python3", os.path.join(TOOLS, "clients", "flood.py"), "--interface", INTERFACE, "--mac",
             DIRECTOR.mac, "--target", target, "--port", str(port), "--protocol", protocol, "--frames", str(SPOOFED),
@@ -60,8 +59,9 @@ class FloodTest(LabCase):
                 # The host is there, and so are its neighbours, which it looks for anew.
                 for side in (self.client, self.director.namespace):
                     side.ip("neigh flush all")
-                self.assertEqual(ping(self.client, DIRECTOR.address(version), 3), 3)
-                report = json.loads(flood.popen.communicate()[0])
+                ping_until_answered(self.client, DIRECTOR.address(version), 3)
+                self.assertTrue(flood.running())
+                report = stop_flood(flood)
                 self.director.ctl("backend", "drain", pool, "backend-4")
                 for connections in held:
                     self.assert_speaks(connections)
@@ -83,24 +83,22 @@ class FloodTest(LabCase):
         wait_until(spoke, 30, "two more answers for each held connection")
 
     def test_overload_is_counted_and_the_host_answers(self):
-        """As much as the lab can send: forwarding goes on, every packet received is accounted for, the host answers."""
+        """As much as the lab can send: forwarding goes on, every packet received is accounted for, the host answers.
+        An echo request that the device's ring has no room for is lost as any packet is, so not each one is answered."""
         floods = [self.flood(VIP4, "udp", UDP_PORT, rate=1_000_000), self.flood(VIP6, "tcp", HTTP_PORT, rate=1_000_000)]
         wait_until(lambda: self.director.totals()["received"] > 20000, 10, "the flood has begun")
-        answered = tried = 0
-        before = self.director.totals()["forwarded"]
-        while any(flood.running() for flood in floods):
-            tried += 1
-            answered += ping(self.client, DIRECTOR.ipv4, 1)
-        forwarded = self.director.totals()["forwarded"] - before
-        reports = [json.loads(flood.popen.communicate()[0]) for flood in floods]
-        sent = sum(report["sent"] for report in reports)
+        pinged = 0
+        for _ in range(3):
+            before = self.director.totals()["forwarded"]
+            pinged += ping_until_answered(self.client, DIRECTOR.ipv4, 2)
+            wait_until(lambda base=before: self.director.totals()["forwarded"] > base + 20000, 60, "packets go on")
+        self.assertTrue(all(flood.running() for flood in floods))
+        sent = sum(stop_flood(flood)["sent"] for flood in floods)
         totals = self.director.totals_at_rest()
         missed = self.sample("sluice_port_rx_missed_total")
         # What the switch's kernel lost on the way cannot be known here.
-        print(f"\noffered {sent} packets, received {totals['received']}, missed {int(missed)}, forwarded {forwarded} "
-              f"meanwhile; {answered} of {tried} pings answered", flush=True)
-        self.assertGreater(forwarded, 0)
-        self.assertGreater(answered, 0)
+        print(f"\noffered {sent} packets, received {totals['received']}, missed {int(missed)}, "
+              f"forwarded {totals['forwarded']}; 6 of {pinged} pings answered", flush=True)
 
 
 if __name__ == "__main__":

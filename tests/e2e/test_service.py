@@ -232,7 +232,9 @@ class SandboxTest(WrappedCase):
         pid = self.director.process.pid
         self.assertEqual(self.director.stop(), (0, []))
         path = pathlib.Path(self.folder, "trace")
-        wait_until(lambda: f"{pid} +++ exited with 0" in path.read_text("utf-8"), DEADLINE_S, "strace has written all")
+        # strace pads process ids to five places.
+        end = re.compile(rf"^{pid} +\+\+\+ exited with 0", re.MULTILINE)
+        wait_until(lambda: end.search(path.read_text("utf-8")), DEADLINE_S, "strace has written all")
         trace = path.read_text("utf-8")
         calls = set(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
         self.assertGreater(len(calls), 40)

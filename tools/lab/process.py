@@ -6,6 +6,10 @@ import subprocess
 import time
 
 
+# Deadlines end what hangs; a machine may be slow.
+SHORTEST_DEADLINE_S = 30
+
+
 class LabError(Exception):
     """The lab could not do what was asked; the message says what and why."""
 
@@ -59,6 +63,7 @@ def cpu_seconds(pid):
 
 def wait_until(condition, timeout, what, interval=0.05):
     """Polls `condition` until it returns something true, which is returned; LabError names `what` at the deadline."""
+    timeout = max(timeout, SHORTEST_DEADLINE_S)
     deadline = time.monotonic() + timeout
     while True:
         result = condition()

@@ -2,12 +2,13 @@
 """flood.py: TCP SYNs or UDP datagrams to one address, at a bounded rate, through a packet socket.
 
 Frames are made once and sent again and again. To closed ports of a machine (--first-port) the ports vary; to one open
-port (--port) the sources do: each frame is of another spoofed client of 198.18.0.0/16 or 2001:db8:99::/64. The report
-is one line of JSON.
+port (--port) the sources do: each frame is of another spoofed client of 198.18.0.0/16 or 2001:db8:99::/64. SIGTERM ends
+it before its time. The report is one line of JSON.
 """
 
 import argparse
 import json
+import signal
 import socket
 import struct
 import sys
@@ -68,8 +69,10 @@ def main():
     sender.bind((options.interface, 0))
     frames = [frame(options, sender.getsockname()[4], index) for index in range(options.frames)]
     sent = refused = 0
+    ended = []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     begun = time.monotonic()
-    while (elapsed := time.monotonic() - begun) < options.seconds:
+    while (elapsed := time.monotonic() - begun) < options.seconds and not ended:
         if sent + refused > elapsed * options.rate:
             time.sleep(0.0005)
             continue

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 
-from lab.process import LabError
+from lab.process import LabError, wait_until
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -134,14 +134,35 @@ def curl(namespace, url, timeout=10):
     return namespace.run(["curl", "-sS", "--fail", "--max-time", str(timeout), url], timeout=timeout + 5).stdout
 
 
-def ping(namespace, address, count=3, interval=0.2, size=56):
-    """How many of `count` echo requests were answered within a second each."""
-    done = namespace.run(["ping", "-n", "-c", str(count), "-i", str(interval), "-W", "1", "-s", str(size), address],
-                         timeout=count * (interval + 1) + 10, check=False)
+def ping(namespace, address, count=3, interval=0.2, size=56, wait=5):
+    """How many of `count` echo requests were answered within `wait` seconds each."""
+    done = namespace.run(["ping", "-n", "-c", str(count), "-i", str(interval), "-W", str(wait), "-s", str(size),
+                          address], timeout=count * (interval + wait) + 10, check=False)
     answered = re.search(r"(\d+) received", done.stdout)
     if not answered:
         raise LabError(f"ping {address}: {done.stdout}{done.stderr}")
     return int(answered.group(1))
+
+
+def ping_until_answered(namespace, address, count):
+    """Sends echo requests until `count` were answered: under a flood some are lost before anyone sees them, in queues
+    that know nothing of what they drop. Returns how many were sent."""
+    sent = answered = 0
+
+    def enough():
+        nonlocal sent, answered
+        sent += 1
+        answered += ping(namespace, address, 1, wait=1)
+        return answered >= count
+
+    wait_until(enough, 120, f"{count} answers of {address} to echo requests", interval=0)
+    return sent
+
+
+def stop_flood(process):
+    """Ends flood.py; its report."""
+    process.send_signal(signal.SIGTERM)
+    return json.loads(process.popen.communicate(timeout=30)[0])
 
 
 def iperf3(namespace, address, port, seconds=2, options=()):
