@@ -15,11 +15,12 @@ ProxyShift ShiftToBackend(NatTracking& tracking, uint8_t proxy_bytes, const NatS
   const uint32_t first = tracking.client_isn + 1;
   // SYNs and keep-alives before the first byte.
   if ((segment.flags & net::kTcpSyn) != 0 || IsBefore(segment.sequence, first)) return {};
-  if (segment.sequence != first) return {.insert_header = false, .sequence = proxy_bytes};
-  // An RST has to match what the backend expects next (RFC 5961), which is behind the header once it got that.
+  // An RST has to match what the backend expects next (RFC 5961), which is behind the header once it got that. Before,
+  // it answers an acknowledgement that went to the client unchanged: see below.
   if ((segment.flags & net::kTcpRst) != 0) {
     return {.insert_header = false, .sequence = tracking.proxy_sent ? proxy_bytes : 0u};
   }
+  if (segment.sequence != first) return {.insert_header = false, .sequence = proxy_bytes};
   tracking.proxy_sent = true;
   return {.insert_header = true, .sequence = 0};
 }
@@ -27,10 +28,11 @@ ProxyShift ShiftToBackend(NatTracking& tracking, uint8_t proxy_bytes, const NatS
 uint32_t UnshiftAcknowledgement(NatTracking& tracking, uint8_t proxy_bytes, uint32_t acknowledgement) {
   const uint32_t first = tracking.client_isn + 1;
   if (!tracking.proxy_accepted) {
-    if (!IsBefore(first, acknowledgement)) return acknowledgement;
-    // Nothing behind the SYN can be acknowledged before the header was sent; a peer that does so errs, and is not
-    // believed.
-    if (!tracking.proxy_sent || acknowledgement - first < proxy_bytes) return first;
+    // Before the header was sent there is nothing behind the SYN to acknowledge. A backend that does so speaks of an
+    // older connection that it had with the same local end (it is in TIME-WAIT, say). The client answers that with an
+    // RST of just this number (RFC 9293, 3.10.7.3), which ends the old connection, and its next SYN begins the new one.
+    if (!tracking.proxy_sent || !IsBefore(first, acknowledgement)) return acknowledgement;
+    if (acknowledgement - first < proxy_bytes) return first;
     tracking.proxy_accepted = true;
   }
   return acknowledgement - proxy_bytes;

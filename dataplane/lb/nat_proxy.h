@@ -20,8 +20,8 @@ struct ProxyShift {
 // What to do with a client's segment of a session whose header has `proxy_bytes`. Takes note of a header that is sent.
 ProxyShift ShiftToBackend(NatTracking& tracking, uint8_t proxy_bytes, const NatSegment& segment);
 
-// The acknowledgement number that the client is to see for the backend's `acknowledgement`: while the header is not
-// wholly acknowledged, that of its own SYN. Takes note of a header that was accepted.
+// The acknowledgement number that the client is to see for the backend's `acknowledgement`: while the header was sent
+// but is not wholly acknowledged, that of its own SYN. Takes note of a header that was accepted.
 uint32_t UnshiftAcknowledgement(NatTracking& tracking, uint8_t proxy_bytes, uint32_t acknowledgement);
 
 }  // namespace sluice::lb

@@ -87,6 +87,8 @@ void NoteBackendSegment(NatTracking& tracking, const NatSegment& segment, uint32
     if (fits) tracking.state = NatState::kBackendReset;
     return;
   }
+  // As long as the SYN is not answered, anything else is about an older connection with the same local end.
+  if (tracking.state == NatState::kSynSent && !Has(segment, net::kTcpSyn)) return;
   if (!tracking.answered) tracking.answered = true;
   if (Has(segment, net::kTcpAck) && tracking.backend_ack != segment.acknowledgement) {
     tracking.backend_ack = segment.acknowledgement;

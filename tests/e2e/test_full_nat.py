@@ -7,7 +7,7 @@ from lab_case import LabCase  # noqa: F401, makes `lab` importable
 from nat_case import NatCase
 from lab import config
 from lab.backends import PROXY_PORT
-from lab.clients.tools import HeldConnections
+from lab.clients.tools import HeldConnections, http_load
 from test_udp import UdpFlows
 
 LOCAL = {4: "192.0.2.3", 6: "2001:db8::3"}
@@ -78,6 +78,18 @@ class FullNatTest(NatCase):
                              (self.client_address(version), config.VIP[version], LOCAL[version]))
             self.assertGreaterEqual(int(port), 1024)
         self.assertGreater(self.total("nat", "proxy_headers"), 0)
+
+    def test_local_ends_that_the_backend_remembers(self):
+        """The director forgets closed connections sooner than the backend, which has them in TIME-WAIT: a new client's
+        SYN with the same local end is none of the old connection's, and the client has to end that first."""
+        self.start(with_proxy_protocol({1: 100}), nat={**NAT, "local_ports": "20000-20031"},
+                   timeouts={"tcp_closing_s": 1})
+        for version in (4, 6):
+            for _ in range(3):
+                self.assert_all_answered(http_load(self.client, config.VIP[version], 24))
+                self.wait_for_no_flows("backend-1", config.POOL[version])
+            waiting = self.lab.network.backends["backend-1"].run(["ss", "-Hatn", f"-{version}", "state", "time-wait"])
+            self.assertGreater(len(waiting.stdout.splitlines()), 8)
 
     def test_two_workers(self):
         """The local port says whose a reply is; the fan-out knows nothing of it, so half of them go over a ring."""

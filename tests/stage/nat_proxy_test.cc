@@ -114,6 +114,28 @@ TEST_F(ProxyTest, AConversation) {
   EXPECT_EQ(counters_.nat.proxy_headers.Value(), 6u);
 }
 
+// The backend still knows an older connection with the same local end, and takes the SYN for a part of that: it says
+// what it expects there (RFC 5961, RFC 9293 for TIME-WAIT), the client answers with an RST of just that number, and
+// only that lets the backend forget the old connection.
+TEST_F(ProxyTest, AnOlderConnectionOfTheBackendIsEndedByTheClientsReset) {
+  for (const Family* f : {&kV4, &kV6}) {
+    Run({Client(*f, kSyn, kIsn, 0).Build()});
+    ASSERT_EQ(sent().size(), 1u);
+    local_ = Get16(sent()[0].frame, L4(sent()[0].frame));
+    for (const uint32_t expected : {kIsn + 1'000'000'000, kIsn - 1'000'000'000, kIsn + 2, kIsn}) {
+      ExpectAtClient(*f, FromBackend(*f, kAck, 77, expected), expected);
+      ExpectAtBackend(*f, Client(*f, kRst, expected, 0), expected, {});
+      // The SYN comes again, to the same place.
+      ExpectAtBackend(*f, Client(*f, kSyn, kIsn, 0), kIsn, {});
+    }
+    ExpectAtClient(*f, FromBackend(*f, kSyn | kAck, kBackendIsn, kIsn + 1), kIsn + 1);
+    ExpectAtBackend(*f, Client(*f, kAck, kIsn + 1, kBackendIsn + 1), kIsn + 1, Header(*f));
+    const auto size = static_cast<uint32_t>(Header(*f).size());
+    ExpectAtClient(*f, FromBackend(*f, kAck, kBackendIsn + 1, kIsn + 1 + size), kIsn + 1);
+    ExpectAtBackend(*f, Client(*f, kRst, kIsn + 1, 0), kIsn + 1 + size, {});
+  }
+}
+
 TEST_F(ProxyTest, SackBlocksAreShiftedBack) {
   Begin(kV4);
   ExpectAtBackend(kV4, Client(kV4, kAck, kIsn + 1, kBackendIsn + 1), kIsn + 1, Header(kV4));

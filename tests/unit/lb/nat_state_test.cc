@@ -231,9 +231,26 @@ TEST_F(ProxyTest, NumbersMayComeRoundAgain) {
   }
 }
 
-TEST_F(ProxyTest, AnAcknowledgementOfWhatWasNotSentIsNotBelieved) {
-  EXPECT_EQ(Unshift(kProxy + 100), 0);
+TEST_F(ProxyTest, AnAcknowledgementOfWhatWasNotSentIsAboutAnOlderConnection) {
+  // It passes unchanged, as does the RST with which the client answers it, and says nothing of the header.
+  for (const uint32_t number : {kProxy + 100u, 0u - 100}) {
+    EXPECT_EQ(Unshift(number), static_cast<int32_t>(number));
+    EXPECT_EQ(Shift(number, kRst).sequence, 0u);
+  }
   EXPECT_TRUE(Shift(0).insert_header);
+}
+
+TEST(NatStateTest, WhatComesBeforeTheBackendsSynIsAboutAnOlderConnection) {
+  Connection c;
+  c.Syn();
+  NoteBackendSegment(c.tracking, {.flags = kAck, .sequence = 5, .acknowledgement = kClientIsn - 1'000'000}, 100);
+  EXPECT_EQ(c.tracking.state, NatState::kSynSent);
+  EXPECT_FALSE(c.tracking.answered);
+  NoteClientSegment(c.tracking, {.flags = kRst, .sequence = kClientIsn - 1'000'000}, 100);
+  EXPECT_EQ(c.tracking.state, NatState::kSynSent);
+  c.SynAck();
+  c.Client(kAck);
+  EXPECT_EQ(c.tracking.state, NatState::kEstablished);
 }
 
 }  // namespace
