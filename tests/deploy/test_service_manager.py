@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The installed service under systemd itself: a clean Debian with the packages is booted as a container. Needs root."""
 
+import ctypes
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ import tempfile
 import unittest
 
 from booted_system import BootedSystem
-from clean_system import CleanSystem
+from clean_system import CleanSystem, run
 from test_packages import make_packages
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
@@ -29,6 +30,27 @@ services:
 DROP_IN = "[Service]\nAmbientCapabilities=CAP_IPC_LOCK\nCapabilityBoundingSet=CAP_IPC_LOCK\n"
 VETH = [("link", "add", "eth0", "type", "veth", "peer", "name", "peer0"), ("link", "set", "lo", "up"),
         ("link", "set", "eth0", "up"), ("link", "set", "peer0", "up")]
+# The same system is a backend too, on another link.
+CLIENT, CLIENT_MAC, BACKEND_MAC = "198.51.100.100", "02:5c:00:00:02:64", "02:5c:00:00:02:0b"
+BACKEND = "interfaces: [eth1]\ndirectors: [198.51.100.2]\nvips: [203.0.113.10]\n"
+BACKEND_LINKS = [("link", "add", "eth1", "address", BACKEND_MAC, "type", "veth", "peer", "name", "peer1",
+                  "address", CLIENT_MAC), ("address", "add", "198.51.100.11/24", "dev", "eth1"),
+                 ("address", "add", "203.0.113.10/32", "dev", "lo"), ("link", "set", "eth1", "up"),
+                 ("link", "set", "peer1", "up"), ("neighbour", "add", CLIENT, "lladdr", CLIENT_MAC, "dev", "eth1")]
+# Sends what a director sends, a ping of the client in a tunnel, and prints the VIP's answer to the client.
+PING_IN_TUNNEL = f"""
+import sys
+from scapy.all import AsyncSniffer, Ether, IP, ICMP, UDP, sendp, conf
+inner = IP(src="{CLIENT}", dst="203.0.113.10") / ICMP(id=7, seq=1) / b"sluice"
+outer = Ether(src="{CLIENT_MAC}", dst="{BACKEND_MAC}") / IP(src=sys.argv[1], dst="198.51.100.11")
+sniffer = AsyncSniffer(iface="peer1", count=1, timeout=float(sys.argv[2]),
+                       lfilter=lambda p: ICMP in p and p[ICMP].type == 0 and p[IP].src == "203.0.113.10",
+                       started_callback=lambda: sendp(outer / inner, iface="peer1", verbose=False))
+sniffer.start()
+sniffer.join()
+print([packet[IP].dst for packet in sniffer.results])
+"""
+_SYS_TGKILL = 234
 
 
 class ServiceManagerTest(unittest.TestCase):
@@ -46,11 +68,15 @@ class ServiceManagerTest(unittest.TestCase):
         drop_ins = system.root / "etc/systemd/system/sluiced.service.d"
         drop_ins.mkdir()
         (drop_ins / "container.conf").write_text(DROP_IN, "ascii")
-        system.run("systemctl", "enable", "sluiced")
+        backend = system.root / "etc/sluice/backend.yaml"
+        backend.write_text(BACKEND, "ascii")
+        # Like a file with keys: the agent's user is none that could be named beforehand.
+        backend.chmod(0o600)
+        system.run("systemctl", "enable", "sluiced", "sluice-backend")
         system.run("useradd", "--groups", "sluice", "clerk")
         # The container has its own.
         system.unbind()
-        cls.booted = BootedSystem(system, VETH)
+        cls.booted = BootedSystem(system, VETH + BACKEND_LINKS)
         cls.addClassCleanup(cls.booted.stop)
 
     def setUp(self):
@@ -109,10 +135,14 @@ class ServiceManagerTest(unittest.TestCase):
         self.wait_for_another(pid)
         self.assertEqual(self.booted.call("sluicectl", "status").returncode, 0)
 
-    def test_it_comes_back_after_a_crash(self):
+    def test_a_crash_of_one_worker_ends_the_process_and_it_comes_back(self):
         pid = self.pid()
-        os.kill(self.booted.machine_pid("sluiced"), signal.SIGSEGV)
+        process = self.booted.machine_pid("sluiced")
+        tasks = pathlib.Path(f"/proc/{process}/task")
+        worker, = [int(task.name) for task in tasks.iterdir() if (task / "comm").read_text("ascii") == "rte-worker-1\n"]
+        ctypes.CDLL(None).syscall(_SYS_TGKILL, process, worker, signal.SIGSEGV)
         self.wait_for_another(pid)
+        self.assertFalse(tasks.exists())
         self.assertEqual(self.booted.call("sluicectl", "status").returncode, 0)
 
     def test_stop_leaves_nothing(self):
@@ -122,6 +152,23 @@ class ServiceManagerTest(unittest.TestCase):
         self.assertIn("packet sum: in = out", self.journal())
         self.assertNotIn("sluice-wan", self.booted.call("ls", "/sys/class/net").stdout)
         self.assertNotEqual(self.booted.call("ls", "/run/sluice").returncode, 0)
+
+    def ping_in_tunnel(self, director, seconds):
+        done = run("ip", "netns", "exec", self.booted.name, "/usr/bin/python3", "-c", PING_IN_TUNNEL, director, seconds)
+        return done.stdout.strip()
+
+    def test_the_agent_takes_off_tunnels_of_its_director_alone(self):
+        self.booted.wait(lambda: " ready" in self.booted.call("journalctl", "--unit=sluice-backend").stdout,
+                         "the agent is ready")
+        self.assertEqual(self.booted.show("sluice-backend", "ActiveState"), "active")
+        self.assertEqual(self.ping_in_tunnel("198.51.100.2", 20), f"['{CLIENT}']")
+        self.assertEqual(self.ping_in_tunnel("198.51.100.66", 2), "[]")
+        self.assertRegex(self.booted.call("sluice-backend", "status").stdout, r"drop_foreign_source +1 ")
+        status = self.booted.call("cat", f"/proc/{self.booted.show('sluice-backend', 'MainPID')}/status").stdout
+        self.assertNotRegex(status, r"Uid:\t0")
+        self.assertEqual(self.booted.call("systemctl", "stop", "sluice-backend").returncode, 0)
+        self.assertEqual(self.booted.show("sluice-backend", "Result"), "success")
+        self.assertEqual(self.ping_in_tunnel("198.51.100.2", 2), "[]")
 
     def test_the_journal_knows_levels(self):
         warnings = self.booted.call("journalctl", "--unit=sluiced", "--output=cat", "--no-pager", "--priority=warning")
