@@ -122,10 +122,15 @@ std::optional<std::string> CheckApiListen(std::string_view listen) {
   }
   if (!parsed->host.IsLoopback()) {
     return Cat(Quote(listen),
-               " could be reached from other machines, and the API has no TLS yet; use a Unix socket or a "
-               "loopback address, and reach it through SSH");
+               " could be reached from other machines, and `listen` has no TLS; use a Unix socket or a "
+               "loopback address here, and `tcp` for clients on other machines");
   }
   return std::nullopt;
+}
+
+std::optional<std::string> CheckApiTcpListen(std::string_view listen) {
+  if (ParseHostPort(listen)) return std::nullopt;
+  return Cat(Quote(listen), " is not an IP address with port; write it like \"192.0.2.2:9106\" or \"[::]:9106\"");
 }
 
 std::optional<std::string> CheckMetricsListen(std::string_view listen) {

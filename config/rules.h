@@ -51,6 +51,8 @@ std::optional<HostPort> ParseHostPort(std::string_view text);
 
 // Where the API listens: "unix:/absolute/path" or a loopback address with port.
 std::optional<std::string> CheckApiListen(std::string_view listen);
+// "192.0.2.2:9106", of any address.
+std::optional<std::string> CheckApiTcpListen(std::string_view listen);
 std::optional<std::string> CheckMetricsListen(std::string_view listen);
 
 // "IPv4" or "IPv6".

@@ -124,9 +124,37 @@ struct PuntConfig {
   friend bool operator==(const PuntConfig&, const PuntConfig&) = default;
 };
 
+// What a client of the API may do: look; also drain, weigh, add and remove backends and change VIPs; everything.
+enum class Role : uint8_t { kViewer, kOperator, kAdmin };
+
+// The role of the clients whose certificate has this name (a subject alternative name or the common name).
+struct ApiRoleConfig {
+  std::string name;
+  Role role = Role::kViewer;
+  // Operators only: the VIPs that they may change, and whose pools; empty: all.
+  std::vector<std::string> vips;
+  friend bool operator==(const ApiRoleConfig&, const ApiRoleConfig&) = default;
+};
+
+// Where the API listens for clients on other machines, beside `listen`.
+struct ApiTcpConfig {
+  std::string listen;  // "host:port"; empty: nowhere
+  // PEM files, read anew when they change: the server's chain and key, and who signs clients.
+  std::string certificate;
+  std::string key;
+  std::string client_ca;
+  // Without TLS, and so without knowing who asks: everybody who reaches it may do everything.
+  bool insecure = false;
+  friend bool operator==(const ApiTcpConfig&, const ApiTcpConfig&) = default;
+};
+
 struct ApiConfig {
-  // "unix:/path" or "host:port".
+  // "unix:/path" or "host:port" of the loopback interface.
   std::string listen = "unix:/run/sluice/sluiced.sock";
+  ApiTcpConfig tcp = {};
+  std::vector<ApiRoleConfig> roles = {};
+  // A file that gets one line of JSON for each change, refused ones too; empty: only the log has them.
+  std::string audit_log = "";
   friend bool operator==(const ApiConfig&, const ApiConfig&) = default;
 };
 
@@ -136,8 +164,13 @@ struct MetricsConfig {
   friend bool operator==(const MetricsConfig&, const MetricsConfig&) = default;
 };
 
+// What changes the services: the file; the API, which keeps them in state_directory; or both, keeping nothing.
+enum class Management : uint8_t { kFile, kApi, kMixed };
+
 struct NodeConfig {
   std::string name = "sluice";
+  Management management = Management::kFile;
+  std::string state_directory = "/var/lib/sluice";  // of kApi
   std::vector<PortConfig> ports;
   WorkersConfig workers;
   MemoryConfig memory;
@@ -272,6 +305,30 @@ constexpr std::string_view TrackingName(ConnectionTracking tracking) {
 
 constexpr std::string_view ProxyProtocolName(ProxyProtocol proxy) {
   return proxy == ProxyProtocol::kV2 ? "v2" : "none";
+}
+
+constexpr std::string_view ManagementName(Management management) {
+  switch (management) {
+    case Management::kFile:
+      return "file";
+    case Management::kApi:
+      return "api";
+    case Management::kMixed:
+      return "mixed";
+  }
+  return "unknown";
+}
+
+constexpr std::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kViewer:
+      return "viewer";
+    case Role::kOperator:
+      return "operator";
+    case Role::kAdmin:
+      return "admin";
+  }
+  return "unknown";
 }
 
 constexpr std::string_view ProtocolName(Protocol protocol) { return protocol == Protocol::kTcp ? "tcp" : "udp"; }

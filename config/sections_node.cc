@@ -98,8 +98,39 @@ void ReadPunt(const YamlValue& value, PuntConfig* out) {
   });
 }
 
+void ReadApiTcp(const YamlValue& value, ApiTcpConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Required("listen", "\"192.0.2.2:9106\"", &out->listen, ReadText);
+    map.Optional("certificate", &out->certificate, ReadText);
+    map.Optional("key", &out->key, ReadText);
+    map.Optional("client_ca", &out->client_ca, ReadText);
+    map.Optional("insecure", &out->insecure, ReadBool);
+  });
+}
+
+void ReadRole(const YamlValue& value, Role* out) {
+  value.Word<Role>({{"viewer", Role::kViewer}, {"operator", Role::kOperator}, {"admin", Role::kAdmin}}, out);
+}
+
+void ReadApiRole(const YamlValue& value, ApiRoleConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Required("name", "alice.example.com", &out->name, ReadText);
+    map.Required("role", "viewer", &out->role, ReadRole);
+    map.Optional("vips", &out->vips, ListOf(ReadText));
+  });
+}
+
+void ReadManagement(const YamlValue& value, Management* out) {
+  value.Word<Management>({{"file", Management::kFile}, {"api", Management::kApi}, {"mixed", Management::kMixed}}, out);
+}
+
 void ReadApi(const YamlValue& value, ApiConfig* out) {
-  value.Map([&](MapReader& map) { map.Optional("listen", &out->listen, ReadText); });
+  value.Map([&](MapReader& map) {
+    map.Optional("listen", &out->listen, ReadText);
+    map.Optional("tcp", &out->tcp, ReadApiTcp);
+    map.Optional("roles", &out->roles, ListOf(ReadApiRole));
+    map.Optional("audit_log", &out->audit_log, ReadText);
+  });
 }
 
 void ReadMetrics(const YamlValue& value, MetricsConfig* out) {
@@ -114,6 +145,8 @@ void ReadMetrics(const YamlValue& value, MetricsConfig* out) {
 void ReadNode(const YamlValue& value, NodeConfig* out) {
   value.Map([&](MapReader& map) {
     map.Optional("name", &out->name, ReadText);
+    map.Optional("management", &out->management, ReadManagement);
+    map.Optional("state_directory", &out->state_directory, ReadText);
     map.Required("ports", "[{name: wan, devices: [\"0000:03:00.0\"], ...}]", &out->ports, ListOf(ReadPort));
     map.Optional("workers", &out->workers, ReadWorkers);
     map.Optional("memory", &out->memory, ReadMemory);

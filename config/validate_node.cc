@@ -6,6 +6,7 @@
 #include "config/rules.h"
 #include "config/text.h"
 #include "config/validate.h"
+#include "config/validate_api.h"
 #include "config/validate_nat.h"
 
 namespace sluice::config {
@@ -307,7 +308,7 @@ std::vector<Problem> ValidateNode(const NodeConfig& node) {
   CheckNatOfNode(node, &problems);
   CheckFragments(node.fragments, &problems);
   CheckManagementPorts(node.punt, &problems);
-  problems.AddIf("node.api.listen", CheckApiListen(node.api.listen));
+  CheckApi(node, &problems);
   problems.AddIf("node.metrics.listen", CheckMetricsListen(node.metrics.listen));
   if (node.metrics.enabled && node.metrics.listen == node.api.listen) {
     problems.Add("node.metrics.listen",

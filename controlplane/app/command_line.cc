@@ -105,8 +105,10 @@ with --probe it opens them and asks their drivers.
 
 Signals:
   SIGTERM, SIGINT  stop cleanly; a second one ends the process at once
-  SIGHUP           read FILE again and apply its services; changes of its node
-                   part are named in the log and need a restart
+  SIGHUP           read FILE again and apply its services, unless its
+                   node.management is api; changes of its node part are named
+                   in the log and need a restart. With management: file this
+                   also happens when FILE changes
 
 Exit codes:
   0  stopped as asked, or FILE is valid

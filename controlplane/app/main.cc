@@ -1,10 +1,15 @@
+#include <unistd.h>
+
+#include <csignal>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "config/load.h"
 #include "config/validate.h"
 #include "controlplane/app/command_line.h"
+#include "controlplane/app/file_watch.h"
 #include "controlplane/app/preflight.h"
 #include "controlplane/app/report.h"
 #include "controlplane/app/service_manager.h"
@@ -41,7 +46,16 @@ int Preflight(const std::string& file, Probing probing, bool json) {
 }
 
 // Until it is told to stop.
-void Serve(Sluiced& sluiced, const std::string& file, const ServiceManager& manager) {
+void Serve(Sluiced& sluiced, const std::string& file, bool watches_file, const ServiceManager& manager) {
+  absl::StatusOr<std::unique_ptr<FileWatch>> watch = std::unique_ptr<FileWatch>();
+  if (watches_file) {
+    // The same way as for an operator's signal, so that reloads come one at a time.
+    watch = FileWatch::Start(file, [] { kill(getpid(), SIGHUP); });
+    if (!watch.ok()) {
+      SLUICE_LOG(kWarning) << "configuration: " << std::string(watch.status().message())
+                           << "; changes of the file are taken up on SIGHUP only";
+    }
+  }
   const Watchdog watchdog(manager, [&sluiced] { return sluiced.Progress(); });
   manager.Ready("forwarding");
   while (WaitForSignal() == Signal::kReload) {
@@ -78,7 +92,7 @@ int Run(const std::string& file) {
     return kExitFailure;
   }
   SLUICE_LOG(kInfo) << "ready";
-  Serve(**sluiced, file, manager);
+  Serve(**sluiced, file, config->node.management == config::Management::kFile, manager);
   SLUICE_LOG(kInfo) << "stopping";
   UnblockStopSignals();
   (*sluiced)->Stop();

@@ -72,7 +72,12 @@ std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, 
   out.Compare("node.answers_per_s", running.answers_per_s, wanted.answers_per_s);
   out.Compare("node.punt.management_ports", running.punt.management_ports, wanted.punt.management_ports);
   out.Compare("node.punt.rate_limit_pps", running.punt.rate_limit_pps, wanted.punt.rate_limit_pps);
+  out.Compare("node.management", running.management, wanted.management);
+  out.Compare("node.state_directory", running.state_directory, wanted.state_directory);
   out.Compare("node.api.listen", running.api.listen, wanted.api.listen);
+  out.Compare("node.api.tcp", running.api.tcp, wanted.api.tcp);
+  out.Compare("node.api.roles", running.api.roles, wanted.api.roles);
+  out.Compare("node.api.audit_log", running.api.audit_log, wanted.api.audit_log);
   out.Compare("node.metrics.enabled", running.metrics.enabled, wanted.metrics.enabled);
   out.Compare("node.metrics.listen", running.metrics.listen, wanted.metrics.listen);
   return std::move(out).Take();

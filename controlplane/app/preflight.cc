@@ -163,6 +163,10 @@ preflight::Demand ToDemand(const config::Config& config, const std::string& file
   demand.api_listen = node.api.listen;
   if (node.metrics.enabled) demand.metrics_listen = node.metrics.listen;
   demand.files.push_back({.path = file, .purpose = "the configuration with the seed", .secret = true});
+  const config::ApiTcpConfig& tcp = node.api.tcp;
+  if (!tcp.certificate.empty()) demand.files.push_back({.path = tcp.certificate, .purpose = "the API's certificate"});
+  if (!tcp.client_ca.empty()) demand.files.push_back({.path = tcp.client_ca, .purpose = "who signs the API's clients"});
+  if (!tcp.key.empty()) demand.files.push_back({.path = tcp.key, .purpose = "the API's key", .secret = true});
   return demand;
 }
 

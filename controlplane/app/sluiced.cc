@@ -1,6 +1,7 @@
 #include "controlplane/app/sluiced.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -9,16 +10,20 @@
 #include "config/validate.h"
 #include "controlplane/app/affinity.h"
 #include "controlplane/app/dataplane_options.h"
+#include "controlplane/app/memory.h"
 #include "controlplane/app/node_diff.h"
 #include "controlplane/app/report.h"
 #include "controlplane/app/version.h"
 #include "controlplane/metrics/collector.h"
 #include "controlplane/metrics/exporter.h"
+#include "controlplane/model/event_bus.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/timeouts.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "controlplane/rpc/listen_address.h"
 #include "controlplane/rpc/server.h"
+#include "controlplane/store/file_journal.h"
+#include "controlplane/store/memory_journal.h"
 #include "dataplane/base/log.h"
 #include "dataplane/runtime/cpu_plan.h"
 #include "dataplane/runtime/dataplane.h"
@@ -63,7 +68,9 @@ class SluicedProcess final : public Sluiced {
   void Stop() override;
 
  private:
+  absl::Status OpenJournal();
   absl::Status StartDataplane(const config::ServiceConfig& services);
+  absl::Status StartServices(const config::ServiceConfig& services);
   absl::Status StartMetrics();
   absl::Status StartApi();
   void ReloadDone(bool successful);
@@ -74,6 +81,10 @@ class SluicedProcess final : public Sluiced {
   metrics::ReloadStatus reload_status_;
   bool stopped_ = false;
   // In the order of their making: each uses those above it.
+  model::EventBus events_;
+  std::unique_ptr<model::Journal> journal_;
+  // Read when the journal was opened; nothing where there is no store, or nothing in it.
+  std::optional<store::FileJournal::Found> stored_;
   std::unique_ptr<runtime::Dataplane> dataplane_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;
   std::unique_ptr<reconcile::ViewFacts> facts_;
@@ -84,11 +95,43 @@ class SluicedProcess final : public Sluiced {
 absl::Status SluicedProcess::Start(const config::ServiceConfig& services) {
   // Before any device is touched: the most likely reason to fail is a sluiced that runs already.
   if (absl::Status status = rpc::PrepareToListen(node_.api.listen); !status.ok()) return status;
+  if (absl::Status status = OpenJournal(); !status.ok()) return status;
   if (absl::Status status = StartDataplane(services); !status.ok()) return status;
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
   if (absl::Status status = dataplane_->Start(); !status.ok()) return status;
   // Last, so that a client that reaches the API finds everything working.
   return StartApi();
+}
+
+absl::Status SluicedProcess::OpenJournal() {
+  if (node_.management != config::Management::kApi) {
+    journal_ = std::make_unique<store::MemoryJournal>();
+    return absl::OkStatus();
+  }
+  auto journal = store::FileJournal::Open(node_.state_directory);
+  if (!journal.ok()) return journal.status();
+  for (const std::string& warning : (*journal)->warnings()) SLUICE_LOG(kError) << "state: " << warning;
+  if (!(*journal)->found().ok()) return (*journal)->found().status();
+  stored_ = *(*journal)->found();
+  journal_ = *std::move(journal);
+  return absl::OkStatus();
+}
+
+absl::Status SluicedProcess::StartServices(const config::ServiceConfig& services) {
+  absl::StatusOr<reconcile::Outcome> outcome;
+  if (stored_) {
+    SLUICE_LOG(kInfo) << "state: version " << stored_->version << " of " << node_.state_directory
+                      << "; the services of the configuration file are not looked at";
+    outcome = reconciler_->Start(stored_->state, stored_->version);
+    stored_.reset();
+  } else {
+    outcome = reconciler_->Apply(services, {.author = {"start", "Start"}});
+    if (outcome.ok() && node_.management == config::Management::kApi) {
+      SLUICE_LOG(kInfo) << "state: " << node_.state_directory << " was empty; it begins with the services of the "
+                        << "configuration file";
+    }
+  }
+  return outcome.status();
 }
 
 absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& services) {
@@ -106,8 +149,8 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
   facts_ = std::make_unique<reconcile::ViewFacts>(dataplane_->view());
   reconciler_ = std::make_unique<reconcile::Reconciler>(kLimits, ValidatorFor(node_), dataplane_->sink(),
                                                         dataplane_->view(), reconcile::ToFlowTimeouts(node_.timeouts));
-  const auto outcome = reconciler_->Apply(services);
-  if (!outcome.ok()) return outcome.status();
+  reconciler_->Attach(journal_.get(), &events_, AvailableBytes);
+  if (absl::Status status = StartServices(services); !status.ok()) return status;
   ReportState(reconciler_->Current());
   ReloadDone(true);
   return absl::OkStatus();
@@ -129,10 +172,16 @@ absl::Status SluicedProcess::StartMetrics() {
 
 absl::Status SluicedProcess::StartApi() {
   const rpc::Instance instance{node_.name, std::string(Version()), started_at_};
-  auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view());
+  auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view(),
+                                   {node_.api, node_.management, journal_.get(), &events_});
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
   SLUICE_LOG(kInfo) << "api: listening on " << server_->address();
+  if (!server_->tcp_address().empty()) {
+    SLUICE_LOG(kInfo) << "api: listening on " << server_->tcp_address()
+                      << (node_.api.tcp.insecure ? " WITHOUT TLS: everybody who reaches it may change everything"
+                                                 : " with TLS");
+  }
   return absl::OkStatus();
 }
 
@@ -147,7 +196,12 @@ void SluicedProcess::Reload(const std::string& config_file) {
   for (const std::string& field : DifferingNodeFields(node_, wanted->node)) {
     SLUICE_LOG(kWarning) << "reload: " << field << " differs from what runs; it takes effect at the next restart";
   }
-  const auto outcome = reconciler_->Apply(wanted->services);
+  if (node_.management == config::Management::kApi) {
+    SLUICE_LOG(kInfo) << "reload: node.management is \"api\", so the services of the file are not looked at; give them "
+                      << "to `sluicectl apply -f`";
+    return ReloadDone(true);
+  }
+  const auto outcome = reconciler_->Apply(wanted->services, {.author = {"file", "Reload"}});
   if (!outcome.ok()) {
     LogProblems("reload", outcome.status());
     SLUICE_LOG(kError) << "reload: nothing was changed; the running configuration stays";

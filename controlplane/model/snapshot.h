@@ -14,6 +14,10 @@ namespace sluice::model {
 struct Snapshot {
   std::shared_ptr<const Registry> registry;
   uint64_t generation = 0;
+  // Counts the changes of the desired state; it goes on after a restart where the journal does.
+  uint64_t version = 0;
+  // The desired state as it was last written down; model/document.h brings it up to the registry.
+  std::shared_ptr<const DesiredState> document;
   // When the state of this generation was published.
   std::chrono::system_clock::time_point published_at;
   // Slots of its pool's Maglev table that each backend has, by BackendId. Shorter than the largest id when the last

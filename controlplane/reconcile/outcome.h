@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/reconcile/impact.h"
+
 namespace sluice::reconcile {
 
 // What became of a change.
@@ -13,6 +15,9 @@ struct Outcome {
   // The generation that shows it.
   uint64_t generation = 0;
   std::vector<std::string> changes;
+  // Of the desired state; of a preview that in force.
+  uint64_t version = 0;
+  Impact impact;
 };
 
 // Tells the log, each line after `what`; of very many changes the first ones only.

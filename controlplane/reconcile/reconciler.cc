@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "controlplane/model/document.h"
 #include "controlplane/model/text.h"
 #include "controlplane/reconcile/state_spec.h"
 #include "dataplane/fwd/state_builder.h"
@@ -58,19 +59,87 @@ Reconciler::Reconciler(const model::Limits& limits, model::Validator validate, f
   snapshot_.registry = std::make_shared<model::Registry>(limits);
 }
 
-absl::StatusOr<Outcome> Reconciler::Apply(const model::DesiredState& desired) {
-  const std::lock_guard lock(change_mutex_);
-  const std::shared_ptr<const model::Registry> current = Current().registry;
-  model::DesiredState complete = desired;
-  if (complete.seed.empty()) complete.seed = current->seed;
-  if (const auto complaints = validate_(complete); !complaints.empty()) return Invalid(complaints);
-  absl::StatusOr<model::Change> change = model::ApplyDesired(*current, complete, Context());
-  if (!change.ok()) return change.status();
-  return Commit(*std::move(change));
+void Reconciler::Attach(model::Journal* journal, model::EventSink* events, std::function<uint64_t()> available_bytes) {
+  journal_ = journal;
+  events_ = events;
+  available_bytes_ = std::move(available_bytes);
 }
 
-absl::StatusOr<Outcome> Reconciler::AddBackend(std::string_view pool, const model::DesiredBackend& backend) {
+absl::Status Reconciler::CheckVersion(const model::ChangeRequest& request) const {
+  const uint64_t version = Current().version;
+  if (request.expected_version == 0 || request.expected_version == version) return absl::OkStatus();
+  return absl::AbortedError(model::Cat("expected_version: ", request.expected_version, " is not in force, but ",
+                                       version,
+                                       "; somebody else changed the state: look at it again (`sluicectl history`)"));
+}
+
+absl::StatusOr<model::DesiredState> Reconciler::Complete(model::DesiredState desired) const {
+  if (desired.seed.empty()) desired.seed = Current().registry->seed;
+  if (const auto complaints = validate_(desired); !complaints.empty()) return Invalid(complaints);
+  return desired;
+}
+
+absl::StatusOr<Outcome> Reconciler::Start(const model::KeptState& kept, uint64_t version) {
   const std::lock_guard lock(change_mutex_);
+  absl::StatusOr<model::DesiredState> complete = Complete(kept.desired);
+  if (!complete.ok()) return complete.status();
+  absl::StatusOr<model::Change> change = model::Restore(*Current().registry, kept, Context());
+  if (!change.ok()) return change.status();
+  return Commit(*std::move(change), std::make_shared<const model::DesiredState>(*std::move(complete)), {}, version);
+}
+
+absl::StatusOr<Outcome> Reconciler::Apply(const model::DesiredState& desired, const model::ChangeRequest& request) {
+  const std::lock_guard lock(change_mutex_);
+  if (absl::Status status = CheckVersion(request); !status.ok()) return status;
+  absl::StatusOr<model::DesiredState> complete = Complete(desired);
+  if (!complete.ok()) return complete.status();
+  return ApplyLocked(*std::move(complete), request);
+}
+
+absl::StatusOr<Outcome> Reconciler::ApplyLocked(model::DesiredState desired, const model::ChangeRequest& request) {
+  absl::StatusOr<model::Change> change = model::ApplyDesired(*Current().registry, desired, Context());
+  if (!change.ok()) return change.status();
+  return Commit(*std::move(change), std::make_shared<const model::DesiredState>(std::move(desired)), request);
+}
+
+absl::StatusOr<Outcome> Reconciler::Preview(const model::DesiredState& desired) {
+  const std::lock_guard lock(change_mutex_);
+  const model::Snapshot now = Current();
+  absl::StatusOr<model::DesiredState> complete = Complete(desired);
+  if (!complete.ok()) return complete.status();
+  absl::StatusOr<model::Change> change = model::ApplyDesired(*now.registry, *complete, Context());
+  if (!change.ok()) return change.status();
+  Outcome outcome{now.generation, std::move(change->lines), now.version, {}};
+  if (outcome.changes.empty() || state_ == nullptr) return outcome;
+  const auto state = Build(change->next, &outcome.impact);
+  if (!state.ok() && outcome.impact.fits()) return state.status();
+  if (state.ok()) Compare(*now.registry, *state_, change->next, **state, facts_, &outcome.impact);
+  return outcome;
+}
+
+absl::StatusOr<Outcome> Reconciler::Change(const Edit& edit, std::string_view object,
+                                           const model::ChangeRequest& request) {
+  const std::lock_guard lock(change_mutex_);
+  if (absl::Status status = CheckVersion(request); !status.ok()) return status;
+  const model::Snapshot now = Current();
+  static const model::DesiredState kNothing;
+  model::DesiredState document = model::DocumentOf(*now.registry, now.document == nullptr ? kNothing : *now.document);
+  std::string path;
+  if (absl::Status status = edit(document, &path); !status.ok()) return status;
+  if (auto complaints = validate_(document); !complaints.empty()) {
+    for (model::Complaint& complaint : complaints) {
+      const bool of_object = !path.empty() && complaint.field.starts_with(path);
+      complaint.field = of_object ? model::Cat(object, complaint.field.substr(path.size())) : std::string(object);
+    }
+    return Invalid(complaints);
+  }
+  return ApplyLocked(std::move(document), request);
+}
+
+absl::StatusOr<Outcome> Reconciler::AddBackend(std::string_view pool, const model::DesiredBackend& backend,
+                                               const model::ChangeRequest& request) {
+  const std::lock_guard lock(change_mutex_);
+  if (absl::Status status = CheckVersion(request); !status.ok()) return status;
   const std::shared_ptr<const model::Registry> current = Current().registry;
   absl::StatusOr<model::Change> change = model::AddBackend(*current, pool, backend, Context());
   if (!change.ok()) return change.status();
@@ -79,53 +148,134 @@ absl::StatusOr<Outcome> Reconciler::AddBackend(std::string_view pool, const mode
     NameNewBackend(around, &complaints);
     return Invalid(complaints);
   }
-  return Commit(*std::move(change));
+  return Commit(*std::move(change), nullptr, request);
 }
 
-absl::StatusOr<Outcome> Reconciler::RemoveBackend(std::string_view pool, std::string_view backend) {
+absl::StatusOr<Outcome> Reconciler::RemoveBackend(std::string_view pool, std::string_view backend,
+                                                  const model::ChangeRequest& request) {
   const std::lock_guard lock(change_mutex_);
+  if (absl::Status status = CheckVersion(request); !status.ok()) return status;
   absl::StatusOr<model::Change> change = model::RemoveBackend(*Current().registry, pool, backend, Context());
   if (!change.ok()) return change.status();
-  return Commit(*std::move(change));
+  return Commit(*std::move(change), nullptr, request);
 }
 
-absl::StatusOr<Outcome> Reconciler::SetDrain(std::string_view pool, std::string_view backend, bool drain) {
+absl::StatusOr<Outcome> Reconciler::SetDrain(std::string_view pool, std::string_view backend, bool drain,
+                                             const model::ChangeRequest& request) {
   const std::lock_guard lock(change_mutex_);
+  if (absl::Status status = CheckVersion(request); !status.ok()) return status;
   absl::StatusOr<model::Change> change = model::SetDrain(*Current().registry, pool, backend, drain);
   if (!change.ok()) return change.status();
-  return Commit(*std::move(change));
+  return Commit(*std::move(change), nullptr, request);
 }
 
-absl::StatusOr<Outcome> Reconciler::Commit(model::Change change) {
+absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr<const model::DesiredState> document,
+                                           const model::ChangeRequest& request, uint64_t recorded) {
   model::Snapshot next = Current();
   model::PublishStats stats = publish_stats();
+  if (next.document == nullptr) next.document = std::make_shared<const model::DesiredState>();
+  const model::Snapshot before = next;
+  if (document != nullptr) next.document = std::move(document);
+  Outcome outcome;
   // The first state is published even if it is empty: workers need one to start.
-  if (!change.lines.empty() || state_ == nullptr) {
-    const Clock::time_point start = Clock::now();
-    auto state = Publish(change.next);
-    if (!state.ok()) return state.status();
-    next.slots = CountSlots(**state, state_.get(), next);
-    next.generation = (*state)->generation;
+  const bool publishes = !change.lines.empty() || state_ == nullptr;
+  const Clock::time_point start = Clock::now();
+  std::shared_ptr<const fwd::ForwardingState> state;
+  if (publishes) {
+    auto built = Build(change.next, &outcome.impact);
+    if (!built.ok()) return built.status();
+    state = *std::move(built);
+  }
+  if (recorded != 0) {
+    next.version = recorded;
+  } else {
+    model::KeptState kept = model::Keep(change.next, *next.document);
+    // A document may say the same in other words, which must be kept too.
+    if (publishes || kept != model::Keep(*before.registry, *before.document)) {
+      ++next.version;
+      if (absl::Status status = Record(next.version, change.lines, kept, request.author); !status.ok()) return status;
+    }
+  }
+  if (publishes) {
+    if (absl::Status status = Publish(state); !status.ok()) {
+      if (journal_ != nullptr && next.version != before.version) journal_->Revoke(next.version);
+      return status;
+    }
+    if (state_ != nullptr) Compare(*before.registry, *state_, change.next, *state, facts_, &outcome.impact);
+    next.slots = CountSlots(*state, state_.get(), next);
+    next.generation = state->generation;
     next.published_at = std::chrono::system_clock::now();
-    state_ = *std::move(state);
+    state_ = std::move(state);
     ++stats.published;
     stats.last_time = Clock::now() - start;
     stats.total_time += stats.last_time;
   }
   next.registry = std::make_shared<const model::Registry>(std::move(change.next));
-  const std::lock_guard lock(snapshot_mutex_);
-  snapshot_ = std::move(next);
-  publish_stats_ = stats;
-  return Outcome{snapshot_.generation, std::move(change.lines)};
+  outcome.generation = next.generation;
+  outcome.version = next.version;
+  outcome.changes = std::move(change.lines);
+  {
+    const std::lock_guard lock(snapshot_mutex_);
+    snapshot_ = std::move(next);
+    publish_stats_ = stats;
+  }
+  Tell(outcome, request.author);
+  return outcome;
 }
 
-absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Publish(const model::Registry& next) {
+absl::Status Reconciler::Record(uint64_t version, const std::vector<std::string>& lines, const model::KeptState& kept,
+                                const model::Author& author) {
+  if (journal_ == nullptr) return absl::OkStatus();
+  model::ChangeEntry entry{version, std::chrono::system_clock::now(), author, lines, lines.size()};
+  if (lines.size() > model::ChangeEntry::kMaxLines) entry.lines.resize(model::ChangeEntry::kMaxLines);
+  const absl::Status status = journal_->Record(entry, kept);
+  if (status.ok()) return status;
+  return absl::UnavailableError(model::Cat(
+      "the change cannot be kept, so it was not made: ", std::string(status.message()), "; mend that and try again"));
+}
+
+void Reconciler::Tell(const Outcome& outcome, const model::Author& author) const {
+  if (events_ == nullptr || outcome.changes.empty()) return;
+  // Of very many changes the first ones only.
+  constexpr size_t kMaxEvents = 100;
+  for (size_t i = 0; i < outcome.changes.size() && i < kMaxEvents; ++i) {
+    const std::string& line = outcome.changes[i];
+    model::Event event;
+    event.kind = model::EventKind::kChange;
+    // "~ backend web/web-1: weight 100 -> 50"
+    const size_t colon = line.find(": ");
+    event.object = line.substr(2, colon == std::string::npos ? colon : colon - 2);
+    event.message = line;
+    event.user = author.user;
+    event.version = outcome.version;
+    events_->Publish(std::move(event));
+  }
+  if (outcome.changes.size() <= kMaxEvents) return;
+  model::Event event;
+  event.message = model::Cat("and ", outcome.changes.size() - kMaxEvents, " more changes");
+  event.user = author.user;
+  event.version = outcome.version;
+  events_->Publish(std::move(event));
+}
+
+absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Build(const model::Registry& next,
+                                                                              Impact* impact) const {
   const absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next, timeouts_);
   if (!spec.ok()) return spec.status();
-  auto state = fwd::BuildState(*spec, NextGeneration(), state_.get());
-  if (!state.ok()) return state.status();
-  const absl::Status status = sink_.Publish(*state);
-  if (status.ok()) return state;
+  impact->state_bytes = EstimateBytes(*spec, state_.get());
+  impact->available_bytes = available_bytes_ == nullptr ? 0 : available_bytes_();
+  if (!impact->fits()) {
+    return absl::ResourceExhaustedError(
+        model::Cat("the new state takes about ", impact->state_bytes >> 20, " MiB beside the running one, and the ",
+                   "machine has ", impact->available_bytes >> 20,
+                   " MiB left; give pools a smaller table_size, or the machine more memory"));
+  }
+  return fwd::BuildState(*spec, NextGeneration(), state_.get());
+}
+
+absl::Status Reconciler::Publish(std::shared_ptr<const fwd::ForwardingState> state) {
+  const absl::Status status = sink_.Publish(std::move(state));
+  if (status.ok()) return status;
   {
     const std::lock_guard lock(snapshot_mutex_);
     ++publish_stats_.refused;

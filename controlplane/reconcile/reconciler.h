@@ -2,6 +2,7 @@
 #define SLUICE_CONTROLPLANE_RECONCILE_RECONCILER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "controlplane/model/changes.h"
 #include "controlplane/model/desired_state.h"
+#include "controlplane/model/event_bus.h"
+#include "controlplane/model/journal.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/model/snapshot.h"
 #include "controlplane/reconcile/outcome.h"
@@ -25,20 +28,36 @@ namespace sluice::reconcile {
 // The one way from a wish to the workers: truth -> ForwardingState -> StateSink. Changes come one at a time; each is
 // tried on a copy of the truth, and the copy becomes the truth only once the data plane took the state made from it.
 // All methods on any thread. Errors of all changes, beside those of the model (changes.h): kInvalidArgument from the
-// validator or the state builder; kUnavailable when the data plane does not take states at the moment (try again). No
-// error leaves a trace.
+// validator or the state builder; kUnavailable when the data plane does not take states or the journal cannot be
+// written at the moment (try again); kAborted when the author has not seen the version in force. No error leaves a
+// trace.
 class Reconciler : public model::SnapshotSource {
  public:
   // `sink` and `view` must live longer. `timeouts`: the node's, of VIPs that do not say otherwise.
   Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
              const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts = {});
 
+  // Where changes are written before the workers see them, and told afterwards; both may be null. `available_bytes`
+  // says what memory the machine has left; 0: unknown. Before the first change; they must live longer.
+  void Attach(model::Journal* journal, model::EventSink* events, std::function<uint64_t()> available_bytes);
+
+  // The first state of a process: one that is in the journal already, as the change `version`.
+  absl::StatusOr<Outcome> Start(const model::KeptState& kept, uint64_t version);
+
   // Replaces the desired state; an empty seed stands for the one in force. Publishes nothing when nothing differs,
   // but for the first time.
-  absl::StatusOr<Outcome> Apply(const model::DesiredState& desired);
-  absl::StatusOr<Outcome> AddBackend(std::string_view pool, const model::DesiredBackend& backend);
-  absl::StatusOr<Outcome> RemoveBackend(std::string_view pool, std::string_view backend);
-  absl::StatusOr<Outcome> SetDrain(std::string_view pool, std::string_view backend, bool drain);
+  absl::StatusOr<Outcome> Apply(const model::DesiredState& desired, const model::ChangeRequest& request = {});
+  // What Apply would do now; changes nothing.
+  absl::StatusOr<Outcome> Preview(const model::DesiredState& desired);
+  // A single change of the document (model/document.h); complaints about what stands at `path` name `object` instead.
+  using Edit = std::function<absl::Status(model::DesiredState& document, std::string* path)>;
+  absl::StatusOr<Outcome> Change(const Edit& edit, std::string_view object, const model::ChangeRequest& request = {});
+  absl::StatusOr<Outcome> AddBackend(std::string_view pool, const model::DesiredBackend& backend,
+                                     const model::ChangeRequest& request = {});
+  absl::StatusOr<Outcome> RemoveBackend(std::string_view pool, std::string_view backend,
+                                        const model::ChangeRequest& request = {});
+  absl::StatusOr<Outcome> SetDrain(std::string_view pool, std::string_view backend, bool drain,
+                                   const model::ChangeRequest& request = {});
 
   model::Snapshot Current() const override;
   model::PublishStats publish_stats() const override;
@@ -47,13 +66,27 @@ class Reconciler : public model::SnapshotSource {
   // All of these with change_mutex_ held.
   uint64_t NextGeneration() const;
   model::ChangeContext Context() const { return {NextGeneration(), facts_}; }
-  absl::StatusOr<Outcome> Commit(model::Change change);
-  absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Publish(const model::Registry& next);
+  absl::Status CheckVersion(const model::ChangeRequest& request) const;
+  absl::StatusOr<Outcome> ApplyLocked(model::DesiredState desired, const model::ChangeRequest& request);
+  absl::StatusOr<model::DesiredState> Complete(model::DesiredState desired) const;
+  // `document`: what is desired from now on; null: as before. `recorded`: the version under which the journal has the
+  // change already; 0: it is a new one.
+  absl::StatusOr<Outcome> Commit(model::Change change, std::shared_ptr<const model::DesiredState> document,
+                                 const model::ChangeRequest& request, uint64_t recorded = 0);
+  // Fills in the parts of `impact` that concern memory; kResourceExhausted when it does not suffice.
+  absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Build(const model::Registry& next, Impact* impact) const;
+  absl::Status Publish(std::shared_ptr<const fwd::ForwardingState> state);
+  absl::Status Record(uint64_t version, const std::vector<std::string>& lines, const model::KeptState& kept,
+                      const model::Author& author);
+  void Tell(const Outcome& outcome, const model::Author& author) const;
 
   const model::Validator validate_;
   fwd::StateSink& sink_;
   const ViewFacts facts_;
   const lb::FlowTimeouts timeouts_;
+  model::Journal* journal_ = nullptr;
+  model::EventSink* events_ = nullptr;
+  std::function<uint64_t()> available_bytes_;
 
   // Serialises changes. Readers never wait for it.
   std::mutex change_mutex_;

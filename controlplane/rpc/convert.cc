@@ -210,6 +210,20 @@ absl::StatusOr<config::BackendConfig> FromProto(const v1::Backend& message, std:
   return backend;
 }
 
+absl::StatusOr<config::PoolConfig> FromProto(const v1::Pool& message, std::string_view field) {
+  Problems problems;
+  config::PoolConfig pool = ReadPool(message, field, problems);
+  if (absl::Status status = config::ToStatus(problems); !status.ok()) return status;
+  return pool;
+}
+
+absl::StatusOr<config::VipConfig> FromProto(const v1::Vip& message, std::string_view field) {
+  Problems problems;
+  config::VipConfig vip = ReadVip(message, field, problems);
+  if (absl::Status status = config::ToStatus(problems); !status.ok()) return status;
+  return vip;
+}
+
 void ToProto(const config::BackendConfig& backend, v1::Backend* message) {
   message->set_name(backend.name);
   message->set_address(backend.address.ToString());
@@ -241,14 +255,15 @@ void ToProto(const config::VipConfig& vip, v1::Vip* message) {
   if (vip.timeouts != config::VipTimeoutsConfig()) ToProto(vip.timeouts, message->mutable_timeouts());
 }
 
+void ToProto(const config::PoolConfig& pool, v1::Pool* message) {
+  message->set_name(pool.name);
+  message->set_table_size(pool.table_size);
+  for (const config::BackendConfig& backend : pool.backends) ToProto(backend, message->add_backends());
+}
+
 void ToProto(const config::ServiceConfig& services, v1::DesiredState* message) {
   message->set_seed(services.seed);
-  for (const config::PoolConfig& pool : services.pools) {
-    v1::Pool* out = message->add_pools();
-    out->set_name(pool.name);
-    out->set_table_size(pool.table_size);
-    for (const config::BackendConfig& backend : pool.backends) ToProto(backend, out->add_backends());
-  }
+  for (const config::PoolConfig& pool : services.pools) ToProto(pool, message->add_pools());
   for (const config::VipConfig& vip : services.vips) ToProto(vip, message->add_vips());
 }
 

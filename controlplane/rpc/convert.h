@@ -9,6 +9,7 @@
 namespace sluice::v1 {
 class Backend;
 class DesiredState;
+class Pool;
 class Vip;
 }  // namespace sluice::v1
 
@@ -21,10 +22,13 @@ namespace sluice::rpc {
 absl::StatusOr<config::ServiceConfig> FromProto(const v1::DesiredState& message);
 // `field` begins the paths in messages, such as "backend".
 absl::StatusOr<config::BackendConfig> FromProto(const v1::Backend& message, std::string_view field);
+absl::StatusOr<config::PoolConfig> FromProto(const v1::Pool& message, std::string_view field);
+absl::StatusOr<config::VipConfig> FromProto(const v1::Vip& message, std::string_view field);
 
 // With the seed: what a client sends.
 void ToProto(const config::ServiceConfig& services, v1::DesiredState* message);
 void ToProto(const config::BackendConfig& backend, v1::Backend* message);
+void ToProto(const config::PoolConfig& pool, v1::Pool* message);
 void ToProto(const config::VipConfig& vip, v1::Vip* message);
 
 }  // namespace sluice::rpc

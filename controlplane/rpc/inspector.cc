@@ -4,7 +4,10 @@
 
 #include <chrono>
 
+#include "controlplane/model/text.h"
 #include "controlplane/reconcile/view_facts.h"
+#include "controlplane/rpc/caller.h"
+#include "controlplane/rpc/convert.h"
 #include "controlplane/rpc/convert_stats.h"
 #include "controlplane/rpc/grpc_status.h"
 
@@ -17,7 +20,9 @@ uint64_t UnixMs(std::chrono::system_clock::time_point time) {
 
 }  // namespace
 
-grpc::Status Inspector::GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*, v1::GetStatusResponse* response) {
+grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest*,
+                                  v1::GetStatusResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const auto uptime = std::chrono::steady_clock::now() - instance_.started_at;
   response->set_node(instance_.node);
@@ -52,23 +57,36 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext*, const v1::GetStatusReque
   response->set_workers_stalled(stalled);
   response->set_exception_thread_stalled(view_.ExceptionThreadStalled());
   response->set_last_change_unix_ms(UnixMs(now.published_at));
-  ToProto(view_.Totals(), response->mutable_packets());
+  response->set_desired_version(now.version);
+  response->set_management(std::string(config::ManagementName(options_.management)));
+  rpc::ToProto(view_.Totals(), response->mutable_packets());
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::ListVips(grpc::ServerContext*, const v1::ListVipsRequest*, v1::ListVipsResponse* response) {
+grpc::Status Inspector::ListVips(grpc::ServerContext* context, const v1::ListVipsRequest* request,
+                                 v1::ListVipsResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
-  for (const model::VipRecord& vip : *now.registry->vips) ToProto(now, vip, view_, response->add_vips());
+  for (const model::VipRecord& vip : *now.registry->vips) {
+    if (!vip.desired.name.starts_with(request->name_prefix())) continue;
+    if (!request->pool().empty() && vip.desired.pool != request->pool()) continue;
+    rpc::ToProto(now, vip, view_, response->add_vips());
+  }
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::ListBackends(grpc::ServerContext*, const v1::ListBackendsRequest* request,
+grpc::Status Inspector::ListBackends(grpc::ServerContext* context, const v1::ListBackendsRequest* request,
                                      v1::ListBackendsResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const std::vector<fwd::PortStats> ports = view_.Ports();
   const auto add = [&](const model::PoolRecord& pool) {
     for (const model::BackendRecord& backend : pool.backends) {
-      ToProto(now, pool, backend, view_, ports, response->add_backends());
+      if (!backend.desired.name.starts_with(request->name_prefix())) continue;
+      const bool draining = backend.lifecycle == model::Lifecycle::kDraining;
+      if (request->lifecycle() == v1::BACKEND_LIFECYCLE_ACTIVE && draining) continue;
+      if (request->lifecycle() == v1::BACKEND_LIFECYCLE_DRAINING && !draining) continue;
+      rpc::ToProto(now, pool, backend, view_, ports, response->add_backends());
     }
   };
   if (!request->pool().empty()) {
@@ -81,20 +99,101 @@ grpc::Status Inspector::ListBackends(grpc::ServerContext*, const v1::ListBackend
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::ListPorts(grpc::ServerContext*, const v1::ListPortsRequest*, v1::ListPortsResponse* response) {
-  for (const fwd::PortStats& port : view_.Ports()) ToProto(port, response->add_ports());
+grpc::Status Inspector::ListPorts(grpc::ServerContext* context, const v1::ListPortsRequest*,
+                                  v1::ListPortsResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  for (const fwd::PortStats& port : view_.Ports()) rpc::ToProto(port, response->add_ports());
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*,
+grpc::Status Inspector::ListWorkers(grpc::ServerContext* context, const v1::ListWorkersRequest*,
                                     v1::ListWorkersResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
   const auto uptime = std::chrono::steady_clock::now() - instance_.started_at;
-  for (const fwd::WorkerStats& worker : view_.Workers()) ToProto(worker, uptime, response->add_workers());
+  for (const fwd::WorkerStats& worker : view_.Workers()) rpc::ToProto(worker, uptime, response->add_workers());
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::GetStats(grpc::ServerContext*, const v1::GetStatsRequest*, v1::GetStatsResponse* response) {
-  ToProto(view_.Totals(), response->mutable_packets());
+grpc::Status Inspector::GetStats(grpc::ServerContext* context, const v1::GetStatsRequest*,
+                                 v1::GetStatsResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  rpc::ToProto(view_.Totals(), response->mutable_packets());
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::MayLook(const grpc::ServerContext* context) const {
+  const absl::StatusOr<Caller> caller = Identify(*context, options_.api);
+  return ToGrpc(caller.status());
+}
+
+grpc::Status Inspector::GetVip(grpc::ServerContext* context, const v1::GetVipRequest* request,
+                               v1::VipStatus* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  const model::Snapshot now = source_.Current();
+  const model::VipRecord* vip = now.registry->FindVip(request->name());
+  if (vip == nullptr) {
+    return ToGrpc(
+        absl::NotFoundError(model::Cat("there is no vip \"", request->name(), "\"; `sluicectl get vips` lists them")));
+  }
+  rpc::ToProto(now, *vip, view_, response);
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::GetBackend(grpc::ServerContext* context, const v1::GetBackendRequest* request,
+                                   v1::BackendStatus* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  const model::Snapshot now = source_.Current();
+  const auto backend = now.registry->GetBackend(request->pool(), request->backend());
+  if (!backend.ok()) return ToGrpc(backend.status());
+  rpc::ToProto(now, *now.registry->FindPool(request->pool()), **backend, view_, view_.Ports(), response);
+  return grpc::Status::OK;
+}
+
+void Inspector::FillPool(const model::Snapshot& now, const model::PoolRecord& pool, v1::PoolStatus* message) const {
+  const reconcile::ViewFacts facts(view_);
+  if (now.document != nullptr) {
+    for (const config::PoolConfig& desired : now.document->pools) {
+      if (desired.name == pool.name) rpc::ToProto(desired, message->mutable_pool());
+    }
+  }
+  message->mutable_pool()->set_name(pool.name);
+  message->mutable_pool()->set_table_size(pool.table_size);
+  message->mutable_pool()->clear_backends();
+  uint32_t active = 0;
+  uint64_t flows = 0;
+  for (const model::BackendRecord& backend : pool.backends) {
+    rpc::ToProto(backend.desired, message->mutable_pool()->add_backends());
+    active += backend.takes_new_flows() ? 1 : 0;
+    flows += facts.CountsOf(backend.id).flows_alive;
+  }
+  message->set_backends_active(active);
+  message->set_flows_alive(flows);
+  for (const model::VipRecord& vip : *now.registry->vips) {
+    if (vip.pool == pool.id) message->add_vips(vip.desired.name);
+  }
+}
+
+grpc::Status Inspector::GetPool(grpc::ServerContext* context, const v1::GetPoolRequest* request,
+                                v1::PoolStatus* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  const model::Snapshot now = source_.Current();
+  const auto pool = now.registry->GetPool(request->name());
+  if (!pool.ok()) return ToGrpc(pool.status());
+  FillPool(now, **pool, response);
+  const std::vector<fwd::PortStats> ports = view_.Ports();
+  for (const model::BackendRecord& backend : (*pool)->backends) {
+    rpc::ToProto(now, **pool, backend, view_, ports, response->add_backends());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status Inspector::ListPools(grpc::ServerContext* context, const v1::ListPoolsRequest* request,
+                                  v1::ListPoolsResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  const model::Snapshot now = source_.Current();
+  for (const auto& pool : now.registry->pools) {
+    if (pool->name.starts_with(request->name_prefix())) FillPool(now, *pool, response->add_pools());
+  }
   return grpc::Status::OK;
 }
 

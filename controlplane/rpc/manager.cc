@@ -1,86 +1,185 @@
 #include "controlplane/rpc/manager.h"
 
-#include "controlplane/reconcile/view_facts.h"
+#include "controlplane/model/text.h"
+#include "controlplane/rpc/caller.h"
 #include "controlplane/rpc/convert.h"
 #include "controlplane/rpc/convert_stats.h"
 #include "controlplane/rpc/grpc_status.h"
-#include "dataplane/base/log.h"
 
 namespace sluice::rpc {
 namespace {
 
-grpc::Status Refused(std::string_view call, const absl::Status& status) {
-  SLUICE_LOG(kWarning) << "api: " << call << " refused: " << LogText(status);
-  return ToGrpc(status);
+using model::Cat;
+
+absl::Status FileManages(std::string_view action) {
+  return absl::FailedPreconditionError(
+      Cat(action,
+          ": node.management is \"file\", so the configuration file says what is desired; change the file, which "
+          "is applied when it is saved or on SIGHUP, or set node.management to \"api\""));
+}
+
+void ToProto(const reconcile::Impact& impact, v1::Impact* message) {
+  message->set_slots_moved(impact.slots_moved);
+  for (const auto& [pool, share] : impact.slots_moved_by_pool) (*message->mutable_slots_moved_by_pool())[pool] = share;
+  message->set_flows_on_removed(impact.flows_on_removed);
+  message->set_state_bytes(impact.state_bytes);
+  message->set_available_bytes(impact.available_bytes);
+  message->set_fits(impact.fits());
+}
+
+void ToProto(const reconcile::Outcome& outcome, v1::ApplyResponse* response) {
+  response->set_state_generation(outcome.generation);
+  for (const std::string& line : outcome.changes) response->add_changes(line);
+  response->set_version(outcome.version);
+  ToProto(outcome.impact, response->mutable_impact());
+}
+
+std::string BackendText(const std::string& pool, const std::string& backend) {
+  return Cat("backend ", pool, "/", backend);
 }
 
 }  // namespace
+
+grpc::Status Manager::Run(const grpc::ServerContext* context, const Call& call, const Body& body,
+                          reconcile::Outcome* outcome) {
+  AuditRecord record;
+  record.peer = context->peer();
+  record.action = std::string(call.action);
+  record.object = call.object;
+  const absl::StatusOr<Caller> caller = Identify(*context, options_.api);
+  record.user = caller.ok() ? caller->user : "unknown";
+  const auto run = [&]() -> absl::StatusOr<reconcile::Outcome> {
+    if (!caller.ok()) return caller.status();
+    if (call.dry_run) return body({});  // who may look may ask
+    if (absl::Status status = MayChange(*caller, call.action, call.target, *reconciler_.Current().registry);
+        !status.ok()) {
+      return status;
+    }
+    if (options_.management == config::Management::kFile && !call.also_with_file) return FileManages(call.action);
+    return body({.author = {caller->user, std::string(call.action)}, .expected_version = call.expected_version});
+  };
+  absl::StatusOr<reconcile::Outcome> done = run();
+  record.result = done.status();
+  if (done.ok()) {
+    record.version = done->version;
+    record.changes = done->changes;
+    if (!call.dry_run) reconcile::LogOutcome(Cat("api: ", call.action), *done);
+    if (outcome != nullptr) *outcome = *std::move(done);
+  }
+  if (!call.dry_run) audit_.Write(record);
+  return ToGrpc(record.result);
+}
 
 void Manager::Describe(const std::string& pool, const std::string& backend, v1::BackendStatus* status) const {
   status->set_pool(pool);
   status->mutable_backend()->set_name(backend);
   const model::Snapshot now = reconciler_.Current();
   const auto record = now.registry->GetBackend(pool, backend);
-  if (record.ok()) ToProto(now, *now.registry->FindPool(pool), **record, view_, view_.Ports(), status);
+  if (record.ok()) rpc::ToProto(now, *now.registry->FindPool(pool), **record, view_, view_.Ports(), status);
 }
 
-grpc::Status Manager::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
-  // An absent document is not an empty one, which would remove everything.
-  if (!request->has_desired()) {
-    return Refused("Apply", absl::InvalidArgumentError("desired: is missing; give the whole desired state"));
-  }
-  const auto desired = FromProto(request->desired());
-  if (!desired.ok()) return Refused("Apply", desired.status());
-  auto outcome = reconciler_.Apply(*desired);
-  if (!outcome.ok()) return Refused("Apply", outcome.status());
-  reconcile::LogOutcome("api: Apply", *outcome);
-  response->set_state_generation(outcome->generation);
-  for (std::string& line : outcome->changes) response->add_changes(std::move(line));
-  return grpc::Status::OK;
+grpc::Status Manager::Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
+                            v1::ApplyResponse* response) {
+  const Call call{.action = "Apply",
+                  .object = "the desired state",
+                  .target = {},
+                  .expected_version = request->expected_version(),
+                  .dry_run = request->dry_run()};
+  reconcile::Outcome outcome;
+  grpc::Status status = Run(
+      context, call,
+      [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+        // An absent document is not an empty one, which would remove everything.
+        if (!request->has_desired()) {
+          return absl::InvalidArgumentError("desired: is missing; give the whole desired state");
+        }
+        const auto desired = FromProto(request->desired());
+        if (!desired.ok()) return desired.status();
+        return request->dry_run() ? reconciler_.Preview(*desired) : reconciler_.Apply(*desired, by);
+      },
+      &outcome);
+  if (status.ok()) ToProto(outcome, response);
+  return status;
 }
 
-grpc::Status Manager::AddBackend(grpc::ServerContext*, const v1::AddBackendRequest* request,
+grpc::Status Manager::Rollback(grpc::ServerContext* context, const v1::RollbackRequest* request,
+                               v1::ApplyResponse* response) {
+  const Call call{.action = "Rollback",
+                  .object = Cat("to version ", request->to_version()),
+                  .target = {},
+                  .expected_version = request->expected_version(),
+                  .dry_run = request->dry_run()};
+  reconcile::Outcome outcome;
+  grpc::Status status = Run(
+      context, call,
+      [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+        if (options_.journal == nullptr) return absl::NotFoundError("to_version: no history is kept");
+        absl::StatusOr<model::KeptState> kept = options_.journal->StateAt(request->to_version());
+        if (!kept.ok()) return kept.status();
+        kept->desired.seed.clear();  // the one in force stays
+        return request->dry_run() ? reconciler_.Preview(kept->desired) : reconciler_.Apply(kept->desired, by);
+      },
+      &outcome);
+  if (status.ok()) ToProto(outcome, response);
+  return status;
+}
+
+grpc::Status Manager::AddBackend(grpc::ServerContext* context, const v1::AddBackendRequest* request,
                                  v1::AddBackendResponse* response) {
-  const auto backend = FromProto(request->backend(), "backend");
-  if (!backend.ok()) return Refused("AddBackend", backend.status());
-  const auto outcome = reconciler_.AddBackend(request->pool(), *backend);
-  if (!outcome.ok()) return Refused("AddBackend", outcome.status());
-  reconcile::LogOutcome("api: AddBackend", *outcome);
-  Describe(request->pool(), backend->name, response->mutable_backend());
-  return grpc::Status::OK;
+  const std::string& name = request->backend().name();
+  const Call call{.action = "AddBackend",
+                  .object = BackendText(request->pool(), name),
+                  .target = {Target::Kind::kPool, request->pool()},
+                  .expected_version = request->expected_version()};
+  grpc::Status status = Run(context, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+    const auto backend = FromProto(request->backend(), "backend");
+    if (!backend.ok()) return backend.status();
+    return reconciler_.AddBackend(request->pool(), *backend, by);
+  });
+  if (status.ok()) Describe(request->pool(), name, response->mutable_backend());
+  return status;
 }
 
-grpc::Status Manager::RemoveBackend(grpc::ServerContext*, const v1::RemoveBackendRequest* request,
+grpc::Status Manager::RemoveBackend(grpc::ServerContext* context, const v1::RemoveBackendRequest* request,
                                     v1::RemoveBackendResponse* response) {
-  const model::Snapshot before = reconciler_.Current();
-  const auto record = before.registry->GetBackend(request->pool(), request->backend());
-  if (!record.ok()) return Refused("RemoveBackend", record.status());
-  const uint64_t flows_alive = reconcile::ViewFacts(view_).CountsOf((*record)->id).flows_alive;
-  const auto outcome = reconciler_.RemoveBackend(request->pool(), request->backend());
-  if (!outcome.ok()) return Refused("RemoveBackend", outcome.status());
-  reconcile::LogOutcome("api: RemoveBackend", *outcome);
-  response->set_flows_alive(flows_alive);
-  return grpc::Status::OK;
+  const Call call{.action = "RemoveBackend",
+                  .object = BackendText(request->pool(), request->backend()),
+                  .target = {Target::Kind::kPool, request->pool()},
+                  .expected_version = request->expected_version()};
+  reconcile::Outcome outcome;
+  grpc::Status status = Run(
+      context, call,
+      [&](const model::ChangeRequest& by) {
+        return reconciler_.RemoveBackend(request->pool(), request->backend(), by);
+      },
+      &outcome);
+  if (status.ok()) response->set_flows_alive(outcome.impact.flows_on_removed);
+  return status;
 }
 
-grpc::Status Manager::SetDrain(const std::string& pool, const std::string& backend, bool drain,
-                               v1::BackendStatus* status) {
-  const std::string_view call = drain ? "DrainBackend" : "UndrainBackend";
-  const auto outcome = reconciler_.SetDrain(pool, backend, drain);
-  if (!outcome.ok()) return Refused(call, outcome.status());
-  reconcile::LogOutcome(drain ? "api: DrainBackend" : "api: UndrainBackend", *outcome);
-  Describe(pool, backend, status);
-  return grpc::Status::OK;
+grpc::Status Manager::SetDrain(const grpc::ServerContext* context, const std::string& pool, const std::string& backend,
+                               bool drain, uint64_t expected_version, v1::BackendStatus* status) {
+  const Call call{.action = drain ? "DrainBackend" : "UndrainBackend",
+                  .object = BackendText(pool, backend),
+                  .target = {Target::Kind::kPool, pool},
+                  .expected_version = expected_version,
+                  .also_with_file = true};
+  grpc::Status result = Run(
+      context, call, [&](const model::ChangeRequest& by) { return reconciler_.SetDrain(pool, backend, drain, by); });
+  if (result.ok()) Describe(pool, backend, status);
+  return result;
 }
 
-grpc::Status Manager::DrainBackend(grpc::ServerContext*, const v1::DrainBackendRequest* request,
+grpc::Status Manager::DrainBackend(grpc::ServerContext* context, const v1::DrainBackendRequest* request,
                                    v1::DrainBackendResponse* response) {
-  return SetDrain(request->pool(), request->backend(), true, response->mutable_backend());
+  return SetDrain(context, request->pool(), request->backend(), true, request->expected_version(),
+                  response->mutable_backend());
 }
 
-grpc::Status Manager::UndrainBackend(grpc::ServerContext*, const v1::UndrainBackendRequest* request,
+grpc::Status Manager::UndrainBackend(grpc::ServerContext* context, const v1::UndrainBackendRequest* request,
                                      v1::UndrainBackendResponse* response) {
-  return SetDrain(request->pool(), request->backend(), false, response->mutable_backend());
+  return SetDrain(context, request->pool(), request->backend(), false, request->expected_version(),
+                  response->mutable_backend());
 }
 
 }  // namespace sluice::rpc

@@ -1,10 +1,14 @@
 #include "controlplane/rpc/server.h"
 
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -25,10 +29,28 @@ constexpr int kMaxThreads = 256;
 // Who is in the socket's group may manage the balancer; nobody else.
 constexpr mode_t kSocketMode = 0660;
 
+// Seconds between looks at the certificates' files.
+constexpr unsigned int kCertificateRefreshS = 2;
+
+std::shared_ptr<grpc::ServerCredentials> TcpCredentials(const config::ApiTcpConfig& tcp) {
+  if (tcp.insecure) return grpc::InsecureServerCredentials();
+  const auto files = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      tcp.key, tcp.certificate, tcp.client_ca, kCertificateRefreshS);
+  grpc::experimental::TlsServerCredentialsOptions options(files);
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return grpc::experimental::TlsServerCredentials(options);
+}
+
 class GrpcServer final : public Server {
  public:
-  GrpcServer(const Instance& instance, reconcile::Reconciler& reconciler, const fwd::DataplaneView& view)
-      : inspector_(instance, reconciler, view), manager_(reconciler, view) {}
+  GrpcServer(const Instance& instance, reconcile::Reconciler& reconciler, const fwd::DataplaneView& view,
+             const ServerOptions& options, std::unique_ptr<AuditLog> audit)
+      : options_(options),
+        audit_(std::move(audit)),
+        inspector_(instance, reconciler, view, options),
+        manager_(reconciler, view, options, *audit_) {}
 
   ~GrpcServer() override { Stop(std::chrono::milliseconds(0)); }
 
@@ -36,9 +58,13 @@ class GrpcServer final : public Server {
     if (absl::Status status = PrepareToListen(listen); !status.ok()) return status;
     unix_path_ = std::string(UnixPath(listen));  // from here on ours to remove
     grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
+    int tcp_port = 0;
+    const config::ApiTcpConfig& tcp = options_.api.tcp;
+    if (!tcp.listen.empty()) builder.AddListeningPort(tcp.listen, TcpCredentials(tcp), &tcp_port);
     // Two servers on one port would take turns in answering.
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
@@ -53,12 +79,18 @@ class GrpcServer final : public Server {
       return absl::UnavailableError(
           Cat("api.listen: cannot listen on ", listen, "; is the address in use or not this machine's?"));
     }
+    if (!tcp.listen.empty() && tcp_port == 0) {
+      return absl::UnavailableError(
+          Cat("api.tcp.listen: cannot listen on ", tcp.listen, "; is the address in use or not this machine's?"));
+    }
+    tcp_address_ = tcp.listen.empty() ? "" : Cat(tcp.listen.substr(0, tcp.listen.rfind(':')), ":", tcp_port);
     address_ = !unix_path_.empty() ? listen : Cat(listen.substr(0, listen.rfind(':')), ":", port);
     return absl::OkStatus();
   }
 
   void Stop(std::chrono::milliseconds deadline) override {
     if (server_ == nullptr) return;
+    if (options_.events != nullptr) options_.events->Close();  // or those who watch would use up the deadline
     server_->Shutdown(std::chrono::system_clock::now() + deadline);
     server_->Wait();
     server_.reset();
@@ -66,21 +98,29 @@ class GrpcServer final : public Server {
   }
 
   const std::string& address() const override { return address_; }
+  const std::string& tcp_address() const override { return tcp_address_; }
 
  private:
+  const ServerOptions options_;
+  const std::unique_ptr<AuditLog> audit_;
   Inspector inspector_;
   Manager manager_;
   std::unique_ptr<grpc::Server> server_;
   std::string unix_path_;
   std::string address_;
+  std::string tcp_address_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const std::string& listen, const Instance& instance,
-                                                      reconcile::Reconciler& reconciler,
-                                                      const fwd::DataplaneView& view) {
-  auto server = std::make_unique<GrpcServer>(instance, reconciler, view);
+                                                      reconcile::Reconciler& reconciler, const fwd::DataplaneView& view,
+                                                      const ServerOptions& options) {
+  auto audit = AuditLog::Open(options.api.audit_log);
+  if (!audit.ok()) return audit.status();
+  ServerOptions all = options;
+  all.api.listen = listen;
+  auto server = std::make_unique<GrpcServer>(instance, reconciler, view, all, *std::move(audit));
   if (absl::Status status = server->Listen(listen); !status.ok()) return status;
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -6,12 +6,24 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "config/schema.h"
+#include "controlplane/model/event_bus.h"
+#include "controlplane/model/journal.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/rpc/instance.h"
 #include "dataplane/fwd/interfaces.h"
 
 // The API's server; without gRPC's headers, which cost seconds to compile.
 namespace sluice::rpc {
+
+// What the API is besides the address that it listens on.
+struct ServerOptions {
+  config::ApiConfig api = {};  // all but `listen`
+  config::Management management = config::Management::kMixed;
+  // History and events; without them there is none to be had. They must live longer than the server.
+  const model::Journal* journal = nullptr;
+  model::EventBus* events = nullptr;
+};
 
 class Server {
  public:
@@ -20,7 +32,8 @@ class Server {
   // answers there, kUnavailable when it cannot listen; they name the address and the remedy.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const std::string& listen, const Instance& instance,
                                                        reconcile::Reconciler& reconciler,
-                                                       const fwd::DataplaneView& view);
+                                                       const fwd::DataplaneView& view,
+                                                       const ServerOptions& options = {});
   // Stops at once.
   virtual ~Server() = default;
 
@@ -28,6 +41,8 @@ class Server {
   virtual void Stop(std::chrono::milliseconds deadline) = 0;
   // Where clients find it, as they write it.
   virtual const std::string& address() const = 0;
+  // The same of api.tcp; empty: it does not listen there.
+  virtual const std::string& tcp_address() const = 0;
 };
 
 }  // namespace sluice::rpc

@@ -16,6 +16,7 @@ def node(socket_path, workers=1, idle="adaptive", timeouts=None, **more):
     """The node part: one port on the lab's interface. Ended flows are forgotten after seconds rather than minutes."""
     part = {
         "name": "lab",
+        "management": "mixed",
         "ports": [{
             "name": "wan",
             "devices": [f"net_af_packet0,iface={INTERFACE}"],

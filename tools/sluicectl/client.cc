@@ -8,7 +8,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string_view>
+#include <tuple>
 
 #include "config/text.h"
 #include "tools/sluicectl/failure.h"
@@ -58,7 +61,39 @@ absl::Status DiagnoseUnix(const std::string& server) {
   }
 }
 
+TlsFiles& Tls() {
+  static TlsFiles files;
+  return files;
+}
+
+absl::StatusOr<std::string> ReadPem(std::string_view flag, const std::string& path) {
+  std::ifstream file(path);
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  if (file && !text.empty()) return text;
+  return Failure(kExitUsage, absl::StatusCode::kInvalidArgument,
+                 Cat("--", flag, ": cannot read ", path, ": ", std::strerror(errno == 0 ? EINVAL : errno)));
+}
+
+// What to encrypt with; plain without a CA.
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsFiles& files) {
+  if (files.ca.empty()) return grpc::InsecureChannelCredentials();
+  if (files.certificate.empty() || files.key.empty()) {
+    return UsageError("--tls-ca needs --tls-cert and --tls-key too: sluiced asks its clients for a certificate");
+  }
+  grpc::SslCredentialsOptions options;
+  for (const auto& [flag, path, out] : {std::tuple{"tls-ca", &files.ca, &options.pem_root_certs},
+                                        std::tuple{"tls-cert", &files.certificate, &options.pem_cert_chain},
+                                        std::tuple{"tls-key", &files.key, &options.pem_private_key}}) {
+    absl::StatusOr<std::string> text = ReadPem(flag, *path);
+    if (!text.ok()) return text.status();
+    *out = *std::move(text);
+  }
+  return grpc::SslCredentials(options);
+}
+
 }  // namespace
+
+void UseTls(const TlsFiles& files) { Tls() = files; }
 
 std::string NormalizeServer(const std::string& server) {
   return server.starts_with('/') ? Cat(kUnixScheme, server) : server;
@@ -72,14 +107,21 @@ absl::StatusOr<Client> Client::Connect(const std::string& server) {
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
   // sluiced is on this machine: a proxy of the environment is not meant for it.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  const std::shared_ptr<grpc::Channel> channel =
-      grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  const bool tls = !Tls().ca.empty() && !server.starts_with(kUnixScheme);
+  if (tls && !Tls().server_name.empty()) arguments.SetSslTargetNameOverride(Tls().server_name);
+  const auto credentials = Credentials(tls ? Tls() : TlsFiles());
+  if (!credentials.ok()) return credentials.status();
+  const std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(server, *credentials, arguments);
   const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
   for (;;) {
     const grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
     if (state == GRPC_CHANNEL_READY) return Client(server, channel);
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
-      return CannotReach(server, "the connection was refused", "is sluiced running and listening there?");
+      return CannotReach(
+          server, tls ? "no TLS connection could be made" : "the connection was refused",
+          tls ? "does it listen there, does --tls-ca sign its certificate, and does the certificate have "
+                "the server's name (--tls-server-name)?"
+              : "is sluiced running and listening there, and without TLS (--tls-ca)?");
     }
     if (!channel->WaitForStateChange(state, deadline)) {
       return CannotReach(server, Cat("no answer within ", kConnectDeadline.count(), " s"), "is that sluiced's API?");

@@ -20,6 +20,16 @@ inline constexpr const char* kDefaultServer = "unix:/run/sluice/sluiced.sock";
 // "unix:/path" and "host:port" as they are; a bare absolute path is a Unix socket's.
 std::string NormalizeServer(const std::string& server);
 
+// PEM files of a client of the API's TLS port; without a CA the connection is not encrypted.
+struct TlsFiles {
+  std::string ca;
+  std::string certificate;
+  std::string key;
+  std::string server_name;  // that the server's certificate must have; empty: the host of the address
+};
+// For the connections of this process from now on. Before any other thread.
+void UseTls(const TlsFiles& files);
+
 // A connection to sluiced.
 class Client {
  public:
@@ -35,6 +45,10 @@ class Client {
     return FromGrpc((StubOf(static_cast<Stub*>(nullptr)).*method)(&context, request, response));
   }
 
+  // For calls that last; their statuses go through FromGrpc.
+  v1::Inspector::Stub& inspector() { return *inspector_; }
+  absl::Status FromGrpc(const grpc::Status& status) const;
+
  private:
   static constexpr std::chrono::seconds kCallDeadline{30};
 
@@ -42,7 +56,6 @@ class Client {
       : server_(std::move(server)),
         inspector_(v1::Inspector::NewStub(channel)),
         manager_(v1::Manager::NewStub(channel)) {}
-  absl::Status FromGrpc(const grpc::Status& status) const;
   v1::Inspector::Stub& StubOf(v1::Inspector::Stub*) { return *inspector_; }
   v1::Manager::Stub& StubOf(v1::Manager::Stub*) { return *manager_; }
 

@@ -45,9 +45,21 @@ const std::vector<FlagSpec>& Flags() {
   static const std::vector<FlagSpec> flags = {
       {"server", 's', "ADDRESS", "unix:/path or host:port of sluiced's API; default: SLUICE_SERVER,", true},
       {"output", 'o', "FORMAT", "table (default), wide (more columns of VIPs) or json", true},
+      {"tls-ca", 0, "FILE", "who signed the server's certificate (SLUICE_TLS_CA)", true},
+      {"tls-cert", 0, "FILE", "the client's certificate (SLUICE_TLS_CERT)", true},
+      {"tls-key", 0, "FILE", "its key (SLUICE_TLS_KEY)", true},
+      {"tls-server-name", 0, "NAME", "in the server's certificate, if not the host's", true},
       {"help", 'h', "", "explain the command", true},
       {"version", 0, "", "print the version", true},
       {"file", 'f', "FILE", "YAML file with `services`; - reads standard input"},
+      {"dry-run", 0, "", "only say what would change"},
+      {"expect", 0, "VERSION", "refuse if another version of the state is in force"},
+      {"version-of", 0, "VERSION", "the state right after this change; default: the one in force"},
+      {"limit", 0, "N", "how many changes; default: all that are kept"},
+      {"from-oldest", 0, "", "begin with what is remembered"},
+      {"resume", 0, "PLACE", "go on where an earlier watch ended"},
+      {"wait", 0, "", "until no flow is left"},
+      {"timeout", 0, "SECONDS", "how long to wait; default: 3600"},
       {"weight", 'w', "N", "0 to 1000, 0: no new flows; default: 100"},
       {"port", 'p', "PORT", "where the backend expects packets of VIPs with NAT; default: the VIP's port"},
   };
@@ -104,12 +116,64 @@ const std::vector<Command>& Commands() {
        "-f FILE",
        0,
        0,
-       {"file"},
+       {"file", "dry-run", "expect"},
        "make a file's services the desired state",
        "Replaces all services in one step, or changes nothing. Backends that stay keep their\n"
        "connections and an operator's drain, unless the file sets `drain`. The file may be\n"
        "sluiced's own: its `node` part is not looked at.",
        RunApply},
+      {"diff",
+       "-f FILE",
+       0,
+       0,
+       {"file"},
+       "what apply -f FILE would change",
+       "The objects that change, the share of hash slots that moves, the live flows on backends\n"
+       "that go, and whether it fits in memory. Changes nothing. Exit code 4: something differs.",
+       RunDiff},
+      {"describe", "vip NAME | pool NAME | backend POOL/NAME", 2, 2, {}, "all about one object", "", RunDescribe},
+      {"history",
+       "",
+       0,
+       0,
+       {"limit"},
+       "the last changes of the desired state",
+       "USER: local came through the Unix socket, others have the name of their certificate;\n"
+       "file: a reload; start: the first state.",
+       RunHistory},
+      {"rollback",
+       "VERSION",
+       1,
+       1,
+       {"dry-run", "expect"},
+       "make the state after an earlier change the desired one",
+       "`sluicectl history` lists them. Drains of operators stay as they are. It is a change of\n"
+       "its own, so it can be rolled back too.",
+       RunRollback},
+      {"export",
+       "",
+       0,
+       0,
+       {"version-of"},
+       "the desired state as YAML",
+       "Without the seed, which no call returns. Ready for apply -f.",
+       RunExport},
+      {"watch",
+       "[PREFIX]",
+       0,
+       1,
+       {"from-oldest", "resume"},
+       "events as they happen: changes, health, drains, alarms",
+       "PREFIX: only of objects that begin with it (\"backend web/\"). Until Ctrl-C.",
+       RunWatch},
+      {"drain",
+       "POOL/BACKEND",
+       1,
+       1,
+       {"wait", "timeout"},
+       "no new flows for a backend; with --wait until it has none",
+       "Exit code 5: the time is over and flows are left; the drain stays.",
+       RunDrain},
       {"backend add", "POOL NAME ADDRESS", 3, 3, {"weight", "port"}, "add a backend to a pool", "", RunBackendAdd},
       {"backend remove",
        "POOL NAME",
@@ -181,7 +245,9 @@ std::string OverviewHelp() {
       "  0  done\n"
       "  1  sluiced refused or failed, or a file is invalid; nothing was changed\n"
       "  2  wrong command line\n"
-      "  3  sluiced cannot be reached\n";
+      "  3  sluiced cannot be reached\n"
+      "  4  diff: something differs\n"
+      "  5  drain --wait: the time is over and flows are left\n";
   return help;
 }
 

@@ -7,6 +7,8 @@ namespace sluice::ctl {
 namespace {
 
 constexpr const char* kUsageMark = "sluicectl/usage";
+constexpr const char* kDiffersMark = "sluicectl/differs";
+constexpr const char* kFlowsLeftMark = "sluicectl/flows-left";
 constexpr const char* kUnreachableMark = "sluicectl/unreachable";
 
 }  // namespace
@@ -15,6 +17,8 @@ absl::Status Failure(ExitCode code, absl::StatusCode status_code, const std::str
   absl::Status status(status_code, message);
   if (code == kExitUsage) status.SetPayload(kUsageMark, absl::Cord());
   if (code == kExitUnreachable) status.SetPayload(kUnreachableMark, absl::Cord());
+  if (code == kExitDiffers) status.SetPayload(kDiffersMark, absl::Cord());
+  if (code == kExitFlowsLeft) status.SetPayload(kFlowsLeftMark, absl::Cord());
   return status;
 }
 
@@ -26,6 +30,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;
   if (status.GetPayload(kUsageMark).has_value()) return kExitUsage;
   if (status.GetPayload(kUnreachableMark).has_value()) return kExitUnreachable;
+  if (status.GetPayload(kDiffersMark).has_value()) return kExitDiffers;
+  if (status.GetPayload(kFlowsLeftMark).has_value()) return kExitFlowsLeft;
   return kExitRefused;
 }
 

@@ -12,6 +12,8 @@ enum ExitCode : int {
   kExitRefused = 1,      // sluiced refused or failed, or a file is invalid
   kExitUsage = 2,        // the command line is wrong
   kExitUnreachable = 3,  // sluiced does not answer
+  kExitDiffers = 4,      // diff found a difference
+  kExitFlowsLeft = 5,    // drain --wait ran out of time
 };
 
 // An error that leads to `code`; an error without this mark leads to kExitRefused. The status' own code does not tell:

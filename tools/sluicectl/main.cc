@@ -17,6 +17,12 @@ std::string DefaultServer() {
   return from_environment == nullptr || *from_environment == '\0' ? kDefaultServer : from_environment;
 }
 
+// The flag, or else the environment variable.
+std::string FlagOr(const ParsedArguments& parsed, std::string_view flag, const char* variable) {
+  const char* value = std::getenv(variable);
+  return parsed.Get(flag, value == nullptr ? "" : value);
+}
+
 absl::Status Help(const std::vector<std::string>& words) {
   if (words.empty()) {
     std::cout << OverviewHelp();
@@ -48,6 +54,10 @@ absl::Status Run(const std::vector<std::string>& arguments) {
   std::vector<std::string> operands(words.begin() + static_cast<std::ptrdiff_t>(found->words), words.end());
   if (absl::Status status = CheckUse(*found->command, *parsed, operands.size()); !status.ok()) return status;
   const std::string server = NormalizeServer(parsed->Get("server", DefaultServer()));
+  UseTls({.ca = FlagOr(*parsed, "tls-ca", "SLUICE_TLS_CA"),
+          .certificate = FlagOr(*parsed, "tls-cert", "SLUICE_TLS_CERT"),
+          .key = FlagOr(*parsed, "tls-key", "SLUICE_TLS_KEY"),
+          .server_name = FlagOr(*parsed, "tls-server-name", "SLUICE_TLS_SERVER_NAME")});
   Invocation invocation{.server = server,
                         .json = output == "json",
                         .wide = output == "wide",
@@ -64,7 +74,9 @@ int main(int argc, char** argv) {
   // The library's own log lines would stand between ours; errors come as statuses.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const absl::Status status = sluice::ctl::Run({argv + 1, argv + argc});
-  if (!status.ok()) std::cerr << "sluicectl: " << status.message() << "\n";
+  // Printed already: what differs is the answer.
+  const bool is_answer = sluice::ctl::ExitCodeOf(status) == sluice::ctl::kExitDiffers;
+  if (!status.ok() && !is_answer) std::cerr << "sluicectl: " << status.message() << "\n";
   std::cout.flush();
   if (status.ok() && !std::cout) {
     std::cerr << "sluicectl: cannot write to standard output\n";

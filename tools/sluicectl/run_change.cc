@@ -1,14 +1,9 @@
 #include <charconv>
-#include <functional>
-#include <iostream>
-#include <iterator>
 #include <string>
 
 #include "config/limits.h"
-#include "config/load.h"
 #include "config/text.h"
-#include "controlplane/rpc/convert.h"
-#include "tools/sluicectl/client.h"
+#include "tools/sluicectl/change.h"
 #include "tools/sluicectl/failure.h"
 #include "tools/sluicectl/print.h"
 #include "tools/sluicectl/run.h"
@@ -20,33 +15,11 @@ namespace {
 
 using config::Cat;
 
-template <typename Stub, typename Request, typename Response>
-absl::Status Change(Invocation& invocation,
-                    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                    const Request& request, const std::function<void(const Response&)>& print) {
-  absl::StatusOr<Client> client = Client::Connect(invocation.server);
-  if (!client.ok()) return client.status();
-  Response response;
-  if (absl::Status status = client->Call(method, request, &response); !status.ok()) return status;
-  if (invocation.json) {
-    PrintJson(response, invocation.out);
-  } else {
-    print(response);
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<uint32_t> ReadNumber(std::string_view flag, const std::string& text, const config::Range& range) {
   uint32_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error == std::errc() && end == text.data() + text.size() && range.Contains(number)) return number;
   return UsageError(Cat("--", flag, ": \"", text, "\" is not a whole number from ", range.min, " to ", range.max));
-}
-
-absl::StatusOr<config::ServiceConfig> LoadDesired(const std::string& file) {
-  if (file != "-") return config::LoadServicesFile(file);
-  const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-  return config::LoadServicesText(text, "standard input");
 }
 
 // "web/web-1 (192.0.2.11, weight 100): draining, 12 flows alive"
@@ -57,27 +30,6 @@ void PrintBackendLine(const v1::BackendStatus& backend, std::ostream& out) {
 }
 
 }  // namespace
-
-absl::Status RunApply(Invocation& invocation) {
-  if (!invocation.arguments.Has("file")) {
-    return UsageError("-f FILE is missing; use: sluicectl apply -f FILE (- reads standard input)");
-  }
-  const absl::StatusOr<config::ServiceConfig> desired = LoadDesired(invocation.arguments.Get("file", ""));
-  if (!desired.ok()) return desired.status();
-  v1::ApplyRequest request;
-  rpc::ToProto(*desired, request.mutable_desired());
-  return Change<v1::Manager::Stub, v1::ApplyRequest, v1::ApplyResponse>(
-      invocation, &v1::Manager::Stub::Apply, request, [&](const v1::ApplyResponse& response) {
-        for (const std::string& line : response.changes()) invocation.out << line << "\n";
-        if (response.changes().empty()) {
-          invocation.out << "nothing differs, state generation " << response.state_generation() << " stays\n";
-        } else {
-          invocation.out << "applied " << response.changes_size()
-                         << (response.changes_size() == 1 ? " change" : " changes") << ", state generation "
-                         << response.state_generation() << "\n";
-        }
-      });
-}
 
 absl::Status RunBackendAdd(Invocation& invocation) {
   v1::AddBackendRequest request;

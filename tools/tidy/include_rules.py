@@ -27,6 +27,7 @@ ROOMS = {
     "controlplane/probe": [*_MODEL, "controlplane/health", "curl", "grpc"],
     "controlplane/preflight": [*_BASE, "controlplane/model/text.h", "absl"],
     "controlplane/reconcile": [*_MODEL, "controlplane/health", *_FWD],
+    "controlplane/store": [*_MODEL, "config"],
     "controlplane/rpc": [
         *_MODEL,
         "config",

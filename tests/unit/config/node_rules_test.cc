@@ -25,8 +25,8 @@ const std::string kMetrics = "listen: \"127.0.0.1:9105\"";
 const char kDeviceHint[] =
     "; give a PCI address like \"0000:03:00.0\" or a virtual device like \"net_af_packet0,iface=eth0\"";
 const char kTlsHint[] =
-    " could be reached from other machines, and the API has no TLS yet; use a Unix socket or a loopback address, and "
-    "reach it through SSH";
+    " could be reached from other machines, and `listen` has no TLS; use a Unix socket or a loopback address here, and "
+    "`tcp` for clients on other machines";
 const char kSocketHint[] =
     " does not name a socket; write \"unix:\" and an absolute path, like \"unix:/run/sluice/sluiced.sock\"";
 const std::string kLongPath = "/" + std::string(107, 'p');

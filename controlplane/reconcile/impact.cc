@@ -1,0 +1,70 @@
+#include "controlplane/reconcile/impact.h"
+
+#include <set>
+#include <utility>
+
+namespace sluice::reconcile {
+namespace {
+
+// While a table is built, each slot takes its own two bytes and those of the permutations' marks beside it.
+constexpr uint64_t kBytesPerSlot = 4;
+// With their places in hash tables.
+constexpr uint64_t kBytesPerVip = 512;
+constexpr uint64_t kBytesPerBackend = 256;
+
+const fwd::PoolTable* TableOf(const fwd::ForwardingState& state, PoolId id) {
+  return id.index() < state.pools.size() ? state.pools[id.index()].get() : nullptr;
+}
+
+uint64_t CountMoved(const fwd::PoolTable& before, const fwd::PoolTable& after) {
+  if (before.slots.size() != after.slots.size()) return after.slots.size();
+  uint64_t moved = 0;
+  for (size_t i = 0; i < after.slots.size(); ++i) moved += before.slots[i] != after.slots[i] ? 1 : 0;
+  return moved;
+}
+
+}  // namespace
+
+uint64_t EstimateBytes(const fwd::StateSpec& spec, const fwd::ForwardingState* before) {
+  uint64_t bytes = spec.vips.size() * kBytesPerVip + spec.backends.size() * kBytesPerBackend;
+  for (const fwd::PoolSpec& pool : spec.pools) {
+    const fwd::PoolTable* old = before == nullptr ? nullptr : TableOf(*before, pool.id);
+    const bool shared = old != nullptr && old->table_size == pool.table_size && old->members == pool.members;
+    if (!shared) bytes += pool.table_size * kBytesPerSlot;
+  }
+  return bytes;
+}
+
+void Compare(const model::Registry& before, const fwd::ForwardingState& state_before, const model::Registry& after,
+             const fwd::ForwardingState& state_after, const model::DataplaneFacts& facts, Impact* impact) {
+  uint64_t slots = 0;
+  uint64_t moved = 0;
+  for (const auto& pool : after.pools) {
+    const model::PoolRecord* old = before.FindPool(pool->name);
+    if (old == nullptr) continue;
+    const fwd::PoolTable* table_before = TableOf(state_before, old->id);
+    const fwd::PoolTable* table_after = TableOf(state_after, pool->id);
+    if (table_before == nullptr || table_after == nullptr) continue;
+    slots += table_after->slots.size();
+    if (table_before == table_after) continue;
+    const uint64_t of_pool = CountMoved(*table_before, *table_after);
+    moved += of_pool;
+    if (of_pool > 0) {
+      impact->slots_moved_by_pool[pool->name] =
+          static_cast<double>(of_pool) / static_cast<double>(table_after->slots.size());
+    }
+  }
+  if (slots > 0) impact->slots_moved = static_cast<double>(moved) / static_cast<double>(slots);
+  std::set<std::pair<uint16_t, uint16_t>> stay;
+  for (const auto& pool : after.pools) {
+    for (const model::BackendRecord& backend : pool->backends) stay.emplace(backend.id.value(), backend.generation);
+  }
+  for (const auto& pool : before.pools) {
+    for (const model::BackendRecord& backend : pool->backends) {
+      if (stay.contains({backend.id.value(), backend.generation})) continue;
+      impact->flows_on_removed += facts.CountsOf(backend.id).flows_alive;
+    }
+  }
+}
+
+}  // namespace sluice::reconcile

@@ -1,0 +1,213 @@
+#include "controlplane/store/file_journal.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <system_error>
+#include <utility>
+
+#include "controlplane/model/text.h"
+#include "controlplane/store/memory_journal.h"
+#include "controlplane/store/state_file.h"
+
+namespace sluice::store {
+namespace {
+
+namespace fs = std::filesystem;
+using model::Cat;
+
+constexpr std::string_view kPrefix = "change-";
+constexpr std::string_view kUnfinished = "unfinished";
+// Enough to go back over a bad day; the largest states take some megabytes each.
+constexpr size_t kKept = 50;
+
+absl::Status FromErrno(int error, std::string_view what, const std::string& path) {
+  return absl::ErrnoToStatus(error, Cat("state: cannot ", what, " ", path));
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return FromErrno(errno, "open", path);
+  std::string text;
+  std::vector<char> buffer(256 << 10);
+  for (;;) {
+    const ssize_t n = read(fd, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int error = errno;
+      close(fd);
+      if (n < 0) return FromErrno(error, "read", path);
+      return text;
+    }
+    text.append(buffer.data(), static_cast<size_t>(n));
+  }
+}
+
+// Returns once the bytes are on the disk.
+absl::Status WriteSynced(const std::string& path, std::string_view text) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return FromErrno(errno, "create", path);
+  while (!text.empty()) {
+    const ssize_t n = write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int error = errno;
+      close(fd);
+      return FromErrno(error, "write", path);
+    }
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  if (fsync(fd) != 0) {
+    const int error = errno;
+    close(fd);
+    return FromErrno(error, "sync", path);
+  }
+  return close(fd) == 0 ? absl::OkStatus() : FromErrno(errno, "close", path);
+}
+
+}  // namespace
+
+FileJournal::~FileJournal() { close(lock_fd_); }
+
+absl::StatusOr<std::unique_ptr<FileJournal>> FileJournal::Open(const std::string& directory) {
+  std::error_code error;
+  if (fs::create_directories(directory, error)) {
+    fs::permissions(directory, fs::perms::owner_all, error);
+  }
+  if (error) {
+    return FromErrno(error.value(), "create the directory",
+                     directory + "; run sluiced as root or name another one in node.state_directory");
+  }
+  const std::string lock = directory + "/lock";
+  const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return FromErrno(errno, "open", lock + "; node.state_directory must be writable for sluiced");
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    close(fd);
+    return absl::AlreadyExistsError(
+        Cat("state: another sluiced uses ", directory, "; stop it or give each a node.state_directory of its own"));
+  }
+  std::unique_ptr<FileJournal> journal(new FileJournal(directory, fd));
+  journal->Read();
+  return journal;
+}
+
+void FileJournal::Read() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& file : fs::directory_iterator(directory_, error)) {
+    const std::string name = file.path().filename().string();
+    if (name.starts_with(kPrefix) && !name.ends_with(".damaged")) names.push_back(name);
+  }
+  // Names have numbers of one width, so that their order is that of the changes.
+  std::sort(names.begin(), names.end(), std::greater<>());
+  std::optional<Found> found;
+  size_t damaged = 0;
+  const auto set_aside = [&](const std::string& path, const absl::Status& why) {
+    ++damaged;
+    warnings_.push_back(Cat(path, " ", std::string(why.message()), "; it is set aside as ", path, ".damaged"));
+    std::error_code ignored;
+    fs::rename(path, path + ".damaged", ignored);
+  };
+  for (const std::string& name : names) {
+    const std::string path = Cat(directory_, "/", name);
+    const absl::StatusOr<std::string> text = ReadFile(path);
+    absl::StatusOr<model::ChangeEntry> entry = text.ok() ? DecodeEntry(*text) : text.status();
+    if (!entry.ok()) {
+      set_aside(path, entry.status());
+      continue;
+    }
+    if (!found) {
+      absl::StatusOr<model::KeptState> state = DecodeState(*text);
+      if (!state.ok()) {
+        set_aside(path, state.status());
+        continue;
+      }
+      found = Found{entry->version, *std::move(state)};
+    }
+    entries_.push_back(*std::move(entry));
+  }
+  if (found && damaged > 0) {
+    warnings_.push_back(Cat("the last good state is that of version ", found->version, ", and is used"));
+  }
+  if (!found && damaged > 0) {
+    found_ = absl::DataLossError(Cat("state: none of the ", damaged, " states in ", directory_,
+                                     " is whole; restore one from a backup, or empty the directory to start with the "
+                                     "services of the configuration file"));
+    return;
+  }
+  found_ = std::move(found);
+}
+
+std::string FileJournal::PathOf(uint64_t version) const {
+  char number[32];
+  std::snprintf(number, sizeof(number), "%020llu", static_cast<unsigned long long>(version));
+  return Cat(directory_, "/", kPrefix, std::string_view(number));
+}
+
+absl::Status FileJournal::SyncDirectory() const {
+  const int fd = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FromErrno(errno, "open", directory_);
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  return error == 0 ? absl::OkStatus() : FromErrno(error, "sync", directory_);
+}
+
+absl::Status FileJournal::Record(const model::ChangeEntry& entry, const model::KeptState& state) {
+  const std::string unfinished = Cat(directory_, "/", kUnfinished);
+  const std::string path = PathOf(entry.version);
+  absl::Status status = WriteSynced(unfinished, Encode(entry, state));
+  if (status.ok() && rename(unfinished.c_str(), path.c_str()) != 0) status = FromErrno(errno, "rename", unfinished);
+  if (!status.ok()) {
+    unlink(unfinished.c_str());
+    return status;
+  }
+  if (status = SyncDirectory(); !status.ok()) {
+    unlink(path.c_str());
+    return status;
+  }
+  const std::lock_guard lock(mutex_);
+  entries_.push_front(entry);
+  Prune();
+  return absl::OkStatus();
+}
+
+void FileJournal::Prune() {
+  while (entries_.size() > kKept) {
+    unlink(PathOf(entries_.back().version).c_str());
+    entries_.pop_back();
+  }
+}
+
+void FileJournal::Revoke(uint64_t version) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (entries_.empty() || entries_.front().version != version) return;
+    entries_.pop_front();
+  }
+  unlink(PathOf(version).c_str());
+  // Without it the change may be back after a loss of power, as one whose answer got lost could be.
+  SyncDirectory().IgnoreError();
+}
+
+std::vector<model::ChangeEntry> FileJournal::Entries() const {
+  const std::lock_guard lock(mutex_);
+  return {entries_.begin(), entries_.end()};
+}
+
+absl::StatusOr<model::KeptState> FileJournal::StateAt(uint64_t version) const {
+  const std::vector<model::ChangeEntry> entries = Entries();
+  const bool kept = std::any_of(entries.begin(), entries.end(),
+                                [&](const model::ChangeEntry& entry) { return entry.version == version; });
+  if (!kept) return NotKept(version, entries);
+  const absl::StatusOr<std::string> text = ReadFile(PathOf(version));
+  if (!text.ok()) return text.status();
+  return DecodeState(*text);
+}
+
+}  // namespace sluice::store

@@ -1,0 +1,59 @@
+#ifndef SLUICE_CONTROLPLANE_STORE_FILE_JOURNAL_H_
+#define SLUICE_CONTROLPLANE_STORE_FILE_JOURNAL_H_
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controlplane/model/journal.h"
+
+namespace sluice::store {
+
+// A journal that survives kill -9 and the loss of power: a directory with one file for each of the last changes
+// (state_file.h). A file is written under another name, synced, renamed and its directory synced before Record returns;
+// files are never altered. The newest one that is whole is the state to start with, so a torn one costs the change that
+// it was to keep and no more.
+class FileJournal : public model::Journal {
+ public:
+  ~FileJournal() override;
+
+  // Creates the directory where it is missing (mode 0700: states have the seed in them). kAlreadyExists: another
+  // process has it open. Other errors of the file system name the path and the remedy.
+  static absl::StatusOr<std::unique_ptr<FileJournal>> Open(const std::string& directory);
+
+  struct Found {
+    uint64_t version = 0;
+    model::KeptState state;
+  };
+  // What Open found; nothing: the store is empty. `warnings`: what was wrong with it, for the log. Damaged files were
+  // set aside under the name NAME.damaged. kDataLoss: there are files, and none of them is of use.
+  const absl::StatusOr<std::optional<Found>>& found() const { return found_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  absl::Status Record(const model::ChangeEntry& entry, const model::KeptState& state) override;
+  void Revoke(uint64_t version) override;
+  std::vector<model::ChangeEntry> Entries() const override;
+  absl::StatusOr<model::KeptState> StateAt(uint64_t version) const override;
+
+ private:
+  FileJournal(std::string directory, int lock_fd) : directory_(std::move(directory)), lock_fd_(lock_fd) {}
+  void Read();
+  void Prune();
+  std::string PathOf(uint64_t version) const;
+  absl::Status SyncDirectory() const;
+
+  const std::string directory_;
+  const int lock_fd_;
+  absl::StatusOr<std::optional<Found>> found_ = std::optional<Found>();
+  std::vector<std::string> warnings_;
+  mutable std::mutex mutex_;
+  std::deque<model::ChangeEntry> entries_;  // newest first
+};
+
+}  // namespace sluice::store
+
+#endif  // SLUICE_CONTROLPLANE_STORE_FILE_JOURNAL_H_

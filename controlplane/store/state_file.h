@@ -1,0 +1,36 @@
+#ifndef SLUICE_CONTROLPLANE_STORE_STATE_FILE_H_
+#define SLUICE_CONTROLPLANE_STORE_STATE_FILE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "controlplane/model/journal.h"
+
+// A change and the state after it as one file: text that a person can read, with a checksum over all of it.
+//
+//   sluice-state 1 crc32c=1a2b3c4d bytes=1234
+//   version: 17
+//   unix_ms: 1764345600000
+//   user: local
+//   action: DrainBackend
+//   lines: 1
+//   line: ~ backend web/web-1: active -> draining
+//   operator_drain: web/web-1
+//   services:
+//     ... (the configuration's own words, config/dump.h)
+namespace sluice::store {
+
+// CRC-32C (Castagnoli), RFC 3720 appendix B.4: of "123456789" it is e3069283.
+uint32_t Crc32c(std::string_view bytes);
+
+std::string Encode(const model::ChangeEntry& entry, const model::KeptState& state);
+
+// Both return kDataLoss, saying what is wrong with it, when the text is cut, altered or not ours.
+absl::StatusOr<model::ChangeEntry> DecodeEntry(std::string_view text);
+absl::StatusOr<model::KeptState> DecodeState(std::string_view text);
+
+}  // namespace sluice::store
+
+#endif  // SLUICE_CONTROLPLANE_STORE_STATE_FILE_H_

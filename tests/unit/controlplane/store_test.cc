@@ -1,0 +1,204 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "controlplane/store/file_journal.h"
+#include "controlplane/store/memory_journal.h"
+#include "controlplane/store/state_file.h"
+#include "tests/unit/controlplane/sample.h"
+
+namespace sluice::store {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+model::ChangeEntry Entry(uint64_t version) {
+  model::ChangeEntry entry;
+  entry.version = version;
+  entry.at = std::chrono::system_clock::time_point(std::chrono::milliseconds(1764345600123));
+  entry.author = {"alice \"x\"\n", "Apply"};
+  entry.lines = {"+ backend web/web-1: 10.0.0.1", "line\nwith a break"};
+  entry.lines_total = 7;
+  return entry;
+}
+
+model::KeptState State(uint32_t weight = 100) {
+  model::KeptState state;
+  state.desired = SampleServices();
+  state.desired.pools[0].backends[0].weight = weight;
+  state.operator_drains = {{"web", "web-2"}};
+  return state;
+}
+
+TEST(StateFileTest, ChecksumIsTheStandardsOwn) {
+  EXPECT_EQ(Crc32c("123456789"), 0xe3069283u);  // RFC 3720's check value
+  EXPECT_EQ(Crc32c(std::string(32, '\0')), 0x8a9136aau);
+}
+
+TEST(StateFileTest, WhatIsWrittenIsReadBack) {
+  const std::string text = Encode(Entry(17), State());
+  const auto entry = DecodeEntry(text);
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(entry->version, 17u);
+  EXPECT_EQ(entry->at, Entry(17).at);
+  EXPECT_EQ(entry->author.user, Entry(17).author.user);
+  EXPECT_EQ(entry->lines, Entry(17).lines);
+  EXPECT_EQ(entry->lines_total, 7u);
+  const auto state = DecodeState(text);
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_EQ(*state, State());
+}
+
+TEST(StateFileTest, EveryCutAndEveryAlteredByteIsSeen) {
+  const std::string text = Encode(Entry(17), State());
+  for (size_t length = 0; length < text.size(); ++length) {
+    EXPECT_EQ(DecodeState(text.substr(0, length)).status().code(), absl::StatusCode::kDataLoss) << length;
+  }
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string altered = text;
+    altered[i] = static_cast<char>(altered[i] ^ 0x10);
+    EXPECT_FALSE(DecodeEntry(altered).ok()) << i;
+  }
+  EXPECT_FALSE(DecodeState(text + "x").ok());
+}
+
+class FileJournalTest : public ::testing::Test {
+ protected:
+  FileJournalTest() {
+    std::string pattern = (fs::temp_directory_path() / "sluice-store-XXXXXX").string();
+    directory_ = fs::path(mkdtemp(pattern.data())) / "state";
+  }
+  ~FileJournalTest() override { fs::remove_all(directory_.parent_path()); }
+
+  std::unique_ptr<FileJournal> Open() {
+    auto journal = FileJournal::Open(directory_.string());
+    EXPECT_TRUE(journal.ok()) << journal.status();
+    return journal.ok() ? *std::move(journal) : nullptr;
+  }
+  fs::path Newest() const {
+    fs::path newest;
+    for (const auto& file : fs::directory_iterator(directory_)) {
+      const std::string name = file.path().filename().string();
+      if (name.starts_with("change-") && !name.ends_with(".damaged")) newest = std::max(newest, file.path());
+    }
+    return newest;
+  }
+
+  fs::path directory_;
+};
+
+TEST_F(FileJournalTest, EmptyStoreIsForItsOwnerOnlyAndHasNothing) {
+  const auto journal = Open();
+  ASSERT_TRUE(journal->found().ok());
+  EXPECT_FALSE(journal->found()->has_value());
+  EXPECT_TRUE(journal->warnings().empty());
+  struct stat info {};
+  ASSERT_EQ(stat(directory_.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0700u);
+  ASSERT_TRUE(journal->Record(Entry(1), State()).ok());
+  ASSERT_EQ(stat(Newest().c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600u);
+}
+
+TEST_F(FileJournalTest, NewestStateIsFoundAgain) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
+  ASSERT_TRUE(journal->Record(Entry(2), State(2)).ok());
+  journal = nullptr;
+  journal = Open();
+  ASSERT_TRUE(journal->found().ok() && journal->found()->has_value());
+  EXPECT_EQ((*journal->found())->version, 2u);
+  EXPECT_EQ((*journal->found())->state, State(2));
+  ASSERT_EQ(journal->Entries().size(), 2u);
+  EXPECT_EQ(journal->Entries()[0].version, 2u);
+  EXPECT_EQ(*journal->StateAt(1), State(1));
+  EXPECT_EQ(journal->StateAt(3).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(FileJournalTest, TornFileIsSaidAndTheLastGoodStateIsUsed) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
+  ASSERT_TRUE(journal->Record(Entry(2), State(2)).ok());
+  journal = nullptr;
+  const fs::path torn = Newest();
+  fs::resize_file(torn, fs::file_size(torn) / 2);
+  journal = Open();
+  ASSERT_TRUE(journal->found().ok() && journal->found()->has_value());
+  EXPECT_EQ((*journal->found())->version, 1u);
+  ASSERT_EQ(journal->warnings().size(), 2u);
+  EXPECT_THAT(journal->warnings()[0], HasSubstr(torn.string()));
+  EXPECT_THAT(journal->warnings()[1], HasSubstr("version 1"));
+  EXPECT_TRUE(fs::exists(torn.string() + ".damaged"));
+}
+
+TEST_F(FileJournalTest, StoreWithoutAGoodStateIsNotTakenForAnEmptyOne) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record(Entry(1), State()).ok());
+  journal = nullptr;
+  std::ofstream(Newest()) << "rubbish";
+  EXPECT_EQ(Open()->found().status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(FileJournalTest, UnfinishedWriteIsNoState) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
+  journal = nullptr;
+  std::ofstream(directory_ / "unfinished") << "sluice-state 1 crc32c=";
+  journal = Open();
+  EXPECT_EQ((*journal->found())->version, 1u);
+  EXPECT_TRUE(journal->warnings().empty());
+}
+
+TEST_F(FileJournalTest, RevokedChangeIsGone) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
+  ASSERT_TRUE(journal->Record(Entry(2), State(2)).ok());
+  journal->Revoke(2);
+  EXPECT_EQ(journal->Entries().size(), 1u);
+  journal = nullptr;
+  EXPECT_EQ((*Open()->found())->version, 1u);
+}
+
+TEST_F(FileJournalTest, OneProcessHasTheStore) {
+  const auto journal = Open();
+  EXPECT_EQ(FileJournal::Open(directory_.string()).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST_F(FileJournalTest, WhatCannotBeWrittenIsAnErrorAndLeavesNothing) {
+  const auto journal = Open();
+  ASSERT_TRUE(journal->Record(Entry(1), State()).ok());
+  fs::create_directory(directory_ / "unfinished");  // where the next state would be written
+  EXPECT_FALSE(journal->Record(Entry(2), State()).ok());
+  EXPECT_EQ(journal->Entries().size(), 1u);
+}
+
+TEST_F(FileJournalTest, OldChangesGo) {
+  auto journal = Open();
+  for (uint64_t version = 1; version <= 55; ++version) ASSERT_TRUE(journal->Record(Entry(version), State()).ok());
+  EXPECT_EQ(journal->Entries().size(), 50u);
+  EXPECT_EQ(journal->Entries().back().version, 6u);
+  journal = nullptr;
+  EXPECT_EQ(Open()->Entries().size(), 50u);
+}
+
+TEST(MemoryJournalTest, KeepsTheNewest) {
+  MemoryJournal journal(2);
+  for (uint64_t version = 1; version <= 3; ++version) {
+    ASSERT_TRUE(journal.Record(Entry(version), State(static_cast<uint32_t>(version))).ok());
+  }
+  EXPECT_EQ(*journal.StateAt(3), State(3));
+  EXPECT_EQ(journal.StateAt(1).status().code(), absl::StatusCode::kNotFound);
+  journal.Revoke(3);
+  EXPECT_EQ(journal.Entries().size(), 1u);
+}
+
+}  // namespace
+}  // namespace sluice::store
