@@ -116,13 +116,17 @@ class Ladder {
     // anything is better kept where its connection was.
     const bool syn = (flow_.tcp_flags & net::kTcpSyn) != 0;
     const bool over = syn && EntryIsOver(entry, state_, now_s_);
-    if (exists && !over && !lb::BeginsAnew(entry.state(), flow_.tcp_flags)) {
+    if (exists && !over && !(syn && lb::BeginsAnew(entry.state(), flow_.tcp_flags))) {
       // Most packets change nothing; the line is written once a second and at a change of state.
       if (entry.value.last_seen_s != static_cast<uint16_t>(now_s_)) {
         entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
       }
-      const lb::FlowState next = lb::NextState(entry.state(), flow_.tcp_flags);
-      if (next != entry.state()) SetState(entry, next);
+      // An established connection's ordinary segments, nearly all packets there are, leave its state as it is.
+      const bool ordinary = (flow_.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst)) == 0;
+      if (entry.state() != lb::FlowState::kEstablished || !ordinary) {
+        const lb::FlowState next = lb::NextState(entry.state(), flow_.tcp_flags);
+        if (next != entry.state()) SetState(entry, next);
+      }
       return {.backend = entry.value.backend, .rung = Rung::kConnectionTable};
     }
     const BackendId backend = ScheduleFlow(state_, flow_);

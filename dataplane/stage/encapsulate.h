@@ -4,19 +4,51 @@
 #include <cstdint>
 
 #include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/net/headers.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
 namespace sluice::stage {
 
+// What a mode puts between the outer IP header and the inner packet, in bytes.
+constexpr uint16_t ShimBytes(fwd::ForwardingMode mode) {
+  switch (mode) {
+    case fwd::ForwardingMode::kGue:
+      return sizeof(net::UdpHeader) + sizeof(net::GueHeader);
+    case fwd::ForwardingMode::kGueDirect:
+      return sizeof(net::UdpHeader);
+    case fwd::ForwardingMode::kGre:
+      return sizeof(net::GreHeader);
+    case fwd::ForwardingMode::kL2:
+    case fwd::ForwardingMode::kIpip:
+    case fwd::ForwardingMode::kNat:
+    case fwd::ForwardingMode::kFullNat:
+      break;
+  }
+  return 0;
+}
+
+constexpr uint16_t OuterIpBytes(net::Family family) {
+  return family == net::Family::kIpv4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
+}
+
 // Bytes that a mode puts in front of the inner packet on the way to a backend of `outer` family; 0 for L2.
-uint16_t EncapsulationBytes(fwd::ForwardingMode mode, net::Family outer);
+constexpr uint16_t EncapsulationBytes(fwd::ForwardingMode mode, net::Family outer) {
+  if (mode == fwd::ForwardingMode::kL2) return 0;
+  return static_cast<uint16_t>(OuterIpBytes(outer) + ShimBytes(mode));
+}
 
 // Puts the outer headers of a tunnel mode between the link-layer header, VLAN tags included, and the inner packet,
 // which is not touched; Ethernet padding is cut off. Any mix of inner and outer family. Traffic class and ECN are
 // copied (RFC 6040, normal mode); what varies by flow is the UDP source port (GUE), the flow label (IPv6), and the host
 // bits of the source where tunnels have a source prefix. False: the packet was dropped.
 bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, const StageEnv& env);
+
+// The same for what is most common, IP in IP of a frame without VLAN tags in one buffer, from the port's own address:
+// Ethernet and outer header are copied as one run of known size from the backend's line, and what varies is written
+// over it, where the general way puts them together piece by piece. The MAC addresses are written too. False: the
+// general way is needed.
+bool EncapsulateIpip(Packet& packet, const fwd::BackendEntry& backend, const StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -24,7 +24,7 @@ Be32 LoadV4(const uint8_t* at) {
 }
 
 // The packet's own addresses: the client sent it to the VIP.
-void LocateAddresses(Packet& packet) {
+inline void LocateAddresses(Packet& packet) {
   const net::ParsedHeaders& h = packet.headers;
   const bool v4 = h.family == net::Family::kIpv4;
   const size_t source = v4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source);
@@ -34,7 +34,7 @@ void LocateAddresses(Packet& packet) {
 }
 
 // A source that no client can have. The host's kernel judges its own packets itself, so this is asked for VIPs only.
-bool IsMartian(const Packet& packet) {
+inline bool IsMartian(const Packet& packet) {
   const uint8_t* source = FrameOf(packet) + packet.client_offset;
   const uint8_t* destination = FrameOf(packet) + packet.vip_offset;
   if (packet.headers.family == net::Family::kIpv4) {
@@ -45,7 +45,7 @@ bool IsMartian(const Packet& packet) {
          std::memcmp(source, destination, 16) == 0;
 }
 
-VipId FindVip(const Packet& packet, const lb::VipTable& table) {
+inline VipId FindVip(const Packet& packet, const lb::VipTable& table) {
   const net::ParsedHeaders& h = packet.headers;
   const uint8_t* address = FrameOf(packet) + packet.vip_offset;
   return h.family == net::Family::kIpv4 ? table.LookupV4(LoadV4(address), h.protocol, h.destination_port)
@@ -123,15 +123,16 @@ void HandleUnserved(Packet& packet, const lb::VipAddressInfo& address, StageEnv&
 }
 
 // Returns the VIP's service for a backend's answer that needs no state, null for all else.
-const lb::ReturnService* LookupPacket(Packet& packet, StageEnv& env) {
+inline const lb::ReturnService* LookupPacket(Packet& packet, StageEnv& env) {
   LocateAddresses(packet);
-  if (IsOwnTunnel(packet, *env.node)) {
+  // No tunnel is TCP.
+  if (packet.headers.protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) {
     Drop(packet, DropReason::kTunnelLoop);
     return nullptr;
   }
   const lb::VipTable& table = *env.state->vip_table;
   if (packet.headers.l4_status == net::L4Status::kPorts) packet.vip = FindVip(packet, table);
-  if (!packet.vip.valid()) {
+  if (!packet.vip.valid()) [[unlikely]] {
     const uint8_t* destination = FrameOf(packet) + packet.vip_offset;
     const lb::VipAddressInfo address = packet.headers.family == net::Family::kIpv4
                                            ? table.DescribeV4(LoadV4(destination))
@@ -145,13 +146,14 @@ const lb::ReturnService* LookupPacket(Packet& packet, StageEnv& env) {
   } else if (IsMartian(packet)) {
     Drop(packet, DropReason::kMartianSource);
   }
-  if (packet.fate == Fate::kPending) FindOwner(packet, env);
+  // Only with NAT a flow has an owner before it has a backend.
+  if (packet.fate == Fate::kPending && fwd::IsNat((*env.state->vips)[packet.vip.index()].mode)) FindOwner(packet, env);
   return nullptr;
 }
 
 // What the flow's hash is taken of: the client's packet to the VIP, whichever way the packet goes, or for an answer
 // whose VIP only its session knows, the answer's own tuple.
-lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* service) {
+inline lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* service) {
   const net::ParsedHeaders& h = packet.headers;
   const uint8_t* client = FrameOf(packet) + packet.client_offset;
   const uint8_t* vip = FrameOf(packet) + packet.vip_offset;
@@ -171,7 +173,9 @@ lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* service) {
   return tuple;
 }
 
-void Prefetch(const Packet& packet, StageEnv& env) {
+// What the next stages will read and write for the packet.
+inline void Prefetch(const Packet& packet, StageEnv& env) {
+  if (packet.vip.valid()) __builtin_prefetch(&env.counters->vips[packet.vip.index()], 1);
   if (packet.direction == Direction::kToClient) {
     env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
     return;

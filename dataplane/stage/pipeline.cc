@@ -77,10 +77,23 @@ void Readmit(Packet& packet, const lb::FragmentTable::Released& released) {
   WriteTravelNote(mbuf, note);
 }
 
+void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
+  fwd::VipCounters& vip = counters.vips[packet.vip.index()];
+  vip.packets.Increment();
+  vip.bytes.Add(packet.headers.ip_length);
+  fwd::BackendCounters& backend = counters.backends[packet.backend.index()];
+  backend.packets.Increment();
+  backend.bytes.Add(packet.headers.ip_length);
+}
+
 // Counts VIPs and backends while the mbufs are still ours.
 void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
+    if (packet.fate == Fate::kForwarded && packet.direction == Direction::kToBackend) [[likely]] {
+      CountForwarded(packet, counters);
+      continue;
+    }
     if (!packet.vip.valid() || packet.fate == Fate::kHandedOver || packet.fate == Fate::kBuffered) continue;
     fwd::VipCounters& vip = counters.vips[packet.vip.index()];
     if (packet.direction != Direction::kToBackend) {
@@ -92,13 +105,7 @@ void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
     vip.packets.Increment();
     // The IP packet as the client sent it: the same whatever the encapsulation.
     vip.bytes.Add(packet.headers.ip_length);
-    if (packet.fate == Fate::kDropped) {
-      vip.dropped.Increment();
-    } else if (packet.fate == Fate::kForwarded) {
-      fwd::BackendCounters& backend = counters.backends[packet.backend.index()];
-      backend.packets.Increment();
-      backend.bytes.Add(packet.headers.ip_length);
-    }
+    if (packet.fate == Fate::kDropped) vip.dropped.Increment();
   }
 }
 
@@ -156,6 +163,10 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
   std::array<rte_mbuf*, kBurstSize> dropped;
   size_t dropped_count = 0;
   for (Packet& packet : burst) {
+    if (packet.fate == Fate::kForwarded && env.extras.room() == ExtraPackets::kMax) [[likely]] {
+      transmission.Add(packet.out_port, packet.mbuf);
+      continue;
+    }
     CheckWayOut(packet, env);
     switch (packet.fate) {
       case Fate::kForwarded:

@@ -47,7 +47,7 @@ bool CameFromBackend(const Packet& packet, const fwd::BackendEntry& backend) {
   return backend.on_link && std::memcmp(frame + offsetof(net::EtherHeader, source), backend.ether.destination, 6) == 0;
 }
 
-void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
+inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
   if (!backend.resolved) {
     Drop(packet, DropReason::kNextHopUnresolved);
     return;
@@ -67,6 +67,11 @@ void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendE
     } else {
       AnswerTooBig(packet, mtu_bytes - overhead_bytes, env);
     }
+    return;
+  }
+  if (vip.mode == fwd::ForwardingMode::kIpip && EncapsulateIpip(packet, backend, env)) {
+    packet.out_port = backend.port;
+    packet.fate = Fate::kForwarded;
     return;
   }
   RewriteForMode(packet, vip, backend, env);

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <initializer_list>
 #include <random>
+#include <tuple>
 #include <vector>
 
+#include "dataplane/net/checksum.h"
+#include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "tests/support/packets.h"
 
@@ -14,7 +18,31 @@ namespace {
 
 using namespace test;
 
+void ExpectEqual(const ParsedHeaders& a, const ParsedHeaders& b) {
+  const auto all = [](const ParsedHeaders& h) {
+    return std::tuple(h.status, h.l4_status, h.error, h.family, h.protocol, h.tcp_flags, h.vlan_tags, h.has_extension,
+                      h.l3_offset, h.l4_offset, h.ip_length, h.ether_type.Host(), h.source_port.Host(),
+                      h.destination_port.Host());
+  };
+  EXPECT_EQ(all(a), all(b));
+}
+
+// The fast half of the parser says what the whole one says, or nothing. True: it said something.
+bool CheckCommon(const Bytes& frame, uint32_t contiguous) {
+  const ExactCopy copy(Bytes(frame.begin(), frame.begin() + contiguous));
+  const auto frame_length = static_cast<uint32_t>(frame.size());
+  ParsedHeaders common;
+  // What an earlier packet left there must not matter.
+  common.has_extension = true;
+  common.tcp_flags = 0xff;
+  common.vlan_tags = 2;
+  if (!ParseCommonFrame(copy.data(), contiguous, frame_length, common)) return false;
+  ExpectEqual(common, ParseFrame(copy.data(), contiguous, frame_length));
+  return true;
+}
+
 ParsedHeaders Parse(const Bytes& frame) {
+  CheckCommon(frame, static_cast<uint32_t>(frame.size()));
   const ExactCopy copy(frame);
   return ParseFrame(copy.data(), copy.size(), copy.size());
 }
@@ -30,6 +58,40 @@ void ExpectL4Error(const Bytes& frame, DropReason reason) {
   EXPECT_EQ(h.status, ParseStatus::kOk);
   EXPECT_EQ(h.l4_status, L4Status::kError);
   EXPECT_EQ(DropReasonLabel(h.error), DropReasonLabel(reason));
+}
+
+TEST(ParserTest, CommonFramesAreParsedTheSame) {
+  const std::vector<Bytes> frames = {
+      Ether(0x0800) + Ipv4(6, 20) + Tcp(kTcpSyn), Ether(0x0800) + Ipv4(17, 26) + Udp(26) + Bytes(18),
+      Ether(0x86dd) + Ipv6(6, 20) + Tcp(kTcpAck), Ether(0x86dd) + Ipv6(17, 20) + Udp(20) + Bytes(12),
+      Ether(0x0800) + Ipv4(6, 20) + Tcp(kTcpSyn) + Bytes(6)};
+  std::mt19937 random(1);
+  size_t common = 0;
+  for (const Bytes& frame : frames) {
+    EXPECT_TRUE(CheckCommon(frame, static_cast<uint32_t>(frame.size())));
+    for (int i = 0; i < 20'000; ++i) {
+      Bytes changed = frame;
+      for (auto k = random() % 3; k > 0; --k) {
+        uint8_t& byte = changed[12 + random() % (changed.size() - 12)];
+        byte = static_cast<uint8_t>(byte ^ 1u << random() % 8);
+      }
+      const size_t shorter = random() % 4 == 0 ? random() % 4 : 0;
+      common += CheckCommon(changed, static_cast<uint32_t>(changed.size() - shorter)) ? 1 : 0;
+    }
+  }
+  EXPECT_GT(common, 10'000u);
+}
+
+TEST(ParserTest, ChecksumOfCommonHeader) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 100'000; ++i) {
+    std::array<uint8_t, 20> header{};
+    // All ones and all zeros are where sums carry over, and where they do not.
+    for (uint8_t& byte : header) byte = static_cast<uint8_t>(random() % 3 == 0 ? random() : random() % 2 * 0xff);
+    const uint16_t sum = i % 2 == 0 ? InternetChecksum(header.data(), 18) : static_cast<uint16_t>(random());
+    Store(header.data() + 18, sum);
+    EXPECT_EQ(CommonIpv4ChecksumIsValid(header.data()), ChecksumIsValid(header.data(), header.size()));
+  }
 }
 
 TEST(ParserTest, Ipv4Tcp) {
