@@ -55,7 +55,10 @@ lb::EndOffer NatFlows::OfferOf(const ForwardingState& state, const lb::NatTuple&
   lb::NatSession* session = table_.FindByBackend(from_backend, hash);
   if (session == nullptr) return lb::kEndFree;
   if (!IsOver(*session, state, now_s)) {
-    return session->tracking.confirmed ? lb::kEndTaken : lb::EndOffer{1} + table_.AgeOf(*session);
+    if (session->tracking.state == lb::NatState::kClosed) {
+      return lb::kEndOfClosed + (now_s - session->tracking.last_seen_s);
+    }
+    return session->tracking.confirmed ? lb::kEndTaken : lb::kEndOfUnconfirmed + table_.AgeOf(*session);
   }
   End(*session, counters);
   return lb::kEndFree;
@@ -71,7 +74,7 @@ NatFlows::Opened NatFlows::OpenFull(const ForwardingState& state, const Opening&
   const lb::EndOffer offered = lb::ChooseLocalEnd(local, ports_, opening.client_hash, setup_.steering, reply, offer);
   if (offered == lb::kEndTaken) return {.session = nullptr, .reason = DropReason::kNatPortsExhausted};
   if (offered != lb::kEndFree) {
-    counters.table_nat.unconfirmed_full.Increment();
+    (offered >= lb::kEndOfClosed ? counters.table_nat.replaced : counters.table_nat.unconfirmed_full).Increment();
     End(*table_.FindByBackend(reply, HashOf(state, reply)), counters);
   }
   const Opened opened = Insert(state, opening, reply, HashOf(state, reply), counters);

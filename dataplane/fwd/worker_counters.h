@@ -50,7 +50,8 @@ struct BackendCounters {
 struct TableCounters {
   Counter inserted;
   Counter expired;           // ended by a timeout
-  Counter replaced;          // the flow was entered anew: its backend is gone, or its tuple began a new connection
+  Counter replaced;          // the flow was entered anew: its backend is gone, its tuple began a new connection, or a
+                             // new flow needs the local end of a closed one
   Counter insert_full;       // no room; the flow went by the hash alone
   Counter unconfirmed_full;  // too many flows of which only one packet was seen; the flow went by the hash alone
   Counter sweeps;            // complete passes over the table

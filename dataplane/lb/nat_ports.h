@@ -69,16 +69,20 @@ inline constexpr uint32_t kMaxAddressProbes = 4;
 // smaller than that in any but the largest machines.
 inline constexpr uint32_t kMaxSteeringProbes = 32;
 
-// How readily a local end can be had: not at all, at once, or by ending an unconfirmed session that has it, the more
-// readily the older that is.
+// How readily a local end can be had: not at all, at once, or by ending the session that has it. Unconfirmed sessions
+// give theirs the more readily the older they are; before those, closed ones do, whose connections are over (seconds
+// since the last packet are added).
 using EndOffer = uint64_t;
 inline constexpr EndOffer kEndTaken = 0;
+inline constexpr EndOffer kEndOfUnconfirmed = 1;
+inline constexpr EndOffer kEndOfClosed = EndOffer{1} << 32;
 inline constexpr EndOffer kEndFree = UINT64_MAX;
 
 // Chooses the local end of a new flow: address and port of `reply`, the tuple of the backend's packets, of which the
 // source and the protocol are given. `hash` decides where the search begins: the same flow begins with the same port.
-// `offer(reply)` is asked about tuples. A free port is taken if one is found, else that of the oldest unconfirmed
-// session that was seen, so that a flood of spoofed packets does not use up the ports either. Returns the end's offer;
+// `offer(reply)` is asked about tuples. A free port is taken if one is found, else that of the closed session or, where
+// there is none, of the unconfirmed one that was seen to be the oldest: neither connections that ended nor a flood of
+// spoofed packets use up the ports. Returns the end's offer;
 // kEndTaken: there is none.
 template <typename Offer>
 EndOffer ChooseLocalEnd(const LocalAddresses& local, const LocalPortPart& ports, uint64_t hash,

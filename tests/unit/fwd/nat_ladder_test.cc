@@ -133,6 +133,45 @@ TEST_F(NatLadderTest, AFullTableRefusesNewFlowsAndKeepsTheOthers) {
   EXPECT_NE(Establish(1000), nullptr);
 }
 
+class FewPortsTest : public NatLadderTest {
+ protected:
+  FewPortsTest() : NatLadderTest(kSessions, 2) {}
+};
+
+// Connections that ended keep their local ends for a while, but not from those who need them.
+TEST_F(FewPortsTest, ClosedConnectionsGiveTheirPortsBeforeUnconfirmedOnes) {
+  uint32_t client = 0;
+  std::vector<lb::NatSession*> open;  // all the ports of one backend: of four, with two ports each
+  while (open.size() < 8) {
+    lb::NatSession* session = Establish(++client);
+    if (session != nullptr) open.push_back(session);
+  }
+  const auto refused = [&](uint32_t who) {
+    const NatSelection selection = Send(full_, who, {.flags = kTcpSyn, .sequence = 10});
+    EXPECT_EQ(selection.session == nullptr, selection.selection.reason == DropReason::kNatPortsExhausted);
+    return selection.session == nullptr;
+  };
+  for (uint32_t who = 1000; who < 1020; ++who) EXPECT_TRUE(refused(who));
+  // One of them ends, by FIN both ways: its port is the one that the next flow to its backend gets.
+  lb::NatSession* const closed = open[3];
+  lb::NoteClientSegment(closed->tracking, {.flags = kTcpFin | kTcpAck, .sequence = 11, .acknowledgement = 501}, now_s_);
+  EXPECT_EQ(closed->tracking.state, lb::NatState::kClientClosing);
+  for (uint32_t who = 1000; who < 1020; ++who) EXPECT_TRUE(refused(who));
+  lb::NoteBackendSegment(closed->tracking, {.flags = kTcpFin | kTcpAck, .sequence = 501, .acknowledgement = 12},
+                         now_s_);
+  const Be16 port = closed->local_port;
+  const BackendId backend = closed->backend;
+  uint32_t taker = 1000;
+  while (refused(taker)) ASSERT_LT(++taker, 1100u);
+  const NatSelection taken = Send(full_, taker, {.flags = kTcpSyn, .sequence = 10});
+  EXPECT_EQ(taken.session->local_port, port);
+  EXPECT_EQ(taken.session->backend, backend);
+  EXPECT_EQ(counters_.table_nat.replaced.Value(), 1u);
+  EXPECT_EQ(counters_.table_nat.unconfirmed_full.Value(), 0u);
+  EXPECT_EQ(Entries(), 8u);
+  EXPECT_EQ(Alive(), 8u);
+}
+
 TEST_F(NatLadderTest, WithoutALocalAddressOfTheBackendsFamilyThereIsNoFlow) {
   const NatSelection refused = Send(mixed_, 1, {.flags = kTcpSyn});
   EXPECT_EQ(refused.selection.reason, DropReason::kNatNoLocalAddress);
