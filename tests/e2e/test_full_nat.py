@@ -85,7 +85,7 @@ class FullNatTest(NatCase):
         self.start(with_proxy_protocol({1: 100}), nat={**NAT, "local_ports": "20000-20031"},
                    timeouts={"tcp_closing_s": 1})
         for version in (4, 6):
-            for _ in range(3):
+            for _ in range(2):
                 self.assert_all_answered(http_load(self.client, config.VIP[version], 24))
                 self.wait_for_no_flows("backend-1", config.POOL[version])
             waiting = self.lab.network.backends["backend-1"].run(["ss", "-Hatn", f"-{version}", "state", "time-wait"])
