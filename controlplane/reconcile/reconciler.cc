@@ -85,7 +85,8 @@ absl::StatusOr<Outcome> Reconciler::Start(const model::KeptState& kept, uint64_t
   if (!complete.ok()) return complete.status();
   absl::StatusOr<model::Change> change = model::Restore(*Current().registry, kept, Context());
   if (!change.ok()) return change.status();
-  return Commit(*std::move(change), std::make_shared<const model::DesiredState>(*std::move(complete)), {}, version);
+  return Commit(*std::move(change), std::make_shared<const model::DesiredState>(*std::move(complete)),
+                {.author = {"start", "Start"}}, version);
 }
 
 absl::StatusOr<Outcome> Reconciler::Apply(const model::DesiredState& desired, const model::ChangeRequest& request) {
