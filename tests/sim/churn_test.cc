@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "dataplane/net/headers.h"
-#include "tests/sim/director.h"
+#include "tests/support/state_fixture.h"
+#include "tools/sim/director.h"
 
 namespace sluice::sim {
 namespace {

@@ -1,19 +1,25 @@
-#include "tests/sim/director.h"
+#include "tools/sim/director.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace sluice::sim {
 namespace {
 
 constexpr size_t kMaxVips = 16;
-constexpr size_t kMaxBackends = 4096;
+constexpr size_t kCacheLine = 64;
 
 }  // namespace
 
 Director::Worker::Worker(size_t connections)
-    : counters(kMaxVips, kMaxBackends), tables({.v4 = connections, .v6 = 16, .wide = 16}, memory.Source()) {}
+    : counters(kMaxVips, kMaxBackends), tables({.v4 = connections, .v6 = 16, .wide = 16}, [this](size_t bytes) {
+        void* block = std::aligned_alloc(kCacheLine, (bytes + kCacheLine - 1) / kCacheLine * kCacheLine);
+        std::memset(block, 0, bytes);
+        memory.emplace_back(block);
+        return block;
+      }) {}
 
-Director::Director(size_t workers, size_t connections_per_worker) {
+Director::Director(size_t workers, size_t connections_per_worker, SelectFunction select) : select_(select) {
   for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(connections_per_worker));
 }
 
@@ -38,7 +44,7 @@ fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags,
                               .destination_port = tuple.destination_port,
                               .vip = vip,
                               .hash = hash};
-  return fwd::SelectBackend(*state_, view, now_s, worker.tables, worker.counters);
+  return select_(*state_, view, now_s, worker.tables, worker.counters);
 }
 
 void Director::Sweep(uint32_t now_s) {
@@ -63,9 +69,16 @@ uint64_t Director::Alive(BackendId id) const {
   return alive;
 }
 
+uint64_t Director::Inserted() const {
+  uint64_t sum = 0;
+  for (const auto& worker : workers_) sum += worker->counters.table_v4.inserted.Value();
+  return sum;
+}
+
 uint64_t Director::InsertFull() const {
   uint64_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->counters.table_v4.insert_full.Value();
+  for (const auto& worker : workers_)
+    sum += worker->counters.table_v4.insert_full.Value() + worker->counters.table_v4.unconfirmed_full.Value();
   return sum;
 }
 

@@ -1,7 +1,8 @@
-#ifndef SLUICE_TESTS_SIM_DIRECTOR_H_
-#define SLUICE_TESTS_SIM_DIRECTOR_H_
+#ifndef SLUICE_TOOLS_SIM_DIRECTOR_H_
+#define SLUICE_TOOLS_SIM_DIRECTOR_H_
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -9,21 +10,25 @@
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/ladder.h"
 #include "dataplane/fwd/worker_counters.h"
-#include "tests/support/state_fixture.h"
 
 namespace sluice::sim {
 
-// One client's connection as the simulation sees it.
+// One client's connection as a director sees it.
 struct SimFlow {
   uint32_t client = 0;
   uint16_t port = 0;
 };
 
+// The ladder's function: another one is given to see whether the checkers catch a ladder that is damaged.
+using SelectFunction = decltype(&fwd::SelectBackend);
+
 // A director: workers with tables of their own, over one forwarding state. A flow always meets the same worker, as RSS
 // sees to it.
 class Director {
  public:
-  Director(size_t workers, size_t connections_per_worker);
+  static constexpr size_t kMaxBackends = 4096;
+
+  Director(size_t workers, size_t connections_per_worker, SelectFunction select = &fwd::SelectBackend);
 
   // The state as of now; taken up by all workers before their next packet.
   void TakeUp(std::shared_ptr<const fwd::ForwardingState> state) { state_ = std::move(state); }
@@ -35,19 +40,25 @@ class Director {
   // Flows alive by the workers' counters.
   uint64_t Alive(BackendId id) const;
   const fwd::ForwardingState& state() const { return *state_; }
+  // Flows that were entered into the connection tables, and those for which there was no room.
+  uint64_t Inserted() const;
   uint64_t InsertFull() const;
 
  private:
+  struct FreeMemory {
+    void operator()(void* block) const { std::free(block); }
+  };
   struct Worker {
     explicit Worker(size_t connections);
-    test::TestMemory memory;
+    std::vector<std::unique_ptr<void, FreeMemory>> memory;
     fwd::WorkerCounters counters;
     fwd::FlowTables tables;
   };
+  const SelectFunction select_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::shared_ptr<const fwd::ForwardingState> state_;
 };
 
 }  // namespace sluice::sim
 
-#endif  // SLUICE_TESTS_SIM_DIRECTOR_H_
+#endif  // SLUICE_TOOLS_SIM_DIRECTOR_H_

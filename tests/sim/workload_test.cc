@@ -1,0 +1,182 @@
+// The standard churn workload: the simulator agrees with what was published of others, Sluice's own ladder breaks
+// nothing where it must not, and a ladder that is damaged is found out.
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tools/sim/arguments.h"
+#include "tools/sim/modes.h"
+#include "tools/sim/report.h"
+#include "tools/sim/simulation.h"
+
+namespace sluice::sim {
+namespace {
+
+// Broken connections in percent by the two definitions; what no outcome says is -1.
+struct Share {
+  double up = -1;
+  double drain = -1;
+};
+
+Result Simulated(const WorkloadOptions& options, const std::vector<std::string>& modes,
+                 SelectFunction select = &fwd::SelectBackend) {
+  std::vector<std::unique_ptr<Router>> routers;
+  for (const std::string& mode : modes) {
+    for (auto& router : MakeRouters(mode, options, select)) routers.push_back(std::move(router));
+  }
+  return Simulate(options, routers);
+}
+
+std::map<std::string, Share> Shares(const Result& result) {
+  std::map<std::string, Share> shares;
+  const auto connections = static_cast<double>(result.connections);
+  for (const Outcome& outcome : result.outcomes) {
+    Share& share = shares[outcome.router];
+    if ((outcome.definitions & kUp) != 0) share.up = 100 * static_cast<double>(outcome.up.sum()) / connections;
+    if ((outcome.definitions & kDrain) != 0) share.drain = 100 * static_cast<double>(outcome.drain.sum()) / connections;
+  }
+  return shares;
+}
+
+// Few connections, many changes: what breaks does not depend on how many there are.
+WorkloadOptions Small() {
+  WorkloadOptions options;
+  options.seconds = 200;
+  options.connections = 500;
+  options.servers = 40;
+  options.updates_per_min = 30;
+  options.directors = 3;
+  return options;
+}
+
+TEST(WorkloadTest, ConnectionsLastAsLongAsPublished) {
+  // 70 000 at a time and 32.8 million in 10 000 s.
+  EXPECT_NEAR(Mean(kDurations), 21.4, 0.1);
+  EXPECT_EQ(DrawRow(kDurations, 0), 0u);
+  EXPECT_EQ(DrawRow(kDurations, 0.293), 1u);
+  EXPECT_EQ(DrawRow(kDurations, 0.9979), 12u);
+  EXPECT_EQ(DrawRow(kDurations, 0.9999), 13u);
+}
+
+TEST(WorkloadTest, OthersBreakAsManyAsPublished) {
+  WorkloadOptions options;
+  options.seconds = 1500;
+  options.connections = 2000;
+  const std::map<std::string, Share> shares = Shares(Simulated(options, {"mod-n", "maglev", "rendezvous"}));
+  const auto expect_near = [](double value, double published) { EXPECT_NEAR(value, published, 0.2 * published); };
+  expect_near(shares.at("mod-n").up, 49.8);
+  expect_near(shares.at("maglev").up, 2.29);
+  expect_near(shares.at("maglev").drain, 3.34);
+  expect_near(shares.at("rendezvous").up, 0.874);
+  expect_near(shares.at("rendezvous").drain, 1.96);
+}
+
+TEST(WorkloadTest, TrackingBreaksNothingWhileDirectorsStay) {
+  const Result result = Simulated(Small(), {"track", "hash"});
+  EXPECT_GT(result.server_changes, 40u);
+  const std::map<std::string, Share> shares = Shares(result);
+  EXPECT_EQ(shares.at("track").up, 0);
+  EXPECT_EQ(shares.at("track").drain, 0);
+  // The same changes do break connections of a VIP that goes by the hash alone.
+  EXPECT_GT(shares.at("hash").up, 1);
+  EXPECT_GT(shares.at("hash").drain, shares.at("hash").up);
+  for (const Outcome& outcome : result.outcomes) {
+    EXPECT_EQ(outcome.table_full, 0u);
+    EXPECT_EQ(outcome.tracked, outcome.router == "track" ? result.connections : 0u) << outcome.router;
+  }
+}
+
+TEST(WorkloadTest, DirectorsThatComeAndGoBreakTrackedConnections) {
+  WorkloadOptions options = Small();
+  options.director_updates_per_min = 4;
+  options.director_down_s = 20;
+  const Result result = Simulated(options, {"track"});
+  EXPECT_GT(result.director_changes, 10u);
+  for (const Outcome& outcome : result.outcomes) {
+    const Broken& broken = (outcome.definitions & kUp) != 0 ? outcome.up : outcome.drain;
+    uint64_t after_directors = 0;
+    for (const auto& causes : broken.by_cause) after_directors += causes[static_cast<size_t>(Cause::kDirectors)];
+    EXPECT_GT(after_directors, 0u);
+  }
+}
+
+TEST(WorkloadTest, DirectorsAloneBreakNothing) {
+  WorkloadOptions options = Small();
+  options.updates_per_min = 0;
+  options.director_updates_per_min = 20;
+  const std::map<std::string, Share> shares = Shares(Simulated(options, {"track", "hash"}));
+  for (const auto& [mode, share] : shares) {
+    EXPECT_EQ(share.up, 0) << mode;
+    EXPECT_EQ(share.drain, 0) << mode;
+  }
+}
+
+// One flow in 256 is never looked up.
+fwd::Selection ForgetfulSelect(const fwd::ForwardingState& state, const fwd::FlowView& flow, uint32_t now_s,
+                               fwd::FlowTables& tables, fwd::WorkerCounters& counters) {
+  if (flow.hash % 256 == 0) return {.backend = fwd::ScheduleFlow(state, flow), .rung = fwd::Rung::kHashOnly};
+  return fwd::SelectBackend(state, flow, now_s, tables, counters);
+}
+
+// Backends that drain lose their connections.
+fwd::Selection ImpatientSelect(const fwd::ForwardingState& state, const fwd::FlowView& flow, uint32_t now_s,
+                               fwd::FlowTables& tables, fwd::WorkerCounters& counters) {
+  fwd::Selection selection = fwd::SelectBackend(state, flow, now_s, tables, counters);
+  if ((*state.backends)[selection.backend.index()].state == fwd::BackendState::kDraining) {
+    selection.backend = fwd::ScheduleFlow(state, flow);
+  }
+  return selection;
+}
+
+TEST(WorkloadTest, ADamagedLadderIsCaught) {
+  const std::map<std::string, Share> forgetful = Shares(Simulated(Small(), {"track"}, &ForgetfulSelect));
+  EXPECT_GT(forgetful.at("track").up, 0);
+  EXPECT_GT(forgetful.at("track").drain, 0);
+  const std::map<std::string, Share> impatient = Shares(Simulated(Small(), {"track"}, &ImpatientSelect));
+  EXPECT_EQ(impatient.at("track").up, 0);
+  EXPECT_GT(impatient.at("track").drain, 0);
+}
+
+std::string Json(const WorkloadOptions& options) {
+  std::ostringstream out;
+  PrintJson(options, Simulated(options, ModeNames()), out);
+  return out.str();
+}
+
+TEST(WorkloadTest, TheSeedDecides) {
+  WorkloadOptions options = Small();
+  options.seconds = 40;
+  options.director_updates_per_min = 4;
+  const std::string once = Json(options);
+  EXPECT_EQ(Json(options), once);
+  options.seed = 2;
+  EXPECT_NE(Json(options), once);
+}
+
+TEST(ArgumentsTest, SayWhatIsWrong) {
+  const auto good = ParseArguments({"--modes", "track,mod-n", "--seconds", "7.5", "--seed", "9", "--json"});
+  ASSERT_TRUE(good.ok());
+  EXPECT_EQ(good->modes, (std::vector<std::string>{"track", "mod-n"}));
+  EXPECT_EQ(good->workload.seconds, 7.5);
+  EXPECT_EQ(good->workload.seed, 9u);
+  EXPECT_TRUE(good->json);
+  for (const auto& words : std::vector<std::vector<std::string>>{{"--modes", "track,magic"},
+                                                                 {"--seconds", "-1"},
+                                                                 {"--directors", "0"},
+                                                                 {"--no-timestamps", "nan"},
+                                                                 {"--seed"},
+                                                                 {"--speed", "1"}}) {
+    const auto bad = ParseArguments(words);
+    ASSERT_FALSE(bad.ok()) << words[0];
+    EXPECT_NE(std::string(bad.status().message()).find(words[0]), std::string::npos) << bad.status().message();
+  }
+}
+
+}  // namespace
+}  // namespace sluice::sim

@@ -1,0 +1,193 @@
+#include "tools/sim/ladder_router.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "dataplane/base/check.h"
+#include "dataplane/fwd/resolve.h"
+#include "dataplane/fwd/state_builder.h"
+#include "dataplane/net/headers.h"
+#include "tools/sim/random.h"
+
+namespace sluice::sim {
+namespace {
+
+constexpr size_t kWorkers = 2;
+// Each director has room for this many times all connections: those that ended and those that went to another director
+// stay until their timeouts.
+constexpr size_t kRoom = 6;
+constexpr lb::FlowTimeouts kTimeouts{
+    .tcp_syn_s = 30, .tcp_established_s = 700, .tcp_closing_s = 30, .tcp_reset_s = 5, .udp_s = 60};
+
+const VipId kVip(0);
+const PoolId kPool(0);
+
+class Ladder : public Router {
+ public:
+  explicit Ladder(const LadderOptions& options)
+      : options_(options), directors_(options.directors), director_up_(options.directors, false) {
+    SLUICE_CHECK(options.definition == kUp || options.definition == kDrain);
+    spec_.seed = {0x53, 0x69, 0x6d};
+    spec_.pools.push_back({.id = kPool, .table_size = options.table_size, .members = {}});
+    fwd::VipSpec vip;
+    vip.id = kVip;
+    vip.prefix = *net::IpPrefix::Parse("203.0.113.10");
+    vip.first_port = vip.last_port = 80;
+    vip.entry.pool = kPool;
+    vip.entry.protocol = net::kProtocolTcp;
+    vip.entry.timeouts = kTimeouts;
+    vip.entry.tracked = options.mode != "hash";
+    spec_.vips.push_back(vip);
+  }
+
+  std::string name() const override { return options_.mode; }
+  uint8_t definitions() const override { return options_.definition; }
+
+  void SetServers(const std::vector<bool>& up, double now) override {
+    if (servers_.empty()) servers_.resize(up.size());
+    for (size_t server = 0; server < up.size(); ++server) {
+      Server& s = servers_[server];
+      if (up[server] == s.up) continue;
+      s.up = up[server];
+      if (s.up && !s.id.valid()) s.id = TakeId(static_cast<ServerId>(server));
+      if (!s.up && options_.definition == kUp) {
+        // It may be given to another backend when no director has entries of it any more.
+        quarantine_.push_back({.id = s.id, .first_generation = generation_ + 1});
+        s.id = BackendId();
+      }
+    }
+    Build(now);
+  }
+
+  void SetDirectors(const std::vector<bool>& up, double) override {
+    working_.clear();
+    for (size_t i = 0; i < up.size(); ++i) {
+      if (up[i] != director_up_[i]) {
+        if (directors_[i] != nullptr) Retire(*directors_[i]);
+        directors_[i] = up[i] ? Start() : nullptr;
+      }
+      if (up[i]) working_.push_back(directors_[i].get());
+    }
+    director_up_ = up;
+  }
+
+  Route Open(const Connection& connection, double now) override {
+    const Route route = Give(connection, net::kTcpSyn, now);
+    const Route again = Give(connection, net::kTcpAck, now);
+    return again.first == route.first ? route : Route{};
+  }
+  Route Send(const Connection& connection, double now) override { return Give(connection, net::kTcpAck, now); }
+  void Close(const Connection& connection, double now) override { Give(connection, net::kTcpFin | net::kTcpAck, now); }
+
+  void Tick(double now) override {
+    for (Director* director : working_) director->Sweep(static_cast<uint32_t>(now));
+  }
+
+  uint64_t tracked() const override {
+    uint64_t sum = retired_tracked_;
+    for (const Director* director : working_) sum += director->Inserted();
+    return sum;
+  }
+  uint64_t table_full() const override {
+    uint64_t sum = retired_full_;
+    for (const Director* director : working_) sum += director->InsertFull();
+    return sum;
+  }
+
+ private:
+  struct Server {
+    BackendId id;  // invalid while it is removed
+    bool up = false;
+  };
+  struct Quarantined {
+    BackendId id;
+    uint64_t first_generation;  // the first one without it
+  };
+
+  std::unique_ptr<Director> Start() const {
+    auto director =
+        std::make_unique<Director>(kWorkers, size_t{options_.connections} * kRoom / kWorkers, options_.select);
+    if (state_ != nullptr) director->TakeUp(state_);
+    return director;
+  }
+
+  void Retire(const Director& director) {
+    retired_tracked_ += director.Inserted();
+    retired_full_ += director.InsertFull();
+  }
+
+  // As the control plane does: an id returns when every worker has swept under a state without its backend.
+  BackendId TakeId(ServerId server) {
+    BackendId id(static_cast<uint16_t>(server_of_.size()));
+    uint64_t swept = working_.empty() ? 0 : UINT64_MAX;
+    for (const Director* director : working_) swept = std::min(swept, director->SweptGeneration());
+    if (!quarantine_.empty() && swept >= quarantine_.front().first_generation) {
+      id = quarantine_.front().id;
+      quarantine_.pop_front();
+      ++generations_[id.index()];
+    } else {
+      server_of_.push_back(kNoServer);
+      generations_.push_back(0);
+    }
+    SLUICE_CHECK(id.index() < Director::kMaxBackends);
+    server_of_[id.index()] = server;
+    return id;
+  }
+
+  void Build(double now) {
+    spec_.backends.clear();
+    std::vector<fwd::PoolTable::Member>& members = spec_.pools[0].members;
+    members.clear();
+    for (size_t server = 0; server < servers_.size(); ++server) {
+      const Server& s = servers_[server];
+      if (!s.id.valid()) continue;
+      const uint32_t address = Be32::FromHost(0xc612'0000 + static_cast<uint32_t>(server)).raw();
+      spec_.backends.push_back({.id = s.id,
+                                .info = {.address = net::IpAddress::FromBytes(
+                                             net::Family::kIpv4, reinterpret_cast<const uint8_t*>(&address)),
+                                         .generation = generations_[s.id.index()],
+                                         .state = s.up ? fwd::BackendState::kActive : fwd::BackendState::kDraining,
+                                         .pool = kPool}});
+      if (s.up) members.push_back({.backend = s.id, .name = "server-" + std::to_string(server), .weight = 1});
+    }
+    auto state = fwd::BuildState(spec_, ++generation_, state_.get());
+    SLUICE_CHECK(state.ok());
+    fwd::NextHop hop;
+    hop.port = PortId(0);
+    hop.on_link = hop.resolved = true;
+    state_ = fwd::ResolveNextHops(**state, [&hop](const net::IpAddress&) { return hop; });
+    for (Director* director : working_) director->TakeUp(state_);
+    (void)now;
+  }
+
+  Route Give(const Connection& connection, uint8_t flags, double now) {
+    // One to one for 48 bits, so that no two connections share a tuple.
+    const uint64_t tuple = connection.number * 0x9e37'79b9'7f4b & 0xffff'ffff'ffff;
+    const SimFlow flow = {.client = static_cast<uint32_t>(tuple >> 16), .port = static_cast<uint16_t>(tuple)};
+    const uint64_t hash = MixBits(connection.number ^ 0x000e'c390'0000'0000);
+    Director& director = *working_[(hash >> 32) * working_.size() >> 32];
+    const fwd::Selection selection = director.Send(flow, kVip, flags, static_cast<uint32_t>(now));
+    if (!selection.backend.valid()) return {};
+    return {.first = server_of_[selection.backend.index()]};
+  }
+
+  const LadderOptions options_;
+  fwd::StateSpec spec_;
+  std::vector<Server> servers_;
+  std::vector<ServerId> server_of_;  // by BackendId
+  std::vector<BackendGeneration> generations_;
+  std::deque<Quarantined> quarantine_;
+  std::shared_ptr<const fwd::ForwardingState> state_;
+  uint64_t generation_ = 0;
+  std::vector<std::unique_ptr<Director>> directors_;  // null: does not work
+  std::vector<bool> director_up_;
+  std::vector<Director*> working_;
+  uint64_t retired_tracked_ = 0;
+  uint64_t retired_full_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Router> MakeLadder(const LadderOptions& options) { return std::make_unique<Ladder>(options); }
+
+}  // namespace sluice::sim

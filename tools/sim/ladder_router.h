@@ -1,0 +1,34 @@
+#ifndef SLUICE_TOOLS_SIM_LADDER_ROUTER_H_
+#define SLUICE_TOOLS_SIM_LADDER_ROUTER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/sim/director.h"
+#include "tools/sim/router.h"
+
+// Sluice's own ladder (dataplane/fwd), with the tables and algorithms that the packet path uses.
+namespace sluice::sim {
+
+struct LadderOptions {
+  std::string mode;          // of kLadderModes
+  uint8_t definition = kUp;  // kUp: what goes down is removed; kDrain: it drains, and comes back out of the drain
+  uint32_t directors = 1;
+  uint32_t connections = 70000;  // at a time, of all directors
+  uint32_t table_size = 65537;
+  SelectFunction select = &fwd::SelectBackend;
+};
+
+// How a VIP may keep its connections: the words of `consistency`.
+inline constexpr std::array<std::string_view, 2> kLadderModes = {"hash", "track"};
+
+// Directors of one cluster behind a router that spreads flows over those that work as Linux does over next hops
+// (hash-threshold, RFC 2992). All take up a change at once.
+std::unique_ptr<Router> MakeLadder(const LadderOptions& options);
+
+}  // namespace sluice::sim
+
+#endif  // SLUICE_TOOLS_SIM_LADDER_ROUTER_H_
