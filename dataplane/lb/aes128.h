@@ -8,7 +8,7 @@
 
 namespace sluice::lb {
 
-// AES-128 (FIPS 197): the key with its schedule. Encryption only, which is all that keyed functions need.
+// AES-128 (FIPS 197): the key with its schedule.
 class Aes128Key {
  public:
   static constexpr int kRounds = 10;
@@ -22,6 +22,11 @@ class Aes128Key {
 
 // The definition, for CPUs without AES instructions. Its tables of bytes make its time depend on the data a little.
 AesBlock Aes128EncryptPortable(const Aes128Key& key, const AesBlock& block);
+AesBlock Aes128DecryptPortable(const Aes128Key& key, const AesBlock& block);
+
+// With the CPU's instructions where it has them, in constant time; else as above.
+AesBlock Aes128Encrypt(const Aes128Key& key, const AesBlock& block);
+AesBlock Aes128Decrypt(const Aes128Key& key, const AesBlock& block);
 
 }  // namespace sluice::lb
 

@@ -13,6 +13,7 @@ import aes_round  # noqa: E402
 import cookie  # noqa: E402
 import flow_hash  # noqa: E402
 import maglev  # noqa: E402
+import quic_lb  # noqa: E402
 import siphash  # noqa: E402
 import vectors  # noqa: E402
 
@@ -31,6 +32,13 @@ class AesRound(unittest.TestCase):
         state = bytes.fromhex("193de3bea0f4e22b9ac68d2ae9f84808")
         key = bytes.fromhex("a0fafe1788542cb123a339392a6c7605")
         self.assertEqual(aes_round.aes_round(state, key).hex(), "a49c7ff2689f352b6b5bea43026a5049")
+
+
+class QuicLb(unittest.TestCase):
+    def test_four_passes_of_the_draft(self):
+        key = bytes.fromhex("fdf726a9893ec05c0632d3956680baf0")
+        value = quic_lb.connection_id(0, bytes.fromhex("31441a"), bytes.fromhex("9c69c275"), key)
+        self.assertEqual(value.hex(), "0767947d29be054a")
 
 
 class Aes128(unittest.TestCase):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Prints tests/support/oracle_vectors.h: what the flow hash, the tables and the cookies must be, to the byte.
+"""Prints tests/support/oracle_vectors.h: what hashes, tables, cookies and connection ids must be, to the byte.
 
     tools/oracle/vectors.py           prints the header
     tools/oracle/vectors.py --check   compares it with the one in the tree
@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import cookie  # noqa: E402
 import flow_hash  # noqa: E402
 import maglev  # noqa: E402
+import quic_lb  # noqa: E402
 import siphash  # noqa: E402
 
 HEADER = pathlib.Path(__file__).resolve().parents[2] / "tests/support/oracle_vectors.h"
@@ -82,6 +83,16 @@ struct CookieVector {
   std::string_view client, vip;
   uint16_t client_port, vip_port;
   uint32_t tier, backend, cookie, timestamp, wire;
+};
+
+// A connection id of QUIC-LB; its octets beyond `id_length` are zero, and the nonce's come first in `nonce`.
+struct QuicIdVector {
+  bool encrypted;
+  std::array<uint8_t, 16> key;
+  uint8_t config, server_id_length, nonce_length;
+  std::array<uint8_t, 15> server_id;
+  std::array<uint8_t, 18> nonce;
+  std::array<uint8_t, 20> id;
 };
 """
 
@@ -167,6 +178,25 @@ def cookie_lines():
         )
 
 
+def quic_ids():
+    """(key or None, config, server id, nonce): what the draft's own vectors have, then every pair of lengths."""
+    yield bytes.fromhex("fdf726a9893ec05c0632d3956680baf0"), 0, bytes.fromhex("31441a"), bytes.fromhex("9c69c275")
+    source = random.Random(20262)
+    for server_length in range(1, 16):
+        for nonce_length in range(4, 20 - server_length):
+            key = source.randbytes(16) if source.randrange(8) > 0 else None
+            yield key, source.randrange(7), source.randbytes(server_length), source.randbytes(nonce_length)
+
+
+def quic_id_lines():
+    for key, config, server_id, nonce in quic_ids():
+        value = quic_lb.connection_id(config, server_id, nonce, key)
+        yield (
+            f"    {{{'true' if key else 'false'}, {byte_array(key or bytes(16))}, {config}, {len(server_id)}, "
+            f"{len(nonce)}, {byte_array(server_id)}, {byte_array(nonce)}, {byte_array(value)}}},"
+        )
+
+
 def table_line(seed, weights, table_size):
     slots = maglev.table(flow_hash.HashKeys(seed), weights, table_size)
     names = sorted(weights)
@@ -233,6 +263,7 @@ def header():
     text += "\n// The fields' polynomials without their highest terms, of degrees 2 to 24.\n"
     text += f"inline constexpr std::array<uint32_t, 23> kFieldPolynomials = {{{fields}}};\n"
     text += section("CookieVector", "kCookie", cookie_lines())
+    text += section("QuicIdVector", "kQuicId", quic_id_lines())
     return text + EPILOGUE
 
 

@@ -1,0 +1,45 @@
+#include "dataplane/lb/slot_table.h"
+
+#include "dataplane/base/check.h"
+
+namespace sluice::lb {
+
+SlotTable::SlotTable(void* memory, size_t connections)
+    : slots_(static_cast<ConnectionSlot*>(memory)),
+      free_(reinterpret_cast<FreeSlots*>(slots_ + BlocksFor(connections) * kBlockSlots)),
+      block_count_(BlocksFor(connections)) {
+  constexpr uintptr_t kCacheLine = 64;
+  SLUICE_CHECK(reinterpret_cast<uintptr_t>(memory) % kCacheLine == 0);
+  SLUICE_CHECK(block_count_ <= UINT32_MAX);
+}
+
+std::optional<uint8_t> SlotTable::Insert(uint64_t hash, VipId vip, FlowState first, uint32_t now_s) {
+  if (block_count_ == 0) return std::nullopt;
+  FreeSlots& free = free_[BlockOf(hash)];
+  uint8_t number = 0;
+  if (free.stacked > 0) {
+    number = free.stack[--free.stacked];
+  } else if (free.never_used < kBlockSlots) {
+    number = static_cast<uint8_t>(free.never_used++);
+  } else {
+    return std::nullopt;
+  }
+  ConnectionSlot slot;
+  slot.check = hash;
+  slot.vip = vip;
+  slot.state = first;
+  slot.began_s = now_s;
+  slot.last_seen_s = static_cast<uint16_t>(now_s);
+  slots_[IndexOf(hash, number)] = slot;
+  ++in_use_;
+  return number;
+}
+
+void SlotTable::Remove(ConnectionSlot& slot) {
+  FreeSlots& free = free_[BlockOf(slot.check)];
+  free.stack[free.stacked++] = static_cast<uint8_t>(static_cast<size_t>(&slot - slots_) % kBlockSlots);
+  slot.state = FlowState::kFree;
+  --in_use_;
+}
+
+}  // namespace sluice::lb
