@@ -163,6 +163,10 @@ enum class ConnectionTracking : uint8_t { kFull, kOff };
 enum class Protocol : uint8_t { kTcp = 6, kUdp = 17 };
 // Whether a header with the client's address goes before its data.
 enum class ProxyProtocol : uint8_t { kNone, kV2 };
+// What becomes of the connections of a backend that is down: they stay, get another backend, or are reset.
+enum class OnDown : uint8_t { kKeep, kReschedule, kReset };
+// What packets get for which there is no backend: nothing, ICMP "port unreachable", or a TCP reset.
+enum class NoBackend : uint8_t { kDrop, kIcmp, kReset };
 
 inline constexpr uint32_t kMaxWeight = 1000;
 
@@ -177,10 +181,22 @@ struct BackendConfig {
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
+// How a pool treats backends that are down.
+struct PoolPolicy {
+  OnDown on_down = OnDown::kKeep;
+  NoBackend no_backend = NoBackend::kDrop;
+  // The pool that gets the new connections while none of this one's backends can; empty: none.
+  std::string backup = {};
+  // While fewer than this share of the backends is up, all are used as if they were; 0: never.
+  uint32_t panic_threshold_percent = 0;
+  friend bool operator==(const PoolPolicy&, const PoolPolicy&) = default;
+};
+
 struct PoolConfig {
   std::string name;
   uint32_t table_size = 65537;  // prime
   std::vector<BackendConfig> backends;
+  PoolPolicy policy = {};  // its fields are the pool's own in the file
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
 
@@ -268,6 +284,30 @@ constexpr std::string_view HashInputName(HashInput hash) {
 
 constexpr std::string_view TrackingName(ConnectionTracking tracking) {
   return tracking == ConnectionTracking::kFull ? "full" : "off";
+}
+
+constexpr std::string_view OnDownName(OnDown on_down) {
+  switch (on_down) {
+    case OnDown::kKeep:
+      return "keep";
+    case OnDown::kReschedule:
+      return "reschedule";
+    case OnDown::kReset:
+      return "reset";
+  }
+  return "unknown";
+}
+
+constexpr std::string_view NoBackendName(NoBackend no_backend) {
+  switch (no_backend) {
+    case NoBackend::kDrop:
+      return "drop";
+    case NoBackend::kIcmp:
+      return "icmp";
+    case NoBackend::kReset:
+      return "reset";
+  }
+  return "unknown";
 }
 
 constexpr std::string_view ProxyProtocolName(ProxyProtocol proxy) {

@@ -79,7 +79,7 @@ constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none", "
 
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big",
-                                                                               "time_exceeded"};
+                                                                               "time_exceeded", "unreachable", "reset"};
 
 void CollectNat(const std::vector<WorkerStats>& workers, Families& out) {
   for (const auto& counter : kNatCounters) {

@@ -85,6 +85,7 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
   auto pool = std::make_shared<PoolRecord>();
   pool->name = desired.name;
   pool->table_size = desired.table_size;
+  pool->policy = desired.policy;
   std::vector<std::string> lines;
   absl::flat_hash_map<std::pair<net::IpAddress, std::optional<uint16_t>>, const BackendRecord*> old_by_address;
   if (old == nullptr) {
@@ -97,6 +98,8 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
     if (old->table_size != desired.table_size) {
       lines.push_back(Cat("~ pool ", desired.name, ": table_size ", old->table_size, " -> ", desired.table_size));
     }
+    const std::string line = DescribeChanged(desired.name, old->policy, desired.policy);
+    if (!line.empty()) lines.push_back(line);
     for (const BackendRecord& backend : old->backends) old_by_address.emplace(KeyOf(backend.desired), &backend);
   }
   bool same = lines.empty();
@@ -287,17 +290,52 @@ absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, 
   return change;
 }
 
+Change SetHealth(const Registry& current, const std::vector<HealthUpdate>& updates) {
+  Change change{current, {}};
+  absl::flat_hash_map<uint16_t, const HealthUpdate*> by_id;
+  for (const HealthUpdate& update : updates) by_id[update.backend.value()] = &update;
+  const auto news_of = [&](const BackendRecord& backend) {
+    const auto found = by_id.find(backend.id.value());
+    const HealthUpdate* update = found == by_id.end() ? nullptr : found->second;
+    const bool is_news =
+        update != nullptr && update->generation == backend.generation && update->health != backend.health;
+    return is_news ? update : nullptr;
+  };
+  for (std::shared_ptr<const PoolRecord>& slot : change.next.pools) {
+    if (std::none_of(slot->backends.begin(), slot->backends.end(), news_of)) continue;
+    auto changed = std::make_shared<PoolRecord>(*slot);
+    for (BackendRecord& after : changed->backends) {
+      const HealthUpdate* update = news_of(after);
+      if (update == nullptr) continue;
+      const BackendRecord before = after;
+      after.health = update->health;
+      change.lines.push_back(DescribeChanged(slot->name, before, after));
+    }
+    if (changed->is_in_panic() != slot->is_in_panic()) {
+      change.lines.push_back(Cat("~ pool ", slot->name,
+                                 changed->is_in_panic() ? ": too few backends are up, all are used (panic)"
+                                                        : ": enough backends are up again (end of panic)"));
+    }
+    slot = std::move(changed);
+  }
+  return change;
+}
+
 DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, const DesiredBackend& extra) {
   DesiredState around;
   around.seed = registry.seed;
   DesiredPool desired;
   desired.name = pool.name;
   desired.table_size = pool.table_size;
+  desired.policy = pool.policy;
   for (const BackendRecord& backend : pool.backends) desired.backends.push_back(backend.desired);
   desired.backends.push_back(extra);
   around.pools.push_back(std::move(desired));
   for (const auto& other : registry.pools) {
-    if (other->id != pool.id) around.pools.push_back({other->name, other->table_size, {}});
+    if (other->id != pool.id) {
+      around.pools.push_back(
+          {.name = other->name, .table_size = other->table_size, .backends = {}, .policy = other->policy});
+    }
   }
   for (const VipRecord& vip : *registry.vips) around.vips.push_back(vip.desired);
   return around;

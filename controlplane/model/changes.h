@@ -42,6 +42,15 @@ absl::StatusOr<Change> RemoveBackend(const Registry& current, std::string_view p
 // The operator's word: it replaces the document's until the next ApplyDesired. kNotFound: no such pool or backend.
 absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, std::string_view backend, bool drain);
 
+// What a checker has found.
+struct HealthUpdate {
+  BackendId backend;
+  BackendGeneration generation = 0;
+  Health health = Health::kUnchecked;
+};
+// Updates of backends that are gone are passed over.
+Change SetHealth(const Registry& current, const std::vector<HealthUpdate>& updates);
+
 // What a new backend of `pool` must be valid in, as a desired state of its own: the pool with one more backend, which
 // comes first, and all VIPs, in whose addresses and prefixes it must not be. The other pools, which cannot be touched
 // by it, are there without their backends.

@@ -17,6 +17,18 @@ auto FindByName(const Container& sorted, std::string_view name, NameOf name_of) 
 
 }  // namespace
 
+bool PoolRecord::is_in_panic() const {
+  size_t usable = 0;
+  size_t all = 0;
+  for (const BackendRecord& backend : backends) {
+    if (!backend.takes_new_flows()) continue;
+    ++all;
+    usable += IsUsable(backend.health) ? 1 : 0;
+  }
+  if (usable == 0 && !policy.backup.empty()) return false;
+  return usable < all && usable * 100 < all * policy.panic_threshold_percent;
+}
+
 const BackendRecord* PoolRecord::Find(std::string_view backend) const {
   return FindByName(backends, backend, [](const BackendRecord& b) -> std::string_view { return b.desired.name; });
 }

@@ -11,6 +11,7 @@
 #include "controlplane/model/counts.h"
 #include "controlplane/model/dataplane_facts.h"
 #include "controlplane/model/desired_state.h"
+#include "controlplane/model/health.h"
 #include "controlplane/model/id_allocator.h"
 #include "controlplane/model/lifecycle.h"
 #include "dataplane/base/ids.h"
@@ -28,7 +29,9 @@ struct BackendRecord {
   BackendId id;
   BackendGeneration generation = 0;
   BackendCounts baseline;
+  Health health = Health::kUnchecked;
 
+  // By its lifecycle and weight; whether its health lets it is the pool's business.
   bool takes_new_flows() const { return TakesNewFlows(lifecycle, desired.weight); }
 };
 
@@ -36,8 +39,12 @@ struct PoolRecord {
   std::string name;
   PoolId id;
   uint32_t table_size = 0;
+  config::PoolPolicy policy = {};
   std::vector<BackendRecord> backends;  // by name
 
+  // So few of the backends that take new flows are usable that all of them are used; where none is and there is a
+  // backup, that is used instead.
+  bool is_in_panic() const;
   // Null when there is none.
   const BackendRecord* Find(std::string_view backend) const;
 };

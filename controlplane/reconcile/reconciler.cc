@@ -96,6 +96,19 @@ absl::StatusOr<Outcome> Reconciler::SetDrain(std::string_view pool, std::string_
   return Commit(*std::move(change));
 }
 
+absl::StatusOr<Outcome> Reconciler::SetHealth(const std::vector<model::HealthUpdate>& updates) {
+  const std::lock_guard lock(change_mutex_);
+  return Commit(model::SetHealth(*Current().registry, updates));
+}
+
+absl::StatusOr<Outcome> Reconciler::SetHealth(std::string_view pool, std::string_view backend, model::Health health) {
+  const std::lock_guard lock(change_mutex_);
+  const std::shared_ptr<const model::Registry> current = Current().registry;
+  const auto record = current->GetBackend(pool, backend);
+  if (!record.ok()) return record.status();
+  return Commit(model::SetHealth(*current, {{(*record)->id, (*record)->generation, health}}));
+}
+
 absl::StatusOr<Outcome> Reconciler::Commit(model::Change change) {
   model::Snapshot next = Current();
   model::PublishStats stats = publish_stats();

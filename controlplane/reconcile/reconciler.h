@@ -39,6 +39,11 @@ class Reconciler : public model::SnapshotSource {
   absl::StatusOr<Outcome> AddBackend(std::string_view pool, const model::DesiredBackend& backend);
   absl::StatusOr<Outcome> RemoveBackend(std::string_view pool, std::string_view backend);
   absl::StatusOr<Outcome> SetDrain(std::string_view pool, std::string_view backend, bool drain);
+  // What checkers found, which is nobody's wish: it is not a part of the desired state, and forgotten at the end of the
+  // process. Backends that are gone are passed over.
+  absl::StatusOr<Outcome> SetHealth(const std::vector<model::HealthUpdate>& updates);
+  // Of one backend by its names. kNotFound: no such pool or backend.
+  absl::StatusOr<Outcome> SetHealth(std::string_view pool, std::string_view backend, model::Health health);
 
   model::Snapshot Current() const override;
   model::PublishStats publish_stats() const override;

@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"", "conne
                                                                       "scheduler_no_entry", "hash_only"};
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big",
-                                                                              "time_exceeded"};
+                                                                              "time_exceeded", "unreachable", "reset"};
 
 void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
   message->set_entries(table.entries);
@@ -46,6 +46,18 @@ v1::BackendLifecycle ToProto(model::Lifecycle lifecycle) {
       break;
   }
   return v1::BACKEND_LIFECYCLE_UNSPECIFIED;
+}
+
+v1::BackendHealth ToProto(model::Health health) {
+  switch (health) {
+    case model::Health::kUnchecked:
+      return v1::BACKEND_HEALTH_UNCHECKED;
+    case model::Health::kUp:
+      return v1::BACKEND_HEALTH_UP;
+    case model::Health::kDown:
+      return v1::BACKEND_HEALTH_DOWN;
+  }
+  return v1::BACKEND_HEALTH_UNSPECIFIED;
 }
 
 }  // namespace
@@ -130,7 +142,10 @@ void ToProto(const model::Snapshot& snapshot, const model::VipRecord& vip, const
   const model::PoolRecord* pool = snapshot.registry->FindPool(vip.desired.pool);
   if (pool == nullptr) return;
   uint32_t active = 0;
-  for (const model::BackendRecord& backend : pool->backends) active += backend.takes_new_flows() ? 1 : 0;
+  const bool all_are_used = pool->is_in_panic();
+  for (const model::BackendRecord& backend : pool->backends) {
+    active += backend.takes_new_flows() && (all_are_used || model::IsUsable(backend.health)) ? 1 : 0;
+  }
   message->set_backends_active(active);
   message->set_backends_total(static_cast<uint32_t>(pool->backends.size()));
 }
@@ -140,6 +155,7 @@ void ToProto(const model::Snapshot& snapshot, const model::PoolRecord& pool, con
   message->set_pool(pool.name);
   ToProto(backend.desired, message->mutable_backend());
   message->set_lifecycle(ToProto(backend.lifecycle));
+  message->set_health(ToProto(backend.health));
   const model::BackendCounts counts = reconcile::ViewFacts(view).CountsOf(backend.id) - backend.baseline;
   message->set_packets(counts.packets);
   message->set_bytes(counts.bytes);

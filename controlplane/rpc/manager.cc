@@ -1,5 +1,6 @@
 #include "controlplane/rpc/manager.h"
 
+#include "controlplane/model/text.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "controlplane/rpc/convert.h"
 #include "controlplane/rpc/convert_stats.h"
@@ -81,6 +82,31 @@ grpc::Status Manager::DrainBackend(grpc::ServerContext*, const v1::DrainBackendR
 grpc::Status Manager::UndrainBackend(grpc::ServerContext*, const v1::UndrainBackendRequest* request,
                                      v1::UndrainBackendResponse* response) {
   return SetDrain(request->pool(), request->backend(), false, response->mutable_backend());
+}
+
+grpc::Status Manager::ReportHealth(grpc::ServerContext*, const v1::ReportHealthRequest* request,
+                                   v1::ReportHealthResponse* response) {
+  model::Health health = model::Health::kUnchecked;
+  switch (request->health()) {
+    case v1::BACKEND_HEALTH_UNCHECKED:
+      break;
+    case v1::BACKEND_HEALTH_UP:
+      health = model::Health::kUp;
+      break;
+    case v1::BACKEND_HEALTH_DOWN:
+      health = model::Health::kDown;
+      break;
+    default:
+      return Refused("ReportHealth",
+                     absl::InvalidArgumentError(model::Cat("health: ", static_cast<int>(request->health()),
+                                                           " says nothing; give BACKEND_HEALTH_UP, BACKEND_HEALTH_DOWN "
+                                                           "or BACKEND_HEALTH_UNCHECKED")));
+  }
+  const auto outcome = reconciler_.SetHealth(request->pool(), request->backend(), health);
+  if (!outcome.ok()) return Refused("ReportHealth", outcome.status());
+  reconcile::LogOutcome("api: ReportHealth", *outcome);
+  Describe(request->pool(), request->backend(), response->mutable_backend());
+  return grpc::Status::OK;
 }
 
 }  // namespace sluice::rpc

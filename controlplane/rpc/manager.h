@@ -22,6 +22,7 @@ class Manager final : public v1::Manager::Service {
   grpc::Status DrainBackend(grpc::ServerContext*, const v1::DrainBackendRequest*, v1::DrainBackendResponse*) override;
   grpc::Status UndrainBackend(grpc::ServerContext*, const v1::UndrainBackendRequest*,
                               v1::UndrainBackendResponse*) override;
+  grpc::Status ReportHealth(grpc::ServerContext*, const v1::ReportHealthRequest*, v1::ReportHealthResponse*) override;
 
  private:
   // Fills in the backend as it is now; one that another client has just removed leaves its names only.

@@ -89,7 +89,7 @@ class Ladder {
     if (flow_.related) return Related(entry);
     if (entry != nullptr) return FromEntry(*entry);
     const BackendId backend = ScheduleFlow(state_, flow_);
-    if (!backend.valid()) return {};
+    if (!backend.valid()) return NoBackendFor(vip());
     const Rung rung = Enter(key, backend);
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
@@ -100,6 +100,8 @@ class Ladder {
 
  private:
   using Entry = lb::ConnectionEntry<typename Table::Key>;
+
+  const VipEntry& vip() const { return (*state_.vips)[flow_.vip.index()]; }
 
   Selection Related(const Entry* entry) const {
     if (entry != nullptr && BackendExists(*state_.backends, entry->value)) {
@@ -116,7 +118,11 @@ class Ladder {
     // anything is better kept where its connection was.
     const bool syn = (flow_.tcp_flags & net::kTcpSyn) != 0;
     const bool over = syn && EntryIsOver(entry, state_, now_s_);
-    if (exists && !over && !lb::BeginsAnew(entry.state(), flow_.tcp_flags)) {
+    const bool leaves = exists && LeavesDown(entry);
+    if (leaves && IsResetByDown((*state_.backends)[entry.value.backend.index()], flow_.protocol, flow_.tcp_flags)) {
+      return Reset(entry);
+    }
+    if (exists && !leaves && !over && !lb::BeginsAnew(entry.state(), flow_.tcp_flags)) {
       // Most packets change nothing; the line is written once a second and at a change of state.
       if (entry.value.last_seen_s != static_cast<uint16_t>(now_s_)) {
         entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
@@ -126,16 +132,34 @@ class Ladder {
       return {.backend = entry.value.backend, .rung = Rung::kConnectionTable};
     }
     const BackendId backend = ScheduleFlow(state_, flow_);
-    if (!backend.valid()) return {};
+    if (!backend.valid()) return NoBackendFor(vip());
     counters_.backends[entry.value.backend.index()].flows_ended.Increment();
     table_counters_.replaced.Increment();
-    if (exists) {
+    if (exists && !leaves) {
       counters_.vips[flow_.vip.index()].new_flows.Increment();
     } else {
       counters_.rescheduled.Increment();
     }
     Assign(entry, backend);
     return {.backend = backend, .rung = Rung::kScheduler};
+  }
+
+  // True for a packet whose backend is down and that does not go there. What nobody answered yet is no connection that
+  // could be kept; the last word of one is not worth another backend.
+  bool LeavesDown(const Entry& entry) const {
+    const BackendEntry& backend = (*state_.backends)[entry.value.backend.index()];
+    if (backend.state != BackendState::kDown) return false;
+    const bool syn = (flow_.tcp_flags & net::kTcpSyn) != 0;
+    if (entry.state() == lb::FlowState::kNew && syn) return true;
+    if (flow_.protocol == net::kProtocolTcp && (flow_.tcp_flags & net::kTcpRst) != 0) return false;
+    return !backend.keeps_flows();
+  }
+
+  // Ends the flow as an RST of its client would.
+  Selection Reset(Entry& entry) {
+    if (entry.state() != lb::FlowState::kReset) SetState(entry, lb::FlowState::kReset);
+    entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
+    return {.backend = {}, .rung = Rung::kConnectionTable, .refusal = Refusal::kReset};
   }
 
   // Enters the flow into the table where it should be and fits.
@@ -211,6 +235,13 @@ void WithEntry(const ForwardingState& state, const FlowView& flow, FlowTables& t
 
 }  // namespace
 
+Selection NoBackendFor(const VipEntry& vip) { return {.backend = {}, .refusal = vip.no_backend}; }
+
+bool IsResetByDown(const BackendEntry& backend, uint8_t protocol, uint8_t tcp_flags) {
+  return backend.state == BackendState::kDown && backend.on_down == OnDown::kReset && protocol == net::kProtocolTcp &&
+         (tcp_flags & (net::kTcpSyn | net::kTcpRst)) == 0;
+}
+
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) {
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
@@ -251,7 +282,11 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
     selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);
   } else {
     selection.backend = ScheduleFlow(state, flow);
-    if (selection.backend.valid()) selection.rung = Rung::kHashOnly;
+    if (selection.backend.valid()) {
+      selection.rung = Rung::kHashOnly;
+    } else {
+      selection = NoBackendFor(vip);
+    }
   }
   counters.rungs[static_cast<size_t>(selection.rung)].Increment();
   return selection;

@@ -33,7 +33,15 @@ struct Selection {
   BackendId backend;  // invalid: the packet is dropped for `reason`
   Rung rung = Rung::kNone;
   DropReason reason = DropReason::kNoBackend;
+  Refusal refusal = Refusal::kDrop;  // without a backend: how its sender is told
 };
+
+// That no backend can be had for a new flow of the VIP.
+Selection NoBackendFor(const VipEntry& vip);
+
+// Whether a packet of a flow whose backend is down is answered with a reset (OnDown::kReset, for those that neither
+// begin nor reset a connection themselves).
+bool IsResetByDown(const BackendEntry& backend, uint8_t protocol, uint8_t tcp_flags);
 
 // The scheduler's choice for a flow; invalid when the pool has no backend for new flows. Counts nothing.
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow);
@@ -49,7 +57,8 @@ void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t
 
 // The one place where a backend is chosen, rung by rung: the connection table, then the scheduler (the pool's Maglev
 // table), which enters the flow into the table. A packet of a known flow stays with its backend as long as that backend
-// exists, draining or not; when it is gone, the flow gets a new one. An RST of an unknown flow leaves no entry, nor
+// exists, draining or not; when it is gone, the flow gets a new one. When it is down, OnDown tells what becomes of the
+// flow; one of which only SYNs were seen gets a new backend in any case. An RST of an unknown flow leaves no entry, nor
 // does a new flow when too many of which only one packet was seen are in the table: it goes by the hash. VIPs that do
 // not track their connections go by the hash alone. Counts rungs, flows and table events. Worker thread.
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,

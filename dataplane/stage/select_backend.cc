@@ -1,6 +1,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/fwd/ladder.h"
+#include "dataplane/stage/answer.h"
 #include "dataplane/stage/flow_view.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
@@ -34,7 +35,7 @@ void SelectBackends(Burst& burst, StageEnv& env) {
     packet.rung = selection.rung;
     packet.backend = selection.backend;
     if (!selection.backend.valid()) {
-      Drop(packet, selection.reason);
+      AnswerRefusal(packet, selection.refusal, selection.reason, env);
       continue;
     }
     __builtin_prefetch(&(*env.state->backends)[selection.backend.index()]);

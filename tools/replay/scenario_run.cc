@@ -35,6 +35,7 @@ absl::StatusOr<model::DesiredState> WithWeight(const model::Registry& registry, 
     model::DesiredPool& copy = desired.pools.emplace_back();
     copy.name = pool->name;
     copy.table_size = pool->table_size;
+    copy.policy = pool->policy;
     for (const model::BackendRecord& record : pool->backends) {
       copy.backends.push_back(record.desired);
       if (&record == *backend) copy.backends.back().weight = *step.weight;

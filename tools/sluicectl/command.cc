@@ -121,6 +121,16 @@ const std::vector<Command>& Commands() {
        "and remove it when `sluicectl get backends` shows no FLOWS.",
        RunBackendRemove},
       {"backend drain", "POOL NAME", 2, 2, {}, "no new flows; old ones finish", "", RunBackendDrain},
+      {"backend down",
+       "POOL NAME",
+       2,
+       2,
+       {},
+       "report that a backend failed its check",
+       "For checkers outside of sluiced. The backend gets no new connections; those it has go\n"
+       "by the pool's on_down. A new start of sluiced forgets it.",
+       RunBackendDown},
+      {"backend up", "POOL NAME", 2, 2, {}, "report that a backend passed its check", "", RunBackendUp},
       {"backend undrain", "POOL NAME", 2, 2, {}, "end a drain", "", RunBackendUndrain},
   };
   return commands;

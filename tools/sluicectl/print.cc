@@ -109,14 +109,6 @@ uint64_t Left(const v1::PacketTotals& packets) {
          packets.held();
 }
 
-}  // namespace
-
-std::string BackendText(const v1::Backend& backend) {
-  if (!backend.has_port()) return backend.address();
-  const bool is_v6 = backend.address().find(':') != std::string::npos;
-  return Cat(is_v6 ? "[" : "", backend.address(), is_v6 ? "]:" : ":", backend.port());
-}
-
 std::string LifecycleText(v1::BackendLifecycle lifecycle) {
   switch (lifecycle) {
     case v1::BACKEND_LIFECYCLE_ACTIVE:
@@ -125,6 +117,26 @@ std::string LifecycleText(v1::BackendLifecycle lifecycle) {
       return "draining";
     default:
       return "unknown";  // of a newer server
+  }
+}
+
+}  // namespace
+
+std::string BackendText(const v1::Backend& backend) {
+  if (!backend.has_port()) return backend.address();
+  const bool is_v6 = backend.address().find(':') != std::string::npos;
+  return Cat(is_v6 ? "[" : "", backend.address(), is_v6 ? "]:" : ":", backend.port());
+}
+
+std::string StateText(const v1::BackendStatus& backend) {
+  const std::string lifecycle = LifecycleText(backend.lifecycle());
+  switch (backend.health()) {
+    case v1::BACKEND_HEALTH_UP:
+      return Cat(lifecycle, " up");
+    case v1::BACKEND_HEALTH_DOWN:
+      return Cat(lifecycle, " down");
+    default:
+      return lifecycle;  // nobody checks it
   }
 }
 
@@ -216,11 +228,10 @@ void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out) 
                {"BYTES", Align::kRight},
                {"NEXT HOP"}});
   for (const v1::BackendStatus& backend : backends.backends()) {
-    table.AddRow({backend.pool(), backend.backend().name(), BackendText(backend.backend()),
-                  LifecycleText(backend.lifecycle()), std::to_string(backend.backend().weight()),
-                  HumanShare(backend.slot_share()), HumanCount(backend.flows_alive()),
-                  HumanCount(backend.flows_started()), HumanCount(backend.packets()), HumanBytes(backend.bytes()),
-                  NextHopText(backend.next_hop())});
+    table.AddRow({backend.pool(), backend.backend().name(), BackendText(backend.backend()), StateText(backend),
+                  std::to_string(backend.backend().weight()), HumanShare(backend.slot_share()),
+                  HumanCount(backend.flows_alive()), HumanCount(backend.flows_started()), HumanCount(backend.packets()),
+                  HumanBytes(backend.bytes()), NextHopText(backend.next_hop())});
   }
   table.Print(out);
 }

@@ -26,7 +26,8 @@ void PrintStats(const v1::PacketTotals& packets, std::ostream& out);
 // "192.0.2.11", and with a port "192.0.2.11:8080" or "[2001:db8::11]:8080"
 std::string BackendText(const v1::Backend& backend);
 // "active", "draining"
-std::string LifecycleText(v1::BackendLifecycle lifecycle);
+// "draining", and where somebody reports its health "active up", "active down".
+std::string StateText(const v1::BackendStatus& backend);
 // "via wan 02:00:00:00:00:01", "unresolved on wan", "no route"
 std::string NextHopText(const v1::NextHopStatus& next_hop);
 

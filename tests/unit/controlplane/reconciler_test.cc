@@ -269,5 +269,73 @@ TEST_F(ReconcilerTest, ConcurrentChangesAreAllDoneAndEachPublishedOnce) {
   for (size_t i = 0; i < dataplane_.states.size(); ++i) EXPECT_EQ(dataplane_.states[i]->generation, i + 1);
 }
 
+TEST_F(ReconcilerTest, ABackendThatIsDownGetsNoNewFlowsUntilItIsUp) {
+  const auto down = reconciler_.SetHealth("web", "web-1", model::Health::kDown);
+  ASSERT_TRUE(down.ok()) << down.status();
+  EXPECT_THAT(down->changes, ElementsAre("~ backend web/web-1: unchecked -> down"));
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kDown);
+  EXPECT_THAT(Members(), ElementsAre("web-2"));
+  // Health is no wish: documents do not change it, nor does a drain.
+  ASSERT_TRUE(reconciler_.Apply(SampleServices()).ok());
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", true).ok());
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", false).ok());
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kDown);
+  ASSERT_TRUE(reconciler_.SetHealth("web", "web-1", model::Health::kUp).ok());
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kActive);
+  EXPECT_THAT(Members(), ElementsAre("web-1", "web-2"));
+  EXPECT_THAT(reconciler_.SetHealth("web", "web-1", model::Health::kUp)->changes, IsEmpty());
+  EXPECT_EQ(reconciler_.SetHealth("web", "web-9", model::Health::kUp).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ReconcilerTest, HealthOfABackendThatIsGoneIsPassedOver) {
+  const model::BackendRecord record = **reconciler_.Current().registry->GetBackend("web", "web-1");
+  const auto generation = static_cast<BackendGeneration>(record.generation + 1);
+  const auto outcome = reconciler_.SetHealth({{record.id, generation, model::Health::kDown}});
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_THAT(outcome->changes, IsEmpty());
+}
+
+TEST_F(ReconcilerTest, WhatAPoolSaysOfBackendsThatAreDownReachesTheWorkers) {
+  config::ServiceConfig services = SampleServices();
+  services.pools[0].policy = {.on_down = config::OnDown::kReset, .no_backend = config::NoBackend::kIcmp};
+  const auto outcome = reconciler_.Apply(services);
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT(outcome->changes, ElementsAre("~ pool web: on_down keep -> reset, no_backend drop -> icmp"));
+  EXPECT_EQ(InfoOf("web-1").on_down, fwd::OnDown::kReset);
+  EXPECT_EQ((*dataplane_.newest().vips)[0].no_backend, fwd::Refusal::kUnreachable);
+}
+
+TEST_F(ReconcilerTest, WhenTooFewAreUpAllAreUsed) {
+  config::ServiceConfig services = SampleServices();
+  services.pools[0].policy.panic_threshold_percent = 51;
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  const auto panic = reconciler_.SetHealth("web", "web-1", model::Health::kDown);
+  EXPECT_THAT(panic->changes, ElementsAre(HasSubstr("down"), HasSubstr("panic")));
+  EXPECT_EQ(InfoOf("web-1").state, fwd::BackendState::kActive);
+  EXPECT_THAT(Members(), ElementsAre("web-1", "web-2"));
+  services.pools[0].policy.panic_threshold_percent = 50;
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  EXPECT_THAT(Members(), ElementsAre("web-2"));
+}
+
+TEST_F(ReconcilerTest, TheBackupIsUsedWhenNoneIsUp) {
+  config::ServiceConfig services = SampleServices();
+  config::PoolConfig spare = services.pools[0];
+  spare.name = "spare";
+  spare.backends = {SampleBackend("spare-1", "10.0.0.9")};
+  services.pools.push_back(spare);
+  services.pools[0].policy = {.backup = "spare", .panic_threshold_percent = 100};
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  const PoolId web = reconciler_.Current().registry->FindPool("web")->id;
+  const PoolId backup = reconciler_.Current().registry->FindPool("spare")->id;
+  const auto scheduled = [&] { return (*dataplane_.newest().vips)[0].pool; };
+  ASSERT_TRUE(reconciler_.SetHealth("web", "web-1", model::Health::kDown).ok());
+  EXPECT_EQ(scheduled(), web);
+  ASSERT_TRUE(reconciler_.SetHealth("web", "web-2", model::Health::kDown).ok());
+  EXPECT_EQ(scheduled(), backup);
+  ASSERT_TRUE(reconciler_.SetHealth("web", "web-2", model::Health::kUp).ok());
+  EXPECT_EQ(scheduled(), web);
+}
+
 }  // namespace
 }  // namespace sluice::reconcile
