@@ -15,6 +15,9 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
                                        "Backends' packets that came back through the director (NAT modes).");
   Family reply_bytes =
       CounterFamily("sluice_vip_reply_bytes_total", "Bytes of backends' packets that came back through the director.");
+  Family unprotected = CounterFamily(
+      "sluice_vip_unprotected_packets_total",
+      "Packets of running TCP connections that came without an entry in the connection table or a cookie.");
   for (const model::VipRecord& vip : *now.registry->vips) {
     const model::VipCounts counts = sources.facts.CountsOf(vip.id) - vip.baseline;
     const Label label{"vip", vip.desired.name};
@@ -33,6 +36,7 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
     dropped.Add({label}, counts.dropped);
     reply_packets.Add({label}, counts.reply_packets);
     reply_bytes.Add({label}, counts.reply_bytes);
+    unprotected.Add({label}, counts.unprotected);
   }
   out.Add(std::move(info));
   out.Add(std::move(packets));
@@ -41,6 +45,7 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
   out.Add(std::move(dropped));
   out.Add(std::move(reply_packets));
   out.Add(std::move(reply_bytes));
+  out.Add(std::move(unprotected));
 }
 
 void CollectPools(const Sources& sources, const model::Snapshot& now, Families& out) {

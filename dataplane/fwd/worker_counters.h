@@ -39,6 +39,7 @@ struct PortCounters {
 struct VipCounters {
   Counter packets, bytes, new_flows, dropped;
   Counter reply_packets, reply_bytes;  // of backends, with address translation
+  Counter unprotected;                 // see UnprotectedCounters; packets of all causes
 };
 
 struct BackendCounters {
@@ -66,6 +67,19 @@ struct NatCounters {
   Counter unsteered;
 };
 
+// Packets of running TCP connections (no SYN, no RST) to VIPs that track connections, for which the packet path had
+// neither an entry nor anything in the packet to go by: per-connection consistency rested on the hash alone.
+struct UnprotectedCounters {
+  // The connection is not known here: it began on another director or before a restart, or was silent for longer than
+  // its timeout. It was entered with the hash's choice, so this counts connections as well.
+  Counter unknown;
+  // The connection table has no room for the flow, or refused flows a short while ago, so that this one probably began
+  // without an entry.
+  Counter no_room;
+  Counter no_room_flows;  // the connections among them: counted when they are entered, or at their FIN
+  Counter no_session;     // full NAT: no session, so the packet was dropped
+};
+
 // All counters that one thread of the data plane writes: a worker, or the exception thread. Sized once at start;
 // readers on any thread.
 struct WorkerCounters {
@@ -84,6 +98,7 @@ struct WorkerCounters {
 
   std::array<Counter, kRungCount> rungs;
   Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
+  UnprotectedCounters unprotected;
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
   TableCounters table_nat;

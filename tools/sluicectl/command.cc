@@ -44,7 +44,7 @@ void AppendFlag(const FlagSpec& flag, std::string& out) {
 const std::vector<FlagSpec>& Flags() {
   static const std::vector<FlagSpec> flags = {
       {"server", 's', "ADDRESS", "unix:/path or host:port of sluiced's API; default: SLUICE_SERVER,", true},
-      {"output", 'o', "FORMAT", "table (default), wide (more columns of VIPs) or json", true},
+      {"output", 'o', "FORMAT", "table (default), wide (more columns of VIPs), json or yaml", true},
       {"tls-ca", 0, "FILE", "who signed the server's certificate (SLUICE_TLS_CA)", true},
       {"tls-cert", 0, "FILE", "the client's certificate (SLUICE_TLS_CERT)", true},
       {"tls-key", 0, "FILE", "its key (SLUICE_TLS_KEY)", true},
@@ -62,6 +62,8 @@ const std::vector<FlagSpec>& Flags() {
       {"timeout", 0, "SECONDS", "how long to wait; default: 3600"},
       {"weight", 'w', "N", "0 to 1000, 0: no new flows; default: 100"},
       {"port", 'p', "PORT", "where the backend expects packets of VIPs with NAT; default: the VIP's port"},
+      {"interval", 0, "SECONDS", "between two looks, 1 to 3600; default: 2"},
+      {"count", 0, "N", "how many screens; default: until q or Ctrl-C, 1 where there is no terminal"},
   };
   return flags;
 }
@@ -112,6 +114,34 @@ const std::vector<Command>& Commands() {
        "all packets by what became of them",
        "Both sums are equal when no packet is on its way; under load they may differ for a\nmoment.",
        RunStats},
+      {"top",
+       "",
+       0,
+       0,
+       {"interval", "count"},
+       "VIPs, backends, workers and drops as they are now",
+       "Rates since the last look, the busiest first. On a terminal a screen that renews\n"
+       "itself; q ends it.",
+       RunTop},
+      {"explain",
+       "tcp|udp CLIENT:PORT VIP:PORT",
+       3,
+       3,
+       {},
+       "what becomes of a flow, and why",
+       "Asks the workers for the flow's next packet, one that begins nothing and carries no\n"
+       "cookie: the VIP it belongs to, what chooses its backend, why not another, and the\n"
+       "packet that leaves. Nothing is changed. IPv6: [2001:db8::1]:443.",
+       RunExplain},
+      {"completion",
+       "bash|zsh",
+       1,
+       1,
+       {},
+       "print the completion of a shell",
+       "bash: source <(sluicectl completion bash). zsh: source <(sluicectl completion zsh),\n"
+       "after compinit. The packages install both.",
+       RunCompletion},
       {"apply",
        "-f FILE",
        0,

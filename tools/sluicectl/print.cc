@@ -31,33 +31,6 @@ std::string PortsText(const v1::Vip& vip) {
   return "?";  // of a newer server
 }
 
-std::string ServiceText(const v1::Vip& vip) {
-  const bool is_v6 = vip.address().find(':') != std::string::npos;
-  const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
-  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", PortsText(vip), "/", protocol);
-}
-
-std::string_view ModeText(v1::ForwardingMode mode) {
-  switch (mode) {
-    case v1::FORWARDING_MODE_L2:
-      return "l2";
-    case v1::FORWARDING_MODE_IPIP:
-      return "ipip";
-    case v1::FORWARDING_MODE_GUE:
-      return "gue";
-    case v1::FORWARDING_MODE_GUE_DIRECT:
-      return "gue-direct";
-    case v1::FORWARDING_MODE_GRE:
-      return "gre";
-    case v1::FORWARDING_MODE_NAT:
-      return "nat";
-    case v1::FORWARDING_MODE_FULL_NAT:
-      return "full-nat";
-    default:
-      return "unknown";  // of a newer server
-  }
-}
-
 std::string_view HashText(v1::HashInput hash) {
   switch (hash) {
     case v1::HASH_INPUT_UNSPECIFIED:  // of an older server, which knows only this
@@ -110,6 +83,33 @@ uint64_t Left(const v1::PacketTotals& packets) {
 }
 
 }  // namespace
+
+std::string ServiceText(const v1::Vip& vip) {
+  const bool is_v6 = vip.address().find(':') != std::string::npos;
+  const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
+  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", PortsText(vip), "/", protocol);
+}
+
+std::string_view ModeText(v1::ForwardingMode mode) {
+  switch (mode) {
+    case v1::FORWARDING_MODE_L2:
+      return "l2";
+    case v1::FORWARDING_MODE_IPIP:
+      return "ipip";
+    case v1::FORWARDING_MODE_GUE:
+      return "gue";
+    case v1::FORWARDING_MODE_GUE_DIRECT:
+      return "gue-direct";
+    case v1::FORWARDING_MODE_GRE:
+      return "gre";
+    case v1::FORWARDING_MODE_NAT:
+      return "nat";
+    case v1::FORWARDING_MODE_FULL_NAT:
+      return "full-nat";
+    default:
+      return "unknown";  // of a newer server
+  }
+}
 
 std::string BackendText(const v1::Backend& backend) {
   if (!backend.has_port()) return backend.address();

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "sluice/v1/sluice.pb.h"
+#include "tools/sluicectl/command.h"
 
 // Answers for people, and for programs.
 namespace sluice::ctl {
@@ -13,6 +14,11 @@ namespace sluice::ctl {
 // Indented JSON with the field names of the .proto files; fields of value zero are there too. 64-bit integers are
 // strings, as the JSON mapping of protobuf has it.
 void PrintJson(const google::protobuf::Message& message, std::ostream& out);
+
+// The same as YAML; 64-bit integers are numbers.
+void PrintYaml(const google::protobuf::Message& message, std::ostream& out);
+// As the command line asks for.
+void PrintMessage(const google::protobuf::Message& message, const Invocation& invocation);
 
 void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out);
 // `wide`: with the columns that most leave as they are.
@@ -23,6 +29,9 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);
 // Exact numbers, since their sum is meant to be looked at.
 void PrintStats(const v1::PacketTotals& packets, std::ostream& out);
 
+// "203.0.113.10:80/tcp"
+std::string ServiceText(const v1::Vip& vip);
+std::string_view ModeText(v1::ForwardingMode mode);
 // "192.0.2.11", and with a port "192.0.2.11:8080" or "[2001:db8::11]:8080"
 std::string BackendText(const v1::Backend& backend);
 // "active", "draining"

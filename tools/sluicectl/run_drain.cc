@@ -110,7 +110,7 @@ absl::Status RunDrain(Invocation& invocation) {
   }
   const v1::BackendStatus& backend = response.backend();
   if (invocation.json) {
-    PrintJson(response, invocation.out);
+    PrintMessage(response, invocation);
   } else {
     invocation.out << invocation.operands[0] << ": " << LifecycleText(backend.lifecycle()) << ", "
                    << HumanCount(backend.flows_alive()) << " flows alive\n";

@@ -26,7 +26,7 @@ absl::Status Show(Invocation& invocation, grpc::Status (Stub::*method)(grpc::Cli
   if (absl::Status status = client->Call(method, Request(), &response); !status.ok()) return status;
   if (absl::Status status = adjust(response); !status.ok()) return status;
   if (invocation.json) {
-    PrintJson(response, invocation.out);
+    PrintMessage(response, invocation);
   } else {
     print(response);
   }
