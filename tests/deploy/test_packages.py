@@ -123,12 +123,35 @@ class PackagesTest(unittest.TestCase):
     def test_5_the_labs_traffic_through_the_installed_programs(self):
         self.system.bind("/run/sluice-lab")
         wrappers = self.system.wrappers(self.folder / "bin",
-                                        {"sluiced": "/usr/sbin/sluiced", "sluicectl": "/usr/bin/sluicectl"})
+                                        {"sluiced": "/usr/sbin/sluiced", "sluicectl": "/usr/bin/sluicectl",
+                                         "sluice-backend": "/usr/sbin/sluice-backend"})
         environment = {**os.environ, "SLUICE_BINARIES": str(wrappers)}
-        test = ROOT / "tests" / "e2e" / "test_forwarding.py"
-        done = run("/usr/bin/python3", "-B", test, "-v", "ForwardingTest.test_downloads_arrive_whole",
-                   "ForwardingTest.test_each_new_flow_is_counted_once", env=environment)
-        self.assertIn("OK", done.stderr)
+        for test, names in {"test_forwarding.py": ["ForwardingTest.test_downloads_arrive_whole",
+                                                   "ForwardingTest.test_each_new_flow_is_counted_once"],
+                            # With the agent of its package on the backends.
+                            "test_tunnels.py": ["TunnelsTest.test_each_kind"]}.items():
+            done = run("/usr/bin/python3", "-B", ROOT / "tests" / "e2e" / test, "-v", *names, env=environment)
+            self.assertIn("OK", done.stderr)
+
+    def test_5_every_program_has_its_page(self):
+        for page, words in {"man8/sluiced.8": ["PREFLIGHT", "--probe", "/etc/sluice/sluice.yaml", "SIGHUP"],
+                            "man1/sluicectl.1": ["backend drain", "SLUICE_SERVER", "Exit codes"],
+                            "man5/sluice.yaml.5": ["connections_v4", "proxy_protocol", "rate_limit_pps"],
+                            "man1/sluice-replay.1": ["--neighbours", "SCENARIOS", "flows_alive"],
+                            "man8/sluice-backend.8": ["--director", "drop_foreign_source", "backend.yaml"]}.items():
+            with self.subTest(page=page):
+                path = self.system.root / "usr/share/man" / f"{page}.gz"
+                shown = run("man", "--warnings", "--no-hyphenation", "--local-file", path,
+                            env={**os.environ, "MANWIDTH": "120"})
+                self.assertEqual(shown.stderr, "")
+                for word in words:
+                    self.assertIn(word.lower(), shown.stdout.lower())
+
+    def test_5_documents_name_files_that_are_there(self):
+        documents = self.system.root / "usr/share/doc/sluice"
+        present = {path.name.removesuffix(".gz") for path in documents.iterdir()}
+        self.assertLessEqual({"README.md", "PLANNING.md", "BACKENDS.md", "TROUBLESHOOTING.md", "configuration.md"},
+                             present)
 
     def test_6_removal_leaves_the_operators_files(self):
         self.system.run("apt-get", "remove", "--yes", *self.names())
