@@ -29,12 +29,6 @@ void SweepPart(CountedTable<Table>& counted, size_t base, size_t first, size_t c
 
 }  // namespace
 
-bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& value) {
-  if (value.backend.index() >= backends.size()) return false;
-  const BackendEntry& backend = backends[value.backend.index()];
-  return backend.state != BackendState::kAbsent && static_cast<uint8_t>(backend.generation) == value.generation;
-}
-
 FlowTables::FlowTables(const TableCapacities& capacities, const TableMemory& memory, const NatSetup& nat)
     : v4_(MakeTable<lb::ConnectionTableV4>(capacities.v4, memory)),
       v6_(MakeTable<lb::ConnectionTableV6>(capacities.v6, memory)),
