@@ -1,6 +1,7 @@
 #include "controlplane/app/service_manager.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +20,8 @@ namespace sluice::app {
 namespace {
 
 using model::Cat;
+
+constexpr time_t kPatienceS = 1;
 
 std::string_view Environment(const char* name) {
   const char* value = std::getenv(name);
@@ -70,7 +73,9 @@ void ServiceManager::Notify(const std::string& state) const {
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + socket_.size());
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return;
-  // It waits while the manager's queue is full: the manager reads it, or there is no service to speak of.
+  // It waits for a manager whose queue is full, but not for one that has stopped reading: sluiced must be able to stop.
+  const timeval patience{.tv_sec = kPatienceS, .tv_usec = 0};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length) < 0) {
     static LogRateLimit log(60'000);
     uint64_t suppressed = 0;

@@ -83,6 +83,22 @@ TEST(ServiceManager, WithoutOneNothingHappens) {
   ServiceManager(std::string(300, 'x'), std::nullopt).Ready("x");
 }
 
+TEST(ServiceManager, OneThatDoesNotReadHoldsUpNothing) {
+  const FakeManager fake;
+  const ServiceManager manager(fake.name(), std::nullopt);
+  // Fills the socket's queue with what nobody takes; without a limit the next message would wait for ever.
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  ASSERT_GE(fd, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  fake.name().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  int sent = 0;
+  while (sendto(fd, "x", 1, 0, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 1) ++sent;
+  close(fd);
+  EXPECT_GT(sent, 0);
+  manager.Stopping();
+}
+
 TEST(ServiceManager, ReadsTheEnvironment) {
   setenv("NOTIFY_SOCKET", "/run/x", 1);
   setenv("WATCHDOG_USEC", "10000000", 1);
