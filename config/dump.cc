@@ -35,6 +35,7 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
   for (const BackendConfig& backend : pool.backends) {
     *out += Cat("        - {name: ", Word(backend.name), ", address: ", Address(backend.address),
                 backend.port ? Cat(", port: ", *backend.port) : "", ", weight: ", backend.weight);
+    if (backend.cookie_id) *out += Cat(", cookie_id: ", *backend.cookie_id);
     if (backend.drain) *out += *backend.drain ? ", drain: true" : ", drain: false";
     *out += "}\n";
   }
@@ -54,6 +55,13 @@ std::string Timeouts(const VipTimeoutsConfig& timeouts) {
   return out;
 }
 
+std::string Cookie(const CookieConfig& cookie) {
+  std::string out = Cat("{key_bits: ", cookie.key_bits, ", tier_bits: ", cookie.tier_bits,
+                        ", backend_bits: ", cookie.backend_bits, ", check_bits: ", cookie.check_bits);
+  if (cookie.clock_bits) out += Cat(", clock_bits: ", *cookie.clock_bits);
+  return out + Cat(", idle_s: ", cookie.idle_s, "}");
+}
+
 void DumpVip(const VipConfig& vip, std::string* out) {
   const std::string indent = ",\n       ";
   *out += Cat("    - {name: ", Word(vip.name), ", address: ", Address(vip.prefix),
@@ -65,6 +73,8 @@ void DumpVip(const VipConfig& vip, std::string* out) {
               "\", answer_echo: ", vip.answer_echo ? "true" : "false");
   *out += Cat(indent, "proxy_protocol: ", ProxyProtocolName(vip.proxy_protocol),
               ", clamp_mss: ", vip.clamp_mss ? "true" : "false");
+  if (vip.cookies != Cookies::kNone) *out += Cat(indent, "consistency: ", ConsistencyName(ConsistencyOf(vip)));
+  if (vip.cookie) *out += Cat(indent, "cookie: ", Cookie(*vip.cookie));
   const std::string timeouts = Timeouts(vip.timeouts);
   if (!timeouts.empty()) *out += Cat(indent, "timeouts: {", timeouts, "}");
   *out += "}\n";
@@ -75,6 +85,12 @@ void DumpVip(const VipConfig& vip, std::string* out) {
 std::string DumpServices(const ServiceConfig& services) {
   std::string out = "services:\n";
   if (!services.seed.empty()) out += Cat("  seed: \"", services.seed, "\"\n");
+  // Secrets are shown to nobody: without one, the key of that number stays in force.
+  if (!services.cookie_keys.empty()) out += "  cookie_keys:\n";
+  for (const CookieKeyConfig& key : services.cookie_keys) out += Cat("    - {number: ", key.number, "}\n");
+  if (services.cookie_quarantine_s != ServiceConfig().cookie_quarantine_s) {
+    out += Cat("  cookie_quarantine_s: ", services.cookie_quarantine_s, "\n");
+  }
   out += services.pools.empty() ? "  pools: []\n" : "  pools:\n";
   for (const PoolConfig& pool : services.pools) DumpPool(pool, &out);
   out += services.vips.empty() ? "  vips: []\n" : "  vips:\n";

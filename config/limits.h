@@ -65,6 +65,12 @@ inline constexpr Range kEphemeralPorts = {32768, 60999};
 inline constexpr Range kFragmentedPackets = {1, 1'000'000};
 inline constexpr Range kFragmentsHeld = {0, 65536};
 inline constexpr Range kFragmentTimeoutS = {1, 60};
+// Of a cookie's fields; what is possible together is for the layout's own arithmetic.
+inline constexpr Range kCookieWidth = {0, 24};
+inline constexpr Range kCookieKeyNumber = {0, 7};
+inline constexpr Range kCookieId = {0, 65534};
+inline constexpr Range kCookieIdleS = {1, 2'147'483};  // what 31 bits of milliseconds hold
+inline constexpr Range kCookieQuarantineS = {0, 30 * 24 * 3600};
 
 }  // namespace limits
 }  // namespace sluice::config

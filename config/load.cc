@@ -9,9 +9,11 @@
 #include "absl/status/status.h"
 #include "config/limits.h"
 #include "config/problem_log.h"
+#include "config/rules.h"
 #include "config/sections.h"
 #include "config/text.h"
 #include "config/validate.h"
+#include "config/validate_cookies.h"
 #include "config/yaml_document.h"
 #include "config/yaml_reader.h"
 
@@ -62,6 +64,9 @@ absl::StatusOr<Config> LoadText(std::string_view text, std::string_view file_nam
                  [](const YamlValue& value, ServiceConfig* out) { ReadServices(value, SeedRule::kRequired, out); });
   });
   for (const Problem& problem : ValidateConfig(config)) log.AddFromValidation(problem);
+  ProblemList of_file;
+  CheckCookieIdsOfFile(config.services, &of_file);
+  for (const Problem& problem : of_file.Take()) log.AddFromValidation(problem);
   if (const absl::Status status = log.ToStatus(); !status.ok()) return status;
   return config;
 }

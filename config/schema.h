@@ -193,6 +193,11 @@ enum class ForwardingMode : uint8_t { kL2, kIpip, kGue, kGueDirect, kGre, kNat, 
 // What the choice of a backend depends on: each connection by itself, the client's address and port, or its address.
 enum class HashInput : uint8_t { kTuple, kClientPort, kClient };
 enum class ConnectionTracking : uint8_t { kFull, kOff };
+// What cookies in TCP timestamps say (dataplane/lb/COOKIES.md).
+enum class Cookies : uint8_t {
+  kNone,     // there are none
+  kBackend,  // which backend a connection has
+};
 enum class Protocol : uint8_t { kTcp = 6, kUdp = 17 };
 // Whether a header with the client's address goes before its data.
 enum class ProxyProtocol : uint8_t { kNone, kV2 };
@@ -207,6 +212,9 @@ struct BackendConfig {
   std::optional<bool> drain;
   // Where it expects packets of VIPs with NAT, which must have a single port then. Unset: the VIP's port.
   std::optional<uint16_t> port = std::nullopt;
+  // What cookies name it by, the same on all directors. Unset: the API allocates one where a VIP needs it; a file must
+  // state it.
+  std::optional<uint16_t> cookie_id = std::nullopt;
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
@@ -229,6 +237,25 @@ struct VipTimeoutsConfig {
 
 inline constexpr uint16_t kDefaultGuePort = 6080;  // IANA's for GUE
 
+// Where the cookies of a VIP's connections lie, the same as at the agents of its backends; see lb::CookieLayout.
+struct CookieConfig {
+  uint32_t key_bits = 1;
+  uint32_t tier_bits = 0;
+  uint32_t backend_bits = 8;
+  uint32_t check_bits = 0;
+  std::optional<uint32_t> clock_bits = std::nullopt;  // unset: the fewest that idle_s needs
+  uint32_t idle_s = 7200;                             // for how long a connection may say nothing
+  friend bool operator==(const CookieConfig&, const CookieConfig&) = default;
+};
+
+// A secret that cookies are made with, under the number by which they name it.
+struct CookieKeyConfig {
+  uint32_t number = 0;
+  // 32 hexadecimal digits, never shown. Empty: that of this number stays in force.
+  std::string secret;
+  friend bool operator==(const CookieKeyConfig&, const CookieKeyConfig&) = default;
+};
+
 struct VipConfig {
   std::string name;
   net::IpPrefix prefix;  // `address` in the file; of full length: one address
@@ -239,7 +266,10 @@ struct VipConfig {
   // UDP port that backends expect GUE on; only with the modes of GUE. Unset: kDefaultGuePort.
   std::optional<uint16_t> gue_port;
   HashInput hash = HashInput::kTuple;
+  // Of connections without a cookie, where there are cookies.
   ConnectionTracking tracking = ConnectionTracking::kFull;
+  Cookies cookies = Cookies::kNone;
+  std::optional<CookieConfig> cookie = std::nullopt;  // only with cookies; unset: as CookieConfig says
   bool answer_echo = true;
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // full NAT over TCP only
   bool clamp_mss = true;                                // the MSS in SYNs is lowered to what fits on the way
@@ -252,6 +282,9 @@ struct ServiceConfig {
   std::string seed;
   std::vector<PoolConfig> pools;
   std::vector<VipConfig> vips;
+  std::vector<CookieKeyConfig> cookie_keys = {};  // empty: those in force stay
+  // For how long the cookie id of a backend that is gone is given to no other.
+  uint32_t cookie_quarantine_s = 24 * 3600;
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 
@@ -301,6 +334,39 @@ constexpr std::string_view HashInputName(HashInput hash) {
 
 constexpr std::string_view TrackingName(ConnectionTracking tracking) {
   return tracking == ConnectionTracking::kFull ? "full" : "off";
+}
+
+// The words for `consistency`, which says both of them: what becomes of a connection when backends or directors change.
+enum class Consistency : uint8_t { kHash, kTrack, kCookie };
+
+constexpr std::string_view ConsistencyName(Consistency consistency) {
+  switch (consistency) {
+    case Consistency::kHash:
+      return "hash";
+    case Consistency::kTrack:
+      return "track";
+    case Consistency::kCookie:
+      return "cookie";
+  }
+  return "unknown";
+}
+
+constexpr Consistency ConsistencyOf(const VipConfig& vip) {
+  if (vip.cookies == Cookies::kBackend) return Consistency::kCookie;
+  return vip.tracking == ConnectionTracking::kOff ? Consistency::kHash : Consistency::kTrack;
+}
+
+// Puts the word into the VIP's two settings. False: `tracking_given` says that it has a word about tracking of its own,
+// and the two contradict each other. Cookies leave tracking to the connections that have none.
+constexpr bool SetConsistency(Consistency consistency, bool tracking_given, VipConfig* vip) {
+  if (consistency == Consistency::kCookie) {
+    vip->cookies = Cookies::kBackend;
+    return true;
+  }
+  vip->cookies = Cookies::kNone;
+  if (tracking_given) return ConsistencyOf(*vip) == consistency;
+  vip->tracking = consistency == Consistency::kHash ? ConnectionTracking::kOff : ConnectionTracking::kFull;
+  return true;
 }
 
 constexpr std::string_view ProxyProtocolName(ProxyProtocol proxy) {

@@ -2,6 +2,7 @@
 #include <limits>
 #include <string_view>
 
+#include "config/cookie_secret.h"
 #include "config/limits.h"
 #include "config/sections.h"
 #include "config/text.h"
@@ -16,6 +17,7 @@ void ReadBackend(const YamlValue& value, BackendConfig* out) {
     map.Optional("port", &out->port, Set(Number(limits::kL4Port)));
     map.Optional("weight", &out->weight, Number(limits::kWeight));
     map.Optional("drain", &out->drain, Set(ReadBool));
+    map.Optional("cookie_id", &out->cookie_id, Set(Number(limits::kCookieId)));
   });
 }
 
@@ -52,6 +54,37 @@ void ReadHash(const YamlValue& value, HashInput* out) {
 
 void ReadTracking(const YamlValue& value, ConnectionTracking* out) {
   ReadEnum(value, {ConnectionTracking::kFull, ConnectionTracking::kOff}, TrackingName, out);
+}
+
+void ReadConsistency(const YamlValue& value, std::optional<Consistency>* out) {
+  ReadEnum(value, {Consistency::kHash, Consistency::kTrack, Consistency::kCookie}, ConsistencyName, &out->emplace());
+}
+
+void ReadCookie(const YamlValue& value, CookieConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("key_bits", &out->key_bits, Number(limits::kCookieWidth));
+    map.Optional("tier_bits", &out->tier_bits, Number(limits::kCookieWidth));
+    map.Optional("backend_bits", &out->backend_bits, Number(limits::kCookieWidth));
+    map.Optional("check_bits", &out->check_bits, Number(limits::kCookieWidth));
+    map.Optional("clock_bits", &out->clock_bits, Set(Number(limits::kCookieWidth)));
+    map.Optional("idle_s", &out->idle_s, Number(limits::kCookieIdleS));
+  });
+}
+
+// A key's secret is in a file of its own. Where the one in force may stay, no file means that.
+void ReadCookieKey(const YamlValue& value, SeedRule rule, CookieKeyConfig* out) {
+  std::string file;
+  value.Map([&](MapReader& map) {
+    map.Required("number", "0", &out->number, Number(limits::kCookieKeyNumber));
+    if (rule == SeedRule::kRequired) {
+      map.Required("file", "/etc/sluice/cookie-0.key", &file, ReadText);
+    } else {
+      map.Optional("file", &file, ReadText);
+    }
+  });
+  if (file.empty()) return;
+  const std::string wrong = ReadCookieSecret(file, &out->secret);
+  if (!wrong.empty()) value.Fail(wrong);
 }
 
 void ReadProxyProtocol(const YamlValue& value, ProxyProtocol* out) {
@@ -118,7 +151,16 @@ void ReadVip(const YamlValue& value, VipConfig* out) {
     if (IsGue(out->mode)) out->gue_port = kDefaultGuePort;
     map.Optional("gue_port", &out->gue_port, Set(Number(limits::kL4Port)));
     map.Optional("hash", &out->hash, ReadHash);
-    map.Optional("connection_tracking", &out->tracking, ReadTracking);
+    std::optional<ConnectionTracking> tracking;
+    map.Optional("connection_tracking", &tracking, Set(ReadTracking));
+    out->tracking = tracking.value_or(ConnectionTracking::kFull);
+    std::optional<Consistency> consistency;
+    map.Optional("consistency", &consistency, ReadConsistency);
+    if (consistency && !SetConsistency(*consistency, tracking.has_value(), out)) {
+      value.Fail(Cat("consistency ", ConsistencyName(*consistency), " contradicts connection_tracking ",
+                     TrackingName(out->tracking), "; remove one of them"));
+    }
+    map.Optional("cookie", &out->cookie, Set(ReadCookie));
     map.Optional("answer_echo", &out->answer_echo, ReadBool);
     map.Optional("proxy_protocol", &out->proxy_protocol, ReadProxyProtocol);
     map.Optional("clamp_mss", &out->clamp_mss, ReadBool);
@@ -137,6 +179,9 @@ void ReadServices(const YamlValue& value, SeedRule seed, ServiceConfig* out) {
     }
     map.Optional("pools", &out->pools, ListOf(ReadPool));
     map.Optional("vips", &out->vips, ListOf(ReadVip));
+    map.Optional("cookie_keys", &out->cookie_keys,
+                 ListOf([seed](const YamlValue& key, CookieKeyConfig* to) { ReadCookieKey(key, seed, to); }));
+    map.Optional("cookie_quarantine_s", &out->cookie_quarantine_s, Number(limits::kCookieQuarantineS));
   });
 }
 

@@ -7,6 +7,7 @@
 #include "config/rules.h"
 #include "config/text.h"
 #include "config/validate.h"
+#include "config/validate_cookies.h"
 #include "config/validate_vips.h"
 
 namespace sluice::config {
@@ -132,6 +133,7 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
     CheckBackends(pool, i, &problems);
   }
   CheckVips(services, pools, &problems);
+  CheckCookies(services, seed == SeedRule::kRequired, &problems);
   return problems.Take();
 }
 

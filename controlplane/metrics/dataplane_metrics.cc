@@ -29,12 +29,15 @@ constexpr std::array<CounterOf<PortStats>, 7> kPortCounters = {{
     {"sluice_port_rx_no_buffer_total", "Packets lost because no packet buffer was free.", &PortStats::rx_no_buffer},
 }};
 
-constexpr std::array<CounterOf<WorkerStats>, 12> kWorkerCounters = {{
+constexpr std::array<CounterOf<WorkerStats>, 13> kWorkerCounters = {{
     {"sluice_worker_packets_received_total", "Packets that the worker received.", &WorkerStats::received},
     {"sluice_worker_packets_forwarded_total", "Packets that the worker sent to backends.", &WorkerStats::forwarded},
     {"sluice_worker_packets_dropped_total", "Packets that the worker dropped.", &WorkerStats::dropped},
     {"sluice_worker_rescheduled_packets_total", "Packets of known flows whose backend was gone: they got a new one.",
      &WorkerStats::rescheduled},
+    {"sluice_worker_cookies_refused_total",
+     "Timestamps to VIPs with cookies in which there was no cookie that names one of their backends.",
+     &WorkerStats::cookies_refused},
     {"sluice_worker_related_packets_total", "ICMP errors that were sent after the flow they quote.",
      &WorkerStats::related},
     {"sluice_worker_handed_over_packets_total", "Packets that went to the worker that owns them.",
@@ -74,8 +77,8 @@ constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
 }};
 
 // By fwd::Rung.
-constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none", "connection_table", "scheduler",
-                                                                       "scheduler_no_entry", "hash_only"};
+constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none",      "connection_table",   "cookie",
+                                                                       "scheduler", "scheduler_no_entry", "hash_only"};
 
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big",

@@ -1,5 +1,7 @@
 #include <chrono>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "controlplane/metrics/parts.h"
 
 namespace sluice::metrics {
@@ -52,6 +54,12 @@ void CollectInstance(const Sources& sources, const model::Snapshot& now, Familie
   out.AddGauge("sluice_config_last_reload_success_timestamp_seconds",
                "When the configuration file was last applied, in seconds since 1970.",
                sources.reload.last_success_unix_s.load());
+  Family cookies =
+      GaugeFamily("sluice_cookie_digest_info", "Always 1; its labels are equal on directors that read cookies alike.");
+  const std::string ids = absl::StrCat(absl::Hex(now.cookie_ids_digest, absl::kZeroPad16));
+  const std::string keys = absl::StrCat(absl::Hex(now.cookie_keys_digest, absl::kZeroPad16));
+  cookies.Add({{"ids", ids}, {"keys", keys}}, 1);
+  out.Add(std::move(cookies));
   CollectIds(*now.registry, out);
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "config/schema.h"
+#include "controlplane/model/cookie_ids.h"
 #include "controlplane/model/describe.h"
 #include "controlplane/model/text.h"
 #include "dataplane/base/check.h"
@@ -59,6 +60,7 @@ absl::StatusOr<BackendRecord> NewBackend(Registry& next, std::string_view pool, 
 void RetireBackend(Registry& next, std::string_view pool, const BackendRecord& record, const ChangeContext& context,
                    std::vector<std::string>& lines) {
   next.backend_ids.Release(record.id.value(), context.generation);
+  RestCookieId(next, pool, record.desired, context.now_unix_s);
   lines.push_back(DescribeRemoved(pool, record));
 }
 
@@ -112,6 +114,10 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
     const BackendRecord& before = *found->second;
     BackendRecord after = before;
     after.desired = wanted;
+    if (!wanted.cookie_id) after.desired.cookie_id = before.desired.cookie_id;
+    if (after.desired.cookie_id != before.desired.cookie_id) {
+      RestCookieId(change.next, desired.name, before.desired, context.now_unix_s);
+    }
     if (wanted.drain.has_value()) after.operator_drain = false;
     UpdateLifecycle(after);
     if (before.desired.name != wanted.name) after.baseline = context.facts.CountsOf(after.id);
@@ -165,6 +171,33 @@ absl::Status ApplyPools(Change& change, const Registry& current, const DesiredSt
 using VipKey = std::tuple<net::IpAddress, int, Protocol, uint16_t, uint16_t>;
 VipKey KeyOf(const DesiredVip& vip) {
   return {vip.prefix.address, vip.prefix.length, vip.protocol, vip.ports.first, vip.ports.last};
+}
+
+// Keys in the order of their numbers; a line tells what became of one, and never more of it than the number.
+absl::Status ApplyCookieKeys(Change& change, const Registry& current, const DesiredState& desired) {
+  DesiredState complete;
+  complete.cookie_keys = desired.cookie_keys;
+  if (absl::Status status = CompleteCookieKeys(current, &complete); !status.ok()) return status;
+  std::vector<config::CookieKeyConfig>& keys = complete.cookie_keys;
+  for (config::CookieKeyConfig& key : keys) key.secret = absl::AsciiStrToLower(key.secret);
+  std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
+  const auto find = [](const std::vector<config::CookieKeyConfig>& in, uint32_t number) {
+    return std::find_if(in.begin(), in.end(), [&](const auto& key) { return key.number == number; });
+  };
+  for (const config::CookieKeyConfig& key : keys) {
+    const auto old = find(current.cookie_keys, key.number);
+    if (old == current.cookie_keys.end()) {
+      change.lines.push_back(Cat("+ cookie key ", key.number));
+    } else if (old->secret != key.secret) {
+      change.lines.push_back(Cat("~ cookie key ", key.number, ": another secret"));
+    }
+  }
+  for (const config::CookieKeyConfig& key : current.cookie_keys) {
+    if (find(keys, key.number) == keys.end()) change.lines.push_back(Cat("- cookie key ", key.number));
+  }
+  change.next.cookie_keys = std::move(keys);
+  change.next.cookie_quarantine_s = desired.cookie_quarantine_s;
+  return absl::OkStatus();
 }
 
 absl::Status ApplyVips(Change& change, const Registry& current, const DesiredState& desired,
@@ -226,8 +259,11 @@ absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState&
     }
     change.next.seed = seed;
   }
+  WakeCookieIds(change.next, context.now_unix_s);
+  if (absl::Status status = ApplyCookieKeys(change, current, desired); !status.ok()) return status;
   if (absl::Status status = ApplyPools(change, current, desired, context); !status.ok()) return status;
   if (absl::Status status = ApplyVips(change, current, desired, context); !status.ok()) return status;
+  if (absl::Status status = AssignCookieIds(change.next, context.now_unix_s, change.lines); !status.ok()) return status;
   return change;
 }
 
@@ -255,6 +291,8 @@ absl::StatusOr<Change> AddBackend(const Registry& current, std::string_view pool
   grown->backends.push_back(*std::move(added));
   SortBackends(*grown);
   slot = std::move(grown);
+  WakeCookieIds(change.next, context.now_unix_s);
+  if (absl::Status status = AssignCookieIds(change.next, context.now_unix_s, change.lines); !status.ok()) return status;
   return change;
 }
 
@@ -290,6 +328,7 @@ absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, 
 DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, const DesiredBackend& extra) {
   DesiredState around;
   around.seed = registry.seed;
+  around.cookie_keys = registry.cookie_keys;
   DesiredPool desired;
   desired.name = pool.name;
   desired.table_size = pool.table_size;

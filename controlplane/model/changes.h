@@ -19,6 +19,7 @@ struct ChangeContext {
   // Generation of the state that will first show the change.
   uint64_t generation = 0;
   const DataplaneFacts& facts;
+  uint64_t now_unix_s = 0;
 };
 
 struct Change {
@@ -30,7 +31,8 @@ struct Change {
 // Replaces the whole desired state; an empty seed stands for the one in force. A pool is known by its name, a backend
 // by its address and port in the pool, a VIP by address or prefix, protocol and ports: what stays keeps its id, and
 // with it its connections, even under a new name (its counters then begin anew). An operator's drain of a backend that
-// stays remains unless `desired` sets its `drain`. kResourceExhausted: ids.
+// stays remains unless `desired` sets its `drain`, and so does its cookie id. kResourceExhausted: ids of either kind.
+// kFailedPrecondition: another seed; a cookie id that rests for another backend. kNotFound: a cookie key's secret.
 absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState& desired, const ChangeContext& context);
 
 // kNotFound: no such pool. kAlreadyExists: the pool has a backend of the name or the address. kResourceExhausted: ids.

@@ -30,6 +30,15 @@ class Differences {
   std::vector<std::string> parts_;
 };
 
+// "key 1, tier 0, backend 12, check 2, clock auto bits, idle 7200 s"
+std::string CookieText(const DesiredVip& vip) {
+  if (vip.cookies == config::Cookies::kNone) return "none";
+  const config::CookieConfig cookie = vip.cookie.value_or(config::CookieConfig());
+  return Cat("key ", cookie.key_bits, ", tier ", cookie.tier_bits, ", backend ", cookie.backend_bits, ", check ",
+             cookie.check_bits, ", clock ", cookie.clock_bits ? absl::StrCat(*cookie.clock_bits) : "auto",
+             " bits, idle ", cookie.idle_s, " s");
+}
+
 uint16_t GuePort(const DesiredVip& vip) { return vip.gue_port.value_or(config::kDefaultGuePort); }
 
 }  // namespace
@@ -58,6 +67,10 @@ std::string DescribeChanged(std::string_view pool, const BackendRecord& before, 
   if (before.desired.weight != after.desired.weight) {
     parts.push_back(Cat("weight ", before.desired.weight, " -> ", after.desired.weight));
   }
+  if (before.desired.cookie_id != after.desired.cookie_id) {
+    const auto text = [](const std::optional<uint16_t>& id) { return id ? absl::StrCat(*id) : "none"; };
+    parts.push_back(Cat("cookie_id ", text(before.desired.cookie_id), " -> ", text(after.desired.cookie_id)));
+  }
   if (before.lifecycle != after.lifecycle) {
     parts.push_back(Cat(LifecycleName(before.lifecycle), " -> ", LifecycleName(after.lifecycle)));
   }
@@ -79,6 +92,7 @@ std::string DescribeChanged(const DesiredVip& before, const DesiredVip& after) {
   }
   differences.Add("hash", config::HashInputName(before.hash), config::HashInputName(after.hash));
   differences.Add("connection_tracking", config::TrackingName(before.tracking), config::TrackingName(after.tracking));
+  differences.Add("cookie", CookieText(before), CookieText(after));
   differences.Add("answer_echo", before.answer_echo ? "true" : "false", after.answer_echo ? "true" : "false");
   differences.Add("proxy_protocol", config::ProxyProtocolName(before.proxy_protocol),
                   config::ProxyProtocolName(after.proxy_protocol));

@@ -98,6 +98,8 @@ absl::Status DeletePool(std::string_view name, DesiredState& document) {
 DesiredState DocumentOf(const Registry& registry, const DesiredState& document) {
   DesiredState out = document;
   out.seed = registry.seed;
+  out.cookie_keys = registry.cookie_keys;
+  out.cookie_quarantine_s = registry.cookie_quarantine_s;
   for (DesiredPool& pool : out.pools) {
     const PoolRecord* record = registry.FindPool(pool.name);
     if (record == nullptr) continue;

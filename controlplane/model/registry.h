@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,11 +58,24 @@ struct Limits {
   uint32_t backends = 0;
 };
 
+// The cookie id of a backend that is gone, or has another one now.
+struct RestingCookieId {
+  std::string pool;
+  uint16_t id = 0;
+  // Whose it was, and is again if it comes back.
+  net::IpAddress address;
+  std::optional<uint16_t> port;
+  uint64_t until_unix_s = 0;
+};
+
 struct Registry {
   explicit Registry(const Limits& limits)
       : vip_ids(limits.vips), pool_ids(limits.pools), backend_ids(limits.backends) {}
 
-  std::string seed;  // 32 hexadecimal digits, lower case
+  std::string seed;                                  // 32 hexadecimal digits, lower case
+  std::vector<config::CookieKeyConfig> cookie_keys;  // by number, each with its secret in lower case
+  uint32_t cookie_quarantine_s = 24 * 3600;
+  std::vector<RestingCookieId> resting_cookie_ids;
   // Shared between registries that agree on them: one backend's change copies its pool only.
   std::vector<std::shared_ptr<const PoolRecord>> pools;                                             // by name
   std::shared_ptr<const std::vector<VipRecord>> vips = std::make_shared<std::vector<VipRecord>>();  // by name

@@ -23,6 +23,9 @@ struct Snapshot {
   // Slots of its pool's Maglev table that each backend has, by BackendId. Shorter than the largest id when the last
   // ones have none.
   std::shared_ptr<const std::vector<uint32_t>> slots;
+  // Equal on all directors that read cookies alike: of VIPs, layouts and backends' cookie ids, and of the keys.
+  uint64_t cookie_ids_digest = 0;
+  uint64_t cookie_keys_digest = 0;
 
   uint32_t SlotsOf(BackendId id) const {
     return slots != nullptr && id.index() < slots->size() ? (*slots)[id.index()] : 0;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "controlplane/model/cookie_ids.h"
 #include "controlplane/model/document.h"
 #include "controlplane/model/text.h"
 #include "controlplane/reconcile/state_spec.h"
@@ -74,7 +75,9 @@ absl::Status Reconciler::CheckVersion(const model::ChangeRequest& request) const
 }
 
 absl::StatusOr<model::DesiredState> Reconciler::Complete(model::DesiredState desired) const {
-  if (desired.seed.empty()) desired.seed = Current().registry->seed;
+  const std::shared_ptr<const model::Registry> current = Current().registry;
+  if (desired.seed.empty()) desired.seed = current->seed;
+  if (absl::Status status = model::CompleteCookieKeys(*current, &desired); !status.ok()) return status;
   if (const auto complaints = validate_(desired); !complaints.empty()) return Invalid(complaints);
   return desired;
 }
@@ -206,6 +209,8 @@ absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr
     next.slots = CountSlots(*state, state_.get(), next);
     next.generation = state->generation;
     next.published_at = std::chrono::system_clock::now();
+    next.cookie_ids_digest = state->cookie_digest.ids;
+    next.cookie_keys_digest = state->cookie_digest.keys;
     state_ = std::move(state);
     ++stats.published;
     stats.last_time = Clock::now() - start;
@@ -285,6 +290,12 @@ absl::Status Reconciler::Publish(std::shared_ptr<const fwd::ForwardingState> sta
   if (!absl::IsResourceExhausted(status)) return status;
   return absl::UnavailableError(
       model::Cat(std::string(status.message()), "; nothing was changed, try again in a moment"));
+}
+
+model::ChangeContext Reconciler::Context() const {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {NextGeneration(), facts_,
+          static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count())};
 }
 
 uint64_t Reconciler::NextGeneration() const { return state_ == nullptr ? 1 : state_->generation + 1; }

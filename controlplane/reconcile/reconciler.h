@@ -65,7 +65,7 @@ class Reconciler : public model::SnapshotSource {
  private:
   // All of these with change_mutex_ held.
   uint64_t NextGeneration() const;
-  model::ChangeContext Context() const { return {NextGeneration(), facts_}; }
+  model::ChangeContext Context() const;
   absl::Status CheckVersion(const model::ChangeRequest& request) const;
   absl::StatusOr<Outcome> ApplyLocked(model::DesiredState desired, const model::ChangeRequest& request);
   absl::StatusOr<model::DesiredState> Complete(model::DesiredState desired) const;

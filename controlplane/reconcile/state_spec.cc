@@ -4,26 +4,29 @@
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "controlplane/model/text.h"
 
 namespace sluice::reconcile {
 namespace {
 
-absl::StatusOr<std::array<uint8_t, 16>> SeedBytes(const std::string& text) {
-  std::array<uint8_t, 16> seed{};
-  const bool hex = text.size() == 2 * seed.size() && std::all_of(text.begin(), text.end(), [](char c) {
+// The seed's, or those of a cookie key. The value is a secret: it does not belong into a message.
+absl::StatusOr<std::array<uint8_t, 16>> SecretBytes(std::string_view what, const std::string& text) {
+  std::array<uint8_t, 16> secret{};
+  const bool hex = text.size() == 2 * secret.size() && std::all_of(text.begin(), text.end(), [](char c) {
                      return absl::ascii_isxdigit(static_cast<unsigned char>(c));
                    });
-  // The value is a secret: it does not belong into a message.
   if (!hex) {
-    return absl::InvalidArgumentError("seed: must be 32 hexadecimal digits; make one with `openssl rand -hex 16`");
+    return absl::InvalidArgumentError(
+        model::Cat(what, ": must be 32 hexadecimal digits; make one with `openssl rand -hex 16`"));
   }
   const std::string bytes = absl::HexStringToBytes(text);
-  std::copy(bytes.begin(), bytes.end(), seed.begin());
-  return seed;
+  std::copy(bytes.begin(), bytes.end(), secret.begin());
+  return secret;
 }
 
 fwd::BackendState StateOf(model::Lifecycle lifecycle) {
@@ -82,6 +85,17 @@ lb::FlowTimeouts TimeoutsOf(const config::VipTimeoutsConfig& vip, const lb::Flow
           .udp_s = pick(vip.udp_s, node.udp_s)};
 }
 
+// A valid one: the widths are small, and there are clock bits that do.
+lb::CookieLayout CookieLayoutOf(const config::CookieConfig& cookie) {
+  lb::CookieLayout layout = {.key_bits = static_cast<uint8_t>(cookie.key_bits),
+                             .tier_bits = static_cast<uint8_t>(cookie.tier_bits),
+                             .backend_bits = static_cast<uint8_t>(cookie.backend_bits),
+                             .check_bits = static_cast<uint8_t>(cookie.check_bits)};
+  const auto enough = lb::ClockBitsFor(layout, uint64_t{cookie.idle_s} * 1000);
+  layout.clock_bits = cookie.clock_bits ? static_cast<uint8_t>(*cookie.clock_bits) : enough.value_or(0);
+  return layout;
+}
+
 fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& timeouts) {
   const model::DesiredVip& desired = vip.desired;
   fwd::VipSpec spec;
@@ -98,6 +112,8 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& time
   if (config::IsGue(desired.mode)) spec.entry.gue_port = desired.gue_port.value_or(config::kDefaultGuePort);
   spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
   spec.entry.clamp_mss = desired.clamp_mss;
+  spec.entry.cookies = desired.cookies != config::Cookies::kNone;
+  if (spec.entry.cookies) spec.entry.cookie_layout = CookieLayoutOf(desired.cookie.value_or(config::CookieConfig()));
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
   return spec;
 }
@@ -112,7 +128,8 @@ void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
                                       .generation = backend.generation,
                                       .state = StateOf(backend.lifecycle),
                                       .nat_port = backend.desired.port.value_or(0),
-                                      .pool = pool.id}});
+                                      .pool = pool.id,
+                                      .cookie_id = backend.desired.cookie_id}});
     if (backend.takes_new_flows()) {
       out.members.push_back({backend.id, backend.desired.name, backend.desired.weight});
     }
@@ -124,9 +141,14 @@ void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
 
 absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, const lb::FlowTimeouts& timeouts) {
   fwd::StateSpec spec;
-  absl::StatusOr<std::array<uint8_t, 16>> seed = SeedBytes(registry.seed);
+  absl::StatusOr<std::array<uint8_t, 16>> seed = SecretBytes("seed", registry.seed);
   if (!seed.ok()) return seed.status();
   spec.seed = *seed;
+  for (const config::CookieKeyConfig& key : registry.cookie_keys) {
+    const auto secret = SecretBytes(model::Cat("cookie key ", key.number), key.secret);
+    if (!secret.ok()) return secret.status();
+    if (key.number < spec.cookie_keys.size()) spec.cookie_keys[key.number] = *secret;
+  }
   for (const auto& pool : registry.pools) AddPool(*pool, spec);
   for (const model::VipRecord& vip : *registry.vips) spec.vips.push_back(ToVipSpec(vip, timeouts));
   return spec;

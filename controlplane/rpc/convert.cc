@@ -41,6 +41,14 @@ config::BackendConfig ReadBackend(const v1::Backend& message, std::string_view f
   if (message.has_port()) backend.port = ReadPort(message.port(), config::KeyPath(field, "port"), problems);
   if (message.has_weight()) backend.weight = message.weight();
   if (message.has_drain()) backend.drain = message.drain();
+  if (message.has_cookie_id()) {
+    if (config::limits::kCookieId.Contains(message.cookie_id())) {
+      backend.cookie_id = static_cast<uint16_t>(message.cookie_id());
+    } else {
+      problems.push_back({config::KeyPath(field, "cookie_id"),
+                          config::OutOfRange(std::to_string(message.cookie_id()), config::limits::kCookieId)});
+    }
+  }
   return backend;
 }
 
@@ -104,6 +112,11 @@ constexpr std::pair<v1::ConnectionTracking, config::ConnectionTracking> kTrackin
     {v1::CONNECTION_TRACKING_OFF, config::ConnectionTracking::kOff},
     {v1::CONNECTION_TRACKING_UNSPECIFIED, config::ConnectionTracking::kFull},
 };
+constexpr std::pair<v1::Consistency, config::Consistency> kConsistencies[] = {
+    {v1::CONSISTENCY_HASH, config::Consistency::kHash},
+    {v1::CONSISTENCY_TRACK, config::Consistency::kTrack},
+    {v1::CONSISTENCY_COOKIE, config::Consistency::kCookie},
+};
 constexpr std::pair<v1::ProxyProtocol, config::ProxyProtocol> kProxyProtocols[] = {
     {v1::PROXY_PROTOCOL_NONE, config::ProxyProtocol::kNone},
     {v1::PROXY_PROTOCOL_V2, config::ProxyProtocol::kV2},
@@ -159,6 +172,39 @@ void ToProto(const config::VipTimeoutsConfig& timeouts, v1::FlowTimeouts* messag
   if (timeouts.udp_s) message->set_udp_s(*timeouts.udp_s);
 }
 
+config::CookieConfig ReadCookie(const v1::CookieLayout& message) {
+  config::CookieConfig cookie;
+  if (message.has_key_bits()) cookie.key_bits = message.key_bits();
+  if (message.has_tier_bits()) cookie.tier_bits = message.tier_bits();
+  if (message.has_backend_bits()) cookie.backend_bits = message.backend_bits();
+  if (message.has_check_bits()) cookie.check_bits = message.check_bits();
+  if (message.has_clock_bits()) cookie.clock_bits = message.clock_bits();
+  if (message.has_idle_s()) cookie.idle_s = message.idle_s();
+  return cookie;
+}
+
+void ToProto(const config::CookieConfig& cookie, v1::CookieLayout* message) {
+  message->set_key_bits(cookie.key_bits);
+  message->set_tier_bits(cookie.tier_bits);
+  message->set_backend_bits(cookie.backend_bits);
+  message->set_check_bits(cookie.check_bits);
+  if (cookie.clock_bits) message->set_clock_bits(*cookie.clock_bits);
+  message->set_idle_s(cookie.idle_s);
+}
+
+// After the VIP's tracking.
+void ReadConsistency(const v1::Vip& message, std::string_view field, config::VipConfig* vip, Problems& problems) {
+  if (message.has_cookie()) vip->cookie = ReadCookie(message.cookie());
+  if (message.consistency() == v1::CONSISTENCY_UNSPECIFIED) return;
+  const std::string path = config::KeyPath(field, "consistency");
+  const auto consistency = ReadEnum(message.consistency(), kConsistencies, v1::Consistency_Name<v1::Consistency>,
+                                    "consistency", path, problems);
+  const bool tracking_given = message.connection_tracking() != v1::CONNECTION_TRACKING_UNSPECIFIED;
+  if (config::SetConsistency(consistency, tracking_given, vip)) return;
+  problems.push_back({path, config::Cat(config::ConsistencyName(consistency), " contradicts connection_tracking ",
+                                        config::TrackingName(vip->tracking), "; leave one of them out")});
+}
+
 config::VipConfig ReadVip(const v1::Vip& message, std::string_view field, Problems& problems) {
   const auto path = [&](std::string_view key) { return config::KeyPath(field, key); };
   config::VipConfig vip;
@@ -177,6 +223,7 @@ config::VipConfig ReadVip(const v1::Vip& message, std::string_view field, Proble
   vip.tracking =
       ReadEnum(message.connection_tracking(), kTrackings, v1::ConnectionTracking_Name<v1::ConnectionTracking>,
                "connection tracking", path("connection_tracking"), problems);
+  ReadConsistency(message, field, &vip, problems);
   if (message.has_answer_echo()) vip.answer_echo = message.answer_echo();
   vip.proxy_protocol = ReadEnum(message.proxy_protocol(), kProxyProtocols, v1::ProxyProtocol_Name<v1::ProxyProtocol>,
                                 "PROXY protocol", path("proxy_protocol"), problems);
@@ -199,6 +246,8 @@ absl::StatusOr<config::ServiceConfig> FromProto(const v1::DesiredState& message)
     const std::string field = config::IndexPath("services.vips", static_cast<size_t>(i));
     services.vips.push_back(ReadVip(message.vips(i), field, problems));
   }
+  for (const v1::CookieKey& key : message.cookie_keys()) services.cookie_keys.push_back({key.number(), key.secret()});
+  if (message.has_cookie_quarantine_s()) services.cookie_quarantine_s = message.cookie_quarantine_s();
   if (absl::Status status = config::ToStatus(problems); !status.ok()) return status;
   return services;
 }
@@ -230,6 +279,7 @@ void ToProto(const config::BackendConfig& backend, v1::Backend* message) {
   message->set_weight(backend.weight);
   if (backend.port.has_value()) message->set_port(*backend.port);
   if (backend.drain.has_value()) message->set_drain(*backend.drain);
+  if (backend.cookie_id.has_value()) message->set_cookie_id(*backend.cookie_id);
 }
 
 void ToProto(const config::VipConfig& vip, v1::Vip* message) {
@@ -249,6 +299,8 @@ void ToProto(const config::VipConfig& vip, v1::Vip* message) {
   if (vip.gue_port) message->set_gue_port(*vip.gue_port);
   message->set_hash(EnumOf(vip.hash, kHashInputs));
   message->set_connection_tracking(EnumOf(vip.tracking, kTrackings));
+  message->set_consistency(EnumOf(config::ConsistencyOf(vip), kConsistencies));
+  if (vip.cookie) ToProto(*vip.cookie, message->mutable_cookie());
   message->set_answer_echo(vip.answer_echo);
   message->set_proxy_protocol(EnumOf(vip.proxy_protocol, kProxyProtocols));
   message->set_clamp_mss(vip.clamp_mss);
@@ -265,6 +317,12 @@ void ToProto(const config::ServiceConfig& services, v1::DesiredState* message) {
   message->set_seed(services.seed);
   for (const config::PoolConfig& pool : services.pools) ToProto(pool, message->add_pools());
   for (const config::VipConfig& vip : services.vips) ToProto(vip, message->add_vips());
+  for (const config::CookieKeyConfig& key : services.cookie_keys) {
+    v1::CookieKey* out = message->add_cookie_keys();
+    out->set_number(key.number);
+    out->set_secret(key.secret);
+  }
+  message->set_cookie_quarantine_s(services.cookie_quarantine_s);
 }
 
 }  // namespace sluice::rpc

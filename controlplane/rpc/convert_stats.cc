@@ -13,8 +13,8 @@ namespace sluice::rpc {
 namespace {
 
 // By fwd::Rung; the first stands for "no backend was chosen" and is not shown.
-constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"", "connection_table", "scheduler",
-                                                                      "scheduler_no_entry", "hash_only"};
+constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"",          "connection_table",   "cookie",
+                                                                      "scheduler", "scheduler_no_entry", "hash_only"};
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big",
                                                                               "time_exceeded"};

@@ -90,6 +90,7 @@ grpc::Status Inspector::GetDesired(grpc::ServerContext* context, const v1::GetDe
     response->set_version(request->version());
   }
   response->mutable_desired()->clear_seed();
+  for (v1::CookieKey& key : *response->mutable_desired()->mutable_cookie_keys()) key.clear_secret();
   return grpc::Status::OK;
 }
 

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "controlplane/model/text.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "controlplane/rpc/caller.h"
@@ -17,6 +19,8 @@ namespace {
 uint64_t UnixMs(std::chrono::system_clock::time_point time) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
 }
+
+std::string HexDigits(uint64_t value) { return absl::StrCat(absl::Hex(value, absl::kZeroPad16)); }
 
 }  // namespace
 
@@ -57,6 +61,8 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetSta
   response->set_workers_stalled(stalled);
   response->set_exception_thread_stalled(view_.ExceptionThreadStalled());
   response->set_last_change_unix_ms(UnixMs(now.published_at));
+  response->set_cookie_ids_digest(HexDigits(now.cookie_ids_digest));
+  response->set_cookie_keys_digest(HexDigits(now.cookie_keys_digest));
   response->set_desired_version(now.version);
   response->set_management(std::string(config::ManagementName(options_.management)));
   rpc::ToProto(view_.Totals(), response->mutable_packets());

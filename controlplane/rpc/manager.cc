@@ -116,7 +116,9 @@ grpc::Status Manager::Rollback(grpc::ServerContext* context, const v1::RollbackR
         if (options_.journal == nullptr) return absl::NotFoundError("to_version: no history is kept");
         absl::StatusOr<model::KeptState> kept = options_.journal->StateAt(request->to_version());
         if (!kept.ok()) return kept.status();
-        kept->desired.seed.clear();  // the one in force stays
+        // Those in force stay: going back brings no key back that was taken away.
+        kept->desired.seed.clear();
+        kept->desired.cookie_keys.clear();
         return request->dry_run() ? reconciler_.Preview(kept->desired) : reconciler_.Apply(kept->desired, by);
       },
       &outcome);

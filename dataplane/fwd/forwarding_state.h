@@ -5,12 +5,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/ids.h"
 #include "dataplane/fwd/client_routes.h"
+#include "dataplane/fwd/cookies.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/lb/return_table.h"
@@ -55,6 +57,7 @@ struct BackendInfo {
   BackendState state = BackendState::kAbsent;
   uint16_t nat_port = 0;  // where the backend expects the VIP's packets with NAT, host byte order; 0: the VIP's port
   PoolId pool = {};
+  std::optional<uint16_t> cookie_id = {};  // what cookies name it by
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
 };
 
@@ -127,7 +130,9 @@ struct VipEntry {
   bool proxy_protocol = false;  // full NAT over TCP: a PROXY protocol v2 header goes before the client's data
   bool clamp_mss = true;        // the MSS in SYNs is lowered to what fits on the way to the backend
   bool nat_sessions =
-      false;  // kNat: answers of some backend are ambiguous (ReturnTable), so flows need their own state
+      false;             // kNat: answers of some backend are ambiguous (ReturnTable), so flows need their own state
+  bool cookies = false;  // timestamps of its connections carry cookies that name the backend
+  lb::CookieLayout cookie_layout = {};
   lb::FlowTimeouts timeouts;
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };
@@ -138,6 +143,10 @@ struct ForwardingState {
   std::shared_ptr<const lb::VipTable> vip_table;
   std::shared_ptr<const std::vector<VipEntry>> vips;
   std::vector<std::shared_ptr<const PoolTable>> pools;  // by PoolId; null where no pool has the id
+  // By PoolId, of pools that VIPs with cookies use; null of others, or shorter. The keys are never null.
+  std::vector<std::shared_ptr<const CookieIds>> cookie_ids;
+  std::shared_ptr<const CookieKeySet> cookie_keys;
+  CookieDigest cookie_digest;
   std::shared_ptr<const std::vector<BackendInfo>> backend_infos;
   // Which VIP a backend's packet answers for, of the VIPs with kNat; never null.
   std::shared_ptr<const lb::ReturnTable> returns;

@@ -68,6 +68,7 @@ struct WorkerStats {
   uint64_t received = 0, forwarded = 0, dropped = 0;
   std::array<uint64_t, kRungCount> rungs{};
   uint64_t rescheduled = 0;
+  uint64_t cookies_refused = 0;
   TableStats table_v4, table_v6, table_wide, table_nat;
   NatStats nat;
   std::array<uint64_t, kAnswerKindCount> answers{};

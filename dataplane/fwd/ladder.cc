@@ -90,7 +90,8 @@ class Ladder {
     if (entry != nullptr) return FromEntry(*entry);
     const BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return {};
-    const Rung rung = Enter(key, backend);
+    const bool remember = !flow_.has_timestamps || !(*state_.vips)[flow_.vip.index()].cookies;
+    const Rung rung = remember ? Enter(key, backend) : Rung::kHashOnly;
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
         flow_.protocol == net::kProtocolTcp ? (flow_.tcp_flags & net::kTcpSyn) != 0 : rung == Rung::kScheduler;
@@ -251,6 +252,15 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
                         WorkerCounters& counters) {
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   Selection selection;
+  if (vip.cookies && flow.has_echo) {
+    selection.backend = CookieBackend(state, flow);
+    if (selection.backend.valid()) {
+      selection.rung = Rung::kCookie;
+      counters.rungs[static_cast<size_t>(Rung::kCookie)].Increment();
+      return selection;
+    }
+    if (!flow.related) counters.cookies_refused.Increment();
+  }
   if (vip.tracked) {
     selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);
   } else {

@@ -23,9 +23,14 @@ struct FlowView {
   // The packet is not the flow's own but about it (an ICMP error that quotes it): it finds the flow's backend and
   // changes nothing.
   bool related = false;
+  // The flow's TCP timestamps, looked for where the VIP has cookies: whether there are any, and the one that the client
+  // echoes, which a SYN does not. Of a packet about the flow, what a packet of the server says.
+  bool has_timestamps = false;
+  bool has_echo = false;
   Be16 client_port = {};
   Be16 destination_port = {};
   VipId vip;
+  uint32_t echo = 0;  // host byte order
   uint64_t hash = 0;  // lb::FlowHashes of the flow's packets
 };
 
@@ -47,11 +52,13 @@ BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, Flo
 void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t* sender, uint32_t now_s,
                FlowTables& tables);
 
-// The one place where a backend is chosen, rung by rung: the connection table, then the scheduler (the pool's Maglev
-// table), which enters the flow into the table. A packet of a known flow stays with its backend as long as that backend
-// exists, draining or not; when it is gone, the flow gets a new one. An RST of an unknown flow leaves no entry, nor
-// does a new flow when too many of which only one packet was seen are in the table: it goes by the hash. VIPs that do
-// not track their connections go by the hash alone. Counts rungs, flows and table events. Worker thread.
+// The one place where a backend is chosen, rung by rung: the cookie in the packet, the connection table, then the
+// scheduler (the pool's Maglev table), which enters the flow into the table. A cookie that names no backend of the pool
+// counts as none. Flows with timestamps to VIPs with cookies are not entered: what can be made up makes no state. A
+// packet of a known flow stays with its backend as long as that backend exists, draining or not; when it is gone, the
+// flow gets a new one. An RST of an unknown flow leaves no entry, nor does a new flow when too many of which only one
+// packet was seen are in the table: it goes by the hash. VIPs that do not track their connections go by the hash alone.
+// Counts rungs, flows and table events. Worker thread.
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                         WorkerCounters& counters);
 

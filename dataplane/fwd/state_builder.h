@@ -41,6 +41,7 @@ struct StateSpec {
   std::vector<BackendSpec> backends;
   std::vector<PoolSpec> pools;
   std::vector<VipSpec> vips;
+  CookieSecrets cookie_keys = {};
 };
 
 // Builds the state of `generation`; parts equal to those of `previous` (may be null) are shared with it. The result has

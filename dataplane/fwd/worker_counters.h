@@ -16,11 +16,14 @@ namespace sluice::fwd {
 enum class Rung : uint8_t {
   kNone,              // no backend was chosen
   kConnectionTable,   // an entry of this flow
+  kCookie,            // the packet's cookie
   kScheduler,         // Maglev; the flow was entered into the table, unless it ends with this packet
   kSchedulerNoEntry,  // Maglev, and the table had no room (counted: such a flow may move when backends change)
-  kHashOnly,          // Maglev, of a VIP that does not track its connections
+  // Maglev, and nothing is to be remembered: the VIP does not track its connections, or this one has timestamps, by
+  // which a cookie is to come back.
+  kHashOnly,
 };
-inline constexpr size_t kRungCount = 5;
+inline constexpr size_t kRungCount = 6;
 
 // What the data plane answers by itself.
 enum class AnswerKind : uint8_t {
@@ -83,7 +86,8 @@ struct WorkerCounters {
   Counter handed_over, taken_over;
 
   std::array<Counter, kRungCount> rungs;
-  Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
+  Counter cookies_refused;  // echoed timestamps of VIPs with cookies in which there was none that names a backend
+  Counter rescheduled;      // packets of known flows whose backend was gone: they got a new one
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
   TableCounters table_nat;

@@ -33,6 +33,7 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
   for (const Counter& dropped : counters.dropped) stats.dropped += dropped.Value();
   for (size_t i = 0; i < fwd::kRungCount; ++i) stats.rungs[i] = counters.rungs[i].Value();
   stats.rescheduled = counters.rescheduled.Value();
+  stats.cookies_refused = counters.cookies_refused.Value();
   const fwd::TableCapacities capacities = worker.capacities();
   stats.table_v4 = ToTableStats(counters.table_v4, capacities.v4);
   stats.table_v6 = ToTableStats(counters.table_v6, capacities.v6);

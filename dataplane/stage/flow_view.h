@@ -25,6 +25,10 @@ inline fwd::FlowView ViewFlow(const Packet& packet) {
           .hash = packet.flow_hash};
 }
 
+// Adds what the ladder looks at where the VIP has cookies. A packet about the flow quotes one of the server's, in whose
+// TSval the client would have found what it echoes.
+void ViewTimestamps(const Packet& packet, fwd::FlowView& flow);
+
 // The tuple of a backend's packet, or of what an error about a packet to the backend is about.
 inline lb::NatTuple ReplyTuple(const Packet& packet) {
   const net::ParsedHeaders& h = packet.headers;

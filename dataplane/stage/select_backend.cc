@@ -37,8 +37,10 @@ void SelectBackends(Burst& burst, StageEnv& env) {
       SelectForNat(packet, env);
       continue;
     }
-    const fwd::FlowView flow = ViewFlow(packet);
-    if (IsElsewhere(packet, flow, env) && AskNextWorker(packet, env.worker, env.worker_count)) continue;
+    fwd::FlowView flow = ViewFlow(packet);
+    if ((*env.state->vips)[packet.vip.index()].cookies) ViewTimestamps(packet, flow);
+    if (!flow.has_echo && IsElsewhere(packet, flow, env) && AskNextWorker(packet, env.worker, env.worker_count))
+      continue;
     const fwd::Selection selection = fwd::SelectBackend(*env.state, flow, env.now_s, *env.tables, *env.counters);
     packet.rung = selection.rung;
     packet.backend = selection.backend;

@@ -1,10 +1,9 @@
 #include "tools/backend/cookie_options.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
-#include <fstream>
 
+#include "config/cookie_secret.h"
 #include "config/problem.h"
 #include "config/text.h"
 #include "dataplane/lb/binary_field.h"
@@ -30,24 +29,16 @@ int HexDigit(char c) {
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-// 32 hexadecimal digits, and blanks behind them. Says what is wrong without a word of the contents.
+// Says what is wrong without a word of the contents.
 std::string ReadSecret(const std::string& path, lb::AesBlock* secret) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(65, '\0');
-  if (!file) return Cat("cannot open the key file ", Quote(path), "; see its name and permissions");
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
-  bool good = text.size() == 2 * secret->size();
-  for (size_t i = 0; good && i < secret->size(); ++i) {
-    const int high = HexDigit(text[2 * i]);
-    const int low = HexDigit(text[2 * i + 1]);
-    good = high >= 0 && low >= 0;
-    if (good) (*secret)[i] = static_cast<uint8_t>(high << 4 | low);
+  std::string digits;
+  std::string wrong = config::ReadCookieSecret(path, &digits);
+  if (!wrong.empty()) return wrong;
+  for (size_t i = 0; i < secret->size(); ++i) {
+    (*secret)[i] = static_cast<uint8_t>(HexDigit(digits[2 * i]) << 4 | HexDigit(digits[2 * i + 1]));
   }
-  std::fill(text.begin(), text.end(), '\0');
-  if (good) return {};
-  return Cat("the key file ", Quote(path), " does not hold 32 hexadecimal digits; make it with `openssl rand -hex 16`");
+  std::fill(digits.begin(), digits.end(), '\0');
+  return {};
 }
 
 void ReadKey(const YamlValue& value, CookieSecret* out) {

@@ -12,7 +12,7 @@ POOL = {4: "web", 6: "web6"}
 VIP = {4: VIP4, 6: VIP6}
 
 
-def node(socket_path, workers=1, idle="adaptive", timeouts=None, **more):
+def node(socket_path, workers=1, idle="adaptive", timeouts=None, host=DIRECTOR, **more):
     """The node part: one port on the lab's interface. Ended flows are forgotten after seconds rather than minutes."""
     part = {
         "name": "lab",
@@ -20,7 +20,7 @@ def node(socket_path, workers=1, idle="adaptive", timeouts=None, **more):
         "ports": [{
             "name": "wan",
             "devices": [f"net_af_packet0,iface={INTERFACE}"],
-            "addresses": [f"{DIRECTOR.ipv4}/24", f"{DIRECTOR.ipv6}/64"],
+            "addresses": [f"{host.ipv4}/24", f"{host.ipv6}/64"],
             "exception": {"interface": EXCEPTION_INTERFACE},
         }],
         "workers": {"count": workers, "idle": idle},

@@ -10,17 +10,20 @@ import yaml
 from lab import config as lab_config
 from lab.clients.tools import curl
 from lab.leftovers import machine_state
+from lab.network import DIRECTOR
 from lab.process import LabError, session_members, wait_until
 
 READY_S = 30  # EAL and the tables are up long before
 
 
 class Director:
-    def __init__(self, owner, network, binaries):
+    def __init__(self, owner, namespace, binaries, host=DIRECTOR):
         self._directory = owner.directory
-        self.namespace = network.director
-        self.socket_path = os.path.join(owner.directory, "sluiced.sock")
-        self.config_path = os.path.join(owner.directory, "sluice.yaml")
+        self.namespace = namespace
+        self.host = host
+        self._name = "sluiced" if host is DIRECTOR else f"sluiced-{host.role}"
+        self.socket_path = os.path.join(owner.directory, f"{self._name}.sock")
+        self.config_path = os.path.join(owner.directory, "sluice.yaml" if host is DIRECTOR else f"{self._name}.yaml")
         self._binaries = binaries
         self._process = None
         self._starts = 0
@@ -37,7 +40,7 @@ class Director:
         return path
 
     def node(self, **options):
-        return lab_config.node(self.socket_path, **options)
+        return lab_config.node(self.socket_path, host=self.host, **options)
 
     def write_config(self, configuration):
         """A dictionary, or text that is written as it is."""
@@ -50,7 +53,7 @@ class Director:
         self.write_config(configuration)
         self._before = machine_state()
         self._starts += 1
-        self._process = self.namespace.start(f"sluiced-{self._starts}",
+        self._process = self.namespace.start(f"{self._name}-{self._starts}",
                                              [self.binary("sluiced"), "--config", self.config_path])
 
         def ready():
@@ -103,7 +106,7 @@ class Director:
         """The end of the log of the sluiced that was started last."""
         if self._starts == 0:
             return ""
-        path = os.path.join(self._directory, f"sluiced-{self._starts}.log")
+        path = os.path.join(self._directory, f"{self._name}-{self._starts}.log")
         with open(path, encoding="utf-8", errors="replace") as log:
             return "".join(log.readlines()[-lines:])
 

@@ -38,7 +38,7 @@ class Lab:
                 self.backends.start_udp()
             if tunnels:
                 self.backends.accept_tunnels(agent_options)
-            self.director = Director(self.run, self.network, binaries)
+            self.director = Director(self.run, self.network.director, binaries)
         except BaseException:
             self.remove()
             raise

@@ -41,6 +41,7 @@ class Host:
 
 CLIENT = Host("client", 100)
 DIRECTOR = Host("director", 2)
+DIRECTOR_2 = Host("director-2", 3)  # only where a test adds it
 ABSENT = Host("absent", 19)  # nobody: a backend that is not there yet
 VIP4 = "203.0.113.10"
 VIP6 = "2001:db8:f::10"
@@ -66,7 +67,7 @@ class Network:
         for index in range(1, backend_count + 1):
             self.add_backend(backend_host(index))
         self._prepare_client()
-        self._prepare_director()
+        self._prepare_director(self.director)
         self._wait_for_links()
 
     def add_backend(self, host):
@@ -112,12 +113,25 @@ class Network:
         self.client.sysctl(net__ipv4__ip_local_port_range="1024 65535")
         self.client.ip(f"route add {VIP4}/32 via {DIRECTOR.ipv4}", f"route add {VIP6}/128 via {DIRECTOR.ipv6}")
 
-    def _prepare_director(self):
+    def add_director(self, host):
+        """The namespace of another director, ready for sluiced."""
+        namespace = self._attach(host, configure=False)
+        self._prepare_director(namespace)
+        return namespace
+
+    def route_over(self, *hosts):
+        """The client's kernel spreads connections to the VIPs over these directors by their tuples (ECMP)."""
+        self.client.sysctl(net__ipv4__fib_multipath_hash_policy=1, net__ipv6__fib_multipath_hash_policy=1)
+        for vip, version, option in ((VIP4, 4, []), (VIP6, 6, ["-6"])):
+            hops = [word for host in hosts for word in ("nexthop", "via", host.address(version), "dev", INTERFACE)]
+            self.client.run(["ip", *option, "route", "replace", vip, *hops])
+
+    def _prepare_director(self, namespace):
         # sluiced reads the interface through a packet socket and the kernel would answer beside it: an interface that
         # DPDK takes from the kernel for good needs none of this.
-        self.director.sysctl(**{f"net__ipv6__conf__{INTERFACE}__disable_ipv6": 1})
-        self.director.run(["nft", "-f", "-"], stdin="\n".join([
+        namespace.sysctl(**{f"net__ipv6__conf__{INTERFACE}__disable_ipv6": 1})
+        namespace.run(["nft", "-f", "-"], stdin="\n".join([
             "table netdev sluice_lab {",
             f'  chain kernel_sees_nothing {{ type filter hook ingress device "{INTERFACE}" priority 0; policy drop; }}',
             "}", ""]))
-        self.director.ip(f"link set {INTERFACE} up")
+        namespace.ip(f"link set {INTERFACE} up")

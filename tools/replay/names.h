@@ -38,6 +38,8 @@ constexpr std::string_view RungName(fwd::Rung rung) {
       return "none";
     case fwd::Rung::kConnectionTable:
       return "connection_table";
+    case fwd::Rung::kCookie:
+      return "cookie";
     case fwd::Rung::kScheduler:
       return "scheduler";
     case fwd::Rung::kHashOnly:
@@ -50,6 +52,8 @@ constexpr std::string_view RungName(fwd::Rung rung) {
 
 // Beside the rungs: packets of known flows whose backend was gone.
 inline constexpr std::string_view kRescheduled = "rescheduled";
+// And those in whose timestamps there should have been a cookie, and none was.
+inline constexpr std::string_view kCookiesRefused = "cookies_refused";
 
 constexpr std::string_view PuntClassName(stage::PuntClass punt_class) {
   switch (punt_class) {

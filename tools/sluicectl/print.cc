@@ -72,8 +72,9 @@ std::string_view HashText(v1::HashInput hash) {
   }
 }
 
-std::string_view TrackingText(v1::ConnectionTracking tracking) {
-  return tracking == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
+std::string TrackingText(const v1::Vip& vip) {
+  const std::string tracking = vip.connection_tracking() == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
+  return vip.consistency() == v1::CONSISTENCY_COOKIE ? Cat("cookie, ", tracking) : tracking;
 }
 
 std::string_view ProxyText(v1::ProxyProtocol proxy) { return proxy == v1::PROXY_PROTOCOL_V2 ? "v2" : "none"; }
@@ -166,6 +167,9 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
                        ? std::to_string(status.backends())
                        : Cat(status.backends(), ", ", status.backends_draining(), " draining"));
   line("flows alive", HumanCount(status.flows_alive()));
+  if (!status.cookie_ids_digest().empty()) {
+    line("cookies", Cat("ids ", status.cookie_ids_digest(), ", keys ", status.cookie_keys_digest()));
+  }
   const v1::PacketTotals& packets = status.packets();
   line("packets", Cat(HumanCount(packets.received()), " received, ", HumanCount(packets.forwarded()), " forwarded, ",
                       HumanCount(packets.punted()), " to the host, ", HumanCount(packets.dropped()), " dropped"));
@@ -190,7 +194,7 @@ void PrintVips(const v1::ListVipsResponse& vips, bool wide, std::ostream& out) {
                                       ServiceText(vip.vip()),
                                       std::string(ModeText(vip.vip().mode())),
                                       std::string(HashText(vip.vip().hash())),
-                                      std::string(TrackingText(vip.vip().connection_tracking())),
+                                      TrackingText(vip.vip()),
                                       vip.vip().pool(),
                                       Cat(vip.backends_active(), "/", vip.backends_total()),
                                       HumanCount(vip.packets()),

@@ -183,9 +183,10 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   ToProto(worker, std::chrono::seconds(1), &message);
   EXPECT_EQ(message.rungs().size(), fwd::kRungCount - 1);
   EXPECT_EQ(message.rungs().at("connection_table"), 11u);
-  EXPECT_EQ(message.rungs().at("scheduler"), 12u);
-  EXPECT_EQ(message.rungs().at("scheduler_no_entry"), 13u);
-  EXPECT_EQ(message.rungs().at("hash_only"), 14u);
+  EXPECT_EQ(message.rungs().at("cookie"), 12u);
+  EXPECT_EQ(message.rungs().at("scheduler"), 13u);
+  EXPECT_EQ(message.rungs().at("scheduler_no_entry"), 14u);
+  EXPECT_EQ(message.rungs().at("hash_only"), 15u);
   EXPECT_EQ(message.answers().size(), fwd::kAnswerKindCount);
   EXPECT_EQ(message.answers().at("echo_reply"), 20u);
   EXPECT_EQ(message.answers().at("packet_too_big"), 21u);

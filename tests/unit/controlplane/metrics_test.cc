@@ -29,7 +29,7 @@ class MetricsTest : public ::testing::Test {
     worker.cpu = 5;
     worker.received = 77;
     worker.rungs[1] = 70;
-    worker.rungs[4] = 6;
+    worker.rungs[5] = 6;
     worker.table_v6.entries = 3;
     worker.table_wide.capacity = 16384;
     worker.table_wide.unconfirmed_full = 8;

@@ -1,0 +1,199 @@
+#include "config/validate_cookies.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/limits.h"
+#include "config/text.h"
+
+namespace sluice::config {
+namespace {
+
+constexpr size_t kSecretDigits = 32;
+
+std::string VipPath(size_t vip) { return IndexPath("services.vips", vip); }
+std::string BackendPath(size_t pool, size_t backend) {
+  return IndexPath(IndexPath("services.pools", pool) + ".backends", backend);
+}
+
+// The secret itself is in no message.
+void CheckKeys(const ServiceConfig& services, bool need_keys, ProblemList* problems) {
+  std::set<uint32_t> numbers;
+  for (size_t i = 0; i < services.cookie_keys.size(); ++i) {
+    const CookieKeyConfig& key = services.cookie_keys[i];
+    const std::string path = IndexPath("services.cookie_keys", i);
+    const std::string what = Cat("cookie key ", key.number);
+    problems->CheckRange(path + ".number", what, key.number, limits::kCookieKeyNumber);
+    if (!numbers.insert(key.number).second) {
+      problems->Add(path + ".number", Cat(what, " is there twice; give each key a number of its own"));
+    }
+    if (key.secret.empty() && !need_keys) continue;
+    const bool hex =
+        key.secret.size() == kSecretDigits && std::all_of(key.secret.begin(), key.secret.end(), [](char c) {
+          return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        });
+    if (!hex) {
+      problems->Add(path, Cat("the secret of ", what, key.secret.empty() ? " is not there" : " is not one",
+                              "; give 32 hexadecimal digits, made with: openssl rand -hex 16"));
+    }
+  }
+  problems->CheckRange("services.cookie_quarantine_s", Cat("cookie_quarantine_s ", services.cookie_quarantine_s),
+                       services.cookie_quarantine_s, limits::kCookieQuarantineS);
+}
+
+bool WidthsFit(const CookieConfig& cookie) {
+  for (const uint32_t width :
+       {cookie.key_bits, cookie.tier_bits, cookie.backend_bits, cookie.check_bits, cookie.clock_bits.value_or(0)}) {
+    if (!limits::kCookieWidth.Contains(width)) return false;
+  }
+  return true;
+}
+
+// True when the VIP has cookies whose layout can be.
+bool CheckLayout(const VipConfig& vip, const std::string& path, ProblemList* problems) {
+  const std::string of_vip = Cat(" of VIP ", Quote(vip.name));
+  if (vip.cookies == Cookies::kNone) {
+    if (vip.cookie) {
+      problems->Add(path + ".cookie", Cat("cookie", of_vip, " means nothing with consistency ",
+                                          ConsistencyName(ConsistencyOf(vip)), "; remove it, or take cookie"));
+    }
+    return false;
+  }
+  if (vip.protocol != Protocol::kTcp) {
+    problems->Add(path + ".consistency",
+                  Cat("consistency cookie", of_vip, " needs protocol tcp, whose timestamps carry ",
+                      "cookies; take track or hash"));
+    return false;
+  }
+  if (IsNat(vip.mode)) {
+    problems->Add(path + ".consistency", Cat("consistency cookie", of_vip, " cannot be with mode ", ModeName(vip.mode),
+                                             "; take track, or mode l2 or a tunnel, with the agent on backends"));
+    return false;
+  }
+  const CookieConfig cookie = vip.cookie.value_or(CookieConfig());
+  const std::string where = path + (vip.cookie ? ".cookie" : ".consistency");
+  if (!WidthsFit(cookie)) {
+    problems->Add(where, Cat("a width in the cookie", of_vip, " is out of range; give whole numbers from ",
+                             limits::kCookieWidth.min, " to ", limits::kCookieWidth.max));
+    return false;
+  }
+  problems->CheckRange(where + ".idle_s", Cat("idle_s ", cookie.idle_s, of_vip), cookie.idle_s, limits::kCookieIdleS);
+  const std::string wrong = lb::DescribeLayoutError(CookieLayoutOf(vip), uint64_t{cookie.idle_s} * 1000);
+  if (wrong.empty()) return true;
+  problems->Add(where, Cat("VIP ", Quote(vip.name), ": ", wrong));
+  return false;
+}
+
+// That ids fit, and that there are enough of them.
+void CheckIdsFit(const VipConfig& vip, size_t vip_index, const PoolConfig& pool, ProblemList* problems) {
+  const int bits = CookieLayoutOf(vip).backend_bits;
+  const std::string path = VipPath(vip_index) + (vip.cookie ? ".cookie" : ".consistency");
+  const size_t ids = size_t{1} << bits;
+  const std::string why = Cat(bits, " backend_bits of VIP ", Quote(vip.name), " tell ", ids, " ids apart");
+  if (pool.backends.size() > ids) {
+    problems->Add(path, Cat(why, ", and pool ", Quote(pool.name), " has ", pool.backends.size(),
+                            " backends; give more backend_bits"));
+    return;
+  }
+  for (const BackendConfig& backend : pool.backends) {
+    if (!backend.cookie_id || *backend.cookie_id < ids) continue;
+    problems->Add(path,
+                  Cat(why, ", and backend ", Quote(backend.name), " of pool ", Quote(pool.name), " has cookie_id ",
+                      *backend.cookie_id, "; give more backend_bits, or a cookie_id up to ", ids - 1));
+    return;
+  }
+}
+
+void CheckIdsOfPool(const PoolConfig& pool, size_t pool_index, ProblemList* problems) {
+  std::map<uint16_t, std::string_view> owners;
+  for (size_t i = 0; i < pool.backends.size(); ++i) {
+    const BackendConfig& backend = pool.backends[i];
+    if (!backend.cookie_id) continue;
+    const std::string path = BackendPath(pool_index, i) + ".cookie_id";
+    const std::string what = Cat("cookie_id ", *backend.cookie_id, " of backend ", Quote(backend.name));
+    problems->CheckRange(path, what, *backend.cookie_id, limits::kCookieId);
+    const auto [owner, is_new] = owners.emplace(*backend.cookie_id, backend.name);
+    if (!is_new) {
+      problems->Add(path, Cat(what, " is that of backend ", Quote(owner->second),
+                              " in the same pool; give each an id of its own"));
+    }
+  }
+}
+
+uint32_t LowestFreeId(const PoolConfig& pool) {
+  std::set<uint32_t> taken;
+  for (const BackendConfig& backend : pool.backends) {
+    if (backend.cookie_id) taken.insert(*backend.cookie_id);
+  }
+  uint32_t id = 0;
+  while (taken.contains(id)) ++id;
+  return id;
+}
+
+}  // namespace
+
+lb::CookieLayout CookieLayoutOf(const VipConfig& vip) {
+  const CookieConfig cookie = vip.cookie.value_or(CookieConfig());
+  lb::CookieLayout layout = {.key_bits = static_cast<uint8_t>(cookie.key_bits),
+                             .tier_bits = static_cast<uint8_t>(cookie.tier_bits),
+                             .backend_bits = static_cast<uint8_t>(cookie.backend_bits),
+                             .check_bits = static_cast<uint8_t>(cookie.check_bits)};
+  const uint64_t idle_ms = uint64_t{cookie.idle_s} * 1000;
+  // A layout for which there is no number of them has another problem, which validation tells.
+  const bool possible = layout.bits() <= lb::kMaxCookieBits;
+  layout.clock_bits = cookie.clock_bits ? static_cast<uint8_t>(*cookie.clock_bits)
+                      : possible        ? lb::ClockBitsFor(layout, idle_ms).value_or(0)
+                                        : uint8_t{0};
+  return layout;
+}
+
+void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* problems) {
+  CheckKeys(services, need_keys, problems);
+  for (size_t p = 0; p < services.pools.size(); ++p) CheckIdsOfPool(services.pools[p], p, problems);
+  std::map<std::string_view, const PoolConfig*> pools;
+  for (const PoolConfig& pool : services.pools) pools.emplace(pool.name, &pool);
+  bool used = false;
+  for (size_t v = 0; v < services.vips.size(); ++v) {
+    const VipConfig& vip = services.vips[v];
+    if (!CheckLayout(vip, VipPath(v), problems)) continue;
+    used = true;
+    for (const CookieKeyConfig& key : services.cookie_keys) {
+      const uint32_t numbers = 1U << CookieLayoutOf(vip).key_bits;
+      if (key.number < numbers || !limits::kCookieKeyNumber.Contains(key.number)) continue;
+      problems->Add(
+          VipPath(v) + (vip.cookie ? ".cookie" : ".consistency"),
+          Cat("the key bits of VIP ", Quote(vip.name), " name keys up to ", numbers - 1, ", and there is a cookie key ",
+              key.number, "; give more key_bits, or keys with lower numbers"));
+    }
+    const auto pool = pools.find(vip.pool);
+    if (pool != pools.end()) CheckIdsFit(vip, v, *pool->second, problems);
+  }
+  if (used && need_keys && services.cookie_keys.empty()) {
+    problems->Add("services.cookie_keys",
+                  "there is a VIP with consistency cookie, and no key; add {number: 0, file: ...}, a file with the "
+                  "output of: openssl rand -hex 16");
+  }
+}
+
+void CheckCookieIdsOfFile(const ServiceConfig& services, ProblemList* problems) {
+  for (size_t p = 0; p < services.pools.size(); ++p) {
+    const PoolConfig& pool = services.pools[p];
+    const auto vip = std::find_if(services.vips.begin(), services.vips.end(), [&](const VipConfig& each) {
+      return each.cookies != Cookies::kNone && each.pool == pool.name;
+    });
+    if (vip == services.vips.end()) continue;
+    for (size_t b = 0; b < pool.backends.size(); ++b) {
+      const BackendConfig& backend = pool.backends[b];
+      if (backend.cookie_id) continue;
+      problems->Add(BackendPath(p, b),
+                    Cat("backend ", Quote(backend.name), " has no cookie_id, which VIP ", Quote(vip->name),
+                        " names it by in its cookies on all directors; ", "add cookie_id: ", LowestFreeId(pool)));
+      break;  // the next one's remedy depends on this one
+    }
+  }
+}
+
+}  // namespace sluice::config

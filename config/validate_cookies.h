@@ -1,0 +1,23 @@
+#ifndef SLUICE_CONFIG_VALIDATE_COOKIES_H_
+#define SLUICE_CONFIG_VALIDATE_COOKIES_H_
+
+#include "config/rules.h"
+#include "config/schema.h"
+#include "dataplane/lb/cookie_layout.h"
+
+// What validation says of cookies.
+namespace sluice::config {
+
+// Where the cookies of the VIP lie. For VIPs with cookies whose widths are valid.
+lb::CookieLayout CookieLayoutOf(const VipConfig& vip);
+
+// Layouts, keys, and ids. With `need_keys`, keys that are used must be there; otherwise they may be in force already.
+void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* problems);
+
+// What of it a file must say by itself, because a director that reads it again after a restart must come to the same:
+// the ids of backends.
+void CheckCookieIdsOfFile(const ServiceConfig& services, ProblemList* problems);
+
+}  // namespace sluice::config
+
+#endif  // SLUICE_CONFIG_VALIDATE_COOKIES_H_

@@ -1,0 +1,54 @@
+#ifndef SLUICE_DATAPLANE_FWD_COOKIES_H_
+#define SLUICE_DATAPLANE_FWD_COOKIES_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "dataplane/base/ids.h"
+#include "dataplane/lb/cookie.h"
+
+// What of a state belongs to cookies.
+namespace sluice::fwd {
+
+struct ForwardingState;
+struct FlowView;
+struct StateSpec;
+
+using CookieSecrets = std::array<std::optional<lb::AesBlock>, lb::CookieKeys::kSlots>;  // by number
+
+// The backends of a pool by the ids that cookies name them by; invalid where no backend has the id. What a cookie says
+// is looked up here and nowhere else, so it never leads out of the pool.
+struct CookieIds {
+  std::vector<BackendId> backends;
+  friend bool operator==(const CookieIds&, const CookieIds&) = default;
+
+  BackendId Find(uint32_t id) const { return id < backends.size() ? backends[id] : BackendId(); }
+};
+
+// The live keys. A print stands for a secret where it is compared or shown: AES-128(secret, "sluice key print").
+struct CookieKeySet {
+  explicit CookieKeySet(const CookieSecrets& secrets);
+  lb::CookieKeys keys;
+  std::array<std::optional<lb::AesBlock>, lb::CookieKeys::kSlots> prints;
+};
+
+// What directors must have in common for cookies to mean the same everywhere, as two numbers that differ, but for
+// chance, where anything of it does. They tell nothing of the secrets.
+struct CookieDigest {
+  uint64_t ids = 0;   // VIPs with cookies, their layouts, and their backends' addresses and ids
+  uint64_t keys = 0;  // numbers and prints of the keys
+  friend bool operator==(const CookieDigest&, const CookieDigest&) = default;
+};
+
+// Fills the state's cookie_ids, cookie_keys and cookie_digest; its VIPs and backends are there. Control thread.
+void BuildCookies(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state);
+
+// The backend that the echoed timestamp of a packet of a VIP with cookies names: one of the VIP's pool that exists.
+// Invalid otherwise: no such key, check bits that are not zero, an id that nobody has now. Changes nothing.
+BackendId CookieBackend(const ForwardingState& state, const FlowView& flow);
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_COOKIES_H_

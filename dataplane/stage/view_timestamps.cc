@@ -1,0 +1,46 @@
+#include <rte_mbuf.h>
+
+#include <cstddef>
+
+#include "dataplane/net/bytes.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/net/icmp.h"
+#include "dataplane/net/tcp_options.h"
+#include "dataplane/stage/flow_view.h"
+
+namespace sluice::stage {
+namespace {
+
+// Routers quote as much as they like (RFC 792 says 8 bytes of TCP, RFC 1812 as much as fits): the options of a header
+// that is not there as a whole are not looked for.
+void ViewQuoted(const Packet& packet, fwd::FlowView& flow) {
+  const auto* frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  const uint32_t contiguous = rte_pktmbuf_data_len(packet.mbuf);
+  const auto quoted = net::ParseQuotedFlow(frame, contiguous, packet.headers);
+  if (!quoted || quoted->l4_offset >= contiguous) return;
+  const auto stamps = net::FindTimestamps(frame + quoted->l4_offset, contiguous - quoted->l4_offset);
+  if (!stamps) return;
+  flow.has_timestamps = true;
+  flow.has_echo = true;
+  flow.echo = stamps->value.Host();
+}
+
+}  // namespace
+
+void ViewTimestamps(const Packet& packet, fwd::FlowView& flow) {
+  if (flow.protocol != net::kProtocolTcp) return;
+  if (packet.related) {
+    ViewQuoted(packet, flow);
+    return;
+  }
+  const uint32_t contiguous = rte_pktmbuf_data_len(packet.mbuf);
+  if (packet.part == FragmentPart::kLater || packet.headers.l4_offset >= contiguous) return;
+  const auto* tcp = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.headers.l4_offset);
+  const auto stamps = net::FindTimestamps(tcp, contiguous - packet.headers.l4_offset);
+  if (!stamps) return;
+  flow.has_timestamps = true;
+  flow.has_echo = (flow.tcp_flags & (net::kTcpAck | net::kTcpSyn)) == net::kTcpAck;
+  flow.echo = stamps->echo.Host();
+}
+
+}  // namespace sluice::stage

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+"""Two directors behind a kernel that spreads connections over them (ECMP), while backends come and go and a director is
+killed and starts again. Connections with cookies do not notice; without cookies many break."""
+
+import copy
+import os
+import unittest
+
+from lab_case import LabCase
+from lab import config
+from lab.clients.tools import HeldConnections
+from lab.director import Director, entered, left, number
+from lab.lab import default_binaries
+from lab.network import DIRECTOR, DIRECTOR_2, VIP4
+from lab.process import wait_until
+
+SECRET = bytes(range(16, 32))
+CONNECTIONS = int(os.environ.get("SLUICE_CONNECTIONS", "200"))
+COOKIE = {"backend_bits": 10, "check_bits": 2, "idle_s": 7200}
+
+
+class TwoDirectorsCase(LabCase):
+    TUNNELS = True
+    BACKENDS = 4
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        network = cls.lab.network
+        cls.second = Director(cls.lab.run, network.add_director(DIRECTOR_2), default_binaries(), DIRECTOR_2)
+        cls.key_path = os.path.join(cls.lab.run.directory, "cookie.key")
+        with open(cls.key_path, "w", encoding="ascii") as file:
+            file.write(SECRET.hex() + "\n")
+        for index in range(1, cls.BACKENDS + 1):
+            cls.give_cookies(index)
+
+    @classmethod
+    def give_cookies(cls, index):
+        """The agent of a backend, which is known by the cookie id 10 + index."""
+        role = f"backend-{index}"
+        path = os.path.join(cls.lab.run.directory, f"{role}.yaml")
+        widths = ", ".join(f"{name}: {value}" for name, value in COOKIE.items())
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"cookies:\n  keys: [{{number: 0, file: {cls.key_path}}}]\n  vips:\n"
+                       f"    - {{vip: {VIP4}, port: 80, backend: {10 + index}, {widths}}}\n")
+        cls.lab.backends.agents.pop(role).stop()
+        cls.lab.backends.start_agent(role, "--director", f"{DIRECTOR_2.ipv4}", "--config", path)
+
+    def services(self, weights, **vip):
+        services = config.services(weights, mode="gue", versions=(4,), udp=False)
+        for index, backend in zip(weights, services["pools"][0]["backends"]):
+            backend["cookie_id"] = 10 + index
+        services["vips"][0].update(vip)
+        if vip.get("consistency") == "cookie":
+            services["cookie_keys"] = [{"number": 0, "file": self.key_path}]
+        return services
+
+    def start_both(self, services):
+        self.start(copy.deepcopy(services))
+        self.addCleanup(self.finish_second)
+        self.start_second(services)
+
+    def start_second(self, services):
+        self.second.start({"node": self.second.node(), "services": services})
+
+    def finish_second(self):
+        if self.second.process is None:
+            return
+        try:
+            totals = self.second.totals_at_rest()
+            self.assertEqual(entered(totals), left(totals))
+        finally:
+            self.second.kill()
+
+    def reload_both(self, services):
+        for director in (self.director, self.second):
+            before = number(director.ctl("status"), "state_generation")
+            director.reload({"node": director.node(), "services": services})
+            wait_until(lambda: number(director.ctl("status"), "state_generation_in_use") > before, 20, "a new state")
+
+    def change_everything(self, vip):
+        """Connections through all that a day can bring; what became of them."""
+        route_over = self.lab.network.route_over
+        self.addCleanup(self.lab.network.route_over, DIRECTOR)
+        self.start_both(self.services({1: 100, 2: 100, 3: 100}, **vip))
+        route_over(DIRECTOR, DIRECTOR_2)
+        held = HeldConnections(self.client, VIP4, CONNECTIONS)
+        self.speak_on(held)
+        # A backend more, another weight: half of the hash changes.
+        changed = self.services({1: 20, 2: 100, 3: 100, 4: 300}, **vip)
+        self.reload_both(changed)
+        self.speak_on(held)
+        # A director dies, the other one has all connections, then it comes back and knows nothing.
+        self.second.kill()
+        route_over(DIRECTOR)
+        self.speak_on(held)
+        self.start_second(changed)
+        route_over(DIRECTOR_2)
+        self.speak_on(held)
+        route_over(DIRECTOR, DIRECTOR_2)
+        self.speak_on(held)
+        return held
+
+    @staticmethod
+    def speak_on(held):
+        """Until every connection that lives has had some requests more."""
+        status = held.status()
+        enough = status["requests"] + 3 * status["open"]
+
+        def spoke():
+            now = held.status()
+            return now["requests"] >= min(enough, status["requests"] + 3 * now["open"])
+
+        wait_until(spoke, 60, "connections speak on")
+
+
+class CookieTest(TwoDirectorsCase):
+    def test_nothing_breaks(self):
+        vip = {"consistency": "cookie", "cookie": COOKIE}
+        held = self.change_everything(vip)
+        digests = [{key: director.ctl("status")[key] for key in ("cookie_ids_digest", "cookie_keys_digest")}
+                   for director in (self.director, self.second)]
+        self.assertEqual(digests[0], digests[1])
+        # Drained and gone: its connections end first, those of the others stay.
+        rest = self.services({1: 20, 2: 100, 4: 300}, **vip)
+        held.close("backend-3")
+        self.reload_both(rest)
+        self.speak_on(held)
+        # Nothing is remembered of connections with cookies.
+        for director in (self.director, self.second):
+            self.assertEqual(director.flows_alive(config.POOL[4], "backend-1"), 0)
+        status = held.stop()
+        self.assert_held(status)
+        print(f"cookie: {status['connections']} connections, {len(status['failures'])} broken")
+
+
+class HashTest(TwoDirectorsCase):
+    def test_many_break(self):
+        held = self.change_everything({"consistency": "hash"})
+        status = held.stop()
+        print(f"hash: {status['connections']} connections, {len(status['failures'])} broken")
+        self.assertGreater(len(status["failures"]), CONNECTIONS // 10)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,132 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "config/dump.h"
+#include "config/validate_cookies.h"
+#include "tests/unit/config/config_text.h"
+
+// The rules of cookies, and that secrets are nowhere but in the schema.
+namespace sluice::config {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr std::string_view kSecret = "00112233445566778899aabbccddeeff";
+
+// A file with the text, as long as the object lives.
+class KeyFile {
+ public:
+  explicit KeyFile(std::string_view text) {
+    const int fd = mkstemp(path_);
+    EXPECT_GE(fd, 0);
+    EXPECT_EQ(write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    close(fd);
+  }
+  ~KeyFile() { unlink(path_); }
+  std::string path() const { return path_; }
+
+ private:
+  char path_[32] = "/tmp/sluice-key-XXXXXX";
+};
+
+// kValid with cookies; `vip` goes to the VIP beside `consistency: cookie`.
+std::string WithCookies(const std::string& key_file, std::string_view vip = "") {
+  std::string text = Replaced(kValid, "192.0.2.11,", "192.0.2.11, cookie_id: 1,");
+  text = Replaced(text, "192.0.2.12,", "192.0.2.12, cookie_id: 200,");
+  text = Replaced(text, "mode: l2", "mode: l2, consistency: cookie" + std::string(vip));
+  return Replaced(text, "  pools:", "  cookie_keys: [{number: 1, file: " + key_file + "}]\n  pools:");
+}
+
+class CookieRules : public testing::Test {
+ protected:
+  KeyFile file_{std::string(kSecret) + "\n"};
+};
+
+TEST_F(CookieRules, ReadsAllOfIt) {
+  const std::string text =
+      WithCookies(file_.path(), ", cookie: {key_bits: 1, backend_bits: 10, check_bits: 2, idle_s: 7200}");
+  const auto config = LoadText(text, "t.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const ServiceConfig& services = config->services;
+  ASSERT_EQ(services.cookie_keys.size(), 1u);
+  EXPECT_EQ(services.cookie_keys[0].secret, kSecret);
+  EXPECT_EQ(services.pools[0].backends[1].cookie_id, 200);
+  EXPECT_EQ(services.vips[0].cookies, Cookies::kBackend);
+  EXPECT_EQ(services.vips[0].tracking, ConnectionTracking::kFull);
+  // 13 bits: 2^(31 - 13 + 5) ms are 8388 s.
+  EXPECT_EQ(CookieLayoutOf(services.vips[0]),
+            (lb::CookieLayout{.key_bits = 1, .backend_bits = 10, .check_bits = 2, .clock_bits = 5}));
+}
+
+TEST_F(CookieRules, ADumpHasNoSecretAndComesBack) {
+  auto config = LoadText(WithCookies(file_.path(), ", cookie: {clock_bits: 4}"), "t.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const std::string text = DumpServices(config->services);
+  EXPECT_THAT(text, Not(HasSubstr(kSecret)));
+  const auto again = LoadServicesText(text, "dump.yaml");
+  ASSERT_TRUE(again.ok()) << again.status() << "\n" << text;
+  config->services.cookie_keys[0].secret.clear();
+  EXPECT_TRUE(*again == config->services) << text;
+}
+
+TEST_F(CookieRules, ALayoutThatCannotIsRefusedWithTheArithmetic) {
+  EXPECT_THAT(Problems(WithCookies(file_.path(), ", cookie: {backend_bits: 16, check_bits: 4}")),
+              HasSubstr("services.vips[0].cookie: VIP \"www\": the cookie's 1 + 0 + 16 + 4 = 21 bits (key, tier, "
+                        "backend, check) with 0 low clock bits leave an idle window of 2^(31-21+0) = 2^10 ms = 1.0 s, "
+                        "less than the 7200 s"));
+}
+
+TEST_F(CookieRules, WhatDoesNotGoTogether) {
+  const auto expect = [&](std::string_view vip, std::string_view problem) {
+    EXPECT_THAT(Problems(WithCookies(file_.path(), vip)), HasSubstr(problem));
+  };
+  expect(", cookie: {backend_bits: 7}",
+         "7 backend_bits of VIP \"www\" tell 128 ids apart, and backend \"web-2\" of pool "
+         "\"web\" has cookie_id 200; give more backend_bits, or a cookie_id up to 127");
+  const std::string text = WithCookies(file_.path());
+  EXPECT_THAT(Problems(Replaced(text, "protocol: tcp", "protocol: udp")), HasSubstr("needs protocol tcp"));
+  EXPECT_THAT(Problems(Replaced(text, "mode: l2", "mode: nat")), HasSubstr("cannot be with mode nat"));
+  EXPECT_THAT(Problems(Replaced(text, "consistency: cookie", "cookie: {key_bits: 1}")),
+              HasSubstr("cookie of VIP \"www\" means nothing with consistency track"));
+  EXPECT_THAT(Problems(Replaced(text, "number: 1", "number: 2")),
+              HasSubstr("the key bits of VIP \"www\" name keys up to 1, and there is a cookie key 2"));
+  EXPECT_THAT(Problems(Replaced(text, "consistency: cookie", "consistency: hash, connection_tracking: full")),
+              HasSubstr("consistency hash contradicts connection_tracking full; remove one of them"));
+}
+
+TEST_F(CookieRules, IdsOfAFileAreStatedAndUnique) {
+  const std::string text = WithCookies(file_.path());
+  EXPECT_THAT(Problems(Replaced(text, ", cookie_id: 200", "")),
+              HasSubstr("backend \"web-2\" has no cookie_id, which VIP \"www\" names it by in its cookies on all "
+                        "directors; add cookie_id: 0"));
+  EXPECT_THAT(Problems(Replaced(text, "cookie_id: 200", "cookie_id: 1")),
+              HasSubstr("cookie_id 1 of backend \"web-2\" is that of backend \"web-1\" in the same pool"));
+}
+
+TEST_F(CookieRules, KeysComeFromFilesThatHoldThem) {
+  const std::string text = WithCookies(file_.path());
+  EXPECT_THAT(Problems(Replaced(text, file_.path(), "/nowhere")), HasSubstr("cannot open the key file \"/nowhere\""));
+  const KeyFile wrong("not a secret");
+  const std::string said = Problems(WithCookies(wrong.path()));
+  EXPECT_THAT(said, HasSubstr("does not hold 32 hexadecimal digits"));
+  EXPECT_THAT(said, Not(HasSubstr("not a secret")));
+  EXPECT_THAT(Problems(Replaced(text, "  cookie_keys: [{number: 1, file: " + file_.path() + "}]\n", "")),
+              HasSubstr("there is a VIP with consistency cookie, and no key"));
+}
+
+TEST_F(CookieRules, OneWordSaysBothSettings) {
+  for (const auto& [word, tracking] :
+       {std::pair("hash", ConnectionTracking::kOff), {"track", ConnectionTracking::kFull}}) {
+    const auto config = LoadText(Replaced(kValid, "mode: l2", std::string("mode: l2, consistency: ") + word), "t.yaml");
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(config->services.vips[0].tracking, tracking);
+    EXPECT_EQ(config->services.vips[0].cookies, Cookies::kNone);
+  }
+}
+
+}  // namespace
+}  // namespace sluice::config

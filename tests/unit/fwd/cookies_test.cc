@@ -1,0 +1,125 @@
+#include "dataplane/fwd/cookies.h"
+
+#include <gtest/gtest.h>
+
+#include "dataplane/net/headers.h"
+#include "tests/support/state_fixture.h"
+
+namespace sluice::fwd {
+namespace {
+
+using net::kTcpAck;
+using net::kTcpSyn;
+
+constexpr lb::CookieLayout kLayout = {.key_bits = 1, .backend_bits = 8, .check_bits = 4, .clock_bits = 5};
+constexpr lb::AesBlock kSecret = {1, 2, 3};
+
+class CookiesTest : public testing::Test {
+ protected:
+  CookiesTest() : counters_(16, 64), tables_({.v4 = 1000, .v6 = 1000, .wide = 1000}, memory_.Source()) {
+    for (const int pool : {0, 1}) {
+      pools_[pool] = fixture_.AddPool();
+      for (int i = 0; i < 3; ++i) {
+        const BackendId id = fixture_.AddBackend(pools_[pool], "192.0.2." + std::to_string(10 + 10 * pool + i));
+        fixture_.spec().backends[id.index()].info.cookie_id = static_cast<uint16_t>(100 * pool + 7 * i);
+      }
+      vips_[pool] = fixture_.AddVip("203.0.113.1" + std::to_string(pool), net::kProtocolTcp, 80, pools_[pool]);
+      fixture_.Vip(vips_[pool]).entry.cookies = true;
+      fixture_.Vip(vips_[pool]).entry.cookie_layout = kLayout;
+    }
+    fixture_.spec().cookie_keys[0] = kSecret;
+    state_ = fixture_.Build();
+  }
+
+  FlowView Flow(int pool, uint8_t flags) const {
+    return {.client = kClient,
+            .destination = kVip,
+            .protocol = net::kProtocolTcp,
+            .tcp_flags = flags,
+            .has_timestamps = true,
+            .has_echo = flags != kTcpSyn,
+            .client_port = Be16::FromHost(5000),
+            .destination_port = Be16::FromHost(80),
+            .vip = vips_[pool]};
+  }
+
+  Selection Echo(int pool, uint32_t id, uint32_t key = 0, uint32_t flip = 0) {
+    FlowView flow = Flow(pool, kTcpAck);
+    const lb::FlowTuple tuple = {kClient, kVip, flow.client_port, flow.destination_port, 6, net::Family::kIpv4};
+    lb::CookieKeys keys;
+    keys.Set(key, kSecret);
+    flow.echo =
+        lb::EncodeTimestamp(kLayout, 123456, lb::EncodeCookie(kLayout, keys, key, tuple, {.backend = id}) ^ flip);
+    return SelectBackend(*state_, flow, 0, tables_, counters_);
+  }
+
+  static constexpr uint8_t kClient[4] = {198, 51, 100, 7};
+  static constexpr uint8_t kVip[4] = {203, 0, 113, 10};
+  test::TestMemory memory_;
+  test::StateFixture fixture_;
+  PoolId pools_[2];
+  VipId vips_[2];
+  std::shared_ptr<const ForwardingState> state_;
+  WorkerCounters counters_;
+  FlowTables tables_;
+};
+
+TEST_F(CookiesTest, NameBackendsOfTheirPoolOnly) {
+  for (uint16_t i = 0; i < 3; ++i) {
+    const Selection said = Echo(0, 7U * i);
+    EXPECT_EQ(said.rung, Rung::kCookie);
+    EXPECT_EQ(said.backend, BackendId(i));
+    EXPECT_EQ(Echo(1, 100U + 7 * i).backend, BackendId(static_cast<uint16_t>(3 + i)));
+    // An id of the other pool is none here.
+    EXPECT_EQ(Echo(0, 100U + 7 * i).rung, Rung::kHashOnly);
+  }
+  EXPECT_EQ(counters_.cookies_refused.Value(), 3u);
+}
+
+TEST_F(CookiesTest, WhatIsNoneMakesNoState) {
+  EXPECT_EQ(Echo(0, 7, 1).rung, Rung::kHashOnly) << "no such key";
+  EXPECT_EQ(Echo(0, 8).rung, Rung::kHashOnly) << "no such id";
+  fixture_.Remove(BackendId(1));
+  state_ = fixture_.Build();
+  EXPECT_EQ(Echo(0, 7).rung, Rung::kHashOnly) << "gone";
+  // Each of the values of this tuple is tried: 1 of 16 passes the check bits, and of these 2 of 256 name a backend.
+  int taken = 0;
+  for (uint32_t flip = 0; flip < 4096; ++flip) taken += Echo(0, 0, 0, flip).rung == Rung::kCookie ? 1 : 0;
+  EXPECT_EQ(taken, 2);
+  EXPECT_EQ(SelectBackend(*state_, Flow(0, kTcpSyn), 0, tables_, counters_).rung, Rung::kHashOnly);
+  EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
+}
+
+TEST_F(CookiesTest, DrainingBackendsKeepTheirConnections) {
+  fixture_.Drain(BackendId(1));
+  state_ = fixture_.Build();
+  EXPECT_EQ(Echo(0, 7).backend, BackendId(1));
+}
+
+TEST_F(CookiesTest, PartsThatStayAreShared) {
+  const auto before = state_;
+  fixture_.Remove(BackendId(5));
+  state_ = fixture_.Build();
+  EXPECT_EQ(before->cookie_ids[0], state_->cookie_ids[0]);
+  EXPECT_NE(before->cookie_ids[1], state_->cookie_ids[1]);
+  EXPECT_EQ(before->cookie_keys, state_->cookie_keys);
+}
+
+TEST_F(CookiesTest, DigestsTellWhatDiffers) {
+  const CookieDigest before = state_->cookie_digest;
+  EXPECT_EQ(fixture_.Build()->cookie_digest, before);
+  fixture_.spec().backends[2].info.cookie_id = 15;
+  CookieDigest now = fixture_.Build()->cookie_digest;
+  EXPECT_NE(now.ids, before.ids);
+  EXPECT_EQ(now.keys, before.keys);
+  fixture_.spec().backends[2].info.cookie_id = 14;
+  fixture_.spec().cookie_keys[1] = lb::AesBlock{9};
+  now = fixture_.Build()->cookie_digest;
+  EXPECT_EQ(now.ids, before.ids);
+  EXPECT_NE(now.keys, before.keys);
+  fixture_.Vip(vips_[1]).entry.cookie_layout.check_bits = 3;
+  EXPECT_NE(fixture_.Build()->cookie_digest.ids, before.ids);
+}
+
+}  // namespace
+}  // namespace sluice::fwd
