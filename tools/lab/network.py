@@ -113,6 +113,12 @@ class Network:
         self.client.sysctl(net__ipv4__ip_local_port_range="1024 65535")
         self.client.ip(f"route add {VIP4}/32 via {DIRECTOR.ipv4}", f"route add {VIP6}/128 via {DIRECTOR.ipv6}")
 
+    def keep_order(self):
+        """From now on one CPU takes in what any interface receives. With several, packets of one connection overtake
+        each other on the way, which the wires of a real network do not do."""
+        for namespace in (self.switch, self.client, self.director, *self.backends.values()):
+            namespace.run(["sh", "-c", "for cpus in /sys/class/net/*/queues/rx-*/rps_cpus; do echo 1 > $cpus; done"])
+
     def add_director(self, host):
         """The namespace of another director, ready for sluiced."""
         namespace = self._attach(host, configure=False)
