@@ -9,22 +9,15 @@
 #include "config/text.h"
 
 namespace sluice::config {
-namespace {
-
-constexpr size_t kDigits = 32;
-
-bool IsHex(char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; }
-
-}  // namespace
 
 std::string ReadCookieSecret(const std::string& path, std::string* digits) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Cat("cannot open the key file ", Quote(path), "; see its name and permissions");
-  std::string text(2 * kDigits + 1, '\0');
+  std::string text(2 * kSecretDigits + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
-  const bool good = text.size() == kDigits && std::all_of(text.begin(), text.end(), IsHex);
+  const bool good = text.size() == kSecretDigits && IsHex(text);
   if (good) *digits = text;
   std::fill(text.begin(), text.end(), '\0');
   if (good) return {};

@@ -128,14 +128,10 @@ std::optional<std::string> CheckApiListen(std::string_view listen) {
   return std::nullopt;
 }
 
-std::optional<std::string> CheckApiTcpListen(std::string_view listen) {
+std::optional<std::string> CheckListen(std::string_view listen, uint16_t usual_port) {
   if (ParseHostPort(listen)) return std::nullopt;
-  return Cat(Quote(listen), " is not an IP address with port; write it like \"192.0.2.2:9106\" or \"[::]:9106\"");
-}
-
-std::optional<std::string> CheckMetricsListen(std::string_view listen) {
-  if (ParseHostPort(listen)) return std::nullopt;
-  return Cat(Quote(listen), " is not an IP address with port; write it like \"127.0.0.1:9105\" or \"[::1]:9105\"");
+  return Cat(Quote(listen), " is not an IP address with port; write it like \"127.0.0.1:", usual_port,
+             "\" or \"[::1]:", usual_port, "\"");
 }
 
 std::string_view FamilyName(net::Family family) { return family == net::Family::kIpv4 ? "IPv4" : "IPv6"; }

@@ -51,9 +51,8 @@ std::optional<HostPort> ParseHostPort(std::string_view text);
 
 // Where the API listens: "unix:/absolute/path" or a loopback address with port.
 std::optional<std::string> CheckApiListen(std::string_view listen);
-// "192.0.2.2:9106", of any address.
-std::optional<std::string> CheckApiTcpListen(std::string_view listen);
-std::optional<std::string> CheckMetricsListen(std::string_view listen);
+// Where anything else listens: an IP address with port. `usual_port` is for the example in the message.
+std::optional<std::string> CheckListen(std::string_view listen, uint16_t usual_port);
 
 // "IPv4" or "IPv6".
 std::string_view FamilyName(net::Family family);

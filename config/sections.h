@@ -1,6 +1,11 @@
 #ifndef SLUICE_CONFIG_SECTIONS_H_
 #define SLUICE_CONFIG_SECTIONS_H_
 
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "config/schema.h"
 #include "config/validate.h"
 #include "config/yaml_reader.h"
@@ -8,6 +13,14 @@
 // The readers of the two parts of the configuration: which keys there are, which must be there, and where they go. The
 // ranges they name are for the messages; validation enforces them.
 namespace sluice::config {
+
+// Reads one of the words that `name_of` gives for `values`.
+template <typename Enum, typename NameOf>
+void ReadEnum(const YamlValue& value, std::initializer_list<Enum> values, NameOf name_of, Enum* out) {
+  std::vector<std::pair<std::string_view, Enum>> words;
+  for (const Enum each : values) words.emplace_back(name_of(each), each);
+  value.Word(words, out);
+}
 
 void ReadNode(const YamlValue& value, NodeConfig* out);
 

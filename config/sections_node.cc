@@ -109,7 +109,7 @@ void ReadApiTcp(const YamlValue& value, ApiTcpConfig* out) {
 }
 
 void ReadRole(const YamlValue& value, Role* out) {
-  value.Word<Role>({{"viewer", Role::kViewer}, {"operator", Role::kOperator}, {"admin", Role::kAdmin}}, out);
+  ReadEnum(value, {Role::kViewer, Role::kOperator, Role::kAdmin}, RoleName, out);
 }
 
 void ReadApiRole(const YamlValue& value, ApiRoleConfig* out) {
@@ -121,7 +121,7 @@ void ReadApiRole(const YamlValue& value, ApiRoleConfig* out) {
 }
 
 void ReadManagement(const YamlValue& value, Management* out) {
-  value.Word<Management>({{"file", Management::kFile}, {"api", Management::kApi}, {"mixed", Management::kMixed}}, out);
+  ReadEnum(value, {Management::kFile, Management::kApi, Management::kMixed}, ManagementName, out);
 }
 
 void ReadApi(const YamlValue& value, ApiConfig* out) {

@@ -33,14 +33,6 @@ void ReadProtocol(const YamlValue& value, Protocol* out) {
   value.Word<Protocol>({{"tcp", Protocol::kTcp}, {"udp", Protocol::kUdp}}, out);
 }
 
-// Reads one of the words that `name_of` gives for `values`.
-template <typename Enum, typename NameOf>
-void ReadEnum(const YamlValue& value, std::initializer_list<Enum> values, NameOf name_of, Enum* out) {
-  std::vector<std::pair<std::string_view, Enum>> words;
-  for (const Enum each : values) words.emplace_back(name_of(each), each);
-  value.Word(words, out);
-}
-
 void ReadMode(const YamlValue& value, ForwardingMode* out) {
   ReadEnum(value,
            {ForwardingMode::kL2, ForwardingMode::kIpip, ForwardingMode::kGue, ForwardingMode::kGueDirect,

@@ -26,6 +26,14 @@ std::string Cat(const Parts&... parts) {
   return result;
 }
 
+// Hexadecimal digits of the 16 bytes that a seed or a key has.
+inline constexpr size_t kSecretDigits = 32;
+
+// Whether all of it is hexadecimal digits.
+inline bool IsHex(std::string_view text) {
+  return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
 // "a, b, c"
 inline std::string JoinWithCommas(const std::vector<std::string_view>& parts) {
   std::string result;

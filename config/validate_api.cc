@@ -7,6 +7,8 @@
 namespace sluice::config {
 namespace {
 
+constexpr uint16_t kUsualPort = 9106;
+
 bool IsAbsolute(std::string_view path) { return path.size() > 1 && path.front() == '/'; }
 
 void CheckPath(const std::string& field, const std::string& path, ProblemList* problems) {
@@ -15,7 +17,7 @@ void CheckPath(const std::string& field, const std::string& path, ProblemList* p
 
 void CheckTcp(const ApiTcpConfig& tcp, ProblemList* problems) {
   const std::string field = "node.api.tcp";
-  if (const auto wrong = CheckApiTcpListen(tcp.listen)) problems->Add(field + ".listen", *wrong);
+  if (const auto wrong = CheckListen(tcp.listen, kUsualPort)) problems->Add(field + ".listen", *wrong);
   const bool has_files = !tcp.certificate.empty() || !tcp.key.empty() || !tcp.client_ca.empty();
   if (tcp.insecure) {
     if (has_files) {

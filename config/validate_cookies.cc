@@ -6,13 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "config/cookie_layout.h"
 #include "config/limits.h"
 #include "config/text.h"
 
 namespace sluice::config {
 namespace {
-
-constexpr size_t kSecretDigits = 32;
 
 std::string VipPath(size_t vip) { return IndexPath("services.vips", vip); }
 std::string BackendPath(size_t pool, size_t backend) {
@@ -31,11 +30,7 @@ void CheckKeys(const ServiceConfig& services, bool need_keys, ProblemList* probl
       problems->Add(path + ".number", Cat(what, " is there twice; give each key a number of its own"));
     }
     if (key.secret.empty() && !need_keys) continue;
-    const bool hex =
-        key.secret.size() == kSecretDigits && std::all_of(key.secret.begin(), key.secret.end(), [](char c) {
-          return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        });
-    if (!hex) {
+    if (key.secret.size() != kSecretDigits || !IsHex(key.secret)) {
       problems->Add(path, Cat("the secret of ", what, key.secret.empty() ? " is not there" : " is not one",
                               "; give 32 hexadecimal digits, made with: openssl rand -hex 16"));
     }
@@ -134,21 +129,6 @@ uint32_t LowestFreeId(const PoolConfig& pool) {
 }
 
 }  // namespace
-
-lb::CookieLayout CookieLayoutOf(const VipConfig& vip) {
-  const CookieConfig cookie = vip.cookie.value_or(CookieConfig());
-  lb::CookieLayout layout = {.key_bits = static_cast<uint8_t>(cookie.key_bits),
-                             .tier_bits = static_cast<uint8_t>(cookie.tier_bits),
-                             .backend_bits = static_cast<uint8_t>(cookie.backend_bits),
-                             .check_bits = static_cast<uint8_t>(cookie.check_bits)};
-  const uint64_t idle_ms = uint64_t{cookie.idle_s} * 1000;
-  // A layout for which there is no number of them has another problem, which validation tells.
-  const bool possible = layout.bits() <= lb::kMaxCookieBits;
-  layout.clock_bits = cookie.clock_bits ? static_cast<uint8_t>(*cookie.clock_bits)
-                      : possible        ? lb::ClockBitsFor(layout, idle_ms).value_or(0)
-                                        : uint8_t{0};
-  return layout;
-}
 
 void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* problems) {
   CheckKeys(services, need_keys, problems);

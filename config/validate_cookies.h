@@ -3,13 +3,9 @@
 
 #include "config/rules.h"
 #include "config/schema.h"
-#include "dataplane/lb/cookie_layout.h"
 
 // What validation says of cookies.
 namespace sluice::config {
-
-// Where the cookies of the VIP lie. For VIPs with cookies whose widths are valid.
-lb::CookieLayout CookieLayoutOf(const VipConfig& vip);
 
 // Layouts, keys, and ids. With `need_keys`, keys that are used must be there; otherwise they may be in force already.
 void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* problems);

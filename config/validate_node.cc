@@ -12,6 +12,8 @@
 namespace sluice::config {
 namespace {
 
+constexpr uint16_t kMetricsPort = 9105;
+
 std::string PortPath(size_t port) { return IndexPath("node.ports", port); }
 
 // What DPDK knows a device by: the string up to the arguments, and a PCI address with its domain.
@@ -309,7 +311,7 @@ std::vector<Problem> ValidateNode(const NodeConfig& node) {
   CheckFragments(node.fragments, &problems);
   CheckManagementPorts(node.punt, &problems);
   CheckApi(node, &problems);
-  problems.AddIf("node.metrics.listen", CheckMetricsListen(node.metrics.listen));
+  problems.AddIf("node.metrics.listen", CheckListen(node.metrics.listen, kMetricsPort));
   if (node.metrics.enabled && node.metrics.listen == node.api.listen) {
     problems.Add("node.metrics.listen",
                  Cat(Quote(node.metrics.listen), " is where the API listens; give the metrics another port"));

@@ -13,7 +13,6 @@
 namespace sluice::config {
 namespace {
 
-constexpr size_t kSeedDigits = 32;
 // Eisenbud et al., NSDI 2016, section 5.3: with this many slots for each backend their shares differ by about 1 %.
 constexpr uint64_t kAdvisedSlotsPerBackend = 100;
 
@@ -46,13 +45,10 @@ void CheckSeed(const std::string& seed, SeedRule rule, ProblemList* problems) {
     if (rule == SeedRule::kRequired) problems->Add("services.seed", Cat("the seed is empty", kHint));
     return;
   }
-  const bool hex = std::all_of(seed.begin(), seed.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-  });
-  if (seed.size() != kSeedDigits) {
-    problems->Add("services.seed", Cat("the seed has ", seed.size(), " characters and must have ", kSeedDigits,
+  if (seed.size() != kSecretDigits) {
+    problems->Add("services.seed", Cat("the seed has ", seed.size(), " characters and must have ", kSecretDigits,
                                        " hexadecimal digits", kHint));
-  } else if (!hex) {
+  } else if (!IsHex(seed)) {
     problems->Add("services.seed", Cat("the seed has a character that is no hexadecimal digit", kHint));
   }
 }

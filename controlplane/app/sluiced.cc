@@ -10,13 +10,13 @@
 #include "config/validate.h"
 #include "controlplane/app/affinity.h"
 #include "controlplane/app/dataplane_options.h"
-#include "controlplane/app/memory.h"
 #include "controlplane/app/node_diff.h"
 #include "controlplane/app/report.h"
 #include "controlplane/app/version.h"
 #include "controlplane/metrics/collector.h"
 #include "controlplane/metrics/exporter.h"
 #include "controlplane/model/event_bus.h"
+#include "controlplane/preflight/gather.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/timeouts.h"
 #include "controlplane/reconcile/view_facts.h"
@@ -149,7 +149,7 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
   facts_ = std::make_unique<reconcile::ViewFacts>(dataplane_->view());
   reconciler_ = std::make_unique<reconcile::Reconciler>(kLimits, ValidatorFor(node_), dataplane_->sink(),
                                                         dataplane_->view(), reconcile::ToFlowTimeouts(node_.timeouts));
-  reconciler_->Attach(journal_.get(), &events_, AvailableBytes);
+  reconciler_->Attach(journal_.get(), &events_, [] { return preflight::AvailableBytes(preflight::SystemFiles("")); });
   if (absl::Status status = StartServices(services); !status.ok()) return status;
   ReportState(reconciler_->Current());
   ReloadDone(true);

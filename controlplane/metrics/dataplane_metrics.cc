@@ -76,10 +76,6 @@ constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
     {"sluice_connection_table_sweeps_total", "Complete passes in search of ended flows.", &TableStats::sweeps},
 }};
 
-// By fwd::Rung.
-constexpr std::array<std::string_view, fwd::kRungCount> kRungLabels = {"none",      "connection_table",   "cookie",
-                                                                       "scheduler", "scheduler_no_entry", "hash_only"};
-
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big",
                                                                                "time_exceeded"};
@@ -161,7 +157,7 @@ void CollectWorkers(const Sources& sources, Families& out) {
     const Label of{"worker", id};
     info.Add({of, {"cpu", std::to_string(worker.cpu)}}, 1);
     slept.Add({of}, static_cast<double>(worker.slept_ns) / 1e9);
-    for (size_t i = 0; i < worker.rungs.size(); ++i) rungs.Add({of, {"rung", kRungLabels[i]}}, worker.rungs[i]);
+    for (size_t i = 0; i < worker.rungs.size(); ++i) rungs.Add({of, {"rung", fwd::kRungNames[i]}}, worker.rungs[i]);
     for (size_t i = 0; i < worker.answers.size(); ++i) answers.Add({of, {"kind", kAnswerLabels[i]}}, worker.answers[i]);
     generation.Add({of}, worker.state_generation);
     stalled.Add({of}, worker.stalled ? 1 : 0);

@@ -1,8 +1,7 @@
 #include <chrono>
-#include <string>
 
-#include "absl/strings/str_cat.h"
 #include "controlplane/metrics/parts.h"
+#include "controlplane/model/text.h"
 
 namespace sluice::metrics {
 namespace {
@@ -56,9 +55,8 @@ void CollectInstance(const Sources& sources, const model::Snapshot& now, Familie
                sources.reload.last_success_unix_s.load());
   Family cookies =
       GaugeFamily("sluice_cookie_digest_info", "Always 1; its labels are equal on directors that read cookies alike.");
-  const std::string ids = absl::StrCat(absl::Hex(now.cookie_ids_digest, absl::kZeroPad16));
-  const std::string keys = absl::StrCat(absl::Hex(now.cookie_keys_digest, absl::kZeroPad16));
-  cookies.Add({{"ids", ids}, {"keys", keys}}, 1);
+  cookies.Add({{"ids", model::HexDigits(now.cookie_ids_digest)}, {"keys", model::HexDigits(now.cookie_keys_digest)}},
+              1);
   out.Add(std::move(cookies));
   CollectIds(*now.registry, out);
 }

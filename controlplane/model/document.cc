@@ -112,7 +112,7 @@ DesiredState DocumentOf(const Registry& registry, const DesiredState& document) 
 }
 
 KeptState Keep(const Registry& registry, const DesiredState& document) {
-  KeptState kept{DocumentOf(registry, document), {}};
+  KeptState kept{DocumentOf(registry, document), {}, registry.resting_cookie_ids};
   for (const auto& pool : registry.pools) {
     for (const BackendRecord& backend : pool->backends) {
       if (backend.operator_drain) kept.operator_drains.emplace_back(pool->name, backend.desired.name);
@@ -124,6 +124,7 @@ KeptState Keep(const Registry& registry, const DesiredState& document) {
 absl::StatusOr<Change> Restore(const Registry& current, const KeptState& kept, const ChangeContext& context) {
   absl::StatusOr<Change> change = ApplyDesired(current, kept.desired, context);
   if (!change.ok()) return change;
+  change->next.resting_cookie_ids = kept.resting_cookie_ids;
   for (const auto& [pool, backend] : kept.operator_drains) {
     const auto record = change->next.GetBackend(pool, backend);
     if (!record.ok() || (*record)->desired.drain.has_value()) continue;

@@ -33,7 +33,8 @@ absl::Status DeletePool(std::string_view name, DesiredState& document);
 DesiredState DocumentOf(const Registry& registry, const DesiredState& document);
 KeptState Keep(const Registry& registry, const DesiredState& document);
 
-// The registry that a kept state stands for: ApplyDesired, and the operators' drains.
+// The registry that a kept state stands for: ApplyDesired to an empty one, the operators' drains, and the cookie ids
+// that rest.
 absl::StatusOr<Change> Restore(const Registry& current, const KeptState& kept, const ChangeContext& context);
 
 }  // namespace sluice::model

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controlplane/model/desired_state.h"
+#include "controlplane/model/resting_cookie_id.h"
 
 // What became of the truth over time. The reconciler writes every accepted change here before the workers see it.
 namespace sluice::model {
@@ -41,6 +42,8 @@ struct KeptState {
   DesiredState desired;
   // Pool and backend that an operator drains, where the document does not say anything.
   std::vector<std::pair<std::string, std::string>> operator_drains;
+  // Connections outlive sluiced, so the rest goes on after it.
+  std::vector<RestingCookieId> resting_cookie_ids;
   friend bool operator==(const KeptState&, const KeptState&) = default;
 };
 

@@ -14,6 +14,7 @@
 #include "controlplane/model/desired_state.h"
 #include "controlplane/model/id_allocator.h"
 #include "controlplane/model/lifecycle.h"
+#include "controlplane/model/resting_cookie_id.h"
 #include "dataplane/base/ids.h"
 
 // The truth of the control plane: what is desired, with the ids and the lifecycle it has in this process. A Registry is
@@ -56,16 +57,6 @@ struct Limits {
   uint32_t vips = 0;
   uint32_t pools = 0;
   uint32_t backends = 0;
-};
-
-// The cookie id of a backend that is gone, or has another one now.
-struct RestingCookieId {
-  std::string pool;
-  uint16_t id = 0;
-  // Whose it was, and is again if it comes back.
-  net::IpAddress address;
-  std::optional<uint16_t> port;
-  uint64_t until_unix_s = 0;
 };
 
 struct Registry {

@@ -16,8 +16,8 @@ struct Snapshot {
   uint64_t generation = 0;
   // Counts the changes of the desired state; it goes on after a restart where the journal does.
   uint64_t version = 0;
-  // The desired state as it was last written down; model/document.h brings it up to the registry.
-  std::shared_ptr<const DesiredState> document;
+  // The desired state as it was last written down; never null. model/document.h brings it up to the registry.
+  std::shared_ptr<const DesiredState> document = std::make_shared<const DesiredState>();
   // When the state of this generation was published.
   std::chrono::system_clock::time_point published_at;
   // Slots of its pool's Maglev table that each backend has, by BackendId. Shorter than the largest id when the last

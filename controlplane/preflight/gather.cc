@@ -39,10 +39,12 @@ void GatherHugepages(const SystemFiles& files, const std::string& directory, int
   }
 }
 
+uint64_t AvailableBytesIn(std::string_view meminfo) { return Decimal(FieldOf(meminfo, "MemAvailable")) * kKilobyte; }
+
 void GatherMemory(const SystemFiles& files, Facts* facts) {
   const std::string meminfo = files.Text("/proc/meminfo");
   facts->memory_total_bytes = Decimal(FieldOf(meminfo, "MemTotal")) * kKilobyte;
-  facts->memory_available_bytes = Decimal(FieldOf(meminfo, "MemAvailable")) * kKilobyte;
+  facts->memory_available_bytes = AvailableBytesIn(meminfo);
   for (const std::string& name : files.Names("/sys/devices/system/node")) {
     const std::optional<uint64_t> node = NumberAfter(name, "node");
     if (!node) continue;
@@ -124,6 +126,8 @@ FileFacts ReadFile(const SystemFiles& files, const std::string& path) {
 }
 
 }  // namespace
+
+uint64_t AvailableBytes(const SystemFiles& files) { return AvailableBytesIn(files.Text("/proc/meminfo")); }
 
 Facts Gather(const Demand& demand, const Places& places) {
   const SystemFiles files(places.root);

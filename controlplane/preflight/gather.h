@@ -1,6 +1,7 @@
 #ifndef SLUICE_CONTROLPLANE_PREFLIGHT_GATHER_H_
 #define SLUICE_CONTROLPLANE_PREFLIGHT_GATHER_H_
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -20,6 +21,9 @@ struct Places {
 };
 
 Facts Gather(const Demand& demand, const Places& places);
+
+// Bytes that the machine can still give without swapping (MemAvailable); 0: unknown.
+uint64_t AvailableBytes(const SystemFiles& files);
 
 // Its parts that concern devices (gather_devices.cc).
 std::map<std::string, Interface> GatherInterfaces(const SystemFiles& files);

@@ -1,7 +1,5 @@
 #include "controlplane/preflight/print.h"
 
-#include <array>
-#include <cstdio>
 #include <string_view>
 
 #include "controlplane/model/text.h"
@@ -11,23 +9,6 @@ namespace sluice::preflight {
 namespace {
 
 using model::Cat;
-
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      std::array<char, 8> escape{};
-      std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
-      out += escape.data();
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
 
 }  // namespace
 
@@ -49,10 +30,10 @@ std::string ToJson(const Findings& findings) {
                         ", \"warnings\": ", CountOf(findings, Severity::kWarning), ", \"findings\": [");
   for (size_t i = 0; i < findings.size(); ++i) {
     const Finding& finding = findings[i];
-    out += Cat(i == 0 ? "" : ",", "\n  {\"severity\": ", Quoted(SeverityName(finding.severity)),
-               ", \"check\": ", Quoted(finding.check), ", \"subject\": ", Quoted(finding.subject),
-               ", \"message\": ", Quoted(finding.message));
-    if (!finding.remedy.empty()) out += Cat(", \"remedy\": ", Quoted(finding.remedy));
+    out += Cat(i == 0 ? "" : ",", "\n  {\"severity\": ", model::JsonString(SeverityName(finding.severity)),
+               ", \"check\": ", model::JsonString(finding.check), ", \"subject\": ", model::JsonString(finding.subject),
+               ", \"message\": ", model::JsonString(finding.message));
+    if (!finding.remedy.empty()) out += Cat(", \"remedy\": ", model::JsonString(finding.remedy));
     out += "}";
   }
   return out + "\n]}\n";

@@ -126,8 +126,7 @@ absl::StatusOr<Outcome> Reconciler::Change(const Edit& edit, std::string_view ob
   const std::lock_guard lock(change_mutex_);
   if (absl::Status status = CheckVersion(request); !status.ok()) return status;
   const model::Snapshot now = Current();
-  static const model::DesiredState kNothing;
-  model::DesiredState document = model::DocumentOf(*now.registry, now.document == nullptr ? kNothing : *now.document);
+  model::DesiredState document = model::DocumentOf(*now.registry, *now.document);
   std::string path;
   if (absl::Status status = edit(document, &path); !status.ok()) return status;
   if (auto complaints = validate_(document); !complaints.empty()) {
@@ -177,7 +176,6 @@ absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr
                                            const model::ChangeRequest& request, uint64_t recorded) {
   model::Snapshot next = Current();
   model::PublishStats stats = publish_stats();
-  if (next.document == nullptr) next.document = std::make_shared<const model::DesiredState>();
   const model::Snapshot before = next;
   if (document != nullptr) next.document = std::move(document);
   Outcome outcome;

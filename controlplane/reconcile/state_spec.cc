@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "config/cookie_layout.h"
 #include "controlplane/model/text.h"
 
 namespace sluice::reconcile {
@@ -85,17 +86,6 @@ lb::FlowTimeouts TimeoutsOf(const config::VipTimeoutsConfig& vip, const lb::Flow
           .udp_s = pick(vip.udp_s, node.udp_s)};
 }
 
-// A valid one: the widths are small, and there are clock bits that do.
-lb::CookieLayout CookieLayoutOf(const config::CookieConfig& cookie) {
-  lb::CookieLayout layout = {.key_bits = static_cast<uint8_t>(cookie.key_bits),
-                             .tier_bits = static_cast<uint8_t>(cookie.tier_bits),
-                             .backend_bits = static_cast<uint8_t>(cookie.backend_bits),
-                             .check_bits = static_cast<uint8_t>(cookie.check_bits)};
-  const auto enough = lb::ClockBitsFor(layout, uint64_t{cookie.idle_s} * 1000);
-  layout.clock_bits = cookie.clock_bits ? static_cast<uint8_t>(*cookie.clock_bits) : enough.value_or(0);
-  return layout;
-}
-
 fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& timeouts) {
   const model::DesiredVip& desired = vip.desired;
   fwd::VipSpec spec;
@@ -113,7 +103,7 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& time
   spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
   spec.entry.clamp_mss = desired.clamp_mss;
   spec.entry.cookies = desired.cookies != config::Cookies::kNone;
-  if (spec.entry.cookies) spec.entry.cookie_layout = CookieLayoutOf(desired.cookie.value_or(config::CookieConfig()));
+  if (spec.entry.cookies) spec.entry.cookie_layout = config::CookieLayoutOf(desired);
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
   return spec;
 }

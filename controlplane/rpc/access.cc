@@ -11,7 +11,8 @@ namespace {
 using config::Cat;
 using config::Role;
 
-bool IsHis(const Caller& caller, std::string_view vip) {
+// Of an operator who is limited to certain VIPs.
+bool Covers(const Caller& caller, std::string_view vip) {
   return std::find(caller.vips.begin(), caller.vips.end(), vip) != caller.vips.end();
 }
 
@@ -26,7 +27,7 @@ std::string WhyNotPool(const Caller& caller, std::string_view name, const model:
   for (const model::VipRecord& vip : *registry.vips) {
     if (vip.desired.pool != name) continue;
     used = true;
-    if (!IsHis(caller, vip.desired.name)) {
+    if (!Covers(caller, vip.desired.name)) {
       return Cat(", and the VIP ", config::Quote(vip.desired.name), " uses the pool ", config::Quote(name),
                  ", which is none of those in node.api.roles for this name");
     }
@@ -62,10 +63,10 @@ absl::Status MayChange(const Caller& caller, std::string_view action, const Targ
   std::string why;
   switch (target.kind) {
     case Target::Kind::kVip:
-      if (!IsHis(caller, target.name)) {
+      if (!Covers(caller, target.name)) {
         why = Cat(" of certain VIPs only, and ", config::Quote(target.name), " is none of them");
       } else if (!target.new_pool.empty()) {
-        // Another VIP's pool is not his, though he only reads from it: its health and load are another's affair.
+        // A VIP that is given another pool puts its load on that pool's backends.
         const model::VipRecord* vip = registry.FindVip(target.name);
         if (vip == nullptr || vip->desired.pool != target.new_pool) why = WhyNotPool(caller, target.new_pool, registry);
       }

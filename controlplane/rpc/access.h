@@ -38,7 +38,7 @@ struct Target {
 };
 
 // kPermissionDenied, saying who would be allowed to. A limited operator may change a pool when all VIPs that use it,
-// and at least one, are his.
+// and at least one, are among those in the limit.
 absl::Status MayChange(const Caller& caller, std::string_view action, const Target& target,
                        const model::Registry& registry);
 

@@ -8,32 +8,17 @@
 #include <cstdio>
 #include <ctime>
 
-#include "config/text.h"
+#include "controlplane/model/text.h"
 #include "controlplane/rpc/grpc_status.h"
 #include "dataplane/base/log.h"
 
 namespace sluice::rpc {
 namespace {
 
-using config::Cat;
+using model::Cat;
 
-// A JSON string; what is not ASCII and printable is escaped, byte by byte, so that no text can break the line.
-std::string Json(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += Cat("\\", std::string_view(&c, 1));
-    } else if (byte < 0x20 || byte > 0x7e) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof(escaped), "\\u%04x", byte);
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
+// No text of a client can break the line.
+std::string Json(std::string_view text) { return model::JsonString(text, /*ascii_only=*/true); }
 
 std::string TimeText(int64_t unix_ms) {
   const std::time_t seconds = unix_ms / 1000;

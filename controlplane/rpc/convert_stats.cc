@@ -12,9 +12,6 @@
 namespace sluice::rpc {
 namespace {
 
-// By fwd::Rung; the first stands for "no backend was chosen" and is not shown.
-constexpr std::array<std::string_view, fwd::kRungCount> kRungNames = {"",          "connection_table",   "cookie",
-                                                                      "scheduler", "scheduler_no_entry", "hash_only"};
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big",
                                                                               "time_exceeded"};
@@ -99,7 +96,7 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
   message->set_busy_share(busy * (1 - asleep));
   message->set_asleep_share(asleep);
   for (size_t i = 1; i < worker.rungs.size(); ++i) {
-    (*message->mutable_rungs())[std::string(kRungNames[i])] = worker.rungs[i];
+    (*message->mutable_rungs())[std::string(fwd::kRungNames[i])] = worker.rungs[i];
   }
   ToProto(worker.table_v4, message->mutable_table_v4());
   ToProto(worker.table_v6, message->mutable_table_v6());

@@ -2,6 +2,7 @@
 #define SLUICE_CONTROLPLANE_RPC_CONVERT_STATS_H_
 
 #include <chrono>
+#include <cstdint>
 #include <vector>
 
 #include "controlplane/model/snapshot.h"
@@ -17,6 +18,10 @@ class WorkerStatus;
 
 // From the truth and the data plane's counters to the API's messages.
 namespace sluice::rpc {
+
+inline uint64_t UnixMs(std::chrono::system_clock::time_point time) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
+}
 
 void ToProto(const fwd::PacketTotals& totals, v1::PacketTotals* message);
 void ToProto(const fwd::PortStats& port, v1::PortStatus* message);

@@ -9,6 +9,7 @@
 #include "controlplane/model/document.h"
 #include "controlplane/model/text.h"
 #include "controlplane/rpc/convert.h"
+#include "controlplane/rpc/convert_stats.h"
 #include "controlplane/rpc/grpc_status.h"
 #include "controlplane/rpc/inspector.h"
 
@@ -24,10 +25,6 @@ constexpr int kMaxWatchers = 64;
 constexpr std::chrono::milliseconds kLookUp(500);
 constexpr int kIdleRoundsToSpeak = 20;
 constexpr size_t kBatch = 256;
-
-uint64_t UnixMs(std::chrono::system_clock::time_point time) {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
-}
 
 // Tells places in one process' stream of events from those in another's.
 const std::string& RunId() {
@@ -77,9 +74,7 @@ grpc::Status Inspector::GetDesired(grpc::ServerContext* context, const v1::GetDe
   if (grpc::Status status = MayLook(context); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   if (request->version() == 0 || request->version() == now.version) {
-    static const model::DesiredState kNothing;
-    rpc::ToProto(model::DocumentOf(*now.registry, now.document == nullptr ? kNothing : *now.document),
-                 response->mutable_desired());
+    rpc::ToProto(model::DocumentOf(*now.registry, *now.document), response->mutable_desired());
     response->set_version(now.version);
   } else {
     const absl::StatusOr<model::KeptState> kept = options_.journal == nullptr

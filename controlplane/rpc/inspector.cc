@@ -5,7 +5,6 @@
 #include <chrono>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "controlplane/model/text.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "controlplane/rpc/caller.h"
@@ -14,16 +13,6 @@
 #include "controlplane/rpc/grpc_status.h"
 
 namespace sluice::rpc {
-namespace {
-
-uint64_t UnixMs(std::chrono::system_clock::time_point time) {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
-}
-
-std::string HexDigits(uint64_t value) { return absl::StrCat(absl::Hex(value, absl::kZeroPad16)); }
-
-}  // namespace
-
 grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest*,
                                   v1::GetStatusResponse* response) {
   if (grpc::Status status = MayLook(context); !status.ok()) return status;
@@ -61,8 +50,8 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetSta
   response->set_workers_stalled(stalled);
   response->set_exception_thread_stalled(view_.ExceptionThreadStalled());
   response->set_last_change_unix_ms(UnixMs(now.published_at));
-  response->set_cookie_ids_digest(HexDigits(now.cookie_ids_digest));
-  response->set_cookie_keys_digest(HexDigits(now.cookie_keys_digest));
+  response->set_cookie_ids_digest(model::HexDigits(now.cookie_ids_digest));
+  response->set_cookie_keys_digest(model::HexDigits(now.cookie_keys_digest));
   response->set_desired_version(now.version);
   response->set_management(std::string(config::ManagementName(options_.management)));
   rpc::ToProto(view_.Totals(), response->mutable_packets());
@@ -157,10 +146,8 @@ grpc::Status Inspector::GetBackend(grpc::ServerContext* context, const v1::GetBa
 
 void Inspector::FillPool(const model::Snapshot& now, const model::PoolRecord& pool, v1::PoolStatus* message) const {
   const reconcile::ViewFacts facts(view_);
-  if (now.document != nullptr) {
-    for (const config::PoolConfig& desired : now.document->pools) {
-      if (desired.name == pool.name) rpc::ToProto(desired, message->mutable_pool());
-    }
+  for (const config::PoolConfig& desired : now.document->pools) {
+    if (desired.name == pool.name) rpc::ToProto(desired, message->mutable_pool());
   }
   message->mutable_pool()->set_name(pool.name);
   message->mutable_pool()->set_table_size(pool.table_size);

@@ -52,7 +52,7 @@ class Manager final : public v1::Manager::Service {
     bool dry_run = false;
   };
   using Body = std::function<absl::StatusOr<reconcile::Outcome>(const model::ChangeRequest&)>;
-  // Who calls, whether he may, the call, and its line in the audit log.
+  // Who calls, whether that client may, the call, and its line in the audit log.
   grpc::Status Run(const grpc::ServerContext* context, const Call& call, const Body& body,
                    reconcile::Outcome* outcome = nullptr);
   grpc::Status Edit(const grpc::ServerContext* context, const Call& call, std::string_view complaints_about,

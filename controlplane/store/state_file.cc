@@ -5,9 +5,12 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <optional>
+#include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/str_split.h"
 #include "config/dump.h"
 #include "config/load.h"
 #include "controlplane/model/text.h"
@@ -75,6 +78,27 @@ std::string_view ReadHead(std::string_view payload, const Use& use) {
   return payload;
 }
 
+// "resting_cookie_id: web 7 192.0.2.11 0 1764345600": pool, id, address, port (0: none), until when.
+std::string RestLine(const model::RestingCookieId& rest) {
+  return Cat("resting_cookie_id: ", rest.pool, " ", rest.id, " ", rest.address.ToString(), " ", rest.port.value_or(0),
+             " ", rest.until_unix_s, "\n");
+}
+
+// Of the value of such a line.
+std::optional<model::RestingCookieId> RestOf(std::string_view value) {
+  const std::vector<std::string> words = absl::StrSplit(absl::string_view(value.data(), value.size()), ' ');
+  if (words.size() != 5) return std::nullopt;
+  const auto address = net::IpAddress::Parse(words[2]);
+  if (!address) return std::nullopt;
+  model::RestingCookieId rest{.pool = words[0],
+                              .id = static_cast<uint16_t>(NumberOf(words[1])),
+                              .address = *address,
+                              .port = std::nullopt,
+                              .until_unix_s = NumberOf(words[4])};
+  if (const uint64_t port = NumberOf(words[3]); port != 0) rest.port = static_cast<uint16_t>(port);
+  return rest;
+}
+
 }  // namespace
 
 uint32_t Crc32c(std::string_view bytes) {
@@ -88,8 +112,14 @@ std::string Encode(const model::ChangeEntry& entry, const model::KeptState& stat
   std::string payload = Cat("version: ", entry.version, "\nunix_ms: ", unix_ms, "\nuser: ", Escape(entry.author.user),
                             "\naction: ", Escape(entry.author.action), "\nlines: ", entry.lines_total, "\n");
   for (const std::string& line : entry.lines) payload += Cat("line: ", Escape(line), "\n");
-  for (const auto& [pool, backend] : state.operator_drains)
+  for (const auto& [pool, backend] : state.operator_drains) {
     payload += Cat("operator_drain: ", pool, "/", backend, "\n");
+  }
+  for (const model::RestingCookieId& rest : state.resting_cookie_ids) payload += RestLine(rest);
+  // The configuration's words have no place for a secret.
+  for (const config::CookieKeyConfig& key : state.desired.cookie_keys) {
+    payload += Cat("cookie_secret: ", key.number, " ", key.secret, "\n");
+  }
   payload += config::DumpServices(state.desired);
   return HeaderOf(payload) + payload;
 }
@@ -114,10 +144,15 @@ absl::StatusOr<model::KeptState> DecodeState(std::string_view text) {
   const absl::StatusOr<std::string_view> payload = PayloadOf(text);
   if (!payload.ok()) return payload.status();
   model::KeptState state;
+  std::map<uint32_t, std::string> secrets;
   const std::string_view services = ReadHead(*payload, [&](std::string_view key, std::string_view value) {
-    const size_t slash = value.find('/');
-    if (key != "operator_drain" || slash == std::string_view::npos) return;
-    state.operator_drains.emplace_back(value.substr(0, slash), value.substr(slash + 1));
+    if (const size_t slash = value.find('/'); key == "operator_drain" && slash != std::string_view::npos) {
+      state.operator_drains.emplace_back(value.substr(0, slash), value.substr(slash + 1));
+    }
+    if (const size_t blank = value.find(' '); key == "cookie_secret" && blank != std::string_view::npos) {
+      secrets[static_cast<uint32_t>(NumberOf(value))] = value.substr(blank + 1);
+    }
+    if (const auto rest = RestOf(value); key == "resting_cookie_id" && rest) state.resting_cookie_ids.push_back(*rest);
   });
   absl::StatusOr<config::ServiceConfig> desired = config::LoadServicesText(services, "state");
   if (!desired.ok()) {
@@ -125,6 +160,7 @@ absl::StatusOr<model::KeptState> DecodeState(std::string_view text) {
         Cat("is whole, but this version of sluiced does not understand it: ", std::string(desired.status().message())));
   }
   state.desired = *std::move(desired);
+  for (config::CookieKeyConfig& key : state.desired.cookie_keys) key.secret = secrets[key.number];
   return state;
 }
 

@@ -18,6 +18,8 @@
 //   lines: 1
 //   line: ~ backend web/web-1: active -> draining
 //   operator_drain: web/web-1
+//   resting_cookie_id: web 7 192.0.2.12 0 1764432000
+//   cookie_secret: 0 00112233445566778899aabbccddeeff
 //   services:
 //     ... (the configuration's own words, config/dump.h)
 namespace sluice::store {

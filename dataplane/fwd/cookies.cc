@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/ladder.h"
 #include "dataplane/fwd/state_builder.h"
@@ -20,17 +22,22 @@ constexpr lb::AesBlock kPrintLabel = {'s', 'l', 'u', 'i', 'c', 'e', ' ', 'k', 'e
 // Digests are compared, not kept secret: what they are made of is public, or a print.
 uint64_t Digest(std::string_view text) { return lb::SipHash24(lb::SipKey{}, text); }
 
-std::string IdsText(const StateSpec& spec, PoolId pool) {
-  std::vector<std::string> lines;
+// By pool: the lines of its backends' ids, in an order that is the same on all directors.
+std::vector<std::string> IdsTexts(const StateSpec& spec) {
+  std::vector<std::vector<std::string>> lines;
   for (const BackendSpec& backend : spec.backends) {
     const BackendInfo& info = backend.info;
-    if (info.pool != pool || !info.cookie_id || info.state == BackendState::kAbsent) continue;
-    lines.push_back(absl::StrCat("  ", *info.cookie_id, " ", info.address.ToString(), " ", info.nat_port, "\n"));
+    if (!info.cookie_id || info.state == BackendState::kAbsent) continue;
+    if (info.pool.index() >= lines.size()) lines.resize(info.pool.index() + 1);
+    lines[info.pool.index()].push_back(
+        absl::StrCat("  ", *info.cookie_id, " ", info.address.ToString(), " ", info.nat_port, "\n"));
   }
-  std::sort(lines.begin(), lines.end());
-  std::string text;
-  for (const std::string& line : lines) text += line;
-  return text;
+  std::vector<std::string> texts;
+  for (std::vector<std::string>& of_pool : lines) {
+    std::sort(of_pool.begin(), of_pool.end());
+    texts.push_back(absl::StrJoin(of_pool, ""));
+  }
+  return texts;
 }
 
 std::string VipText(const VipSpec& vip) {
@@ -41,13 +48,17 @@ std::string VipText(const VipSpec& vip) {
 }
 
 CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
+  // A pool's ids stand for all VIPs that use it, so they are put together once, and only their digest goes into each.
+  std::vector<std::string> pools;
+  for (const std::string& text : IdsTexts(spec)) pools.push_back(absl::StrCat("  ids ", Digest(text), "\n"));
   std::vector<std::string> vips;
   for (const VipSpec& vip : spec.vips) {
-    if (vip.entry.cookies) vips.push_back(VipText(vip) + IdsText(spec, vip.entry.pool));
+    if (!vip.entry.cookies) continue;
+    const size_t pool = vip.entry.pool.index();
+    vips.push_back(VipText(vip) + (pool < pools.size() ? pools[pool] : std::string()));
   }
   std::sort(vips.begin(), vips.end());
-  std::string ids;
-  for (const std::string& vip : vips) ids += vip;
+  const std::string ids = absl::StrJoin(vips, "");
   std::string prints;
   for (size_t number = 0; number < keys.prints.size(); ++number) {
     if (!keys.prints[number]) continue;
@@ -55,6 +66,27 @@ CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
     prints.append(keys.prints[number]->begin(), keys.prints[number]->end());
   }
   return {.ids = Digest(ids), .keys = Digest(prints)};
+}
+
+// By PoolId, of the pools that VIPs with cookies use; null of others.
+std::vector<std::shared_ptr<CookieIds>> IdsByPool(const StateSpec& spec) {
+  std::vector<std::shared_ptr<CookieIds>> pools;
+  for (const VipSpec& vip : spec.vips) {
+    if (!vip.entry.cookies) continue;
+    const size_t pool = vip.entry.pool.index();
+    if (pool >= pools.size()) pools.resize(pool + 1);
+    if (pools[pool] == nullptr) pools[pool] = std::make_shared<CookieIds>();
+  }
+  for (const BackendSpec& backend : spec.backends) {
+    const BackendInfo& info = backend.info;
+    if (!info.cookie_id || info.state == BackendState::kAbsent) continue;
+    const size_t pool = info.pool.index();
+    if (pool >= pools.size() || pools[pool] == nullptr) continue;
+    std::vector<BackendId>& ids = pools[pool]->backends;
+    if (*info.cookie_id >= ids.size()) ids.resize(size_t{*info.cookie_id} + 1);
+    ids[*info.cookie_id] = backend.id;
+  }
+  return pools;
 }
 
 }  // namespace
@@ -71,21 +103,13 @@ void BuildCookies(const StateSpec& spec, const ForwardingState* previous, Forwar
   auto keys = std::make_shared<const CookieKeySet>(spec.cookie_keys);
   const bool same = previous != nullptr && previous->cookie_keys->prints == keys->prints;
   state.cookie_keys = same ? previous->cookie_keys : std::move(keys);
-  for (const VipSpec& vip : spec.vips) {
-    if (!vip.entry.cookies) continue;
-    const size_t pool = vip.entry.pool.index();
-    if (pool >= state.cookie_ids.size()) state.cookie_ids.resize(pool + 1);
-    if (state.cookie_ids[pool] != nullptr) continue;  // of another VIP with the pool
-    auto ids = std::make_shared<CookieIds>();
-    for (const BackendSpec& backend : spec.backends) {
-      const BackendInfo& info = backend.info;
-      if (info.pool != vip.entry.pool || !info.cookie_id || info.state == BackendState::kAbsent) continue;
-      if (*info.cookie_id >= ids->backends.size()) ids->backends.resize(size_t{*info.cookie_id} + 1);
-      ids->backends[*info.cookie_id] = backend.id;
+  const std::vector<std::shared_ptr<CookieIds>> ids = IdsByPool(spec);
+  state.cookie_ids.assign(ids.begin(), ids.end());
+  if (previous != nullptr) {
+    for (size_t pool = 0; pool < std::min(ids.size(), previous->cookie_ids.size()); ++pool) {
+      const auto& before = previous->cookie_ids[pool];
+      if (before != nullptr && ids[pool] != nullptr && *before == *ids[pool]) state.cookie_ids[pool] = before;
     }
-    const bool known = previous != nullptr && pool < previous->cookie_ids.size() &&
-                       previous->cookie_ids[pool] != nullptr && *previous->cookie_ids[pool] == *ids;
-    state.cookie_ids[pool] = known ? previous->cookie_ids[pool] : std::move(ids);
   }
   state.cookie_digest = DigestOf(spec, *state.cookie_keys);
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "dataplane/base/counter.h"
 #include "dataplane/base/drop_reason.h"
@@ -24,6 +25,10 @@ enum class Rung : uint8_t {
   kHashOnly,
 };
 inline constexpr size_t kRungCount = 6;
+// What users see of them: in metrics, the API and reports.
+inline constexpr std::array<std::string_view, kRungCount> kRungNames = {"none",      "connection_table",   "cookie",
+                                                                        "scheduler", "scheduler_no_entry", "hash_only"};
+constexpr std::string_view RungName(Rung rung) { return kRungNames[static_cast<size_t>(rung)]; }
 
 // What the data plane answers by itself.
 enum class AnswerKind : uint8_t {

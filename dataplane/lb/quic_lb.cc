@@ -64,27 +64,20 @@ AesBlock BlockOf(const uint8_t* body) {
   return block;
 }
 
-void EncryptBody(const QuicLbConfig& config, uint8_t* body) {
-  if (!config.key) return;
-  if (config.body_length() == sizeof(AesBlock)) {
-    const AesBlock block = Aes128Encrypt(*config.key, BlockOf(body));
-    std::memcpy(body, block.data(), block.size());
-    return;
-  }
-  Halves halves(body, config.body_length());
-  for (int pass = 1; pass <= kPasses; ++pass) halves.Pass(*config.key, pass);
-  halves.Write(body);
-}
+enum class Direction { kEncrypt, kDecrypt };
 
-void DecryptBody(const QuicLbConfig& config, uint8_t* body) {
+// Of server id and nonce, in place; plain ids stay as they are.
+void CryptBody(const QuicLbConfig& config, Direction direction, uint8_t* body) {
   if (!config.key) return;
+  const bool encrypts = direction == Direction::kEncrypt;
   if (config.body_length() == sizeof(AesBlock)) {
-    const AesBlock block = Aes128Decrypt(*config.key, BlockOf(body));
-    std::memcpy(body, block.data(), block.size());
+    const AesBlock block = BlockOf(body);
+    const AesBlock result = encrypts ? Aes128Encrypt(*config.key, block) : Aes128Decrypt(*config.key, block);
+    std::memcpy(body, result.data(), result.size());
     return;
   }
   Halves halves(body, config.body_length());
-  for (int pass = kPasses; pass >= 1; --pass) halves.Pass(*config.key, pass);
+  for (int pass = 1; pass <= kPasses; ++pass) halves.Pass(*config.key, encrypts ? pass : kPasses + 1 - pass);
   halves.Write(body);
 }
 
@@ -123,7 +116,7 @@ std::optional<QuicServerId> DecodeQuicServerId(const QuicLbConfigs& configs, con
   if (config == nullptr || size < config->id_length()) return std::nullopt;
   std::array<uint8_t, kQuicLbMaxBodyLength> body{};
   std::memcpy(body.data(), id + 1, config->body_length());
-  DecryptBody(*config, body.data());
+  CryptBody(*config, Direction::kDecrypt, body.data());
   QuicServerId server;
   server.length = config->server_id_length;
   std::memcpy(server.bytes.data(), body.data(), server.length);
@@ -139,7 +132,7 @@ std::array<uint8_t, kQuicLbMaxIdLength> EncodeQuicConnectionId(const QuicLbConfi
   id[0] = static_cast<uint8_t>(number << 5 | (low_bits & 0x1f));
   std::memcpy(&id[1], server.bytes.data(), server.length);
   std::memcpy(&id[1] + server.length, nonce, config.nonce_length);
-  EncryptBody(config, &id[1]);
+  CryptBody(config, Direction::kEncrypt, &id[1]);
   return id;
 }
 

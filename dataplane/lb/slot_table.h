@@ -33,7 +33,7 @@ static_assert(sizeof(ConnectionSlot) == 32, "two share a cache line and none lie
 // the number of connections. A later packet brings both back, hash and number, and so reads one cache line.
 //
 // The number is a claim: the slot also has the keyed hash of its connection's tuple (64 bits), and one that has another
-// is not the packet's. As nobody without the key can choose his block, nobody can aim at one; a block gets as many
+// is not the packet's. Without the key nobody can choose a block, so nobody can aim at one; a block gets as many
 // connections as chance gives it. Filled to three quarters, as it is sized for, fewer than one insertion in a million
 // finds its block full; such a connection is for the caller's next rung. Nothing that lives is evicted.
 //

@@ -17,6 +17,7 @@
 #include "dataplane/lb/owner.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/checksum.h"
+#include "tests/bench/lookup.h"
 #include "tests/support/state_fixture.h"
 
 namespace sluice::lb {
@@ -151,25 +152,11 @@ void ConnectionLookup(benchmark::State& state) {
       entry->set_state(FlowState::kEstablished);
     }
   }
-  std::vector<uint32_t> order(1 << 16);
-  for (auto& i : order) i = static_cast<uint32_t>(random() % flows);
-  size_t at = 0;
-  for (auto _ : state) {
-    if (ahead > 0) table.Prefetch(hashes[order[(at + ahead) % order.size()]]);
-    const uint32_t i = order[at++ % order.size()];
-    benchmark::DoNotOptimize(table.Find(Key(i), hashes[i]));
-  }
-  state.counters["bytes_per_connection"] =
-      static_cast<double>(ConnectionTableV4::BytesFor(flows)) / static_cast<double>(flows);
+  LookUp(
+      state, flows, ahead, ConnectionTableV4::BytesFor(flows), [&](uint32_t i) { table.Prefetch(hashes[i]); },
+      [&](uint32_t i) { return table.Find(Key(i), hashes[i]); });
 }
-BENCHMARK(ConnectionLookup)
-    ->ArgNames({"flows", "prefetch_ahead"})
-    ->Args({1000, 0})
-    ->Args({1000, 16})
-    ->Args({100000, 16})
-    ->Args({1000000, 0})
-    ->Args({1000000, 16})
-    ->Args({10000000, 16});
+BENCHMARK(ConnectionLookup)->Apply(LookUpSizes);
 
 // A packet in two fragments that pass in order, among `packets` others whose rest does not come.
 void FragmentFollow(benchmark::State& state) {

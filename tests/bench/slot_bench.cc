@@ -9,12 +9,13 @@
 
 #include "dataplane/lb/quic_lb.h"
 #include "dataplane/lb/slot_table.h"
+#include "tests/bench/lookup.h"
 #include "tests/support/state_fixture.h"
 
 namespace sluice::lb {
 namespace {
 
-// As ConnectionLookup of lb_bench.cc: established flows in random order, each prefetched `ahead` packets before.
+// As ConnectionLookup of lb_bench.cc.
 void SlotLookup(benchmark::State& state) {
   const auto flows = static_cast<uint32_t>(state.range(0));
   const auto ahead = static_cast<size_t>(state.range(1));
@@ -27,27 +28,11 @@ void SlotLookup(benchmark::State& state) {
     hashes[i] = random();
     slots[i] = table.Insert(hashes[i], VipId(1), FlowState::kEstablished, 0).value_or(0);
   }
-  std::vector<uint32_t> order(1 << 16);
-  for (auto& i : order) i = static_cast<uint32_t>(random() % flows);
-  size_t at = 0;
-  for (auto _ : state) {
-    if (ahead > 0) {
-      const uint32_t next = order[(at + ahead) % order.size()];
-      table.Prefetch(hashes[next], slots[next]);
-    }
-    const uint32_t i = order[at++ % order.size()];
-    benchmark::DoNotOptimize(table.Find(hashes[i], VipId(1), slots[i]));
-  }
-  state.counters["bytes_per_connection"] = static_cast<double>(SlotTable::BytesFor(flows)) / static_cast<double>(flows);
+  LookUp(
+      state, flows, ahead, SlotTable::BytesFor(flows), [&](uint32_t i) { table.Prefetch(hashes[i], slots[i]); },
+      [&](uint32_t i) { return table.Find(hashes[i], VipId(1), slots[i]); });
 }
-BENCHMARK(SlotLookup)
-    ->ArgNames({"flows", "prefetch_ahead"})
-    ->Args({1000, 0})
-    ->Args({1000, 16})
-    ->Args({100000, 16})
-    ->Args({1000000, 0})
-    ->Args({1000000, 16})
-    ->Args({10000000, 16});
+BENCHMARK(SlotLookup)->Apply(LookUpSizes);
 
 // A connection that begins and one that ends, among `flows` others.
 void SlotInsertRemove(benchmark::State& state) {

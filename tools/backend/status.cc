@@ -138,14 +138,13 @@ void PrintText(const std::vector<Status>& groups, std::ostream& out) {
 
 void PrintJson(const std::vector<Status>& groups, std::ostream& out) {
   using replay::ObjectWriter;
-  using replay::Quoted;
   using replay::WriteArray;
   {
     ObjectWriter all(out);
     WriteArray(all.Key("groups"), groups, [&out](const Status& status) {
       ObjectWriter object(out);
-      const auto write_text = [&out](const auto& each) { out << Quoted(each); };
-      const auto write_address = [&out](const auto& each) { out << Quoted(each.ToString()); };
+      const auto write_text = [&out](const auto& each) { out << model::JsonString(each); };
+      const auto write_address = [&out](const auto& each) { out << model::JsonString(each.ToString()); };
       WriteArray(object.Key("interfaces"), status.interfaces, write_text);
       WriteArray(object.Key("tunnels"), TunnelNames(status.settings), write_text);
       object.Number("gue_port", Be16::FromRaw(status.settings.gue_port).Host());

@@ -76,7 +76,7 @@ class JsonReport final : public Report {
     if (result.out_port.valid()) object.Number("port", result.out_port.value());
     if (!result.extra.empty()) {
       WriteArray(object.Key("extra"), result.extra,
-                 [this](const ExtraFrame& extra) { out_ << Quoted(std::string(FateName(extra.fate))); });
+                 [this](const ExtraFrame& extra) { out_ << model::JsonString(std::string(FateName(extra.fate))); });
     }
     if (frame.was_cut) object.Bool("cut", true);
   }
@@ -86,7 +86,8 @@ class JsonReport final : public Report {
     ObjectWriter& object = *step_;
     object.Number("clock_s", engine_.ElapsedNs() / kNsPerSecond);
     if (!result.changes.empty()) {
-      WriteArray(object.Key("changes"), result.changes, [this](const std::string& line) { out_ << Quoted(line); });
+      WriteArray(object.Key("changes"), result.changes,
+                 [this](const std::string& line) { out_ << model::JsonString(line); });
     }
     if (!result.refusal.empty()) object.Text("refusal", result.refusal);
     if (!result.checks.empty()) {

@@ -1,31 +1,14 @@
 #ifndef SLUICE_TOOLS_REPLAY_JSON_WRITER_H_
 #define SLUICE_TOOLS_REPLAY_JSON_WRITER_H_
 
-#include <array>
 #include <cstdint>
-#include <cstdio>
 #include <ostream>
 #include <string>
 #include <string_view>
 
-namespace sluice::replay {
+#include "controlplane/model/text.h"
 
-inline std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      std::array<char, 8> escape{};
-      std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
-      out += escape.data();
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
+namespace sluice::replay {
 
 // Writes one JSON object of members, each with its comma.
 class ObjectWriter {
@@ -38,10 +21,10 @@ class ObjectWriter {
   std::ostream& Key(std::string_view name) {
     if (!first_) out_ << ", ";
     first_ = false;
-    return out_ << Quoted(name) << ": ";
+    return out_ << model::JsonString(name) << ": ";
   }
   void Number(std::string_view name, uint64_t value) { Key(name) << value; }
-  void Text(std::string_view name, std::string_view value) { Key(name) << Quoted(value); }
+  void Text(std::string_view name, std::string_view value) { Key(name) << model::JsonString(value); }
   void Bool(std::string_view name, bool value) { Key(name) << (value ? "true" : "false"); }
 
  private:

@@ -32,23 +32,7 @@ constexpr std::string_view FateName(Fate fate) {
   return "";
 }
 
-constexpr std::string_view RungName(fwd::Rung rung) {
-  switch (rung) {
-    case fwd::Rung::kNone:
-      return "none";
-    case fwd::Rung::kConnectionTable:
-      return "connection_table";
-    case fwd::Rung::kCookie:
-      return "cookie";
-    case fwd::Rung::kScheduler:
-      return "scheduler";
-    case fwd::Rung::kHashOnly:
-      return "hash_only";
-    case fwd::Rung::kSchedulerNoEntry:
-      return "scheduler_no_entry";
-  }
-  return "";
-}
+using fwd::RungName;
 
 // Beside the rungs: packets of known flows whose backend was gone.
 inline constexpr std::string_view kRescheduled = "rescheduled";

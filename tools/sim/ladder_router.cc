@@ -43,7 +43,7 @@ class Ladder : public Router {
   std::string name() const override { return options_.mode; }
   uint8_t definitions() const override { return options_.definition; }
 
-  void SetServers(const std::vector<bool>& up, double now) override {
+  void SetServers(const std::vector<bool>& up, double) override {
     if (servers_.empty()) servers_.resize(up.size());
     for (size_t server = 0; server < up.size(); ++server) {
       Server& s = servers_[server];
@@ -56,7 +56,7 @@ class Ladder : public Router {
         s.id = BackendId();
       }
     }
-    Build(now);
+    Build();
   }
 
   void SetDirectors(const std::vector<bool>& up, double) override {
@@ -134,7 +134,7 @@ class Ladder : public Router {
     return id;
   }
 
-  void Build(double now) {
+  void Build() {
     spec_.backends.clear();
     std::vector<fwd::PoolTable::Member>& members = spec_.pools[0].members;
     members.clear();
@@ -157,7 +157,6 @@ class Ladder : public Router {
     hop.on_link = hop.resolved = true;
     state_ = fwd::ResolveNextHops(**state, [&hop](const net::IpAddress&) { return hop; });
     for (Director* director : working_) director->TakeUp(state_);
-    (void)now;
   }
 
   Route Give(const Connection& connection, uint8_t flags, double now) {

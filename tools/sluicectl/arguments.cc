@@ -1,6 +1,7 @@
 #include "tools/sluicectl/arguments.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "config/problem.h"
@@ -92,6 +93,14 @@ absl::StatusOr<ParsedArguments> ParseArguments(const std::vector<std::string>& a
     parsed.flags.insert_or_assign(std::string(written.spec->name), std::move(written.value));
   }
   return parsed;
+}
+
+absl::StatusOr<uint64_t> ReadNumber(std::string_view what, const std::string& text, uint64_t min, uint64_t max) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size() && number >= min && number <= max) return number;
+  const std::string range = max == UINT64_MAX ? "" : Cat(" from ", min, " to ", max);
+  return UsageError(Cat(what, ": \"", text, "\" is not a whole number", range));
 }
 
 std::string Suggestion(std::string_view word, const std::vector<std::string_view>& known) {

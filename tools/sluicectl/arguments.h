@@ -1,6 +1,7 @@
 #ifndef SLUICE_TOOLS_SLUICECTL_ARGUMENTS_H_
 #define SLUICE_TOOLS_SLUICECTL_ARGUMENTS_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -34,6 +35,10 @@ struct ParsedArguments {
 // kInvalidArgument, for kExitUsage, with a suggestion for unknown flags.
 absl::StatusOr<ParsedArguments> ParseArguments(const std::vector<std::string>& arguments,
                                                const std::vector<FlagSpec>& specs);
+
+// A whole number. `what` begins the message: "--limit". kInvalidArgument, for kExitUsage.
+absl::StatusOr<uint64_t> ReadNumber(std::string_view what, const std::string& text, uint64_t min = 0,
+                                    uint64_t max = UINT64_MAX);
 
 // "; did you mean \"vips\"?" when one of `known` is close to `word`, else "".
 std::string Suggestion(std::string_view word, const std::vector<std::string_view>& known);

@@ -61,11 +61,6 @@ absl::Status DiagnoseUnix(const std::string& server) {
   }
 }
 
-TlsFiles& Tls() {
-  static TlsFiles files;
-  return files;
-}
-
 absl::StatusOr<std::string> ReadPem(std::string_view flag, const std::string& path) {
   std::ifstream file(path);
   std::string text(std::istreambuf_iterator<char>(file), {});
@@ -93,13 +88,11 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const TlsF
 
 }  // namespace
 
-void UseTls(const TlsFiles& files) { Tls() = files; }
-
 std::string NormalizeServer(const std::string& server) {
   return server.starts_with('/') ? Cat(kUnixScheme, server) : server;
 }
 
-absl::StatusOr<Client> Client::Connect(const std::string& server) {
+absl::StatusOr<Client> Client::Connect(const std::string& server, const TlsFiles& tls) {
   if (server.starts_with(kUnixScheme)) {
     if (absl::Status status = DiagnoseUnix(server); !status.ok()) return status;
   }
@@ -107,9 +100,9 @@ absl::StatusOr<Client> Client::Connect(const std::string& server) {
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
   // sluiced is on this machine: a proxy of the environment is not meant for it.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  const bool tls = !Tls().ca.empty() && !server.starts_with(kUnixScheme);
-  if (tls && !Tls().server_name.empty()) arguments.SetSslTargetNameOverride(Tls().server_name);
-  const auto credentials = Credentials(tls ? Tls() : TlsFiles());
+  const bool encrypts = !tls.ca.empty() && !server.starts_with(kUnixScheme);
+  if (encrypts && !tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
+  const auto credentials = Credentials(encrypts ? tls : TlsFiles());
   if (!credentials.ok()) return credentials.status();
   const std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(server, *credentials, arguments);
   const auto deadline = std::chrono::system_clock::now() + kConnectDeadline;
@@ -118,10 +111,10 @@ absl::StatusOr<Client> Client::Connect(const std::string& server) {
     if (state == GRPC_CHANNEL_READY) return Client(server, channel);
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
       return CannotReach(
-          server, tls ? "no TLS connection could be made" : "the connection was refused",
-          tls ? "does it listen there, does --tls-ca sign its certificate, and does the certificate have "
-                "the server's name (--tls-server-name)?"
-              : "is sluiced running and listening there, and without TLS (--tls-ca)?");
+          server, encrypts ? "no TLS connection could be made" : "the connection was refused",
+          encrypts ? "does it listen there, does --tls-ca sign its certificate, and does the certificate have "
+                     "the server's name (--tls-server-name)?"
+                   : "is sluiced running and listening there, and without TLS (--tls-ca)?");
     }
     if (!channel->WaitForStateChange(state, deadline)) {
       return CannotReach(server, Cat("no answer within ", kConnectDeadline.count(), " s"), "is that sluiced's API?");

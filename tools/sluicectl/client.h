@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "sluice/v1/sluice.grpc.pb.h"
+#include "tools/sluicectl/tls_files.h"
 
 namespace sluice::ctl {
 
@@ -20,21 +21,11 @@ inline constexpr const char* kDefaultServer = "unix:/run/sluice/sluiced.sock";
 // "unix:/path" and "host:port" as they are; a bare absolute path is a Unix socket's.
 std::string NormalizeServer(const std::string& server);
 
-// PEM files of a client of the API's TLS port; without a CA the connection is not encrypted.
-struct TlsFiles {
-  std::string ca;
-  std::string certificate;
-  std::string key;
-  std::string server_name;  // that the server's certificate must have; empty: the host of the address
-};
-// For the connections of this process from now on. Before any other thread.
-void UseTls(const TlsFiles& files);
-
 // A connection to sluiced.
 class Client {
  public:
-  // Connects. kUnavailable with the reason and the remedy.
-  static absl::StatusOr<Client> Connect(const std::string& server);
+  // Connects, with TLS unless it is a Unix socket or `tls` has no CA. kUnavailable with the reason and the remedy.
+  static absl::StatusOr<Client> Connect(const std::string& server, const TlsFiles& tls = {});
 
   // Calls a method of a stub. What the server answers keeps its code and its words.
   template <typename Stub, typename Request, typename Response>

@@ -10,12 +10,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tools/sluicectl/arguments.h"
+#include "tools/sluicectl/tls_files.h"
 
 namespace sluice::ctl {
 
 // What a command is run with.
 struct Invocation {
   std::string server;
+  TlsFiles tls;
   bool json = false;
   bool wide = false;  // tables with all columns
   ParsedArguments arguments;

@@ -54,11 +54,11 @@ absl::Status Run(const std::vector<std::string>& arguments) {
   std::vector<std::string> operands(words.begin() + static_cast<std::ptrdiff_t>(found->words), words.end());
   if (absl::Status status = CheckUse(*found->command, *parsed, operands.size()); !status.ok()) return status;
   const std::string server = NormalizeServer(parsed->Get("server", DefaultServer()));
-  UseTls({.ca = FlagOr(*parsed, "tls-ca", "SLUICE_TLS_CA"),
-          .certificate = FlagOr(*parsed, "tls-cert", "SLUICE_TLS_CERT"),
-          .key = FlagOr(*parsed, "tls-key", "SLUICE_TLS_KEY"),
-          .server_name = FlagOr(*parsed, "tls-server-name", "SLUICE_TLS_SERVER_NAME")});
   Invocation invocation{.server = server,
+                        .tls = {.ca = FlagOr(*parsed, "tls-ca", "SLUICE_TLS_CA"),
+                                .certificate = FlagOr(*parsed, "tls-cert", "SLUICE_TLS_CERT"),
+                                .key = FlagOr(*parsed, "tls-key", "SLUICE_TLS_KEY"),
+                                .server_name = FlagOr(*parsed, "tls-server-name", "SLUICE_TLS_SERVER_NAME")},
                         .json = output == "json",
                         .wide = output == "wide",
                         .arguments = *std::move(parsed),

@@ -1,4 +1,3 @@
-#include <charconv>
 #include <string>
 
 #include "config/limits.h"
@@ -15,11 +14,10 @@ namespace {
 
 using config::Cat;
 
-absl::StatusOr<uint32_t> ReadNumber(std::string_view flag, const std::string& text, const config::Range& range) {
-  uint32_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc() && end == text.data() + text.size() && range.Contains(number)) return number;
-  return UsageError(Cat("--", flag, ": \"", text, "\" is not a whole number from ", range.min, " to ", range.max));
+absl::StatusOr<uint32_t> NumberIn(const Invocation& invocation, std::string_view flag, const config::Range& range) {
+  const auto number = ReadNumber(Cat("--", flag), invocation.arguments.Get(flag, ""), range.min, range.max);
+  if (!number.ok()) return number.status();
+  return static_cast<uint32_t>(*number);
 }
 
 // "web/web-1 (192.0.2.11, weight 100): draining, 12 flows alive"
@@ -37,14 +35,12 @@ absl::Status RunBackendAdd(Invocation& invocation) {
   request.mutable_backend()->set_name(invocation.operands[1]);
   request.mutable_backend()->set_address(invocation.operands[2]);
   if (invocation.arguments.Has("weight")) {
-    const absl::StatusOr<uint32_t> weight =
-        ReadNumber("weight", invocation.arguments.Get("weight", ""), config::limits::kWeight);
+    const absl::StatusOr<uint32_t> weight = NumberIn(invocation, "weight", config::limits::kWeight);
     if (!weight.ok()) return weight.status();
     request.mutable_backend()->set_weight(*weight);
   }
   if (invocation.arguments.Has("port")) {
-    const absl::StatusOr<uint32_t> port =
-        ReadNumber("port", invocation.arguments.Get("port", ""), config::limits::kL4Port);
+    const absl::StatusOr<uint32_t> port = NumberIn(invocation, "port", config::limits::kL4Port);
     if (!port.ok()) return port.status();
     request.mutable_backend()->set_port(*port);
   }

@@ -1,7 +1,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <iostream>
 #include <string>
@@ -94,13 +93,10 @@ void PrintBackend(const v1::BackendStatus& backend, std::ostream& out) {
 absl::Status RunDrain(Invocation& invocation) {
   const absl::StatusOr<Names> names = SplitNames(invocation.operands[0]);
   if (!names.ok()) return names.status();
-  uint64_t timeout_s = kDefaultTimeoutS;
-  const std::string text = invocation.arguments.Get("timeout", std::to_string(kDefaultTimeoutS));
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), timeout_s);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return UsageError(Cat("--timeout: \"", text, "\" is not a whole number of seconds"));
-  }
-  absl::StatusOr<Client> client = Client::Connect(invocation.server);
+  const absl::StatusOr<uint64_t> timeout_s =
+      ReadNumber("--timeout", invocation.arguments.Get("timeout", std::to_string(kDefaultTimeoutS)));
+  if (!timeout_s.ok()) return timeout_s.status();
+  absl::StatusOr<Client> client = Client::Connect(invocation.server, invocation.tls);
   if (!client.ok()) return client.status();
   v1::DrainBackendRequest request;
   request.set_pool(names->pool);
@@ -119,7 +115,7 @@ absl::Status RunDrain(Invocation& invocation) {
   if (!invocation.arguments.Has("wait")) return absl::OkStatus();
   // With another language on standard output the progress is not part of the answer.
   std::ostream& progress = invocation.json ? std::cerr : invocation.out;
-  absl::Status status = WaitForNoFlows(*client, *names, backend.flows_alive(), timeout_s, progress);
+  absl::Status status = WaitForNoFlows(*client, *names, backend.flows_alive(), *timeout_s, progress);
   if (status.ok()) progress << invocation.operands[0] << " has no flows; it can be removed without harm\n";
   return status;
 }

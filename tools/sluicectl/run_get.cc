@@ -20,7 +20,7 @@ template <typename Stub, typename Request, typename Response>
 absl::Status Show(Invocation& invocation, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                   const std::function<absl::Status(Response&)>& adjust,
                   const std::function<void(const Response&)>& print) {
-  absl::StatusOr<Client> client = Client::Connect(invocation.server);
+  absl::StatusOr<Client> client = Client::Connect(invocation.server, invocation.tls);
   if (!client.ok()) return client.status();
   Response response;
   if (absl::Status status = client->Call(method, Request(), &response); !status.ok()) return status;

@@ -1,4 +1,3 @@
-#include <charconv>
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -29,13 +28,6 @@ absl::StatusOr<config::ServiceConfig> LoadDesired(const Invocation& invocation) 
   return config::LoadServicesText(text, "standard input");
 }
 
-absl::StatusOr<uint64_t> ReadVersion(std::string_view what, const std::string& text) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc() && end == text.data() + text.size()) return number;
-  return UsageError(Cat(what, ": \"", text, "\" is not a whole number"));
-}
-
 void PrintImpact(const v1::Impact& impact, std::ostream& out) {
   out << "slots that move: " << HumanShare(impact.slots_moved());
   for (const auto& [pool, share] : impact.slots_moved_by_pool()) out << ", " << pool << " " << HumanShare(share);
@@ -61,13 +53,13 @@ void PrintApplied(const v1::ApplyResponse& response, bool dry_run, std::ostream&
 absl::Status Apply(Invocation& invocation, bool dry_run, v1::ApplyResponse* answer) {
   const absl::StatusOr<config::ServiceConfig> desired = LoadDesired(invocation);
   if (!desired.ok()) return desired.status();
-  const absl::StatusOr<uint64_t> expected = ReadVersion("--expect", invocation.arguments.Get("expect", "0"));
+  const absl::StatusOr<uint64_t> expected = ReadNumber("--expect", invocation.arguments.Get("expect", "0"));
   if (!expected.ok()) return expected.status();
   v1::ApplyRequest request;
   rpc::ToProto(*desired, request.mutable_desired());
   request.set_dry_run(dry_run);
   request.set_expected_version(*expected);
-  absl::StatusOr<Client> client = Client::Connect(invocation.server);
+  absl::StatusOr<Client> client = Client::Connect(invocation.server, invocation.tls);
   if (!client.ok()) return client.status();
   if (absl::Status status = client->Call(&v1::Manager::Stub::Apply, request, answer); !status.ok()) return status;
   if (invocation.json) {
@@ -93,9 +85,9 @@ absl::Status RunDiff(Invocation& invocation) {
 }
 
 absl::Status RunRollback(Invocation& invocation) {
-  const absl::StatusOr<uint64_t> version = ReadVersion("VERSION", invocation.operands[0]);
+  const absl::StatusOr<uint64_t> version = ReadNumber("VERSION", invocation.operands[0]);
   if (!version.ok()) return version.status();
-  const absl::StatusOr<uint64_t> expected = ReadVersion("--expect", invocation.arguments.Get("expect", "0"));
+  const absl::StatusOr<uint64_t> expected = ReadNumber("--expect", invocation.arguments.Get("expect", "0"));
   if (!expected.ok()) return expected.status();
   v1::RollbackRequest request;
   request.set_to_version(*version);
@@ -107,7 +99,7 @@ absl::Status RunRollback(Invocation& invocation) {
 }
 
 absl::Status RunHistory(Invocation& invocation) {
-  const absl::StatusOr<uint64_t> limit = ReadVersion("--limit", invocation.arguments.Get("limit", "0"));
+  const absl::StatusOr<uint64_t> limit = ReadNumber("--limit", invocation.arguments.Get("limit", "0"), 0, UINT32_MAX);
   if (!limit.ok()) return limit.status();
   v1::ListChangesRequest request;
   request.set_limit(static_cast<uint32_t>(*limit));
@@ -125,7 +117,7 @@ absl::Status RunHistory(Invocation& invocation) {
 }
 
 absl::Status RunExport(Invocation& invocation) {
-  const absl::StatusOr<uint64_t> version = ReadVersion("--version-of", invocation.arguments.Get("version-of", "0"));
+  const absl::StatusOr<uint64_t> version = ReadNumber("--version-of", invocation.arguments.Get("version-of", "0"));
   if (!version.ok()) return version.status();
   v1::GetDesiredRequest request;
   request.set_version(*version);

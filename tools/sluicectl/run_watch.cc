@@ -33,7 +33,7 @@ absl::Status RunWatch(Invocation& invocation) {
   if (!invocation.operands.empty()) request.set_object_prefix(invocation.operands[0]);
   request.set_from_oldest(invocation.arguments.Has("from-oldest"));
   request.set_resume(invocation.arguments.Get("resume", ""));
-  absl::StatusOr<Client> client = Client::Connect(invocation.server);
+  absl::StatusOr<Client> client = Client::Connect(invocation.server, invocation.tls);
   if (!client.ok()) return client.status();
   grpc::ClientContext context;
   const auto stream = client->inspector().Watch(&context, request);

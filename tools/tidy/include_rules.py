@@ -26,7 +26,7 @@ ROOMS = {
     "controlplane/drain": _MODEL,
     "controlplane/probe": [*_MODEL, "controlplane/health", "curl", "grpc"],
     "controlplane/preflight": [*_BASE, "controlplane/model/text.h", "absl"],
-    "controlplane/reconcile": [*_MODEL, "controlplane/health", *_FWD],
+    "controlplane/reconcile": [*_MODEL, "config/cookie_layout.h", "controlplane/health", *_FWD],
     "controlplane/store": [*_MODEL, "config"],
     "controlplane/rpc": [
         *_MODEL,

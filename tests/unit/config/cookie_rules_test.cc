@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "config/cookie_layout.h"
 #include "config/dump.h"
 #include "config/validate_cookies.h"
 #include "tests/unit/config/config_text.h"

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controlplane/model/document.h"
 #include "tests/unit/controlplane/sample.h"
 
 namespace sluice::model {
@@ -115,6 +116,24 @@ TEST_F(CookieIdsTest, KeysStayWithoutASecretAndAreNeverTold) {
   const absl::Status status = Try(ApplyDesired(registry_, services_, Context()));
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr("key 3 comes without a secret"));
+}
+
+TEST_F(CookieIdsTest, RestSurvivesARestart) {
+  const BackendRecord gone = **registry_.GetBackend("web", "web-1");
+  ASSERT_EQ(Try(RemoveBackend(registry_, "web", "web-1", Context())), absl::OkStatus());
+  const KeptState kept = Keep(registry_, services_);
+  registry_ = Registry{Limits{.vips = 4, .pools = 4, .backends = 400}};
+  ASSERT_EQ(Try(Restore(registry_, kept, Context())), absl::OkStatus());
+  DesiredBackend other = gone.desired;
+  other.name = "other";
+  other.address = *net::IpAddress::Parse("192.0.2.200");
+  other.cookie_id.reset();
+  ASSERT_EQ(Try(AddBackend(registry_, "web", other, Context())), absl::OkStatus());
+  EXPECT_NE(IdOf("other"), *gone.desired.cookie_id);
+  DesiredBackend back = gone.desired;
+  back.cookie_id.reset();
+  ASSERT_EQ(Try(AddBackend(registry_, "web", back, Context())), absl::OkStatus());
+  EXPECT_EQ(IdOf("web-1"), *gone.desired.cookie_id);
 }
 
 }  // namespace

@@ -57,6 +57,22 @@ TEST(StateFileTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(*state, State());
 }
 
+TEST(StateFileTest, CookiesSurvive) {
+  model::KeptState state = State();
+  state.desired.vips[0].cookies = config::Cookies::kBackend;
+  state.desired.vips[0].cookie = config::CookieConfig{.backend_bits = 10, .check_bits = 2};
+  state.desired.pools[0].backends[0].cookie_id = 3;
+  state.desired.cookie_keys = {{0, std::string(32, 'a')}, {1, "00112233445566778899aabbccddeeff"}};
+  state.desired.cookie_quarantine_s = 60;
+  state.resting_cookie_ids = {
+      {"web", 7, *net::IpAddress::Parse("192.0.2.12"), std::nullopt, 1764432000},
+      {"web", 8, *net::IpAddress::Parse("2001:db8::12"), 8080, 1764432001},
+  };
+  const auto read = DecodeState(Encode(Entry(17), state));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, state);
+}
+
 TEST(StateFileTest, EveryCutAndEveryAlteredByteIsSeen) {
   const std::string text = Encode(Entry(17), State());
   for (size_t length = 0; length < text.size(); ++length) {

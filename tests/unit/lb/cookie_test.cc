@@ -46,19 +46,6 @@ CookieKeys OneKey() {
   return keys;
 }
 
-// FIPS 197, appendix C.1.
-TEST(Aes128Test, PublishedVector) {
-  AesBlock key;
-  AesBlock plain;
-  for (size_t i = 0; i < 16; ++i) {
-    key[i] = static_cast<uint8_t>(i);
-    plain[i] = static_cast<uint8_t>(0x11 * i);
-  }
-  const AesBlock expected = {0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30,
-                             0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a};
-  EXPECT_EQ(Aes128EncryptPortable(Aes128Key(key), plain), expected);
-}
-
 TEST(BinaryFieldTest, PolynomialsAreTheOracles) {
   for (int bits = kMinFieldBits; bits <= kMaxFieldBits; ++bits) {
     const uint32_t polynomial = kFieldPolynomial[static_cast<size_t>(bits)];

@@ -28,35 +28,6 @@ QuicLbConfig ConfigOf(const oracle::QuicIdVector& v) {
   return config;
 }
 
-// FIPS 197, appendix C.1, backwards.
-TEST(Aes128DecryptTest, PublishedVector) {
-  AesBlock key;
-  AesBlock plain;
-  for (size_t i = 0; i < 16; ++i) {
-    key[i] = static_cast<uint8_t>(i);
-    plain[i] = static_cast<uint8_t>(0x11 * i);
-  }
-  const AesBlock cipher = {0x69, 0xc4, 0xe0, 0xd8, 0x6a, 0x7b, 0x04, 0x30,
-                           0xd8, 0xcd, 0xb7, 0x80, 0x70, 0xb4, 0xc5, 0x5a};
-  EXPECT_EQ(Aes128DecryptPortable(Aes128Key(key), cipher), plain);
-  EXPECT_EQ(Aes128Decrypt(Aes128Key(key), cipher), plain);
-  EXPECT_EQ(Aes128Encrypt(Aes128Key(key), plain), cipher);
-}
-
-TEST(Aes128DecryptTest, BothVariantsAreEqualAndUndoEncryption) {
-  std::mt19937 random(7);
-  for (int i = 0; i < 200; ++i) {
-    AesBlock key;
-    AesBlock block;
-    for (uint8_t& byte : key) byte = static_cast<uint8_t>(random());
-    for (uint8_t& byte : block) byte = static_cast<uint8_t>(random());
-    const Aes128Key schedule(key);
-    EXPECT_EQ(Aes128Encrypt(schedule, block), Aes128EncryptPortable(schedule, block));
-    EXPECT_EQ(Aes128Decrypt(schedule, block), Aes128DecryptPortable(schedule, block));
-    EXPECT_EQ(Aes128Decrypt(schedule, Aes128Encrypt(schedule, block)), block);
-  }
-}
-
 // Of the draft: server id 31441a, nonce 9c69c275.
 TEST(QuicLbTest, PublishedFourPassVector) {
   const std::array<uint8_t, 8> published = {0x07, 0x67, 0x94, 0x7d, 0x29, 0xbe, 0x05, 0x4a};
