@@ -80,6 +80,8 @@ struct TablesConfig {
   uint32_t connections_wide = 16384;
   // Translated connections that each worker can keep: those of full NAT, and those of NAT that need state.
   uint32_t nat_sessions = 65536;
+  // Connections with timestamps to VIPs with consistency stateful that each worker can keep.
+  uint32_t connections_stateful = 65536;
   friend bool operator==(const TablesConfig&, const TablesConfig&) = default;
 };
 
@@ -197,6 +199,7 @@ enum class ConnectionTracking : uint8_t { kFull, kOff };
 enum class Cookies : uint8_t {
   kNone,     // there are none
   kBackend,  // which backend a connection has
+  kSlot,     // where the director keeps what it knows of a connection
 };
 enum class Protocol : uint8_t { kTcp = 6, kUdp = 17 };
 // Whether a header with the client's address goes before its data.
@@ -269,7 +272,7 @@ struct VipConfig {
   // Of connections without a cookie, where there are cookies.
   ConnectionTracking tracking = ConnectionTracking::kFull;
   Cookies cookies = Cookies::kNone;
-  std::optional<CookieConfig> cookie = std::nullopt;  // only with cookies; unset: as CookieConfig says
+  std::optional<CookieConfig> cookie = std::nullopt;  // only with kBackend; unset: as CookieConfig says
   bool answer_echo = true;
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // full NAT over TCP only
   bool clamp_mss = true;                                // the MSS in SYNs is lowered to what fits on the way
@@ -337,7 +340,7 @@ constexpr std::string_view TrackingName(ConnectionTracking tracking) {
 }
 
 // The words for `consistency`, which says both of them: what becomes of a connection when backends or directors change.
-enum class Consistency : uint8_t { kHash, kTrack, kCookie };
+enum class Consistency : uint8_t { kHash, kTrack, kCookie, kStateful };
 
 constexpr std::string_view ConsistencyName(Consistency consistency) {
   switch (consistency) {
@@ -347,11 +350,14 @@ constexpr std::string_view ConsistencyName(Consistency consistency) {
       return "track";
     case Consistency::kCookie:
       return "cookie";
+    case Consistency::kStateful:
+      return "stateful";
   }
   return "unknown";
 }
 
 constexpr Consistency ConsistencyOf(const VipConfig& vip) {
+  if (vip.cookies == Cookies::kSlot) return Consistency::kStateful;
   if (vip.cookies == Cookies::kBackend) return Consistency::kCookie;
   return vip.tracking == ConnectionTracking::kOff ? Consistency::kHash : Consistency::kTrack;
 }
@@ -359,8 +365,8 @@ constexpr Consistency ConsistencyOf(const VipConfig& vip) {
 // Puts the word into the VIP's two settings. False: `tracking_given` says that it has a word about tracking of its own,
 // and the two contradict each other. Cookies leave tracking to the connections that have none.
 constexpr bool SetConsistency(Consistency consistency, bool tracking_given, VipConfig* vip) {
-  if (consistency == Consistency::kCookie) {
-    vip->cookies = Cookies::kBackend;
+  if (consistency == Consistency::kCookie || consistency == Consistency::kStateful) {
+    vip->cookies = consistency == Consistency::kCookie ? Cookies::kBackend : Cookies::kSlot;
     return true;
   }
   vip->cookies = Cookies::kNone;

@@ -55,6 +55,7 @@ void ReadTables(const YamlValue& value, TablesConfig* out) {
     map.Optional("connections_v4", &out->connections_v4, Number(limits::kConnections));
     map.Optional("connections_v6", &out->connections_v6, Number(limits::kConnections));
     map.Optional("connections_wide", &out->connections_wide, Number(limits::kConnections));
+    map.Optional("connections_stateful", &out->connections_stateful, Number(limits::kConnections));
     map.Optional("nat_sessions", &out->nat_sessions, Number(limits::kNatSessions));
   });
 }

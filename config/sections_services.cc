@@ -49,7 +49,8 @@ void ReadTracking(const YamlValue& value, ConnectionTracking* out) {
 }
 
 void ReadConsistency(const YamlValue& value, std::optional<Consistency>* out) {
-  ReadEnum(value, {Consistency::kHash, Consistency::kTrack, Consistency::kCookie}, ConsistencyName, &out->emplace());
+  ReadEnum(value, {Consistency::kHash, Consistency::kTrack, Consistency::kCookie, Consistency::kStateful},
+           ConsistencyName, &out->emplace());
 }
 
 void ReadCookie(const YamlValue& value, CookieConfig* out) {

@@ -47,27 +47,29 @@ bool WidthsFit(const CookieConfig& cookie) {
   return true;
 }
 
-// True when the VIP has cookies whose layout can be.
+// True when the VIP has cookies that name backends, and their layout can be.
 bool CheckLayout(const VipConfig& vip, const std::string& path, ProblemList* problems) {
   const std::string of_vip = Cat(" of VIP ", Quote(vip.name));
-  if (vip.cookies == Cookies::kNone) {
+  const std::string word(ConsistencyName(ConsistencyOf(vip)));
+  if (vip.cookies != Cookies::kBackend) {
     if (vip.cookie) {
-      problems->Add(path + ".cookie", Cat("cookie", of_vip, " means nothing with consistency ",
-                                          ConsistencyName(ConsistencyOf(vip)), "; remove it, or take cookie"));
+      problems->Add(path + ".cookie",
+                    Cat("cookie", of_vip, " means nothing with consistency ", word, "; remove it, or take cookie"));
     }
-    return false;
+    if (vip.cookies == Cookies::kNone) return false;
   }
   if (vip.protocol != Protocol::kTcp) {
     problems->Add(path + ".consistency",
-                  Cat("consistency cookie", of_vip, " needs protocol tcp, whose timestamps carry ",
+                  Cat("consistency ", word, of_vip, " needs protocol tcp, whose timestamps carry ",
                       "cookies; take track or hash"));
     return false;
   }
   if (IsNat(vip.mode)) {
-    problems->Add(path + ".consistency", Cat("consistency cookie", of_vip, " cannot be with mode ", ModeName(vip.mode),
+    problems->Add(path + ".consistency", Cat("consistency ", word, of_vip, " cannot be with mode ", ModeName(vip.mode),
                                              "; take track, or mode l2 or a tunnel, with the agent on backends"));
     return false;
   }
+  if (vip.cookies == Cookies::kSlot) return false;
   const CookieConfig cookie = vip.cookie.value_or(CookieConfig());
   const std::string where = path + (vip.cookie ? ".cookie" : ".consistency");
   if (!WidthsFit(cookie)) {
@@ -162,7 +164,7 @@ void CheckCookieIdsOfFile(const ServiceConfig& services, ProblemList* problems) 
   for (size_t p = 0; p < services.pools.size(); ++p) {
     const PoolConfig& pool = services.pools[p];
     const auto vip = std::find_if(services.vips.begin(), services.vips.end(), [&](const VipConfig& each) {
-      return each.cookies != Cookies::kNone && each.pool == pool.name;
+      return each.cookies == Cookies::kBackend && each.pool == pool.name;
     });
     if (vip == services.vips.end()) continue;
     for (size_t b = 0; b < pool.backends.size(); ++b) {

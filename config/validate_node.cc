@@ -248,6 +248,7 @@ void CheckTablesAndTimeouts(const NodeConfig& node, ProblemList* problems) {
   check("tables", "connections_v4", node.tables.connections_v4, limits::kConnections);
   check("tables", "connections_v6", node.tables.connections_v6, limits::kConnections);
   check("tables", "connections_wide", node.tables.connections_wide, limits::kConnections);
+  check("tables", "connections_stateful", node.tables.connections_stateful, limits::kConnections);
   check("timeouts", "tcp_syn_s", node.timeouts.tcp_syn_s, limits::kTimeoutS);
   check("timeouts", "tcp_established_s", node.timeouts.tcp_established_s, limits::kTimeoutS);
   check("timeouts", "tcp_closing_s", node.timeouts.tcp_closing_s, limits::kTimeoutS);

@@ -47,6 +47,7 @@ runtime::DataplaneOptions ToDataplaneOptions(const config::NodeConfig& node) {
   options.connections_v4 = node.tables.connections_v4;
   options.connections_v6 = node.tables.connections_v6;
   options.connections_wide = node.tables.connections_wide;
+  options.connections_stateful = node.tables.connections_stateful;
   options.nat_sessions = node.tables.nat_sessions;
   options.nat_local_addresses = node.nat.local_addresses;
   options.nat_first_port = node.nat.local_ports.first;

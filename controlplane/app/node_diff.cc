@@ -57,6 +57,8 @@ std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, 
   out.Compare("node.tables.connections_v6", running.tables.connections_v6, wanted.tables.connections_v6);
   out.Compare("node.tables.connections_wide", running.tables.connections_wide, wanted.tables.connections_wide);
   out.Compare("node.tables.nat_sessions", running.tables.nat_sessions, wanted.tables.nat_sessions);
+  out.Compare("node.tables.connections_stateful", running.tables.connections_stateful,
+              wanted.tables.connections_stateful);
   out.Compare("node.nat.local_addresses", running.nat.local_addresses, wanted.nat.local_addresses);
   out.Compare("node.nat.local_ports", running.nat.local_ports, wanted.nat.local_ports);
   out.Compare("node.fragments.packets", running.fragments.packets, wanted.fragments.packets);

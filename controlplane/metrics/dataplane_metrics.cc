@@ -108,6 +108,7 @@ void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
     add("ipv6", worker.table_v6);
     add("wide", worker.table_wide);
     add("nat", worker.table_nat);
+    add("stateful", worker.table_stateful);
   }
   out.Add(std::move(entries));
   out.Add(std::move(capacity));

@@ -24,7 +24,7 @@ const RestingCookieId* RestingOf(const Registry& registry, std::string_view pool
 uint32_t IdsOf(const Registry& registry, std::string_view pool) {
   uint32_t ids = 0;
   for (const VipRecord& vip : *registry.vips) {
-    if (vip.desired.cookies == config::Cookies::kNone || vip.desired.pool != pool) continue;
+    if (vip.desired.cookies != config::Cookies::kBackend || vip.desired.pool != pool) continue;
     const uint32_t bits = vip.desired.cookie.value_or(config::CookieConfig()).backend_bits;
     // The last number of 16 bits stands for "none".
     const uint32_t of_vip = std::min(1U << bits, 65535U);

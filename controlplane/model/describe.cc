@@ -33,6 +33,7 @@ class Differences {
 // "key 1, tier 0, backend 12, check 2, clock auto bits, idle 7200 s"
 std::string CookieText(const DesiredVip& vip) {
   if (vip.cookies == config::Cookies::kNone) return "none";
+  if (vip.cookies == config::Cookies::kSlot) return "the number of a slot";
   const config::CookieConfig cookie = vip.cookie.value_or(config::CookieConfig());
   return Cat("key ", cookie.key_bits, ", tier ", cookie.tier_bits, ", backend ", cookie.backend_bits, ", check ",
              cookie.check_bits, ", clock ", cookie.clock_bits ? absl::StrCat(*cookie.clock_bits) : "auto",

@@ -103,7 +103,8 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& time
   spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
   spec.entry.clamp_mss = desired.clamp_mss;
   spec.entry.cookies = desired.cookies != config::Cookies::kNone;
-  if (spec.entry.cookies) spec.entry.cookie_layout = config::CookieLayoutOf(desired);
+  spec.entry.slots = desired.cookies == config::Cookies::kSlot;
+  if (spec.entry.cookies && !spec.entry.slots) spec.entry.cookie_layout = config::CookieLayoutOf(desired);
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
   return spec;
 }

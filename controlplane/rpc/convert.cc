@@ -116,6 +116,7 @@ constexpr std::pair<v1::Consistency, config::Consistency> kConsistencies[] = {
     {v1::CONSISTENCY_HASH, config::Consistency::kHash},
     {v1::CONSISTENCY_TRACK, config::Consistency::kTrack},
     {v1::CONSISTENCY_COOKIE, config::Consistency::kCookie},
+    {v1::CONSISTENCY_STATEFUL, config::Consistency::kStateful},
 };
 constexpr std::pair<v1::ProxyProtocol, config::ProxyProtocol> kProxyProtocols[] = {
     {v1::PROXY_PROTOCOL_NONE, config::ProxyProtocol::kNone},

@@ -102,6 +102,7 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
   ToProto(worker.table_v6, message->mutable_table_v6());
   ToProto(worker.table_wide, message->mutable_table_wide());
   ToProto(worker.table_nat, message->mutable_table_nat());
+  ToProto(worker.table_stateful, message->mutable_table_stateful());
   ToProto(worker.nat, message->mutable_nat());
   message->set_handed_over(worker.handed_over);
   message->set_taken_over(worker.taken_over);

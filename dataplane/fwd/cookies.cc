@@ -53,7 +53,7 @@ CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
   for (const std::string& text : IdsTexts(spec)) pools.push_back(absl::StrCat("  ids ", Digest(text), "\n"));
   std::vector<std::string> vips;
   for (const VipSpec& vip : spec.vips) {
-    if (!vip.entry.cookies) continue;
+    if (!vip.entry.cookies || vip.entry.slots) continue;
     const size_t pool = vip.entry.pool.index();
     vips.push_back(VipText(vip) + (pool < pools.size() ? pools[pool] : std::string()));
   }
@@ -72,7 +72,7 @@ CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
 std::vector<std::shared_ptr<CookieIds>> IdsByPool(const StateSpec& spec) {
   std::vector<std::shared_ptr<CookieIds>> pools;
   for (const VipSpec& vip : spec.vips) {
-    if (!vip.entry.cookies) continue;
+    if (!vip.entry.cookies || vip.entry.slots) continue;
     const size_t pool = vip.entry.pool.index();
     if (pool >= pools.size()) pools.resize(pool + 1);
     if (pools[pool] == nullptr) pools[pool] = std::make_shared<CookieIds>();

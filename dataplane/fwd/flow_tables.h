@@ -10,6 +10,7 @@
 #include "dataplane/fwd/table_memory.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/slot_table.h"
 
 namespace sluice::fwd {
 
@@ -37,6 +38,10 @@ bool EndIfOver(const Entry& entry, const ForwardingState& state, uint32_t now_s,
   return true;
 }
 
+// The same of a connection in a slot.
+bool EndIfOver(const lb::ConnectionSlot& slot, const ForwardingState& state, uint32_t now_s, size_t& unconfirmed,
+               WorkerCounters& counters);
+
 // A connection table with what is counted about it.
 template <typename Table>
 struct CountedTable {
@@ -48,10 +53,11 @@ struct CountedTable {
 };
 
 struct TableCapacities {
-  size_t v4 = 0;    // flows to VIPs of one IPv4 address
-  size_t v6 = 0;    // of one IPv6 address
-  size_t wide = 0;  // to VIPs that are prefixes, of both families
-  size_t nat = 0;   // sessions of address translation, of both families
+  size_t v4 = 0;        // flows to VIPs of one IPv4 address
+  size_t v6 = 0;        // of one IPv6 address
+  size_t wide = 0;      // to VIPs that are prefixes, of both families
+  size_t nat = 0;       // sessions of address translation, of both families
+  size_t stateful = 0;  // connections in slots, of both families
 };
 
 // The connection tables of one worker, which alone may use them.
@@ -63,11 +69,13 @@ class FlowTables {
   CountedTable<lb::ConnectionTableV6>& v6() { return v6_; }
   CountedTable<lb::ConnectionTableWide>& wide() { return wide_; }
   NatFlows& nat() { return nat_; }
+  CountedTable<lb::SlotTable>& slots() { return slots_; }
 
   // Looks at some buckets of the tables, about `buckets` in all, and ends the entries that are over. Called again and
   // again it passes over the tables in turns. Returns true when a pass was completed.
   bool Sweep(size_t buckets, uint32_t now_s, const ForwardingState& state, WorkerCounters& counters);
-  // Buckets of all tables together, of which each NAT session that was ever in use is one: the length of a pass.
+  // Buckets of all tables together, of which each NAT session that was ever in use is one, and each two slots: the
+  // length of a pass.
   size_t bucket_count() const;
 
  private:
@@ -75,6 +83,7 @@ class FlowTables {
   CountedTable<lb::ConnectionTableV6> v6_;
   CountedTable<lb::ConnectionTableWide> wide_;
   NatFlows nat_;
+  CountedTable<lb::SlotTable> slots_;
   size_t cursor_ = 0;
   uint64_t pass_generation_ = 0;
 };

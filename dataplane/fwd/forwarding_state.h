@@ -132,7 +132,8 @@ struct VipEntry {
   bool nat_sessions =
       false;             // kNat: answers of some backend are ambiguous (ReturnTable), so flows need their own state
   bool cookies = false;  // timestamps of its connections carry cookies that name the backend
-  lb::CookieLayout cookie_layout = {};
+  bool slots = false;    // and `cookies`: they name a slot (lb/slot_table.h) instead
+  lb::CookieLayout cookie_layout = {};  // of cookies that name the backend
   lb::FlowTimeouts timeouts;
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };

@@ -69,7 +69,7 @@ struct WorkerStats {
   std::array<uint64_t, kRungCount> rungs{};
   uint64_t rescheduled = 0;
   uint64_t cookies_refused = 0;
-  TableStats table_v4, table_v6, table_wide, table_nat;
+  TableStats table_v4, table_v6, table_wide, table_nat, table_stateful;
   NatStats nat;
   std::array<uint64_t, kAnswerKindCount> answers{};
   uint64_t related = 0;  // ICMP errors that were sent after the flow they quote

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/fwd/slots.h"
 #include "dataplane/net/headers.h"
 
 namespace sluice::fwd {
@@ -90,7 +91,8 @@ class Ladder {
     if (entry != nullptr) return FromEntry(*entry);
     const BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return {};
-    const bool remember = !flow_.has_timestamps || !(*state_.vips)[flow_.vip.index()].cookies;
+    const VipEntry& vip = (*state_.vips)[flow_.vip.index()];
+    const bool remember = !flow_.has_timestamps || !vip.cookies || vip.slots;
     const Rung rung = remember ? Enter(key, backend) : Rung::kHashOnly;
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
@@ -225,7 +227,8 @@ BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) {
 }
 
 BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables) {
-  BackendId backend;
+  BackendId backend = PeekSlot(state, flow, tables);
+  if (backend.valid()) return backend;
   WithEntry(state, flow, tables, [&](auto& entry, auto&) {
     if (BackendExists(*state.backends, entry.value)) backend = entry.value.backend;
   });
@@ -253,13 +256,19 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   Selection selection;
   if (vip.cookies && flow.has_echo) {
-    selection.backend = CookieBackend(state, flow);
+    selection.backend = vip.slots ? SlotBackend(state, flow, now_s, tables, counters) : CookieBackend(state, flow);
     if (selection.backend.valid()) {
-      selection.rung = Rung::kCookie;
-      counters.rungs[static_cast<size_t>(Rung::kCookie)].Increment();
+      selection.rung = vip.slots ? Rung::kSlot : Rung::kCookie;
+      counters.rungs[static_cast<size_t>(selection.rung)].Increment();
       return selection;
     }
     if (!flow.related) counters.cookies_refused.Increment();
+  } else if (vip.slots && TakesSlot(flow)) {
+    selection = BeginInSlot(state, flow, now_s, tables, counters);
+    if (selection.backend.valid()) {
+      counters.rungs[static_cast<size_t>(selection.rung)].Increment();
+      return selection;
+    }
   }
   if (vip.tracked) {
     selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);

@@ -30,21 +30,23 @@ struct FlowView {
   Be16 client_port = {};
   Be16 destination_port = {};
   VipId vip;
-  uint32_t echo = 0;  // host byte order
-  uint64_t hash = 0;  // lb::FlowHashes of the flow's packets
+  uint32_t echo = 0;   // host byte order
+  uint32_t bytes = 0;  // of the IP packet; looked for where the VIP has slots
+  uint64_t hash = 0;   // lb::FlowHashes of the flow's packets
 };
 
 struct Selection {
   BackendId backend;  // invalid: the packet is dropped for `reason`
   Rung rung = Rung::kNone;
   DropReason reason = DropReason::kNoBackend;
+  uint32_t syn_echo = 0;  // what the SYN is to have as TSecr, host byte order (lb::SynEcho); 0: it stays as it is
 };
 
 // The scheduler's choice for a flow; invalid when the pool has no backend for new flows. Counts nothing.
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow);
 
-// The backend that the flow's entry in the connection table names; invalid without an entry. Changes and counts
-// nothing.
+// The backend that the flow's entry in the connection table, or its slot, names; invalid without one. Changes and
+// counts nothing.
 BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables);
 
 // Notes a packet that `sender` (an address of the flow's family) sent back, for VIPs whose replies come this way: if it
@@ -54,7 +56,8 @@ void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t
 
 // The one place where a backend is chosen, rung by rung: the cookie in the packet, the connection table, then the
 // scheduler (the pool's Maglev table), which enters the flow into the table. A cookie that names no backend of the pool
-// counts as none. Flows with timestamps to VIPs with cookies are not entered: what can be made up makes no state. A
+// counts as none. Connections with timestamps to VIPs with slots get one with their SYN (slots.h). Those of other VIPs
+// with cookies are not entered: what can be made up makes no state. A
 // packet of a known flow stays with its backend as long as that backend exists, draining or not; when it is gone, the
 // flow gets a new one. An RST of an unknown flow leaves no entry, nor does a new flow when too many of which only one
 // packet was seen are in the table: it goes by the hash. VIPs that do not track their connections go by the hash alone.

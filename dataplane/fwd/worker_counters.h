@@ -18,16 +18,17 @@ enum class Rung : uint8_t {
   kNone,              // no backend was chosen
   kConnectionTable,   // an entry of this flow
   kCookie,            // the packet's cookie
-  kScheduler,         // Maglev; the flow was entered into the table, unless it ends with this packet
+  kScheduler,         // Maglev; the flow was entered into a table, unless it ends with this packet
   kSchedulerNoEntry,  // Maglev, and the table had no room (counted: such a flow may move when backends change)
   // Maglev, and nothing is to be remembered: the VIP does not track its connections, or this one has timestamps, by
   // which a cookie is to come back.
   kHashOnly,
+  kSlot,  // the slot that the packet's cookie names
 };
-inline constexpr size_t kRungCount = 6;
+inline constexpr size_t kRungCount = 7;
 // What users see of them: in metrics, the API and reports.
-inline constexpr std::array<std::string_view, kRungCount> kRungNames = {"none",      "connection_table",   "cookie",
-                                                                        "scheduler", "scheduler_no_entry", "hash_only"};
+inline constexpr std::array<std::string_view, kRungCount> kRungNames = {
+    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot"};
 constexpr std::string_view RungName(Rung rung) { return kRungNames[static_cast<size_t>(rung)]; }
 
 // What the data plane answers by itself.
@@ -96,6 +97,7 @@ struct WorkerCounters {
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
   TableCounters table_nat;
+  TableCounters table_stateful;  // connections in slots
   NatCounters nat;
   std::array<Counter, kAnswerKindCount> answers;
   Counter related;  // ICMP errors that were sent after the flow they quote

@@ -57,6 +57,12 @@ std::string DescribeLayoutError(const CookieLayout& layout, uint64_t idle_ms);
 
 // ---- Timestamps on the wire
 
+// A director that chose a connection's cookie itself tells it to the agent in the SYN's TSecr, which has no meaning
+// without ACK: this byte, then the cookie. The agent gives the kernel a zero there.
+inline constexpr uint32_t kSynEchoMark = 0x5c;
+static_assert(kMaxCookieBits == 24, "the mark's byte is free");
+constexpr uint32_t SynEcho(uint32_t cookie) { return kSynEchoMark << kMaxCookieBits | cookie; }
+
 // The value that the client sees for the kernel's `timestamp`. `cookie` has no more than k bits.
 constexpr uint32_t EncodeTimestamp(const CookieLayout& layout, uint32_t timestamp, uint32_t cookie) {
   return (timestamp >> layout.clock_bits) << layout.bits() | cookie;

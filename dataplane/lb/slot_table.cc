@@ -7,7 +7,8 @@ namespace sluice::lb {
 SlotTable::SlotTable(void* memory, size_t connections)
     : slots_(static_cast<ConnectionSlot*>(memory)),
       free_(reinterpret_cast<FreeSlots*>(slots_ + BlocksFor(connections) * kBlockSlots)),
-      block_count_(BlocksFor(connections)) {
+      block_count_(BlocksFor(connections)),
+      capacity_(connections) {
   constexpr uintptr_t kCacheLine = 64;
   SLUICE_CHECK(reinterpret_cast<uintptr_t>(memory) % kCacheLine == 0);
   SLUICE_CHECK(block_count_ <= UINT32_MAX);

@@ -27,6 +27,13 @@ struct ConnectionSlot {
 };
 static_assert(sizeof(ConnectionSlot) == 32, "two share a cache line and none lies in two");
 
+// What stands in a connection's packets for its slot: the number under a pad of the flow's keyed hash. It tells who has
+// not the key nothing of the table, and no more is needed, since a slot has its connection's whole hash. Its own
+// inverse.
+constexpr uint8_t SlotCookie(uint64_t hash, uint8_t slot) {
+  return static_cast<uint8_t>(slot ^ static_cast<uint8_t>(hash >> 8 ^ hash >> 40));
+}
+
 // The connections of one worker in slots that are found without a search (the stateful variant of Cheetah, Barbette et
 // al., NSDI 2020, with small blocks). A keyed hash of the tuple chooses a block of 256 slots; a new connection takes
 // the slot of that block that was freed last, and its number within the block goes into the cookie: 8 bits, whatever
@@ -54,6 +61,7 @@ class SlotTable {
   SlotTable(void* memory, size_t connections);
 
   size_t in_use() const { return in_use_; }
+  size_t capacity() const { return capacity_; }
   size_t slot_count() const { return block_count_ * kBlockSlots; }
 
   void Prefetch(uint64_t hash, uint8_t slot) const {
@@ -103,6 +111,7 @@ class SlotTable {
   ConnectionSlot* slots_;
   FreeSlots* free_;
   size_t block_count_;
+  size_t capacity_;
   size_t in_use_ = 0;
 };
 

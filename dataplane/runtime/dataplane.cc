@@ -241,12 +241,14 @@ absl::Status DataplaneImpl::InitNeighbours() {
 absl::StatusOr<std::unique_ptr<fwd::FlowTables>> DataplaneImpl::MakeTables(uint32_t worker) {
   const auto socket = static_cast<int>(rte_lcore_to_socket_id(LcoreOfWorker(worker)));
   // In the order in which FlowTables asks for them.
-  constexpr std::array<const char*, 4> kKeys = {"connections_v4", "connections_v6", "connections_wide", "nat_sessions"};
-  const std::array<size_t, 4> sizes = {lb::ConnectionTableV4::BytesFor(options_.connections_v4),
+  constexpr std::array<const char*, 5> kKeys = {"connections_v4", "connections_v6", "connections_wide", "nat_sessions",
+                                                "connections_stateful"};
+  const std::array<size_t, 5> sizes = {lb::ConnectionTableV4::BytesFor(options_.connections_v4),
                                        lb::ConnectionTableV6::BytesFor(options_.connections_v6),
                                        lb::ConnectionTableWide::BytesFor(options_.connections_wide),
-                                       lb::NatTable::BytesFor(options_.nat_sessions)};
-  std::array<void*, 4> memory{};
+                                       lb::NatTable::BytesFor(options_.nat_sessions),
+                                       lb::SlotTable::BytesFor(options_.connections_stateful)};
+  std::array<void*, 5> memory{};
   for (size_t i = 0; i < sizes.size(); ++i) {
     memory[i] = table_memory_->Allocate(sizes[i], socket);
     if (memory[i] == nullptr) {
@@ -258,7 +260,8 @@ absl::StatusOr<std::unique_ptr<fwd::FlowTables>> DataplaneImpl::MakeTables(uint3
   const fwd::TableCapacities capacities = {.v4 = options_.connections_v4,
                                            .v6 = options_.connections_v6,
                                            .wide = options_.connections_wide,
-                                           .nat = options_.nat_sessions};
+                                           .nat = options_.nat_sessions,
+                                           .stateful = options_.connections_stateful};
   const absl::StatusOr<fwd::NatSetup> nat = MakeNatSetup(options_, WorkerId(static_cast<uint8_t>(worker)),
                                                          steering_.empty() ? nullptr : steering_[worker].get());
   if (!nat.ok()) return nat.status();

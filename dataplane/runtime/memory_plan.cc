@@ -9,6 +9,7 @@
 
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/nat_table.h"
+#include "dataplane/lb/slot_table.h"
 #include "dataplane/stage/packet.h"
 
 namespace sluice::runtime {
@@ -79,7 +80,8 @@ MemoryPlan PlanMemory(const DataplaneOptions& options) {
   plan.connection_bytes = uint64_t{options.workers} * (lb::ConnectionTableV4::BytesFor(options.connections_v4) +
                                                        lb::ConnectionTableV6::BytesFor(options.connections_v6) +
                                                        lb::ConnectionTableWide::BytesFor(options.connections_wide) +
-                                                       lb::NatTable::BytesFor(options.nat_sessions));
+                                                       lb::NatTable::BytesFor(options.nat_sessions) +
+                                                       lb::SlotTable::BytesFor(options.connections_stateful));
   return plan;
 }
 

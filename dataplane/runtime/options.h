@@ -34,10 +34,11 @@ struct DataplaneOptions {
   Hugepages hugepages = Hugepages::kAuto;
   uint32_t mbufs = 0;  // 0: computed
   uint32_t mbuf_data_bytes = 2048;
-  uint32_t connections_v4 = 262144;   // per worker
-  uint32_t connections_v6 = 65536;    // per worker
-  uint32_t connections_wide = 16384;  // per worker, to VIPs that are prefixes
-  uint32_t nat_sessions = 65536;      // per worker
+  uint32_t connections_v4 = 262144;       // per worker
+  uint32_t connections_v6 = 65536;        // per worker
+  uint32_t connections_wide = 16384;      // per worker, to VIPs that are prefixes
+  uint32_t connections_stateful = 65536;  // per worker, in slots
+  uint32_t nat_sessions = 65536;          // per worker
   // What full NAT sends from; workers share out the ports of each address. Set on exception ports.
   std::vector<net::IpAddress> nat_local_addresses;
   uint16_t nat_first_port = 1024;

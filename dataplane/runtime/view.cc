@@ -39,6 +39,7 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
   stats.table_v6 = ToTableStats(counters.table_v6, capacities.v6);
   stats.table_wide = ToTableStats(counters.table_wide, capacities.wide);
   stats.table_nat = ToTableStats(counters.table_nat, capacities.nat);
+  stats.table_stateful = ToTableStats(counters.table_stateful, capacities.stateful);
   stats.nat = {.stateless_replies = counters.nat.stateless_replies.Value(),
                .replies = counters.nat.replies.Value(),
                .proxy_headers = counters.nat.proxy_headers.Value(),

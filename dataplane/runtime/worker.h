@@ -85,7 +85,8 @@ class Worker final : public stage::PacketSink {
     return {.v4 = setup_.tables->v4().table.capacity(),
             .v6 = setup_.tables->v6().table.capacity(),
             .wide = setup_.tables->wide().table.capacity(),
-            .nat = setup_.tables->nat().table().capacity()};
+            .nat = setup_.tables->nat().table().capacity(),
+            .stateful = setup_.tables->slots().table.capacity()};
   }
 
   // stage::PacketSink, for the pipeline.

@@ -29,6 +29,9 @@ inline fwd::FlowView ViewFlow(const Packet& packet) {
 // TSval the client would have found what it echoes.
 void ViewTimestamps(const Packet& packet, fwd::FlowView& flow);
 
+// Puts a TSecr into a SYN in which ViewTimestamps found timestamps.
+void PutSynEcho(const Packet& packet, uint32_t echo);
+
 // The tuple of a backend's packet, or of what an error about a packet to the backend is about.
 inline lb::NatTuple ReplyTuple(const Packet& packet) {
   const net::ParsedHeaders& h = packet.headers;

@@ -12,7 +12,8 @@ namespace {
 // the flow knows where it went; when none has, it is new, and any worker's choice is as good.
 bool IsElsewhere(const Packet& packet, const fwd::FlowView& flow, StageEnv& env) {
   if (env.worker_count == 1 || (packet.part == FragmentPart::kWhole && !packet.related)) return false;
-  return (*env.state->vips)[packet.vip.index()].tracked && !fwd::TrackedBackend(*env.state, flow, *env.tables).valid();
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  return (vip.tracked || vip.slots) && !fwd::TrackedBackend(*env.state, flow, *env.tables).valid();
 }
 
 // The backend's line, what is counted of it, and the line in front of the frame, where a tunnel's headers go: the
@@ -38,9 +39,12 @@ void SelectBackends(Burst& burst, StageEnv& env) {
       continue;
     }
     fwd::FlowView flow = ViewFlow(packet);
-    if ((*env.state->vips)[packet.vip.index()].cookies) ViewTimestamps(packet, flow);
-    if (!flow.has_echo && IsElsewhere(packet, flow, env) && AskNextWorker(packet, env.worker, env.worker_count))
+    const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+    if (vip.cookies) ViewTimestamps(packet, flow);
+    if ((!flow.has_echo || vip.slots) && IsElsewhere(packet, flow, env) &&
+        AskNextWorker(packet, env.worker, env.worker_count)) {
       continue;
+    }
     const fwd::Selection selection = fwd::SelectBackend(*env.state, flow, env.now_s, *env.tables, *env.counters);
     packet.rung = selection.rung;
     packet.backend = selection.backend;
@@ -48,6 +52,7 @@ void SelectBackends(Burst& burst, StageEnv& env) {
       Drop(packet, selection.reason);
       continue;
     }
+    if (selection.syn_echo != 0) PutSynEcho(packet, selection.syn_echo);
     PrefetchForRewrite(packet, env);
   }
 }

@@ -25,22 +25,40 @@ void ViewQuoted(const Packet& packet, fwd::FlowView& flow) {
   flow.echo = stamps->value.Host();
 }
 
+// The TCP header of a packet that has one, and how much of it lies in the first buffer.
+struct TcpBytes {
+  uint8_t* begin = nullptr;
+  size_t size = 0;
+};
+TcpBytes TcpOf(const Packet& packet) {
+  const uint32_t contiguous = rte_pktmbuf_data_len(packet.mbuf);
+  if (packet.part == FragmentPart::kLater || packet.headers.l4_offset >= contiguous) return {};
+  return {.begin = rte_pktmbuf_mtod_offset(packet.mbuf, uint8_t*, packet.headers.l4_offset),
+          .size = contiguous - packet.headers.l4_offset};
+}
+
 }  // namespace
 
 void ViewTimestamps(const Packet& packet, fwd::FlowView& flow) {
   if (flow.protocol != net::kProtocolTcp) return;
+  flow.bytes = packet.headers.ip_length;
   if (packet.related) {
     ViewQuoted(packet, flow);
     return;
   }
-  const uint32_t contiguous = rte_pktmbuf_data_len(packet.mbuf);
-  if (packet.part == FragmentPart::kLater || packet.headers.l4_offset >= contiguous) return;
-  const auto* tcp = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.headers.l4_offset);
-  const auto stamps = net::FindTimestamps(tcp, contiguous - packet.headers.l4_offset);
+  const TcpBytes tcp = TcpOf(packet);
+  const auto stamps = net::FindTimestamps(tcp.begin, tcp.size);
   if (!stamps) return;
   flow.has_timestamps = true;
   flow.has_echo = (flow.tcp_flags & (net::kTcpAck | net::kTcpSyn)) == net::kTcpAck;
   flow.echo = stamps->echo.Host();
+}
+
+void PutSynEcho(const Packet& packet, uint32_t echo) {
+  const TcpBytes tcp = TcpOf(packet);
+  if (const auto stamps = net::FindTimestamps(tcp.begin, tcp.size)) {
+    net::ReplaceTcpField(tcp.begin, stamps->echo_offset, Be32::FromHost(echo));
+  }
 }
 
 }  // namespace sluice::stage

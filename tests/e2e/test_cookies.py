@@ -12,6 +12,7 @@ from scapy.all import IP, TCP, IPv6, rdpcap
 from lab_case import LabCase
 from lab import config
 from lab.clients.tools import Downloads, HeldConnections, http_load
+from lab.director import number
 from lab.network import INTERFACE, VIP4, VIP6
 from lab.process import run, wait_until
 
@@ -162,6 +163,53 @@ class CookieTest(CookieCase):
         before = held.status()["by_backend"]["backend-1"]["requests"]
         wait_until(lambda: held.status()["by_backend"]["backend-1"]["requests"] > before + 100, 20, "they speak on")
         self.assert_held(held.stop())
+        self.assertEqual(kernel_counter(self.client, "TcpExtPAWSEstab"), 0)
+
+
+class StatefulTest(CookieCase):
+    """The director chooses a slot for each connection and tells the agents in the SYN."""
+
+    BACKENDS = 2
+
+    def setUp(self):
+        path = os.path.join(self.lab.run.directory, "stateful.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            vips = "".join(f"    - {{vip: '{vip}', port: 80, stateful: true}}\n" for vip in VIP.values())
+            file.write(f"cookies:\n  vips:\n{vips}")
+        for role in ("backend-1", "backend-2"):
+            self.lab.backends.agents.pop(role).stop()
+            self.lab.backends.start_agent(role, "--config", path)
+        services = config.services({1: 100, 2: 100}, mode=self.MODE, udp=False)
+        for vip in services["vips"]:
+            vip["consistency"] = "stateful"
+        self.start(services)
+
+    def worker(self):
+        return self.director.ctl("get", "workers")["workers"][0]
+
+    def test_connections_survive_changes(self):
+        held = {version: HeldConnections(self.client, VIP[version], 30, name=f"held{version}") for version in (4, 6)}
+        self.assertEqual(number(self.worker()["table_stateful"], "entries"), 60)
+        self.assertEqual(number(self.worker()["table_v4"], "inserted"), 0)
+        for version in (4, 6):
+            self.director.ctl("backend", "drain", config.POOL[version], "backend-2")
+        self.wait_for_workers()
+        for one in held.values():
+            before = one.status()["requests"]
+            wait_until(lambda one=one, before=before: one.status()["requests"] > before + 100, 30, "they speak on")
+        for version in (4, 6):
+            self.assert_all_answered(http_load(self.client, VIP[version], 100))
+        for one in held.values():
+            status = one.stop()
+            self.assert_held(status)
+            self.assertEqual(set(status["by_backend"]), {"backend-1", "backend-2"})
+        worker = self.worker()
+        self.assertGreater(number(worker["rungs"], "slot"), 500)
+        self.assertEqual(number(worker["table_stateful"], "inserted"), 60 + 200)
+        agents = [self.lab.backends.agent_status(role)["counters"] for role in ("backend-1", "backend-2")]
+        self.assertEqual(sum(agent["cookies_taken"] for agent in agents), 60 + 200)
+        self.assertEqual(sum(agent["cookie_foreign"] for agent in agents), 0)
+        # A tick is a millisecond, so nothing looks old.
         self.assertEqual(kernel_counter(self.client, "TcpExtPAWSEstab"), 0)
 
 

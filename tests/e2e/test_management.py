@@ -31,7 +31,8 @@ class ManagementTest(unittest.TestCase):
         self.addCleanup(self.kill)
 
     def write(self, management, weight=100):
-        tables = {name: 1024 for name in ("connections_v4", "connections_v6", "connections_wide", "nat_sessions")}
+        tables = {name: 1024 for name in ("connections_v4", "connections_v6", "connections_wide", "nat_sessions",
+                                       "connections_stateful")}
         node = {"management": management, "state_directory": self.state, "tables": tables,
                 "ports": [{"name": "wan", "devices": ["net_null0"], "addresses": ["192.0.2.2/24"],
                            "gateway_mac": "02:00:00:00:00:01", "exception": {"enabled": False}}],

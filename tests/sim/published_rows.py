@@ -23,7 +23,7 @@ PUBLISHED = {
     },
 }
 TOLERANCE = 0.2
-NOTHING_BREAKS = ["track"]
+NOTHING_BREAKS = ["track", "cookie", "stateful"]
 
 
 def simulate(program, updates, modes):

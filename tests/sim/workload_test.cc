@@ -106,6 +106,39 @@ TEST(WorkloadTest, DirectorsThatComeAndGoBreakTrackedConnections) {
   }
 }
 
+TEST(WorkloadTest, CookiesBreakNothingWhateverChanges) {
+  WorkloadOptions options = Small();
+  options.director_updates_per_min = 10;
+  options.director_down_s = 20;
+  options.no_timestamps = 0.2;
+  const Result result = Simulated(options, {"cookie", "track"});
+  EXPECT_GT(result.server_changes, 40u);
+  EXPECT_GT(result.director_changes, 20u);
+  for (const Outcome& outcome : result.outcomes) {
+    const Broken& broken = (outcome.definitions & kUp) != 0 ? outcome.up : outcome.drain;
+    uint64_t with_timestamps = 0;
+    for (const uint64_t count : broken.by_cause[1]) with_timestamps += count;
+    if (outcome.router == "track") {
+      EXPECT_GT(with_timestamps, 0u);
+      continue;
+    }
+    EXPECT_EQ(with_timestamps, 0u);
+    // Connections without timestamps have the table, and no more than their share of it.
+    EXPECT_GT(broken.sum(), 0u);
+    EXPECT_LT(outcome.tracked, result.connections * 2 / 5);
+  }
+}
+
+TEST(WorkloadTest, SlotsBreakNothingWhileDirectorsStay) {
+  const Result result = Simulated(Small(), {"stateful"});
+  EXPECT_GT(result.server_changes, 40u);
+  for (const Outcome& outcome : result.outcomes) {
+    EXPECT_EQ(outcome.up.sum() + outcome.drain.sum(), 0u);
+    EXPECT_EQ(outcome.table_full, 0u);
+    EXPECT_EQ(outcome.tracked, result.connections);
+  }
+}
+
 TEST(WorkloadTest, DirectorsAloneBreakNothing) {
   WorkloadOptions options = Small();
   options.updates_per_min = 0;
@@ -141,6 +174,21 @@ TEST(WorkloadTest, ADamagedLadderIsCaught) {
   const std::map<std::string, Share> impatient = Shares(Simulated(Small(), {"track"}, &ImpatientSelect));
   EXPECT_EQ(impatient.at("track").up, 0);
   EXPECT_GT(impatient.at("track").drain, 0);
+}
+
+// One echo in 256 is read wrong.
+fwd::Selection DyslexicSelect(const fwd::ForwardingState& state, const fwd::FlowView& flow, uint32_t now_s,
+                              fwd::FlowTables& tables, fwd::WorkerCounters& counters) {
+  fwd::FlowView damaged = flow;
+  if (flow.hash % 256 == 0) damaged.echo ^= 1;
+  return fwd::SelectBackend(state, damaged, now_s, tables, counters);
+}
+
+TEST(WorkloadTest, DamagedCookiesAreCaught) {
+  for (const std::string mode : {"cookie", "stateful"}) {
+    const Result result = Simulated(Small(), {mode}, &DyslexicSelect);
+    for (const Outcome& outcome : result.outcomes) EXPECT_GT(outcome.up.sum() + outcome.drain.sum(), 0u) << mode;
+  }
 }
 
 std::string Json(const WorkloadOptions& options) {

@@ -78,7 +78,14 @@ struct CookieRule {
   __u8 permuted_bits;  // w
   __u8 clock_bits;     // s
   __u8 key_number;     // of new connections
+  // The director chooses the cookie and tells it in the SYN's TSecr; the fields above that make one have no meaning.
+  __u8 by_director;
+  __u8 zero[3];
 };
+
+// The uppermost byte of such a TSecr (lb::kSynEchoMark).
+#define SLUICE_BACKEND_SYN_ECHO_MARK 0x5c
+#define SLUICE_BACKEND_SYN_ECHO_SHIFT 24
 
 #define SLUICE_BACKEND_COOKIE_KEYS 8
 #define SLUICE_BACKEND_SCHEDULE_BYTES 176
@@ -111,7 +118,7 @@ struct CookieFlow {
   __u32 next;
   __u8 bits;
   __u8 clock_bits;
-  __u16 zero;
+  __u16 syn;  // where a SYN brought the cookie: both halves of its sequence number in one
 };
 
 // ---- Counters: symbol, name in `sluice-backend status`, help. One element of the map `counters` each.
@@ -140,6 +147,7 @@ struct CookieFlow {
   X(kDropNotEct, "drop_not_ect", "dropped: congestion met by a packet whose sender does not speak ECN (RFC 6040)")     \
   X(kDropKernel, "drop_kernel", "dropped: the kernel could not take the headers off, such as for UDP put together")    \
   X(kCookiesMade, "cookies_made", "connections that got a cookie")                                                     \
+  X(kCookiesTaken, "cookies_taken", "SYNs in which a director told the connection's cookie")                           \
   X(kCookieEchoes, "cookie_echoes", "packets of clients whose timestamp echo was put right for the kernel")            \
   X(kCookieForeign, "cookie_foreign", "packets of clients that echo what they were not sent; left as they are")
 

@@ -54,8 +54,24 @@ void ReadKey(const YamlValue& value, CookieSecret* out) {
   }
 }
 
+// The cookie of a stateful VIP has no other bits than the slot's number.
+std::string DescribeStatefulError(CookieVip* vip, bool has_backend) {
+  if (has_backend || vip->tier != 0 || vip->key != 0 || !(vip->layout == CookieVip().layout)) {
+    return "stateful: the director chooses the cookies of this VIP; give vip, port, and idle_s only";
+  }
+  vip->layout = StatefulLayout();
+  const auto enough = lb::ClockBitsFor(vip->layout, vip->idle_s * 1000);
+  if (!enough) return Cat("idle_s: no layout lets connections idle for ", vip->idle_s, " s; give less");
+  vip->layout.clock_bits = *enough;
+  return {};
+}
+
 // What the fields of a VIP say together; empty when it is good.
-std::string DescribeError(CookieVip* vip) {
+std::string DescribeError(CookieVip* vip, bool has_backend) {
+  if (vip->stateful) return DescribeStatefulError(vip, has_backend);
+  if (!has_backend) {
+    return "backend is missing; add the cookie id of this backend, like backend: 5, or stateful: true";
+  }
   const uint64_t idle_ms = vip->idle_s * 1000;
   if (!vip->clock_bits_given) vip->layout.clock_bits = lb::ClockBitsFor(vip->layout, idle_ms).value_or(0);
   if (std::string wrong = lb::DescribeLayoutError(vip->layout, idle_ms); !wrong.empty()) return wrong;
@@ -73,10 +89,12 @@ std::string DescribeError(CookieVip* vip) {
 }
 
 void ReadVip(const YamlValue& value, CookieVip* out) {
+  std::optional<uint32_t> backend;
   value.Map([&](MapReader& map) {
     map.Required("vip", "203.0.113.10", &out->vip, config::ReadAddress);
     map.Optional("port", &out->port, Number(config::limits::kL4Port));
-    map.Required("backend", "the cookie id of this backend, 5", &out->backend, Number(kId));
+    map.Optional("backend", &backend, config::Set(Number(kId)));
+    map.Optional("stateful", &out->stateful, config::ReadBool);
     map.Optional("tier", &out->tier, Number(kId));
     map.Optional("key", &out->key, Number(kKeyNumber));
     map.Optional("key_bits", &out->layout.key_bits, Number(kWidth));
@@ -89,7 +107,8 @@ void ReadVip(const YamlValue& value, CookieVip* out) {
     });
     map.Optional("idle_s", &out->idle_s, Number(kIdleS));
   });
-  if (const std::string wrong = DescribeError(out); !wrong.empty()) value.Fail(wrong);
+  out->backend = backend.value_or(0);
+  if (const std::string wrong = DescribeError(out, backend.has_value()); !wrong.empty()) value.Fail(wrong);
 }
 
 }  // namespace
@@ -97,7 +116,7 @@ void ReadVip(const YamlValue& value, CookieVip* out) {
 void ReadCookies(const YamlValue& value, CookieOptions* out) {
   *out = {};
   value.Map([&](MapReader& map) {
-    map.Required("keys", "[{number: 0, file: /etc/sluice/cookie-0.key}]", &out->keys, config::ListOf(ReadKey));
+    map.Optional("keys", &out->keys, config::ListOf(ReadKey));
     map.Required("vips", "[{vip: 203.0.113.10, backend: 5}]", &out->vips, config::ListOf(ReadVip));
     map.Optional("connections", &out->connections, Number(limits::kCookieConnections));
   });
@@ -108,6 +127,7 @@ void ReadCookies(const YamlValue& value, CookieOptions* out) {
     value.Fail(Cat("vips: ", out->vips.size(), " of them; the program's table holds ", limits::kCookieVips));
   }
   for (const CookieVip& vip : out->vips) {
+    if (vip.stateful) continue;
     const bool there = std::any_of(out->keys.begin(), out->keys.end(),
                                    [&vip](const CookieSecret& key) { return key.number == vip.key; });
     if (!there) {
@@ -128,7 +148,9 @@ CookieRule RuleOf(const CookieVip& vip) {
           .bits = static_cast<uint8_t>(layout.bits()),
           .permuted_bits = static_cast<uint8_t>(layout.permuted_bits()),
           .clock_bits = layout.clock_bits,
-          .key_number = static_cast<uint8_t>(vip.key)};
+          .key_number = static_cast<uint8_t>(vip.key),
+          .by_director = static_cast<uint8_t>(vip.stateful),
+          .zero = {}};
 }
 
 CookieSchedule ScheduleOf(const lb::AesBlock& secret) {

@@ -8,6 +8,7 @@
 #include "config/limits.h"
 #include "config/yaml_reader.h"
 #include "dataplane/lb/cookie.h"
+#include "dataplane/lb/slot_table.h"
 #include "dataplane/net/address.h"
 #include "tools/backend/abi.h"
 
@@ -26,7 +27,8 @@ struct CookieVip {
   uint16_t port = 0;  // 0: all
   uint32_t backend = 0;
   uint32_t tier = 0;
-  uint32_t key = 0;  // number of the key for new connections
+  uint32_t key = 0;       // number of the key for new connections
+  bool stateful = false;  // the director chooses cookies: neither id nor key, and a layout of its own
   lb::CookieLayout layout;
   bool clock_bits_given = false;  // else the fewest that idle_s needs
   uint64_t idle_s = lb::kDefaultIdleMs / 1000;
@@ -37,6 +39,9 @@ struct CookieOptions {
   std::vector<CookieVip> vips = {};
   uint32_t connections = 262'144;  // that are remembered
 };
+
+// Of stateful VIPs: the cookie is a slot's number, and needs no clock bits for the two hours that are asked for.
+constexpr lb::CookieLayout StatefulLayout() { return {.key_bits = 0, .backend_bits = lb::SlotTable::kSlotBits}; }
 
 namespace limits {
 inline constexpr config::Range kCookieConnections = {1024, 16'777'216};

@@ -49,6 +49,7 @@ const Counters* FindSection(const CounterSnapshot& snapshot, const CounterName& 
   if (name.section == "table_v4") return &snapshot.table_v4;
   if (name.section == "table_v6") return &snapshot.table_v6;
   if (name.section == "table_wide") return &snapshot.table_wide;
+  if (name.section == "table_stateful") return &snapshot.table_stateful;
   return FindObject(name.section == "vips" ? snapshot.vips : snapshot.backends, name.object);
 }
 
@@ -82,6 +83,7 @@ CounterSnapshot ReadCounters(Engine& engine) {
   snapshot.table_v4 = OfTable(dataplane.counters().table_v4);
   snapshot.table_v6 = OfTable(dataplane.counters().table_v6);
   snapshot.table_wide = OfTable(dataplane.counters().table_wide);
+  snapshot.table_stateful = OfTable(dataplane.counters().table_stateful);
   return snapshot;
 }
 

@@ -23,7 +23,7 @@ struct CounterSnapshot {
   Counters rungs;
   std::vector<std::pair<std::string, Counters>> vips;      // that exist, by name
   std::vector<std::pair<std::string, Counters>> backends;  // that exist, by "pool/backend"
-  Counters table_v4, table_v6, table_wide;
+  Counters table_v4, table_v6, table_wide, table_stateful;
   uint64_t dropped_total = 0;
   uint64_t entered = 0, left = 0;  // both sides of the equation
 

@@ -159,7 +159,8 @@ class EngineImpl final : public Engine {
             {.v4 = node.tables.connections_v4,
              .v6 = node.tables.connections_v6,
              .wide = node.tables.connections_wide,
-             .nat = node.tables.nat_sessions},
+             .nat = node.tables.nat_sessions,
+             .stateful = node.tables.connections_stateful},
             [this](size_t bytes) { return Allocate(bytes); }, ToNatSetup(node)),
         fragments_(node.fragments.packets, node.fragments.held, node.fragments.timeout_s),
         sink_(dataplane_.counters()) {

@@ -126,6 +126,7 @@ class JsonReport final : public Report {
     WriteObject(out_ << ",\n \"table_v4\": ", counters.table_v4);
     WriteObject(out_ << ",\n \"table_v6\": ", counters.table_v6);
     WriteObject(out_ << ",\n \"table_wide\": ", counters.table_wide);
+    WriteObject(out_ << ",\n \"table_stateful\": ", counters.table_stateful);
     out_ << "}\n";
   }
 

@@ -217,6 +217,7 @@ void ReadExpect(const YamlValue& value, ExpectStep* out) {
     map.Optional("table_v4", out, TableReader("table_v4"));
     map.Optional("table_v6", out, TableReader("table_v6"));
     map.Optional("table_wide", out, TableReader("table_wide"));
+    map.Optional("table_stateful", out, TableReader("table_stateful"));
   });
   if (out->expectations.empty()) value.Fail("expects nothing; write counters, like \"totals: {forwarded: 3}\"");
   std::stable_sort(out->expectations.begin(), out->expectations.end(),

@@ -19,7 +19,8 @@ struct Arguments {
 inline constexpr char kUsage[] =
     R"(sluice-sim [OPTIONS]: connections that changes of servers and directors break, by the standard churn workload
 
-  --modes NAME,...         what to simulate (default: all): hash, track: Sluice's own ladder by the VIP's consistency;
+  --modes NAME,...         what to simulate (default: all): hash, track, cookie, stateful: Sluice's own ladder by the
+                           VIP's consistency;
                            mod-n, maglev, rendezvous, maglev+second-chance, rendezvous+second-chance: what others do
   --seconds S              length of the run (1000; published figures have 10000)
   --updates N              servers that go down in a minute (15.6)

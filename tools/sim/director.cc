@@ -12,7 +12,8 @@ constexpr size_t kCacheLine = 64;
 }  // namespace
 
 Director::Worker::Worker(size_t connections)
-    : counters(kMaxVips, kMaxBackends), tables({.v4 = connections, .v6 = 16, .wide = 16}, [this](size_t bytes) {
+    : counters(kMaxVips, kMaxBackends),
+      tables({.v4 = connections, .v6 = 16, .wide = 16, .stateful = connections}, [this](size_t bytes) {
         void* block = std::aligned_alloc(kCacheLine, (bytes + kCacheLine - 1) / kCacheLine * kCacheLine);
         std::memset(block, 0, bytes);
         memory.emplace_back(block);
@@ -23,26 +24,32 @@ Director::Director(size_t workers, size_t connections_per_worker, SelectFunction
   for (size_t i = 0; i < workers; ++i) workers_.push_back(std::make_unique<Worker>(connections_per_worker));
 }
 
+SimTuple::SimTuple(const SimFlow& flow)
+    : client(Be32::FromHost(flow.client).raw()),
+      tuple{.source = reinterpret_cast<const uint8_t*>(&client),
+            .destination = reinterpret_cast<const uint8_t*>(&client),
+            .source_port = Be16::FromHost(flow.port),
+            .destination_port = Be16::FromHost(80),
+            .protocol = 6,
+            .family = net::Family::kIpv4} {}
+
 fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags, uint32_t now_s) {
-  const uint32_t client = Be32::FromHost(flow.client).raw();
-  const auto* client_bytes = reinterpret_cast<const uint8_t*>(&client);
-  const lb::FlowTuple tuple = {.source = client_bytes,
-                               .destination = client_bytes,
-                               .source_port = Be16::FromHost(flow.port),
-                               .destination_port = Be16::FromHost(80),
-                               .protocol = 6,
-                               .family = net::Family::kIpv4};
+  const SimTuple sim(flow);
+  const lb::FlowTuple& tuple = sim.tuple;
   uint64_t hash = 0;
   lb::FlowHashes(*state_->keys, &tuple, 1, &hash);
   Worker& worker = *workers_[(flow.client ^ flow.port) % workers_.size()];
-  const fwd::FlowView view = {.client = client_bytes,
-                              .destination = client_bytes,
+  const fwd::FlowView view = {.client = tuple.source,
+                              .destination = tuple.destination,
                               .family = net::Family::kIpv4,
                               .protocol = 6,
                               .tcp_flags = tcp_flags,
+                              .has_timestamps = flow.timestamps,
+                              .has_echo = flow.echo.has_value(),
                               .client_port = tuple.source_port,
                               .destination_port = tuple.destination_port,
                               .vip = vip,
+                              .echo = flow.echo.value_or(0),
                               .hash = hash};
   return select_(*state_, view, now_s, worker.tables, worker.counters);
 }
@@ -71,14 +78,19 @@ uint64_t Director::Alive(BackendId id) const {
 
 uint64_t Director::Inserted() const {
   uint64_t sum = 0;
-  for (const auto& worker : workers_) sum += worker->counters.table_v4.inserted.Value();
+  for (const auto& worker : workers_) {
+    sum += worker->counters.table_v4.inserted.Value() + worker->counters.table_stateful.inserted.Value();
+  }
   return sum;
 }
 
 uint64_t Director::InsertFull() const {
   uint64_t sum = 0;
-  for (const auto& worker : workers_)
-    sum += worker->counters.table_v4.insert_full.Value() + worker->counters.table_v4.unconfirmed_full.Value();
+  for (const auto& worker : workers_) {
+    for (const fwd::TableCounters* table : {&worker->counters.table_v4, &worker->counters.table_stateful}) {
+      sum += table->insert_full.Value() + table->unconfirmed_full.Value();
+    }
+  }
   return sum;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "dataplane/fwd/flow_tables.h"
@@ -17,6 +18,17 @@ namespace sluice::sim {
 struct SimFlow {
   uint32_t client = 0;
   uint16_t port = 0;
+  bool timestamps = false;
+  std::optional<uint32_t> echo = {};  // the server's timestamp that the client sends back
+};
+
+// For cookies and hashes.
+struct SimTuple {
+  explicit SimTuple(const SimFlow& flow);
+  uint32_t client;
+  lb::FlowTuple tuple;
+  SimTuple(const SimTuple&) = delete;
+  SimTuple& operator=(const SimTuple&) = delete;
 };
 
 // The ladder's function: another one is given to see whether the checkers catch a ladder that is damaged.

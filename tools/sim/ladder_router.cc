@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 
 #include "dataplane/base/check.h"
 #include "dataplane/fwd/resolve.h"
@@ -18,6 +19,11 @@ constexpr size_t kWorkers = 2;
 constexpr size_t kRoom = 6;
 constexpr lb::FlowTimeouts kTimeouts{
     .tcp_syn_s = 30, .tcp_established_s = 700, .tcp_closing_s = 30, .tcp_reset_s = 5, .udp_s = 60};
+
+// Ids of as many servers as directors can have, and two hours: 2^(31 - 13 + 5) ms.
+constexpr lb::CookieLayout kLayout = {.key_bits = 1, .backend_bits = 12, .clock_bits = 5};
+constexpr lb::AesBlock kCookieSecret = {0x63, 0x6f, 0x6f, 0x6b, 0x69, 0x65};
+constexpr uint32_t kServerClock = 123456;
 
 const VipId kVip(0);
 const PoolId kPool(0);
@@ -37,6 +43,11 @@ class Ladder : public Router {
     vip.entry.protocol = net::kProtocolTcp;
     vip.entry.timeouts = kTimeouts;
     vip.entry.tracked = options.mode != "hash";
+    vip.entry.cookies = options.mode == "cookie" || options.mode == "stateful";
+    vip.entry.slots = options.mode == "stateful";
+    vip.entry.cookie_layout = kLayout;
+    spec_.cookie_keys[0] = kCookieSecret;
+    keys_.Set(0, kCookieSecret);
     spec_.vips.push_back(vip);
   }
 
@@ -72,6 +83,8 @@ class Ladder : public Router {
   }
 
   Route Open(const Connection& connection, double now) override {
+    if (stamps_.size() <= connection.slot) stamps_.resize(connection.slot + 1);
+    stamps_[connection.slot].reset();
     const Route route = Give(connection, net::kTcpSyn, now);
     const Route again = Give(connection, net::kTcpAck, now);
     return again.first == route.first ? route : Route{};
@@ -147,7 +160,8 @@ class Ladder : public Router {
                                              net::Family::kIpv4, reinterpret_cast<const uint8_t*>(&address)),
                                          .generation = generations_[s.id.index()],
                                          .state = s.up ? fwd::BackendState::kActive : fwd::BackendState::kDraining,
-                                         .pool = kPool}});
+                                         .pool = kPool,
+                                         .cookie_id = static_cast<uint16_t>(server)}});
       if (s.up) members.push_back({.backend = s.id, .name = "server-" + std::to_string(server), .weight = 1});
     }
     auto state = fwd::BuildState(spec_, ++generation_, state_.get());
@@ -162,16 +176,37 @@ class Ladder : public Router {
   Route Give(const Connection& connection, uint8_t flags, double now) {
     // One to one for 48 bits, so that no two connections share a tuple.
     const uint64_t tuple = connection.number * 0x9e37'79b9'7f4b & 0xffff'ffff'ffff;
-    const SimFlow flow = {.client = static_cast<uint32_t>(tuple >> 16), .port = static_cast<uint16_t>(tuple)};
+    std::optional<uint32_t>& stamp = stamps_[connection.slot];
+    const bool syn = (flags & net::kTcpSyn) != 0;
+    const SimFlow flow = {.client = static_cast<uint32_t>(tuple >> 16),
+                          .port = static_cast<uint16_t>(tuple),
+                          .timestamps = connection.timestamps,
+                          .echo = syn ? std::nullopt : stamp};
     const uint64_t hash = MixBits(connection.number ^ 0x000e'c390'0000'0000);
     Director& director = *working_[(hash >> 32) * working_.size() >> 32];
     const fwd::Selection selection = director.Send(flow, kVip, flags, static_cast<uint32_t>(now));
     if (!selection.backend.valid()) return {};
-    return {.first = server_of_[selection.backend.index()]};
+    const ServerId server = server_of_[selection.backend.index()];
+    if (syn && connection.timestamps) stamp = StampOf(flow, server, selection);
+    return {.first = server};
+  }
+
+  // The timestamp that the server's agent answers the SYN with.
+  uint32_t StampOf(const SimFlow& flow, ServerId server, const fwd::Selection& selection) const {
+    if (options_.mode == "cookie") {
+      const SimTuple sim(flow);
+      return lb::EncodeTimestamp(kLayout, kServerClock,
+                                 lb::EncodeCookie(kLayout, keys_, 0, sim.tuple, {.backend = server}));
+    }
+    if (selection.syn_echo == 0) return kServerClock;
+    constexpr lb::CookieLayout kSlots = {.key_bits = 0, .backend_bits = lb::SlotTable::kSlotBits};
+    return lb::EncodeTimestamp(kSlots, kServerClock, lb::CookieOf(kSlots, selection.syn_echo));
   }
 
   const LadderOptions options_;
   fwd::StateSpec spec_;
+  lb::CookieKeys keys_;
+  std::vector<std::optional<uint32_t>> stamps_;  // by Connection::slot: what the client echoes
   std::vector<Server> servers_;
   std::vector<ServerId> server_of_;  // by BackendId
   std::vector<BackendGeneration> generations_;

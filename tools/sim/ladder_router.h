@@ -23,10 +23,11 @@ struct LadderOptions {
 };
 
 // How a VIP may keep its connections: the words of `consistency`.
-inline constexpr std::array<std::string_view, 2> kLadderModes = {"hash", "track"};
+inline constexpr std::array<std::string_view, 4> kLadderModes = {"hash", "track", "cookie", "stateful"};
 
 // Directors of one cluster behind a router that spreads flows over those that work as Linux does over next hops
-// (hash-threshold, RFC 2992). All take up a change at once.
+// (hash-threshold, RFC 2992). All take up a change at once. What the agents on backends do to timestamps is done here
+// by the functions that the directors and the agents are tested with.
 std::unique_ptr<Router> MakeLadder(const LadderOptions& options);
 
 }  // namespace sluice::sim

@@ -74,6 +74,7 @@ std::string_view HashText(v1::HashInput hash) {
 
 std::string TrackingText(const v1::Vip& vip) {
   const std::string tracking = vip.connection_tracking() == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
+  if (vip.consistency() == v1::CONSISTENCY_STATEFUL) return Cat("stateful, ", tracking);
   return vip.consistency() == v1::CONSISTENCY_COOKIE ? Cat("cookie, ", tracking) : tracking;
 }
 
@@ -274,6 +275,7 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
                {"IPV6 FLOWS", Align::kRight},
                {"WIDE FLOWS", Align::kRight},
                {"NAT SESSIONS", Align::kRight},
+               {"STATEFUL FLOWS", Align::kRight},
                {"UNCONFIRMED FULL", Align::kRight},
                {"ANSWERS", Align::kRight},
                {"GENERATION", Align::kRight}});
@@ -284,16 +286,28 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out) {
     };
     uint64_t answers = 0;
     for (const auto& [kind, count] : worker.answers()) answers += count;
-    table.AddRow({std::to_string(worker.id()), std::to_string(worker.cpu()), worker.stalled() ? "STALLED" : "running",
-                  HumanShare(worker.busy_share()), HumanShare(worker.asleep_share()), HumanCount(worker.received()),
-                  HumanCount(worker.forwarded()), HumanCount(worker.dropped()), HumanCount(worker.handed_over()),
-                  HumanCount(worker.taken_over()), HumanCount(rung("connection_table")),
+    table.AddRow({std::to_string(worker.id()),
+                  std::to_string(worker.cpu()),
+                  worker.stalled() ? "STALLED" : "running",
+                  HumanShare(worker.busy_share()),
+                  HumanShare(worker.asleep_share()),
+                  HumanCount(worker.received()),
+                  HumanCount(worker.forwarded()),
+                  HumanCount(worker.dropped()),
+                  HumanCount(worker.handed_over()),
+                  HumanCount(worker.taken_over()),
+                  HumanCount(rung("connection_table")),
                   HumanCount(rung("scheduler") + rung("scheduler_no_entry") + rung("hash_only")),
-                  TableText(worker.table_v4()), TableText(worker.table_v6()), TableText(worker.table_wide()),
+                  TableText(worker.table_v4()),
+                  TableText(worker.table_v6()),
+                  TableText(worker.table_wide()),
                   TableText(worker.table_nat()),
+                  TableText(worker.table_stateful()),
                   HumanCount(worker.table_v4().unconfirmed_full() + worker.table_v6().unconfirmed_full() +
-                             worker.table_wide().unconfirmed_full() + worker.table_nat().unconfirmed_full()),
-                  HumanCount(answers), std::to_string(worker.state_generation())});
+                             worker.table_wide().unconfirmed_full() + worker.table_nat().unconfirmed_full() +
+                             worker.table_stateful().unconfirmed_full()),
+                  HumanCount(answers),
+                  std::to_string(worker.state_generation())});
   }
   table.Print(out);
 }

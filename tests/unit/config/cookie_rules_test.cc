@@ -119,6 +119,18 @@ TEST_F(CookieRules, KeysComeFromFilesThatHoldThem) {
               HasSubstr("there is a VIP with consistency cookie, and no key"));
 }
 
+TEST_F(CookieRules, StatefulNeedsNeitherIdsNorKeys) {
+  const std::string text = Replaced(kValid, "mode: l2", "mode: l2, consistency: stateful");
+  EXPECT_EQ(Problems(text), "");
+  EXPECT_EQ(LoadText(text, "t.yaml")->services.vips[0].cookies, Cookies::kSlot);
+  EXPECT_THAT(Problems(Replaced(text, "consistency: stateful", "consistency: stateful, cookie: {key_bits: 1}")),
+              HasSubstr("cookie of VIP \"www\" means nothing with consistency stateful; remove it, or take cookie"));
+  EXPECT_THAT(Problems(Replaced(text, "consistency: stateful", "consistency: stateful, protocol: udp")),
+              HasSubstr("consistency stateful of VIP \"www\" needs protocol tcp"));
+  EXPECT_THAT(Problems(Replaced(text, "mode: l2", "mode: nat")),
+              HasSubstr("consistency stateful of VIP \"www\" cannot be with mode nat"));
+}
+
 TEST_F(CookieRules, OneWordSaysBothSettings) {
   for (const auto& [word, tracking] :
        {std::pair("hash", ConnectionTracking::kOff), {"track", ConnectionTracking::kFull}}) {

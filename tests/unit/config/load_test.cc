@@ -53,7 +53,8 @@ node:
       exception: {interface: ex0, enabled: true}
   workers: {count: 2, cpus: [3, 5], idle: poll}
   memory: {hugepages: require, mbufs: 4096, mbuf_data_bytes: 4096}
-  tables: {connections_v4: 2048, connections_v6: 4096, connections_wide: 8192, nat_sessions: 9216}
+  tables: {connections_v4: 2048, connections_v6: 4096, connections_wide: 8192, nat_sessions: 9216,
+           connections_stateful: 10240}
   timeouts: {tcp_syn_s: 11, tcp_established_s: 12, tcp_closing_s: 13, tcp_reset_s: 14, udp_s: 15}
   tunnels: {source_v4: 198.18.0.0/16, source_v6: "2001:db8:ff::/48"}
   nat: {local_addresses: [198.51.100.5, "2001:db8:5::5"], local_ports: 20000-29999}
@@ -105,7 +106,7 @@ services:
   expected.node.ports = {port};
   expected.node.workers = {2, {3, 5}, IdleMode::kPoll};
   expected.node.memory = {MemoryConfig::Hugepages::kRequire, 4096, 4096};
-  expected.node.tables = {2048, 4096, 8192, 9216};
+  expected.node.tables = {2048, 4096, 8192, 9216, 10240};
   expected.node.timeouts = {11, 12, 13, 14, 15};
   expected.node.tunnels = {net::IpPrefix{Ip("198.18.0.0"), 16}, net::IpPrefix{Ip("2001:db8:ff::"), 48}};
   expected.node.nat = {{Ip("198.51.100.5"), Ip("2001:db8:5::5")}, {20000, 29999}};

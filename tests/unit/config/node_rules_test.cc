@@ -134,6 +134,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Outside("ConnectionsV4", "tables", "connections_v4", "0", "1024 to 16777216"),
                     Outside("ConnectionsV6", "tables", "connections_v6", "16777217", "1024 to 16777216"),
                     Outside("ConnectionsWide", "tables", "connections_wide", "512", "1024 to 16777216"),
+                    Outside("ConnectionsStateful", "tables", "connections_stateful", "512", "1024 to 16777216"),
                     Outside("NatSessions", "tables", "nat_sessions", "1023", "1024 to 16777216"),
                     Outside("TimeoutSyn", "timeouts", "tcp_syn_s", "0", "1 to 28800"),
                     Outside("TimeoutEstablished", "timeouts", "tcp_established_s", "28801", "1 to 28800"),

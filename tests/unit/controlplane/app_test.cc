@@ -70,6 +70,7 @@ config::NodeConfig Node() {
   node.tunnels.source_v6 = net::IpPrefix::Parse("2001:db8:ff::/48");
   node.answers_per_s = 5;
   node.tables.nat_sessions = 2048;
+  node.tables.connections_stateful = 3072;
   node.nat = {{*net::IpAddress::Parse("192.0.2.9")}, {2000, 2999}};
   node.fragments = {7, 8, 9};
   return node;
@@ -88,14 +89,16 @@ TEST(NodeDiff, NamesWhatDiffers) {
   wanted.tunnels.source_v6.reset();
   wanted.answers_per_s = 6;
   wanted.tables.nat_sessions = 4096;
+  wanted.tables.connections_stateful = 6144;
   wanted.nat = {};
   wanted.fragments = {17, 18, 19};
   EXPECT_THAT(
       DifferingNodeFields(running, wanted),
       ElementsAre("node.ports[0].gateway_mac", "node.ports[0].mtu", "node.workers.count",
-                  "node.tables.connections_wide", "node.tables.nat_sessions", "node.nat.local_addresses",
-                  "node.nat.local_ports", "node.fragments.packets", "node.fragments.held", "node.fragments.timeout_s",
-                  "node.tunnels.source_v4", "node.tunnels.source_v6", "node.answers_per_s", "node.metrics.listen"));
+                  "node.tables.connections_wide", "node.tables.nat_sessions", "node.tables.connections_stateful",
+                  "node.nat.local_addresses", "node.nat.local_ports", "node.fragments.packets", "node.fragments.held",
+                  "node.fragments.timeout_s", "node.tunnels.source_v4", "node.tunnels.source_v6", "node.answers_per_s",
+                  "node.metrics.listen"));
   wanted = Node();
   wanted.ports.clear();
   EXPECT_THAT(DifferingNodeFields(running, wanted), ElementsAre("node.ports"));
@@ -115,6 +118,7 @@ TEST(DataplaneOptions, FollowTheNode) {
   EXPECT_EQ(options.tunnel_source_v6, net::IpPrefix::Parse("2001:db8:ff::/48"));
   EXPECT_EQ(options.answers_per_s, 5u);
   EXPECT_EQ(options.nat_sessions, 2048u);
+  EXPECT_EQ(options.connections_stateful, 3072u);
   EXPECT_THAT(options.nat_local_addresses, ElementsAre(*net::IpAddress::Parse("192.0.2.9")));
   EXPECT_EQ(options.nat_first_port, 2000);
   EXPECT_EQ(options.nat_last_port, 2999);

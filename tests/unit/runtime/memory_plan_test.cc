@@ -54,6 +54,12 @@ TEST(MemoryPlanTest, EachTableIsCountedForEachWorker) {
   const uint64_t with_wide = PlanMemory(options).connection_bytes;
   options.nat_sessions *= 2;
   EXPECT_EQ(PlanMemory(options).connection_bytes - with_wide, 3u * 145 * options.nat_sessions / 2);
+  // A slot takes 33 bytes, and there is a third more of them than connections, in whole blocks.
+  const uint64_t with_nat = PlanMemory(options).connection_bytes;
+  options.connections_stateful *= 3;
+  const auto blocks = [](uint64_t connections) { return (connections * 4 / 3 + 255) / 256; };
+  EXPECT_EQ(PlanMemory(options).connection_bytes - with_nat,
+            3 * (blocks(options.connections_stateful) - blocks(options.connections_stateful / 3)) * (256 * 33 + 4));
 }
 
 TEST(MemoryPlanTest, TakesTheUsersNumber) {

@@ -39,6 +39,39 @@ static __always_inline struct CookieFlow* BeginCookieFlow(struct __sk_buff* skb,
   return bpf_map_lookup_elem(&half_open, key);
 }
 
+// A SYN-ACK of a VIP whose cookies the director chooses: the connection that its SYN announced, if it did. What the
+// addresses and ports were used for before is over.
+static __always_inline struct CookieFlow* BeginAnnounced(const struct CookieFlowKey* key) {
+  bpf_map_delete_elem(&established, key);
+  return bpf_map_lookup_elem(&half_open, key);
+}
+
+// A SYN to such a VIP. A connection that lives stays as it is until the kernel accepts the SYN. One that is sent again
+// keeps the cookie that came first, which the client may have got already.
+static __always_inline void TakeCookie(struct __sk_buff* skb, const struct TcpView* tcp,
+                                       const struct CookieFlowKey* key, const struct CookieRule* rule) {
+  const __u32 option_at = FindOption(skb, tcp, TCP_OPTION_TIMESTAMPS, TCP_TIMESTAMPS_BYTES);
+  __be32 old_value = 0;
+  if (option_at != 0 && !Load(skb, option_at + TSECR_OFFSET, &old_value, sizeof(old_value))) return;
+  const __u32 echo = bpf_ntohl(old_value);
+  const bool told = option_at != 0 && echo >> SLUICE_BACKEND_SYN_ECHO_SHIFT == SLUICE_BACKEND_SYN_ECHO_MARK;
+  const struct CookieFlow* before = bpf_map_lookup_elem(&half_open, key);
+  const __u16 syn = (__u16)(tcp->header.seq ^ tcp->header.seq >> 16);
+  const bool again = before && before->syn == syn;
+  if (!told) {
+    if (before && !again) bpf_map_delete_elem(&half_open, key);
+    return;
+  }
+  if (!again) {
+    const struct CookieFlow fresh = {.cookie = echo & ((1u << (rule->bits & 31)) - 1),
+                                     .bits = rule->bits,
+                                     .clock_bits = rule->clock_bits,
+                                     .syn = syn};
+    bpf_map_update_elem(&half_open, key, &fresh, BPF_ANY);
+  }
+  if (Write32(skb, tcp, option_at + TSECR_OFFSET, old_value, 0)) Count(kCookiesTaken, 1);
+}
+
 static __always_inline void Remember(struct CookieFlow* flow, __u32 timestamp) {
   const __u32 clock_bits = flow->clock_bits & 31;
   const __u32 last = flow->first_of_tick[(flow->next - 1) % SLUICE_BACKEND_REMEMBERED_TICKS];
@@ -76,7 +109,12 @@ static __always_inline void PutCookie(struct __sk_buff* skb, const struct IpView
   if (option_at == 0) return;
   const struct CookieFlowKey key = {
       .client = ip->destination, .vip = ip->source, .client_port = tcp->header.dest, .vip_port = tcp->header.source};
-  struct CookieFlow* flow = tcp->header.syn ? BeginCookieFlow(skb, &key, rule) : FindCookieFlow(&key);
+  struct CookieFlow* flow = 0;
+  if (!tcp->header.syn) {
+    flow = FindCookieFlow(&key);
+  } else {
+    flow = rule->by_director ? BeginAnnounced(&key) : BeginCookieFlow(skb, &key, rule);
+  }
   __be32 old_value;
   if (!flow || !Load(skb, option_at + TSVAL_OFFSET, &old_value, sizeof(old_value))) return;
   const __u32 timestamp = bpf_ntohl(old_value);
@@ -90,10 +128,15 @@ __noinline int RepairEcho(struct __sk_buff* skb) {
   struct IpView ip;
   struct TcpView tcp;
   if (!LoadIp(skb, ETH_HLEN, (__be16)skb->protocol, &ip) || !LoadTcp(skb, &ip, &tcp)) return 0;
-  // A SYN echoes nothing.
-  if (!tcp.header.ack || !FindCookieRule(&ip.destination, tcp.header.dest)) return 0;
+  const struct CookieRule* rule = FindCookieRule(&ip.destination, tcp.header.dest);
+  if (!rule) return 0;
   const struct CookieFlowKey key = {
       .client = ip.source, .vip = ip.destination, .client_port = tcp.header.source, .vip_port = tcp.header.dest};
+  if (!tcp.header.ack) {
+    // A SYN echoes nothing.
+    if (tcp.header.syn && rule->by_director) TakeCookie(skb, &tcp, &key, rule);
+    return 0;
+  }
   struct CookieFlow* flow = bpf_map_lookup_elem(&established, &key);
   const bool first_answer = !flow;
   if (first_answer) flow = bpf_map_lookup_elem(&half_open, &key);

@@ -100,6 +100,27 @@ TEST_F(CookieOptionsTest, AllFields) {
   EXPECT_EQ(rule.permuted_bits, 12);
 }
 
+TEST_F(CookieOptionsTest, StatefulNeedsNeitherIdNorKey) {
+  const auto text = [](const std::string& vip) { return "cookies: {vips: [{vip: 203.0.113.10, " + vip + "}]}\n"; };
+  Options options;
+  const absl::Status status = ReadOptionsText(text("stateful: true"), "f", &options);
+  ASSERT_TRUE(status.ok()) << status;
+  const CookieRule rule = RuleOf(options.cookies.vips.at(0));
+  EXPECT_EQ(rule.by_director, 1);
+  EXPECT_EQ(rule.bits, 8);
+  EXPECT_EQ(rule.clock_bits, 0);
+  Options long_idle;
+  ASSERT_TRUE(ReadOptionsText(text("stateful: true, idle_s: 10000"), "f", &long_idle).ok());
+  EXPECT_EQ(RuleOf(long_idle.cookies.vips.at(0)).clock_bits, 1);
+  for (const char* more : {"backend: 1", "key: 1", "check_bits: 2", "tier: 1", "clock_bits: 3"}) {
+    Options wrong;
+    EXPECT_THAT(Message(ReadOptionsText(text(std::string("stateful: true, ") + more), "f", &wrong)),
+                HasSubstr("the director chooses the cookies of this VIP; give vip, port, and idle_s only"));
+  }
+  Options neither;
+  EXPECT_THAT(Message(ReadOptionsText(text("port: 80"), "f", &neither)), HasSubstr("backend is missing"));
+}
+
 TEST_F(CookieOptionsTest, WhatIsWrongIsNamed) {
   struct Case {
     const char* vip;

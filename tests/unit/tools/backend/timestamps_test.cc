@@ -223,6 +223,80 @@ TEST_F(TimestampsTest, AHandshakeThatNeverEndedLeavesNoOldId) {
   EXPECT_EQ(Echo(wire), 2000u);
 }
 
+// A VIP whose director chooses the cookies.
+class TakenCookiesTest : public TimestampsTest {
+ protected:
+  void UseStatefulRule() {
+    Options options;
+    options.cookies.vips = {
+        {.vip = *net::IpAddress::Parse(kVip4), .port = 80, .stateful = true, .layout = StatefulLayout()}};
+    Fill(options);
+  }
+  // A SYN with this TSecr, whose sequence number is `number`; what the kernel gets.
+  Bytes Syn(uint32_t number, uint32_t echo, const Bytes& before = {2, 4, 5, 180, 4, 2}) {
+    return Receive(Numbered(number, Timestamps(77, echo, before)));
+  }
+  static Bytes Numbered(uint32_t number, const Bytes& options) {
+    Bytes tcp = Tcp(kSyn, options, 40000, 80);
+    const Bytes word = Word32(number);
+    std::copy(word.begin(), word.end(), tcp.begin() + 4);
+    Bytes packet = Ip(kClient4, kVip4, 6, tcp);
+    SetTcpChecksum(&packet);
+    return packet;
+  }
+};
+
+TEST_F(TakenCookiesTest, TheKernelSeesTheSynAsItWasAndTheClientTheCookie) {
+  UseStatefulRule();
+  const Bytes options = {2, 4, 5, 180, 4, 2};
+  EXPECT_EQ(Syn(1, lb::SynEcho(0xa7), options), Numbered(1, Timestamps(77, 0, options)));
+  const uint32_t wire = Wire(kSynAck, 0x0123'4567);
+  EXPECT_EQ(wire, 0x2345'67a7u);
+  EXPECT_EQ(Echo(wire), 0x0123'4567u);
+  EXPECT_EQ(Wire(kAck, 0x0123'4600), 0x2346'00a7u);
+  EXPECT_EQ(Counted(kCookiesTaken), 1u);
+  EXPECT_EQ(Counted(kCookiesMade), 0u);
+  EXPECT_EQ(Counted(kCookieEchoes), 1u);
+}
+
+TEST_F(TakenCookiesTest, ASynThatIsSentAgainKeepsTheFirstCookie) {
+  UseStatefulRule();
+  Syn(1000, lb::SynEcho(1));
+  const uint32_t first = Wire(kSynAck, 100);
+  // The director gave the second one another slot; the client may have the first SYN-ACK.
+  EXPECT_EQ(Syn(1000, lb::SynEcho(2)), Numbered(1000, Timestamps(77, 0, {2, 4, 5, 180, 4, 2})));
+  EXPECT_EQ(Wire(kSynAck, 200) & 0xff, 1u);
+  EXPECT_EQ(Echo(first), 100u);
+  // Another connection of the same addresses and ports.
+  Syn(5000, lb::SynEcho(3));
+  EXPECT_EQ(Wire(kAck, 300) & 0xff, 1u) << "the old one lives until the kernel answers the SYN";
+  EXPECT_EQ(Wire(kSynAck, 400) & 0xff, 3u);
+  EXPECT_EQ(Wire(kAck, 500) & 0xff, 3u);
+}
+
+TEST_F(TakenCookiesTest, WithoutACookieNothingIsChanged) {
+  UseStatefulRule();
+  Syn(1, lb::SynEcho(1));
+  // A handshake that never ended, then one that the director had no slot for.
+  for (const uint32_t echo : {0u, 0x5d00'0001u, 1u}) {
+    const Bytes plain = Numbered(2, Timestamps(77, echo));
+    EXPECT_EQ(Receive(plain), plain);
+  }
+  EXPECT_EQ(Wire(kSynAck, 1234), 1234u);
+  EXPECT_EQ(Echo(1234), 1234u);
+  const Bytes no_timestamps = Numbered(3, {2, 4, 5, 180});
+  EXPECT_EQ(Receive(no_timestamps), no_timestamps);
+  EXPECT_EQ(Counted(kCookiesTaken), 1u);
+  EXPECT_EQ(Counted(kCookieEchoes), 0u);
+}
+
+TEST_F(TakenCookiesTest, OtherVipsTakeNone) {
+  UseRule({.backend_bits = 7}, 5);
+  const Bytes syn = Numbered(1, Timestamps(77, lb::SynEcho(9)));
+  EXPECT_EQ(Receive(syn), syn);
+  EXPECT_EQ(AllCounted(), "");
+}
+
 TEST_F(TimestampsTest, OutOfATunnel) {
   UseRule({.backend_bits = 7}, 5);
   const uint32_t wire = Wire(kSynAck, 1000);

@@ -211,8 +211,11 @@ TEST(Print, WorkersShowAllTablesAndAnswers) {
   worker->mutable_table_wide()->set_capacity(16);
   worker->mutable_table_nat()->set_entries(3);
   worker->mutable_table_nat()->set_capacity(8);
+  worker->mutable_table_stateful()->set_entries(11);
+  worker->mutable_table_stateful()->set_capacity(12);
   worker->mutable_table_v4()->set_unconfirmed_full(2);
   worker->mutable_table_wide()->set_unconfirmed_full(3);
+  worker->mutable_table_stateful()->set_unconfirmed_full(4);
   (*worker->mutable_rungs())["scheduler"] = 100;
   (*worker->mutable_rungs())["hash_only"] = 23;
   (*worker->mutable_answers())["echo_reply"] = 40;
@@ -220,7 +223,7 @@ TEST(Print, WorkersShowAllTablesAndAnswers) {
   std::ostringstream out;
   PrintWorkers(list, out);
   EXPECT_THAT(out.str(), HasSubstr("WIDE FLOWS"));
-  EXPECT_THAT(out.str(), ::testing::ContainsRegex(" 123 +0/0 +0/0 +7/16 +3/8 +5 +44 "));
+  EXPECT_THAT(out.str(), ::testing::ContainsRegex(" 123 +0/0 +0/0 +7/16 +3/8 +11/12 +9 +44 "));
 }
 
 TEST(Print, StatsShowBothSumsAndTheMostFrequentDropFirst) {

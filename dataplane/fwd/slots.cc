@@ -1,0 +1,87 @@
+#include "dataplane/fwd/slots.h"
+
+#include <optional>
+
+#include "dataplane/lb/slot_table.h"
+#include "dataplane/net/headers.h"
+
+namespace sluice::fwd {
+namespace {
+
+lb::ConnectionSlot* FindSlot(const FlowView& flow, FlowTables& tables) {
+  const auto cookie = static_cast<uint8_t>(flow.echo);
+  return tables.slots().table.Find(flow.hash, flow.vip, lb::SlotCookie(flow.hash, cookie));
+}
+
+bool HasBackend(const lb::ConnectionSlot& slot, const ForwardingState& state) {
+  return BackendExists(*state.backends, {.backend = slot.backend, .generation = slot.generation});
+}
+
+}  // namespace
+
+bool TakesSlot(const FlowView& flow) {
+  constexpr uint8_t kFlags = net::kTcpSyn | net::kTcpAck | net::kTcpRst | net::kTcpFin;
+  return flow.has_timestamps && !flow.related && (flow.tcp_flags & kFlags) == net::kTcpSyn;
+}
+
+Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                      WorkerCounters& counters) {
+  CountedTable<lb::SlotTable>& slots = tables.slots();
+  TableCounters& table_counters = counters.table_stateful;
+  if (slots.unconfirmed >= slots.unconfirmed_limit) {
+    table_counters.unconfirmed_full.Increment();
+    return {};
+  }
+  const BackendId backend = ScheduleFlow(state, flow);
+  if (!backend.valid()) return {};
+  const lb::FlowState first = lb::FirstState(flow.protocol, flow.tcp_flags);
+  const std::optional<uint8_t> number = slots.table.Insert(flow.hash, flow.vip, first, now_s);
+  if (!number) {
+    table_counters.insert_full.Increment();
+    return {};
+  }
+  lb::ConnectionSlot& slot = *slots.table.Find(flow.hash, flow.vip, *number);
+  slot.backend = backend;
+  slot.generation = static_cast<uint8_t>((*state.backends)[backend.index()].generation);
+  slot.packets = 1;
+  slot.bytes = flow.bytes;
+  if (lb::IsUnconfirmed(first)) ++slots.unconfirmed;
+  table_counters.inserted.Increment();
+  counters.vips[flow.vip.index()].new_flows.Increment();
+  counters.backends[backend.index()].flows_started.Increment();
+  return {.backend = backend, .rung = Rung::kScheduler, .syn_echo = lb::SynEcho(lb::SlotCookie(flow.hash, *number))};
+}
+
+BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                      WorkerCounters& counters) {
+  lb::ConnectionSlot* slot = FindSlot(flow, tables);
+  if (slot == nullptr) return BackendId();
+  const bool has_backend = HasBackend(*slot, state);
+  if (flow.related) return has_backend ? slot->backend : BackendId();
+  if (!has_backend) {
+    counters.table_stateful.expired.Increment();
+    counters.rescheduled.Increment();
+    counters.backends[slot->backend.index()].flows_ended.Increment();
+    if (lb::IsUnconfirmed(slot->state)) --tables.slots().unconfirmed;
+    tables.slots().table.Remove(*slot);
+    return BackendId();
+  }
+  slot->last_seen_s = static_cast<uint16_t>(now_s);
+  ++slot->packets;
+  slot->bytes += flow.bytes;
+  const lb::FlowState next = lb::NextState(slot->state, flow.tcp_flags);
+  if (next != slot->state) {
+    if (lb::IsUnconfirmed(slot->state)) --tables.slots().unconfirmed;
+    if (lb::IsUnconfirmed(next)) ++tables.slots().unconfirmed;
+    slot->state = next;
+  }
+  return slot->backend;
+}
+
+BackendId PeekSlot(const ForwardingState& state, const FlowView& flow, FlowTables& tables) {
+  if (!(*state.vips)[flow.vip.index()].slots || !flow.has_echo) return BackendId();
+  const lb::ConnectionSlot* slot = FindSlot(flow, tables);
+  return slot != nullptr && HasBackend(*slot, state) ? slot->backend : BackendId();
+}
+
+}  // namespace sluice::fwd

@@ -1,0 +1,37 @@
+#ifndef SLUICE_DATAPLANE_FWD_SLOTS_H_
+#define SLUICE_DATAPLANE_FWD_SLOTS_H_
+
+#include <cstdint>
+
+#include "dataplane/base/ids.h"
+#include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/worker_counters.h"
+
+// The ladder's rung for VIPs with slots: connections whose packets say by their cookie where the worker keeps what it
+// knows of them (lb/slot_table.h). The director chooses the slot when the SYN comes, and tells the backend's agent with
+// it.
+namespace sluice::fwd {
+
+// Whether a packet to a VIP with slots begins a connection that can have one: a SYN with timestamps.
+bool TakesSlot(const FlowView& flow);
+
+// A slot and a backend for the connection that the SYN begins, with what the SYN has to tell. Invalid when there is
+// none, or too many connections in slots said nothing after their SYN: the connection table is next. A SYN that is sent
+// again takes another slot, since it does not name its first one, which ends by its timeout. Counts. Worker thread.
+Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                      WorkerCounters& counters);
+
+// The backend of the connection whose slot the echoed timestamp names, with the packet counted there. Invalid when the
+// slot is not this connection's, or its backend is gone, which ends it. A packet about the flow finds it and changes
+// nothing. Worker thread.
+BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                      WorkerCounters& counters);
+
+// The same for whoever only wants to know: changes and counts nothing. Invalid for VIPs without slots. Worker thread.
+BackendId PeekSlot(const ForwardingState& state, const FlowView& flow, FlowTables& tables);
+
+}  // namespace sluice::fwd
+
+#endif  // SLUICE_DATAPLANE_FWD_SLOTS_H_
