@@ -36,6 +36,10 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
     *out += Cat("        - {name: ", Word(backend.name), ", address: ", Address(backend.address),
                 backend.port ? Cat(", port: ", *backend.port) : "", ", weight: ", backend.weight);
     if (backend.cookie_id) *out += Cat(", cookie_id: ", *backend.cookie_id);
+    for (size_t i = 0; i < backend.quic_server_ids.size(); ++i) {
+      *out += Cat(i == 0 ? ", quic_server_ids: [\"" : ", \"", backend.quic_server_ids[i], "\"");
+    }
+    if (!backend.quic_server_ids.empty()) *out += "]";
     if (backend.drain) *out += *backend.drain ? ", drain: true" : ", drain: false";
     *out += "}\n";
   }
@@ -73,6 +77,7 @@ void DumpVip(const VipConfig& vip, std::string* out) {
               "\", answer_echo: ", vip.answer_echo ? "true" : "false");
   *out += Cat(indent, "proxy_protocol: ", ProxyProtocolName(vip.proxy_protocol),
               ", clamp_mss: ", vip.clamp_mss ? "true" : "false");
+  if (vip.quic) *out += ", quic: true";
   if (vip.cookies != Cookies::kNone) *out += Cat(indent, "consistency: ", ConsistencyName(ConsistencyOf(vip)));
   if (vip.cookie) *out += Cat(indent, "cookie: ", Cookie(*vip.cookie));
   const std::string timeouts = Timeouts(vip.timeouts);
@@ -90,6 +95,11 @@ std::string DumpServices(const ServiceConfig& services) {
   for (const CookieKeyConfig& key : services.cookie_keys) out += Cat("    - {number: ", key.number, "}\n");
   if (services.cookie_quarantine_s != ServiceConfig().cookie_quarantine_s) {
     out += Cat("  cookie_quarantine_s: ", services.cookie_quarantine_s, "\n");
+  }
+  if (!services.quic_configs.empty()) out += "  quic_configs:\n";
+  for (const QuicConfig& quic : services.quic_configs) {
+    out += Cat("    - {number: ", quic.number, ", server_id_bytes: ", quic.server_id_bytes,
+               ", nonce_bytes: ", quic.nonce_bytes, ", encrypted: ", quic.encrypted ? "true" : "false", "}\n");
   }
   out += services.pools.empty() ? "  pools: []\n" : "  pools:\n";
   for (const PoolConfig& pool : services.pools) DumpPool(pool, &out);

@@ -70,6 +70,8 @@ inline constexpr Range kCookieWidth = {0, 24};
 inline constexpr Range kCookieKeyNumber = {0, 7};
 inline constexpr Range kCookieId = {0, 65534};
 inline constexpr Range kCookieIdleS = {1, 2'147'483};  // what 31 bits of milliseconds hold
+inline constexpr Range kQuicConfigNumber = {0, 6};
+inline constexpr Range kQuicIdBytes = {1, 19};  // of server id or nonce; what is possible together has rules of its own
 inline constexpr Range kCookieQuarantineS = {0, 30 * 24 * 3600};
 
 }  // namespace limits

@@ -14,6 +14,7 @@
 #include "config/text.h"
 #include "config/validate.h"
 #include "config/validate_cookies.h"
+#include "config/validate_quic.h"
 #include "config/yaml_document.h"
 #include "config/yaml_reader.h"
 
@@ -66,6 +67,7 @@ absl::StatusOr<Config> LoadText(std::string_view text, std::string_view file_nam
   for (const Problem& problem : ValidateConfig(config)) log.AddFromValidation(problem);
   ProblemList of_file;
   CheckCookieIdsOfFile(config.services, &of_file);
+  CheckQuicIdsOfFile(config.services, &of_file);
   for (const Problem& problem : of_file.Take()) log.AddFromValidation(problem);
   if (const absl::Status status = log.ToStatus(); !status.ok()) return status;
   return config;

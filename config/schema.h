@@ -218,6 +218,9 @@ struct BackendConfig {
   // What cookies name it by, the same on all directors. Unset: the API allocates one where a VIP needs it; a file must
   // state it.
   std::optional<uint16_t> cookie_id = std::nullopt;
+  // What connection ids of QUIC name it by, each 2 to 30 hexadecimal digits: one for each length that there is a
+  // configuration of.
+  std::vector<std::string> quic_server_ids = {};
   friend bool operator==(const BackendConfig&, const BackendConfig&) = default;
 };
 
@@ -259,6 +262,18 @@ struct CookieKeyConfig {
   friend bool operator==(const CookieKeyConfig&, const CookieKeyConfig&) = default;
 };
 
+// How servers put their ids into connection ids of QUIC (dataplane/lb/quic_lb.h), under the number by which ids name
+// it.
+struct QuicConfig {
+  uint32_t number = 0;
+  uint32_t server_id_bytes = 0;
+  uint32_t nonce_bytes = 0;
+  bool encrypted = false;
+  // Where it is encrypted: 32 hexadecimal digits, never shown. Empty: that of this number stays in force.
+  std::string secret = "";
+  friend bool operator==(const QuicConfig&, const QuicConfig&) = default;
+};
+
 struct VipConfig {
   std::string name;
   net::IpPrefix prefix;  // `address` in the file; of full length: one address
@@ -273,6 +288,7 @@ struct VipConfig {
   ConnectionTracking tracking = ConnectionTracking::kFull;
   Cookies cookies = Cookies::kNone;
   std::optional<CookieConfig> cookie = std::nullopt;  // only with kBackend; unset: as CookieConfig says
+  bool quic = false;                                  // UDP only: packets go by the server id in their connection ids
   bool answer_echo = true;
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // full NAT over TCP only
   bool clamp_mss = true;                                // the MSS in SYNs is lowered to what fits on the way
@@ -288,6 +304,7 @@ struct ServiceConfig {
   std::vector<CookieKeyConfig> cookie_keys = {};  // empty: those in force stay
   // For how long the cookie id of a backend that is gone is given to no other.
   uint32_t cookie_quarantine_s = 24 * 3600;
+  std::vector<QuicConfig> quic_configs = {};  // empty: those in force stay
   friend bool operator==(const ServiceConfig&, const ServiceConfig&) = default;
 };
 

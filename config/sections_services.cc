@@ -18,6 +18,7 @@ void ReadBackend(const YamlValue& value, BackendConfig* out) {
     map.Optional("weight", &out->weight, Number(limits::kWeight));
     map.Optional("drain", &out->drain, Set(ReadBool));
     map.Optional("cookie_id", &out->cookie_id, Set(Number(limits::kCookieId)));
+    map.Optional("quic_server_ids", &out->quic_server_ids, ListOf(ReadText));
   });
 }
 
@@ -76,6 +77,29 @@ void ReadCookieKey(const YamlValue& value, SeedRule rule, CookieKeyConfig* out) 
     }
   });
   if (file.empty()) return;
+  const std::string wrong = ReadCookieSecret(file, &out->secret);
+  if (!wrong.empty()) value.Fail(wrong);
+}
+
+// As with cookies, the secret is in a file of its own.
+void ReadQuicConfig(const YamlValue& value, SeedRule rule, QuicConfig* out) {
+  std::string file;
+  value.Map([&](MapReader& map) {
+    map.Required("number", "0", &out->number, Number(limits::kQuicConfigNumber));
+    map.Required("server_id_bytes", "3", &out->server_id_bytes, Number(limits::kQuicIdBytes));
+    map.Required("nonce_bytes", "4", &out->nonce_bytes, Number(limits::kQuicIdBytes));
+    map.Optional("encrypted", &out->encrypted, ReadBool);
+    map.Optional("key_file", &file, ReadText);
+  });
+  if (file.empty()) {
+    if (out->encrypted && rule == SeedRule::kRequired) {
+      value.Fail(
+          "an encrypted configuration needs its key; add key_file: /etc/sluice/quic-0.key, a file with the output of: "
+          "openssl rand -hex 16");
+    }
+    return;
+  }
+  out->encrypted = true;
   const std::string wrong = ReadCookieSecret(file, &out->secret);
   if (!wrong.empty()) value.Fail(wrong);
 }
@@ -154,6 +178,7 @@ void ReadVip(const YamlValue& value, VipConfig* out) {
                      TrackingName(out->tracking), "; remove one of them"));
     }
     map.Optional("cookie", &out->cookie, Set(ReadCookie));
+    map.Optional("quic", &out->quic, ReadBool);
     map.Optional("answer_echo", &out->answer_echo, ReadBool);
     map.Optional("proxy_protocol", &out->proxy_protocol, ReadProxyProtocol);
     map.Optional("clamp_mss", &out->clamp_mss, ReadBool);
@@ -174,6 +199,8 @@ void ReadServices(const YamlValue& value, SeedRule seed, ServiceConfig* out) {
     map.Optional("vips", &out->vips, ListOf(ReadVip));
     map.Optional("cookie_keys", &out->cookie_keys,
                  ListOf([seed](const YamlValue& key, CookieKeyConfig* to) { ReadCookieKey(key, seed, to); }));
+    map.Optional("quic_configs", &out->quic_configs,
+                 ListOf([seed](const YamlValue& config, QuicConfig* to) { ReadQuicConfig(config, seed, to); }));
     map.Optional("cookie_quarantine_s", &out->cookie_quarantine_s, Number(limits::kCookieQuarantineS));
   });
 }

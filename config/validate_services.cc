@@ -8,6 +8,7 @@
 #include "config/text.h"
 #include "config/validate.h"
 #include "config/validate_cookies.h"
+#include "config/validate_quic.h"
 #include "config/validate_vips.h"
 
 namespace sluice::config {
@@ -130,6 +131,7 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
   }
   CheckVips(services, pools, &problems);
   CheckCookies(services, seed == SeedRule::kRequired, &problems);
+  CheckQuic(services, seed == SeedRule::kRequired, &problems);
   return problems.Take();
 }
 

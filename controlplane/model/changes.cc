@@ -200,6 +200,33 @@ absl::Status ApplyCookieKeys(Change& change, const Registry& current, const Desi
   return absl::OkStatus();
 }
 
+// Likewise.
+absl::Status ApplyQuicConfigs(Change& change, const Registry& current, const DesiredState& desired) {
+  DesiredState complete;
+  complete.quic_configs = desired.quic_configs;
+  if (absl::Status status = CompleteQuicConfigs(current, &complete); !status.ok()) return status;
+  std::vector<config::QuicConfig>& configs = complete.quic_configs;
+  for (config::QuicConfig& quic : configs) quic.secret = absl::AsciiStrToLower(quic.secret);
+  std::sort(configs.begin(), configs.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
+  const auto find = [](const std::vector<config::QuicConfig>& in, uint32_t number) {
+    return std::find_if(in.begin(), in.end(), [&](const auto& quic) { return quic.number == number; });
+  };
+  for (const config::QuicConfig& quic : configs) {
+    const auto old = find(current.quic_configs, quic.number);
+    if (old != current.quic_configs.end() && *old == quic) continue;
+    change.lines.push_back(Cat(old == current.quic_configs.end() ? "+" : "~", " quic configuration ", quic.number,
+                               ": server ids of ", quic.server_id_bytes, " bytes, nonces of ", quic.nonce_bytes, ", ",
+                               quic.encrypted ? "encrypted" : "plain"));
+  }
+  for (const config::QuicConfig& quic : current.quic_configs) {
+    if (find(configs, quic.number) == configs.end()) {
+      change.lines.push_back(Cat("- quic configuration ", quic.number));
+    }
+  }
+  change.next.quic_configs = std::move(configs);
+  return absl::OkStatus();
+}
+
 absl::Status ApplyVips(Change& change, const Registry& current, const DesiredState& desired,
                        const ChangeContext& context) {
   absl::flat_hash_map<VipKey, const VipRecord*> old_by_key;
@@ -261,6 +288,7 @@ absl::StatusOr<Change> ApplyDesired(const Registry& current, const DesiredState&
   }
   WakeCookieIds(change.next, context.now_unix_s);
   if (absl::Status status = ApplyCookieKeys(change, current, desired); !status.ok()) return status;
+  if (absl::Status status = ApplyQuicConfigs(change, current, desired); !status.ok()) return status;
   if (absl::Status status = ApplyPools(change, current, desired, context); !status.ok()) return status;
   if (absl::Status status = ApplyVips(change, current, desired, context); !status.ok()) return status;
   if (absl::Status status = AssignCookieIds(change.next, context.now_unix_s, change.lines); !status.ok()) return status;
@@ -329,6 +357,7 @@ DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, con
   DesiredState around;
   around.seed = registry.seed;
   around.cookie_keys = registry.cookie_keys;
+  around.quic_configs = registry.quic_configs;
   DesiredPool desired;
   desired.name = pool.name;
   desired.table_size = pool.table_size;

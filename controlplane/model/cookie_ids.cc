@@ -97,6 +97,24 @@ absl::Status CheckStated(const Registry& next, const PoolRecord& pool, uint64_t 
   return absl::OkStatus();
 }
 
+// Completes those of `wanted` that need a secret by those of their numbers in force. None: all in force.
+template <typename Keyed, typename NeedsSecret>
+absl::Status CompleteSecrets(std::string_view what, const std::vector<Keyed>& in_force, std::vector<Keyed>* wanted,
+                             const NeedsSecret& needs_secret) {
+  if (wanted->empty()) *wanted = in_force;
+  for (Keyed& key : *wanted) {
+    if (!key.secret.empty() || !needs_secret(key)) continue;
+    const auto known = std::find_if(in_force.begin(), in_force.end(),
+                                    [&](const Keyed& old) { return old.number == key.number && !old.secret.empty(); });
+    if (known == in_force.end()) {
+      return absl::NotFoundError(
+          Cat(what, key.number, " comes without a secret, and none of that number is in force; give its file"));
+    }
+    key.secret = known->secret;
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void WakeCookieIds(Registry& next, uint64_t now_unix_s) {
@@ -142,18 +160,13 @@ absl::Status AssignCookieIds(Registry& next, uint64_t now_unix_s, std::vector<st
 }
 
 absl::Status CompleteCookieKeys(const Registry& current, DesiredState* desired) {
-  if (desired->cookie_keys.empty()) desired->cookie_keys = current.cookie_keys;
-  for (config::CookieKeyConfig& key : desired->cookie_keys) {
-    if (!key.secret.empty()) continue;
-    const auto known = std::find_if(current.cookie_keys.begin(), current.cookie_keys.end(),
-                                    [&](const config::CookieKeyConfig& old) { return old.number == key.number; });
-    if (known == current.cookie_keys.end()) {
-      return absl::NotFoundError(Cat("services.cookie_keys: key ", key.number,
-                                     " comes without a secret, and none of that number is in force; give its file"));
-    }
-    key.secret = known->secret;
-  }
-  return absl::OkStatus();
+  return CompleteSecrets("services.cookie_keys: key ", current.cookie_keys, &desired->cookie_keys,
+                         [](const config::CookieKeyConfig&) { return true; });
+}
+
+absl::Status CompleteQuicConfigs(const Registry& current, DesiredState* desired) {
+  return CompleteSecrets("services.quic_configs: configuration ", current.quic_configs, &desired->quic_configs,
+                         [](const config::QuicConfig& quic) { return quic.encrypted; });
 }
 
 }  // namespace sluice::model

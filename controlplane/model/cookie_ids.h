@@ -28,6 +28,8 @@ absl::Status AssignCookieIds(Registry& next, uint64_t now_unix_s, std::vector<st
 
 // Completes keys without a secret by those in force. kNotFound: there is none of that number. No keys: all in force.
 absl::Status CompleteCookieKeys(const Registry& current, DesiredState* desired);
+// The same of configurations of QUIC.
+absl::Status CompleteQuicConfigs(const Registry& current, DesiredState* desired);
 
 }  // namespace sluice::model
 

@@ -72,6 +72,13 @@ std::string DescribeChanged(std::string_view pool, const BackendRecord& before, 
     const auto text = [](const std::optional<uint16_t>& id) { return id ? absl::StrCat(*id) : "none"; };
     parts.push_back(Cat("cookie_id ", text(before.desired.cookie_id), " -> ", text(after.desired.cookie_id)));
   }
+  if (before.desired.quic_server_ids != after.desired.quic_server_ids) {
+    const auto text = [](const std::vector<std::string>& ids) {
+      return ids.empty() ? "none" : absl::StrJoin(ids, " ");
+    };
+    parts.push_back(
+        Cat("quic_server_ids ", text(before.desired.quic_server_ids), " -> ", text(after.desired.quic_server_ids)));
+  }
   if (before.lifecycle != after.lifecycle) {
     parts.push_back(Cat(LifecycleName(before.lifecycle), " -> ", LifecycleName(after.lifecycle)));
   }
@@ -94,6 +101,7 @@ std::string DescribeChanged(const DesiredVip& before, const DesiredVip& after) {
   differences.Add("hash", config::HashInputName(before.hash), config::HashInputName(after.hash));
   differences.Add("connection_tracking", config::TrackingName(before.tracking), config::TrackingName(after.tracking));
   differences.Add("cookie", CookieText(before), CookieText(after));
+  differences.Add("quic", before.quic ? "true" : "false", after.quic ? "true" : "false");
   differences.Add("answer_echo", before.answer_echo ? "true" : "false", after.answer_echo ? "true" : "false");
   differences.Add("proxy_protocol", config::ProxyProtocolName(before.proxy_protocol),
                   config::ProxyProtocolName(after.proxy_protocol));

@@ -100,6 +100,7 @@ DesiredState DocumentOf(const Registry& registry, const DesiredState& document) 
   out.seed = registry.seed;
   out.cookie_keys = registry.cookie_keys;
   out.cookie_quarantine_s = registry.cookie_quarantine_s;
+  out.quic_configs = registry.quic_configs;
   for (DesiredPool& pool : out.pools) {
     const PoolRecord* record = registry.FindPool(pool.name);
     if (record == nullptr) continue;

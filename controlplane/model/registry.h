@@ -66,6 +66,7 @@ struct Registry {
   std::string seed;                                  // 32 hexadecimal digits, lower case
   std::vector<config::CookieKeyConfig> cookie_keys;  // by number, each with its secret in lower case
   uint32_t cookie_quarantine_s = 24 * 3600;
+  std::vector<config::QuicConfig> quic_configs;  // likewise
   std::vector<RestingCookieId> resting_cookie_ids;
   // Shared between registries that agree on them: one backend's change copies its pool only.
   std::vector<std::shared_ptr<const PoolRecord>> pools;                                             // by name

@@ -78,6 +78,7 @@ absl::StatusOr<model::DesiredState> Reconciler::Complete(model::DesiredState des
   const std::shared_ptr<const model::Registry> current = Current().registry;
   if (desired.seed.empty()) desired.seed = current->seed;
   if (absl::Status status = model::CompleteCookieKeys(*current, &desired); !status.ok()) return status;
+  if (absl::Status status = model::CompleteQuicConfigs(*current, &desired); !status.ok()) return status;
   if (const auto complaints = validate_(desired); !complaints.empty()) return Invalid(complaints);
   return desired;
 }

@@ -102,11 +102,24 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& time
   if (config::IsGue(desired.mode)) spec.entry.gue_port = desired.gue_port.value_or(config::kDefaultGuePort);
   spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
   spec.entry.clamp_mss = desired.clamp_mss;
-  spec.entry.cookies = desired.cookies != config::Cookies::kNone;
+  spec.entry.quic = desired.quic;
+  spec.entry.cookies = desired.cookies != config::Cookies::kNone || desired.quic;
   spec.entry.slots = desired.cookies == config::Cookies::kSlot;
-  if (spec.entry.cookies && !spec.entry.slots) spec.entry.cookie_layout = config::CookieLayoutOf(desired);
+  if (desired.cookies == config::Cookies::kBackend) spec.entry.cookie_layout = config::CookieLayoutOf(desired);
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
   return spec;
+}
+
+// Valid ones.
+std::vector<lb::QuicServerId> ServerIds(const std::vector<std::string>& texts) {
+  std::vector<lb::QuicServerId> ids;
+  for (const std::string& text : texts) {
+    const std::string bytes = absl::HexStringToBytes(text);
+    lb::QuicServerId& id = ids.emplace_back();
+    id.length = static_cast<uint8_t>(std::min(bytes.size(), id.bytes.size()));
+    std::copy_n(bytes.begin(), id.length, id.bytes.begin());
+  }
+  return ids;
 }
 
 void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
@@ -120,7 +133,8 @@ void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
                                       .state = StateOf(backend.lifecycle),
                                       .nat_port = backend.desired.port.value_or(0),
                                       .pool = pool.id,
-                                      .cookie_id = backend.desired.cookie_id}});
+                                      .cookie_id = backend.desired.cookie_id,
+                                      .quic_server_ids = ServerIds(backend.desired.quic_server_ids)}});
     if (backend.takes_new_flows()) {
       out.members.push_back({backend.id, backend.desired.name, backend.desired.weight});
     }
@@ -139,6 +153,16 @@ absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, cons
     const auto secret = SecretBytes(model::Cat("cookie key ", key.number), key.secret);
     if (!secret.ok()) return secret.status();
     if (key.number < spec.cookie_keys.size()) spec.cookie_keys[key.number] = *secret;
+  }
+  for (const config::QuicConfig& quic : registry.quic_configs) {
+    if (quic.number >= spec.quic_configs.size()) continue;
+    fwd::QuicConfigSpec& out = spec.quic_configs[quic.number].emplace();
+    out.server_id_length = static_cast<uint8_t>(quic.server_id_bytes);
+    out.nonce_length = static_cast<uint8_t>(quic.nonce_bytes);
+    if (!quic.encrypted) continue;
+    const auto secret = SecretBytes(model::Cat("key of quic configuration ", quic.number), quic.secret);
+    if (!secret.ok()) return secret.status();
+    out.secret = *secret;
   }
   for (const auto& pool : registry.pools) AddPool(*pool, spec);
   for (const model::VipRecord& vip : *registry.vips) spec.vips.push_back(ToVipSpec(vip, timeouts));

@@ -49,6 +49,7 @@ config::BackendConfig ReadBackend(const v1::Backend& message, std::string_view f
                           config::OutOfRange(std::to_string(message.cookie_id()), config::limits::kCookieId)});
     }
   }
+  backend.quic_server_ids.assign(message.quic_server_ids().begin(), message.quic_server_ids().end());
   return backend;
 }
 
@@ -225,6 +226,7 @@ config::VipConfig ReadVip(const v1::Vip& message, std::string_view field, Proble
       ReadEnum(message.connection_tracking(), kTrackings, v1::ConnectionTracking_Name<v1::ConnectionTracking>,
                "connection tracking", path("connection_tracking"), problems);
   ReadConsistency(message, field, &vip, problems);
+  vip.quic = message.quic();
   if (message.has_answer_echo()) vip.answer_echo = message.answer_echo();
   vip.proxy_protocol = ReadEnum(message.proxy_protocol(), kProxyProtocols, v1::ProxyProtocol_Name<v1::ProxyProtocol>,
                                 "PROXY protocol", path("proxy_protocol"), problems);
@@ -248,6 +250,13 @@ absl::StatusOr<config::ServiceConfig> FromProto(const v1::DesiredState& message)
     services.vips.push_back(ReadVip(message.vips(i), field, problems));
   }
   for (const v1::CookieKey& key : message.cookie_keys()) services.cookie_keys.push_back({key.number(), key.secret()});
+  for (const v1::QuicConfig& quic : message.quic_configs()) {
+    services.quic_configs.push_back({.number = quic.number(),
+                                     .server_id_bytes = quic.server_id_bytes(),
+                                     .nonce_bytes = quic.nonce_bytes(),
+                                     .encrypted = quic.encrypted(),
+                                     .secret = quic.secret()});
+  }
   if (message.has_cookie_quarantine_s()) services.cookie_quarantine_s = message.cookie_quarantine_s();
   if (absl::Status status = config::ToStatus(problems); !status.ok()) return status;
   return services;
@@ -281,6 +290,7 @@ void ToProto(const config::BackendConfig& backend, v1::Backend* message) {
   if (backend.port.has_value()) message->set_port(*backend.port);
   if (backend.drain.has_value()) message->set_drain(*backend.drain);
   if (backend.cookie_id.has_value()) message->set_cookie_id(*backend.cookie_id);
+  for (const std::string& id : backend.quic_server_ids) message->add_quic_server_ids(id);
 }
 
 void ToProto(const config::VipConfig& vip, v1::Vip* message) {
@@ -302,6 +312,7 @@ void ToProto(const config::VipConfig& vip, v1::Vip* message) {
   message->set_connection_tracking(EnumOf(vip.tracking, kTrackings));
   message->set_consistency(EnumOf(config::ConsistencyOf(vip), kConsistencies));
   if (vip.cookie) ToProto(*vip.cookie, message->mutable_cookie());
+  message->set_quic(vip.quic);
   message->set_answer_echo(vip.answer_echo);
   message->set_proxy_protocol(EnumOf(vip.proxy_protocol, kProxyProtocols));
   message->set_clamp_mss(vip.clamp_mss);
@@ -324,6 +335,14 @@ void ToProto(const config::ServiceConfig& services, v1::DesiredState* message) {
     out->set_secret(key.secret);
   }
   message->set_cookie_quarantine_s(services.cookie_quarantine_s);
+  for (const config::QuicConfig& quic : services.quic_configs) {
+    v1::QuicConfig* out = message->add_quic_configs();
+    out->set_number(quic.number);
+    out->set_server_id_bytes(quic.server_id_bytes);
+    out->set_nonce_bytes(quic.nonce_bytes);
+    out->set_encrypted(quic.encrypted);
+    out->set_secret(quic.secret);
+  }
 }
 
 }  // namespace sluice::rpc

@@ -86,6 +86,7 @@ grpc::Status Inspector::GetDesired(grpc::ServerContext* context, const v1::GetDe
   }
   response->mutable_desired()->clear_seed();
   for (v1::CookieKey& key : *response->mutable_desired()->mutable_cookie_keys()) key.clear_secret();
+  for (v1::QuicConfig& quic : *response->mutable_desired()->mutable_quic_configs()) quic.clear_secret();
   return grpc::Status::OK;
 }
 

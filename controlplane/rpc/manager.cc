@@ -119,6 +119,7 @@ grpc::Status Manager::Rollback(grpc::ServerContext* context, const v1::RollbackR
         // Those in force stay: going back brings no key back that was taken away.
         kept->desired.seed.clear();
         kept->desired.cookie_keys.clear();
+        kept->desired.quic_configs.clear();
         return request->dry_run() ? reconciler_.Preview(kept->desired) : reconciler_.Apply(kept->desired, by);
       },
       &outcome);

@@ -120,6 +120,9 @@ std::string Encode(const model::ChangeEntry& entry, const model::KeptState& stat
   for (const config::CookieKeyConfig& key : state.desired.cookie_keys) {
     payload += Cat("cookie_secret: ", key.number, " ", key.secret, "\n");
   }
+  for (const config::QuicConfig& quic : state.desired.quic_configs) {
+    if (quic.encrypted) payload += Cat("quic_secret: ", quic.number, " ", quic.secret, "\n");
+  }
   payload += config::DumpServices(state.desired);
   return HeaderOf(payload) + payload;
 }
@@ -145,12 +148,16 @@ absl::StatusOr<model::KeptState> DecodeState(std::string_view text) {
   if (!payload.ok()) return payload.status();
   model::KeptState state;
   std::map<uint32_t, std::string> secrets;
+  std::map<uint32_t, std::string> quic_secrets;
   const std::string_view services = ReadHead(*payload, [&](std::string_view key, std::string_view value) {
     if (const size_t slash = value.find('/'); key == "operator_drain" && slash != std::string_view::npos) {
       state.operator_drains.emplace_back(value.substr(0, slash), value.substr(slash + 1));
     }
     if (const size_t blank = value.find(' '); key == "cookie_secret" && blank != std::string_view::npos) {
       secrets[static_cast<uint32_t>(NumberOf(value))] = value.substr(blank + 1);
+    }
+    if (const size_t blank = value.find(' '); key == "quic_secret" && blank != std::string_view::npos) {
+      quic_secrets[static_cast<uint32_t>(NumberOf(value))] = value.substr(blank + 1);
     }
     if (const auto rest = RestOf(value); key == "resting_cookie_id" && rest) state.resting_cookie_ids.push_back(*rest);
   });
@@ -161,6 +168,9 @@ absl::StatusOr<model::KeptState> DecodeState(std::string_view text) {
   }
   state.desired = *std::move(desired);
   for (config::CookieKeyConfig& key : state.desired.cookie_keys) key.secret = secrets[key.number];
+  for (config::QuicConfig& quic : state.desired.quic_configs) {
+    if (quic.encrypted) quic.secret = quic_secrets[quic.number];
+  }
   return state;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/quic.h"
 #include "dataplane/fwd/state_builder.h"
 #include "dataplane/lb/siphash.h"
 
@@ -21,6 +22,9 @@ constexpr lb::AesBlock kPrintLabel = {'s', 'l', 'u', 'i', 'c', 'e', ' ', 'k', 'e
 
 // Digests are compared, not kept secret: what they are made of is public, or a print.
 uint64_t Digest(std::string_view text) { return lb::SipHash24(lb::SipKey{}, text); }
+
+// Whether cookies name the VIP's backends.
+bool NamesBackends(const VipEntry& vip) { return vip.cookies && !vip.slots && !vip.quic; }
 
 // By pool: the lines of its backends' ids, in an order that is the same on all directors.
 std::vector<std::string> IdsTexts(const StateSpec& spec) {
@@ -53,10 +57,11 @@ CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
   for (const std::string& text : IdsTexts(spec)) pools.push_back(absl::StrCat("  ids ", Digest(text), "\n"));
   std::vector<std::string> vips;
   for (const VipSpec& vip : spec.vips) {
-    if (!vip.entry.cookies || vip.entry.slots) continue;
+    if (!NamesBackends(vip.entry)) continue;
     const size_t pool = vip.entry.pool.index();
     vips.push_back(VipText(vip) + (pool < pools.size() ? pools[pool] : std::string()));
   }
+  for (std::string& text : QuicVipTexts(spec)) vips.push_back(std::move(text));
   std::sort(vips.begin(), vips.end());
   const std::string ids = absl::StrJoin(vips, "");
   std::string prints;
@@ -65,14 +70,14 @@ CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
     absl::StrAppend(&prints, number, ":");
     prints.append(keys.prints[number]->begin(), keys.prints[number]->end());
   }
-  return {.ids = Digest(ids), .keys = Digest(prints)};
+  return {.ids = Digest(ids), .keys = Digest(prints + QuicKeyPrints(spec))};
 }
 
 // By PoolId, of the pools that VIPs with cookies use; null of others.
 std::vector<std::shared_ptr<CookieIds>> IdsByPool(const StateSpec& spec) {
   std::vector<std::shared_ptr<CookieIds>> pools;
   for (const VipSpec& vip : spec.vips) {
-    if (!vip.entry.cookies || vip.entry.slots) continue;
+    if (!NamesBackends(vip.entry)) continue;
     const size_t pool = vip.entry.pool.index();
     if (pool >= pools.size()) pools.resize(pool + 1);
     if (pools[pool] == nullptr) pools[pool] = std::make_shared<CookieIds>();
@@ -91,11 +96,15 @@ std::vector<std::shared_ptr<CookieIds>> IdsByPool(const StateSpec& spec) {
 
 }  // namespace
 
+lb::AesBlock KeyPrint(const lb::AesBlock& secret) {
+  return lb::Aes128EncryptPortable(lb::Aes128Key(secret), kPrintLabel);
+}
+
 CookieKeySet::CookieKeySet(const CookieSecrets& secrets) {
   for (uint32_t number = 0; number < secrets.size(); ++number) {
     if (!secrets[number]) continue;
     keys.Set(number, *secrets[number]);
-    prints[number] = lb::Aes128EncryptPortable(lb::Aes128Key(*secrets[number]), kPrintLabel);
+    prints[number] = KeyPrint(*secrets[number]);
   }
 }
 

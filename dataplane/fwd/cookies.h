@@ -27,7 +27,10 @@ struct CookieIds {
   BackendId Find(uint32_t id) const { return id < backends.size() ? backends[id] : BackendId(); }
 };
 
-// The live keys. A print stands for a secret where it is compared or shown: AES-128(secret, "sluice key print").
+// Stands for a secret where it is compared or shown: AES-128(secret, "sluice key print").
+lb::AesBlock KeyPrint(const lb::AesBlock& secret);
+
+// The live keys, with their prints.
 struct CookieKeySet {
   explicit CookieKeySet(const CookieSecrets& secrets);
   lb::CookieKeys keys;
@@ -37,8 +40,8 @@ struct CookieKeySet {
 // What directors must have in common for cookies to mean the same everywhere, as two numbers that differ, but for
 // chance, where anything of it does. They tell nothing of the secrets.
 struct CookieDigest {
-  uint64_t ids = 0;   // VIPs with cookies, their layouts, and their backends' addresses and ids
-  uint64_t keys = 0;  // numbers and prints of the keys
+  uint64_t ids = 0;   // VIPs with cookies, their layouts, and their backends' addresses and ids; likewise with QUIC
+  uint64_t keys = 0;  // numbers and prints of the keys; configurations of QUIC
   friend bool operator==(const CookieDigest&, const CookieDigest&) = default;
 };
 

@@ -13,6 +13,7 @@
 #include "dataplane/base/ids.h"
 #include "dataplane/fwd/client_routes.h"
 #include "dataplane/fwd/cookies.h"
+#include "dataplane/fwd/quic.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/lb/return_table.h"
@@ -58,6 +59,7 @@ struct BackendInfo {
   uint16_t nat_port = 0;  // where the backend expects the VIP's packets with NAT, host byte order; 0: the VIP's port
   PoolId pool = {};
   std::optional<uint16_t> cookie_id = {};  // what cookies name it by
+  std::vector<lb::QuicServerId> quic_server_ids = {};
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
 };
 
@@ -131,8 +133,9 @@ struct VipEntry {
   bool clamp_mss = true;        // the MSS in SYNs is lowered to what fits on the way to the backend
   bool nat_sessions =
       false;             // kNat: answers of some backend are ambiguous (ReturnTable), so flows need their own state
-  bool cookies = false;  // timestamps of its connections carry cookies that name the backend
+  bool cookies = false;  // packets say who their backend is: by timestamps that carry cookies, unless `quic`
   bool slots = false;    // and `cookies`: they name a slot (lb/slot_table.h) instead
+  bool quic = false;     // and `cookies`: by connection ids of QUIC
   lb::CookieLayout cookie_layout = {};  // of cookies that name the backend
   lb::FlowTimeouts timeouts;
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
@@ -148,6 +151,9 @@ struct ForwardingState {
   std::vector<std::shared_ptr<const CookieIds>> cookie_ids;
   std::shared_ptr<const CookieKeySet> cookie_keys;
   CookieDigest cookie_digest;
+  // The same of QUIC.
+  std::vector<std::shared_ptr<const QuicServers>> quic_servers;
+  std::shared_ptr<const QuicConfigSet> quic_configs;
   std::shared_ptr<const std::vector<BackendInfo>> backend_infos;
   // Which VIP a backend's packet answers for, of the VIPs with kNat; never null.
   std::shared_ptr<const lb::ReturnTable> returns;

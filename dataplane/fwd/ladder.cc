@@ -216,6 +216,15 @@ void WithEntry(const ForwardingState& state, const FlowView& flow, FlowTables& t
   }
 }
 
+// What the packet itself says of its backend, of a VIP whose packets do.
+Rung RungOfClaim(const VipEntry& vip) { return vip.slots ? Rung::kSlot : vip.quic ? Rung::kQuic : Rung::kCookie; }
+
+BackendId ClaimedBackend(Rung rung, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
+                         FlowTables& tables, WorkerCounters& counters) {
+  if (rung == Rung::kSlot) return SlotBackend(state, flow, now_s, tables, counters);
+  return rung == Rung::kQuic ? QuicBackend(state, flow) : CookieBackend(state, flow);
+}
+
 }  // namespace
 
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) {
@@ -256,9 +265,10 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   Selection selection;
   if (vip.cookies && flow.has_echo) {
-    selection.backend = vip.slots ? SlotBackend(state, flow, now_s, tables, counters) : CookieBackend(state, flow);
+    const Rung rung = RungOfClaim(vip);
+    selection.backend = ClaimedBackend(rung, state, flow, now_s, tables, counters);
     if (selection.backend.valid()) {
-      selection.rung = vip.slots ? Rung::kSlot : Rung::kCookie;
+      selection.rung = rung;
       counters.rungs[static_cast<size_t>(selection.rung)].Increment();
       return selection;
     }

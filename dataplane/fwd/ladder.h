@@ -32,7 +32,11 @@ struct FlowView {
   VipId vip;
   uint32_t echo = 0;   // host byte order
   uint32_t bytes = 0;  // of the IP packet; looked for where the VIP has slots
-  uint64_t hash = 0;   // lb::FlowHashes of the flow's packets
+  // The destination id of a QUIC packet that has one of a server, looked for where the VIP has QUIC: has_echo then says
+  // that there is one. Of a short header, which does not tell the id's length, as much as an id can have.
+  const uint8_t* quic_id = nullptr;
+  uint8_t quic_id_size = 0;
+  uint64_t hash = 0;  // lb::FlowHashes of the flow's packets
 };
 
 struct Selection {

@@ -195,6 +195,7 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
   if (absl::Status status = BuildPools(spec, previous, same_keys, *state); !status.ok()) return status;
   if (absl::Status status = BuildVips(spec, previous, *state); !status.ok()) return status;
   BuildCookies(spec, previous, *state);
+  BuildQuic(spec, previous, *state);
   state->client_routes = previous != nullptr ? previous->client_routes : std::make_shared<const ClientRoutes>();
   return state;
 }

@@ -42,6 +42,7 @@ struct StateSpec {
   std::vector<PoolSpec> pools;
   std::vector<VipSpec> vips;
   CookieSecrets cookie_keys = {};
+  QuicConfigSpecs quic_configs = {};  // valid ones: see lb::DescribeQuicLbError
 };
 
 // Builds the state of `generation`; parts equal to those of `previous` (may be null) are shared with it. The result has

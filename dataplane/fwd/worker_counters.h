@@ -24,11 +24,12 @@ enum class Rung : uint8_t {
   // which a cookie is to come back.
   kHashOnly,
   kSlot,  // the slot that the packet's cookie names
+  kQuic,  // the packet's connection id
 };
-inline constexpr size_t kRungCount = 7;
+inline constexpr size_t kRungCount = 8;
 // What users see of them: in metrics, the API and reports.
 inline constexpr std::array<std::string_view, kRungCount> kRungNames = {
-    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot"};
+    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot", "quic"};
 constexpr std::string_view RungName(Rung rung) { return kRungNames[static_cast<size_t>(rung)]; }
 
 // What the data plane answers by itself.
@@ -92,8 +93,9 @@ struct WorkerCounters {
   Counter handed_over, taken_over;
 
   std::array<Counter, kRungCount> rungs;
-  Counter cookies_refused;  // echoed timestamps of VIPs with cookies in which there was none that names a backend
-  Counter rescheduled;      // packets of known flows whose backend was gone: they got a new one
+  // Echoed timestamps to VIPs with cookies, and connection ids to those with QUIC, that name no backend.
+  Counter cookies_refused;
+  Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
   TableCounters table_nat;

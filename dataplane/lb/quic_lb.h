@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "dataplane/lb/aes128.h"
 
@@ -32,6 +33,11 @@ struct QuicServerId {
   std::array<uint8_t, kQuicLbMaxServerIdLength> bytes{};
   uint8_t length = 0;
   friend bool operator==(const QuicServerId&, const QuicServerId&) = default;
+  // For Abseil's hash tables.
+  template <typename H>
+  friend H AbslHashValue(H hash, const QuicServerId& id) {
+    return H::combine(std::move(hash), id.bytes, id.length);
+  }
 };
 
 struct QuicLbConfig {

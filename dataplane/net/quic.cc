@@ -8,6 +8,12 @@ namespace {
 constexpr uint8_t kHeaderForm = 0x80;
 constexpr size_t kVersionOffset = 1;
 constexpr size_t kDestinationLengthOffset = 5;
+// The types of long headers, bits 5 and 4 of the first octet (RFC 9000, section 17.2; RFC 9369, section 3.2).
+constexpr uint8_t kTypeMask = 0x30;
+constexpr uint32_t kVersion1 = 1;
+constexpr uint8_t kHandshake1 = 0x20;
+constexpr uint32_t kVersion2 = 0x6b33'43cf;
+constexpr uint8_t kHandshake2 = 0x30;
 
 }  // namespace
 
@@ -31,6 +37,13 @@ std::optional<QuicHeader> ParseQuicHeader(const uint8_t* payload, size_t size, u
   header.source_id_offset = static_cast<uint16_t>(source_length_offset + 1);
   if (size < size_t{header.source_id_offset} + header.source_id_length) return std::nullopt;
   return header;
+}
+
+bool CarriesServersId(const QuicHeader& header, uint8_t first_octet) {
+  if (!header.is_long) return true;
+  const uint8_t type = first_octet & kTypeMask;
+  const uint32_t version = header.version.Host();
+  return (version == kVersion1 && type == kHandshake1) || (version == kVersion2 && type == kHandshake2);
 }
 
 }  // namespace sluice::net

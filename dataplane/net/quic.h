@@ -24,6 +24,11 @@ struct QuicHeader {
 // `short_id_length` bytes. Never reads beyond `size`. Pure, any thread.
 std::optional<QuicHeader> ParseQuicHeader(const uint8_t* payload, size_t size, uint8_t short_id_length);
 
+// Whether the destination id is one that the server gave out, in a packet of a client: with a short header, and in
+// Handshake packets of versions 1 (RFC 9000) and 2 (RFC 9369). The first ones of a connection, Initial and 0-RTT, begin
+// with an id that the client made up, and of other versions nobody can tell. `first_octet`: of the payload.
+bool CarriesServersId(const QuicHeader& header, uint8_t first_octet);
+
 }  // namespace sluice::net
 
 #endif  // SLUICE_DATAPLANE_NET_QUIC_H_

@@ -29,6 +29,9 @@ inline fwd::FlowView ViewFlow(const Packet& packet) {
 // TSval the client would have found what it echoes.
 void ViewTimestamps(const Packet& packet, fwd::FlowView& flow);
 
+// Likewise where the VIP has QUIC.
+void ViewQuicId(const Packet& packet, fwd::FlowView& flow);
+
 // Puts a TSecr into a SYN in which ViewTimestamps found timestamps.
 void PutSynEcho(const Packet& packet, uint32_t echo);
 

@@ -40,7 +40,13 @@ void SelectBackends(Burst& burst, StageEnv& env) {
     }
     fwd::FlowView flow = ViewFlow(packet);
     const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
-    if (vip.cookies) ViewTimestamps(packet, flow);
+    if (vip.cookies) {
+      if (vip.quic) {
+        ViewQuicId(packet, flow);
+      } else {
+        ViewTimestamps(packet, flow);
+      }
+    }
     if ((!flow.has_echo || vip.slots) && IsElsewhere(packet, flow, env) &&
         AskNextWorker(packet, env.worker, env.worker_count)) {
       continue;

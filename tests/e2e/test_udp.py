@@ -41,6 +41,27 @@ class UdpFlows:
 class UdpTest(LabCase):
     UDP = True
 
+    def test_quic_ids_name_backends_from_any_address(self):
+        services = config.services({1: 100, 2: 100, 3: 100})
+        for pool in services["pools"]:
+            for index, backend in enumerate(pool["backends"]):
+                backend["quic_server_ids"] = [f"aa{index:02x}"]
+        for vip in services["vips"]:
+            vip["quic"] = vip["protocol"] == "udp"
+        services["quic_configs"] = [{"number": 3, "server_id_bytes": 2, "nonce_bytes": 6}]
+        self.start(services)
+        for version in (4, 6):
+            # Each datagram from a port of its own, as after a change of the client's address.
+            flows = UdpFlows(self.client, config.VIP[version], 30)
+            self.addCleanup(flows.close)
+            for index, flow in enumerate(flows.sockets):
+                packet = bytes([0x41, 3 << 5 | 8, 0xAA, index % 3]) + bytes(range(20))
+                flow.send(packet)
+                name, _, text = flow.recv(2048).partition(b" ")
+                self.assertEqual((name.decode(), text), (f"backend-{index % 3 + 1}", packet))
+        rungs = self.director.ctl("get", "workers")["workers"][0]["rungs"]
+        self.assertEqual(int(rungs["quic"]), 60)
+
     def test_flows_keep_their_backend_across_changes(self):
         self.start(config.services({1: 100, 2: 100, 3: 200}), timeouts={"udp_s": 60})
         for version in (4, 6):

@@ -1,13 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <cstdlib>
 
 #include "config/cookie_layout.h"
 #include "config/dump.h"
 #include "config/validate_cookies.h"
 #include "tests/unit/config/config_text.h"
+#include "tests/unit/config/key_file.h"
 
 // The rules of cookies, and that secrets are nowhere but in the schema.
 namespace sluice::config {
@@ -17,22 +15,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr std::string_view kSecret = "00112233445566778899aabbccddeeff";
-
-// A file with the text, as long as the object lives.
-class KeyFile {
- public:
-  explicit KeyFile(std::string_view text) {
-    const int fd = mkstemp(path_);
-    EXPECT_GE(fd, 0);
-    EXPECT_EQ(write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-    close(fd);
-  }
-  ~KeyFile() { unlink(path_); }
-  std::string path() const { return path_; }
-
- private:
-  char path_[32] = "/tmp/sluice-key-XXXXXX";
-};
 
 // kValid with cookies; `vip` goes to the VIP beside `consistency: cookie`.
 std::string WithCookies(const std::string& key_file, std::string_view vip = "") {

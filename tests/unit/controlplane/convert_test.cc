@@ -26,7 +26,11 @@ config::ServiceConfig Everything() {
   services.vips[0].mode = config::ForwardingMode::kIpip;
   config::VipConfig dns = SampleVip("dns", "2001:db8:1::53", 53, "dns");
   dns.protocol = config::Protocol::kUdp;
+  dns.quic = true;
   services.vips.push_back(dns);
+  services.pools[1].backends[0].quic_server_ids = {"31441a", "0b"};
+  services.quic_configs = {
+      {.number = 3, .server_id_bytes = 3, .nonce_bytes = 4, .encrypted = true, .secret = std::string(32, 'c')}};
   config::VipConfig wide = SampleVip("wide", "2001:db8:2::/64", 0, "web");
   wide.ports = {8000, 8999};
   wide.mode = config::ForwardingMode::kGue;
@@ -69,6 +73,9 @@ TEST(Convert, DesiredStateSurvivesTheRoundTrip) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(message, again));
   // Not only equal to itself: the values are those that went in.
   EXPECT_EQ(back->seed, kSampleSeed);
+  EXPECT_EQ(back->quic_configs, Everything().quic_configs);
+  EXPECT_EQ(back->pools[1].backends[0].quic_server_ids, (std::vector<std::string>{"31441a", "0b"}));
+  EXPECT_TRUE(back->vips[1].quic);
   EXPECT_EQ(back->pools[0].backends[0].weight, 0u);
   EXPECT_EQ(back->pools[0].backends[0].drain, std::optional(true));
   EXPECT_EQ(back->pools[0].backends[1].drain, std::optional(false));
@@ -177,6 +184,7 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   worker.table_wide = {.entries = 32, .capacity = 33};
   worker.table_nat = {.entries = 34, .capacity = 35};
   worker.nat = {.stateless_replies = 36, .replies = 37, .proxy_headers = 38, .unsteered = 39};
+  worker.table_stateful = {.entries = 42, .capacity = 43};
   worker.handed_over = 40;
   worker.taken_over = 41;
   v1::WorkerStatus message;
@@ -197,6 +205,10 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   EXPECT_EQ(message.table_wide().capacity(), 33u);
   EXPECT_EQ(message.table_nat().entries(), 34u);
   EXPECT_EQ(message.table_nat().capacity(), 35u);
+  EXPECT_EQ(message.table_stateful().entries(), 42u);
+  EXPECT_EQ(message.table_stateful().capacity(), 43u);
+  EXPECT_EQ(message.rungs().at("slot"), 16u);
+  EXPECT_EQ(message.rungs().at("quic"), 17u);
   EXPECT_EQ(message.nat().stateless_replies(), 36u);
   EXPECT_EQ(message.nat().replies(), 37u);
   EXPECT_EQ(message.nat().proxy_headers(), 38u);

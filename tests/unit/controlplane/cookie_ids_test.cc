@@ -118,6 +118,32 @@ TEST_F(CookieIdsTest, KeysStayWithoutASecretAndAreNeverTold) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("key 3 comes without a secret"));
 }
 
+TEST_F(CookieIdsTest, QuicConfigurationsStayWithoutTheirKeys) {
+  const config::QuicConfig encrypted = {
+      .number = 1, .server_id_bytes = 3, .nonce_bytes = 4, .encrypted = true, .secret = std::string(kSecret)};
+  const config::QuicConfig plain = {
+      .number = 0, .server_id_bytes = 1, .nonce_bytes = 6, .encrypted = false, .secret = ""};
+  services_.quic_configs = {encrypted, plain};
+  services_.pools[0].backends[0].quic_server_ids = {"31441a"};
+  Apply();
+  EXPECT_THAT(lines_, Contains("+ quic configuration 1: server ids of 3 bytes, nonces of 4, encrypted"));
+  EXPECT_THAT(lines_, Contains("+ quic configuration 0: server ids of 1 bytes, nonces of 6, plain"));
+  EXPECT_THAT(lines_, Contains(HasSubstr("quic_server_ids none -> 31441a")));
+  services_.quic_configs = {};
+  Apply();
+  EXPECT_EQ(registry_.quic_configs, (std::vector<config::QuicConfig>{plain, encrypted}));
+  EXPECT_TRUE(lines_.empty()) << lines_[0];
+  services_.quic_configs = {encrypted};
+  services_.quic_configs[0].secret.clear();
+  Apply();
+  EXPECT_EQ(registry_.quic_configs, std::vector<config::QuicConfig>{encrypted});
+  EXPECT_EQ(lines_, std::vector<std::string>{"- quic configuration 0"});
+  services_.quic_configs[0].number = 3;
+  const absl::Status status = Try(ApplyDesired(registry_, services_, Context()));
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("configuration 3 comes without a secret"));
+}
+
 TEST_F(CookieIdsTest, RestSurvivesARestart) {
   const BackendRecord gone = **registry_.GetBackend("web", "web-1");
   ASSERT_EQ(Try(RemoveBackend(registry_, "web", "web-1", Context())), absl::OkStatus());

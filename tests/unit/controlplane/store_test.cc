@@ -64,6 +64,10 @@ TEST(StateFileTest, CookiesSurvive) {
   state.desired.pools[0].backends[0].cookie_id = 3;
   state.desired.cookie_keys = {{0, std::string(32, 'a')}, {1, "00112233445566778899aabbccddeeff"}};
   state.desired.cookie_quarantine_s = 60;
+  state.desired.pools[0].backends[0].quic_server_ids = {"31441a", "0b"};
+  state.desired.quic_configs = {
+      {.number = 2, .server_id_bytes = 3, .nonce_bytes = 4, .encrypted = true, .secret = std::string(32, 'b')},
+      {.number = 4, .server_id_bytes = 1, .nonce_bytes = 5, .encrypted = false, .secret = ""}};
   state.resting_cookie_ids = {
       {"web", 7, *net::IpAddress::Parse("192.0.2.12"), std::nullopt, 1764432000},
       {"web", 8, *net::IpAddress::Parse("2001:db8::12"), 8080, 1764432001},

@@ -68,5 +68,26 @@ TEST(QuicTest, EveryCutOfALongHeaderIsSeen) {
   }
 }
 
+TEST(QuicTest, OnlyClientsThatKnowTheServerNameIt) {
+  const auto names = [](std::string_view payload) {
+    const Bytes bytes = FromHex(std::string(payload) + "08 8394c8f03e515708 00 00 449e");
+    return CarriesServersId(*Parse(bytes), bytes[0]);
+  };
+  // Version 1: Initial, 0-RTT, Handshake, Retry; version 2 likewise, whose numbers are others.
+  EXPECT_FALSE(names("c0 00000001"));
+  EXPECT_FALSE(names("d0 00000001"));
+  EXPECT_TRUE(names("ef 00000001"));
+  EXPECT_FALSE(names("f0 00000001"));
+  EXPECT_FALSE(names("d0 6b3343cf"));
+  EXPECT_FALSE(names("e0 6b3343cf"));
+  EXPECT_TRUE(names("f0 6b3343cf"));
+  EXPECT_FALSE(names("c0 6b3343cf"));
+  // Nobody can tell of other versions.
+  EXPECT_FALSE(names("e0 ff00001d"));
+  EXPECT_FALSE(names("e0 00000000"));
+  const Bytes short_header = FromHex("4f 8394c8f03e515708 449e");
+  EXPECT_TRUE(CarriesServersId(*Parse(short_header), short_header[0]));
+}
+
 }  // namespace
 }  // namespace sluice::net

@@ -1,0 +1,7 @@
+"""QUIC, IPv6: packets go by the server ids in their connection ids, whatever address they come from."""
+
+import quic
+
+
+def build(case):
+    quic.build(case, 6)
