@@ -6,7 +6,7 @@ import copy
 import os
 import unittest
 
-from lab_case import LabCase
+from cookie_case import COOKIE, CookieBackendsCase
 from lab import config
 from lab.clients.tools import HeldConnections
 from lab.director import Director, entered, left, number
@@ -14,46 +14,16 @@ from lab.lab import default_binaries
 from lab.network import DIRECTOR, DIRECTOR_2, VIP4
 from lab.process import wait_until
 
-SECRET = bytes(range(16, 32))
 CONNECTIONS = int(os.environ.get("SLUICE_CONNECTIONS", "200"))
-COOKIE = {"backend_bits": 10, "check_bits": 2, "idle_s": 7200}
 
 
-class TwoDirectorsCase(LabCase):
-    TUNNELS = True
-    BACKENDS = 4
+class TwoDirectorsCase(CookieBackendsCase):
+    DIRECTORS = (DIRECTOR_2.ipv4,)
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        network = cls.lab.network
-        cls.second = Director(cls.lab.run, network.add_director(DIRECTOR_2), default_binaries(), DIRECTOR_2)
-        cls.key_path = os.path.join(cls.lab.run.directory, "cookie.key")
-        with open(cls.key_path, "w", encoding="ascii") as file:
-            file.write(SECRET.hex() + "\n")
-        for index in range(1, cls.BACKENDS + 1):
-            cls.give_cookies(index)
-
-    @classmethod
-    def give_cookies(cls, index):
-        """The agent of a backend, which is known by the cookie id 10 + index."""
-        role = f"backend-{index}"
-        path = os.path.join(cls.lab.run.directory, f"{role}.yaml")
-        widths = ", ".join(f"{name}: {value}" for name, value in COOKIE.items())
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"cookies:\n  keys: [{{number: 0, file: {cls.key_path}}}]\n  vips:\n"
-                       f"    - {{vip: {VIP4}, port: 80, backend: {10 + index}, {widths}}}\n")
-        cls.lab.backends.agents.pop(role).stop()
-        cls.lab.backends.start_agent(role, "--director", f"{DIRECTOR_2.ipv4}", "--config", path)
-
-    def services(self, weights, **vip):
-        services = config.services(weights, mode="gue", versions=(4,), udp=False)
-        for index, backend in zip(weights, services["pools"][0]["backends"]):
-            backend["cookie_id"] = 10 + index
-        services["vips"][0].update(vip)
-        if vip.get("consistency") == "cookie":
-            services["cookie_keys"] = [{"number": 0, "file": self.key_path}]
-        return services
+        cls.second = Director(cls.lab.run, cls.lab.network.add_director(DIRECTOR_2), default_binaries(), DIRECTOR_2)
 
     def start_both(self, services):
         self.start(copy.deepcopy(services))
