@@ -79,6 +79,7 @@ class SluicedProcess final : public Sluiced {
   const std::chrono::steady_clock::time_point started_at_ = std::chrono::steady_clock::now();
   const double started_unix_s_ = UnixSeconds();
   metrics::ReloadStatus reload_status_;
+  model::CallStats calls_;
   bool stopped_ = false;
   // In the order of their making: each uses those above it.
   model::EventBus events_;
@@ -162,7 +163,7 @@ absl::Status SluicedProcess::StartMetrics() {
     return absl::OkStatus();
   }
   auto collector = std::make_shared<metrics::Collector>(metrics::Sources{
-      dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()), started_unix_s_});
+      dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()), started_unix_s_, &calls_});
   auto exporter = metrics::Exporter::Start(node_.metrics.listen, std::move(collector));
   if (!exporter.ok()) return exporter.status();
   exporter_ = *std::move(exporter);
@@ -171,7 +172,7 @@ absl::Status SluicedProcess::StartMetrics() {
 }
 
 absl::Status SluicedProcess::StartApi() {
-  const rpc::Instance instance{node_.name, std::string(Version()), started_at_};
+  const rpc::Instance instance{node_.name, std::string(Version()), started_at_, &calls_, &dataplane_->mailbox()};
   auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view(),
                                    {node_.api, node_.management, journal_.get(), &events_});
   if (!server.ok()) return server.status();

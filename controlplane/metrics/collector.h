@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controlplane/metrics/reload_status.h"
+#include "controlplane/model/call_stats.h"
 #include "controlplane/model/dataplane_facts.h"
 #include "controlplane/model/snapshot.h"
 #include "dataplane/fwd/interfaces.h"
@@ -21,6 +22,7 @@ struct Sources {
   const ReloadStatus& reload;
   std::string version;
   double started_unix_s = 0;
+  const model::CallStats* calls = nullptr;  // null: not shown
 };
 
 // Makes the metrics when they are asked for, from the workers' own counters: between scrapes nothing is spent on them.

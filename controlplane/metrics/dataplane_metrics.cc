@@ -90,6 +90,33 @@ void CollectNat(const std::vector<WorkerStats>& workers, Families& out) {
   }
 }
 
+// Where per-connection consistency was not assured, and where it was broken.
+void CollectViolations(const std::vector<WorkerStats>& workers, Families& out) {
+  Family packets = CounterFamily(
+      "sluice_unprotected_packets_total",
+      "Packets of running TCP connections that came without entry or cookie. Causes: unknown (began elsewhere, or was "
+      "silent for too long), no_room (the connection table is full), no_cookie (timestamps without a cookie that names "
+      "a "
+      "backend, at a VIP with cookies), no_session (full NAT: dropped).");
+  Family moved = CounterFamily(
+      "sluice_connections_moved_total",
+      "Connections that lost their backend (backend_change), or that only the hash could place, so that they moved if "
+      "backends have changed since they began: director_change (began elsewhere), eviction (the table had no room).");
+  for (const WorkerStats& worker : workers) {
+    const std::string id = std::to_string(worker.id.value());
+    const Label of{"worker", id};
+    packets.Add({of, {"cause", "unknown"}}, worker.unprotected.unknown);
+    packets.Add({of, {"cause", "no_room"}}, worker.unprotected.no_room);
+    packets.Add({of, {"cause", "no_cookie"}}, worker.unprotected.no_cookie);
+    packets.Add({of, {"cause", "no_session"}}, worker.unprotected.no_session);
+    moved.Add({of, {"cause", "backend_change"}}, worker.rescheduled);
+    moved.Add({of, {"cause", "director_change"}}, worker.unprotected.unknown);
+    moved.Add({of, {"cause", "eviction"}}, worker.unprotected.no_room_flows);
+  }
+  out.Add(std::move(packets));
+  out.Add(std::move(moved));
+}
+
 void CollectTables(const std::vector<WorkerStats>& workers, Families& out) {
   Family entries = GaugeFamily("sluice_connection_table_entries", "Flows in the connection table.");
   Family capacity = GaugeFamily("sluice_connection_table_capacity", "Flows that the connection table has room for.");
@@ -175,6 +202,7 @@ void CollectWorkers(const Sources& sources, Families& out) {
                                  "Whether the thread to the host's kernel has not made progress for too long.");
   exception.Add({}, sources.view.ExceptionThreadStalled() ? 1 : 0);
   out.Add(std::move(exception));
+  CollectViolations(workers, out);
   CollectTables(workers, out);
   CollectNat(workers, out);
 }

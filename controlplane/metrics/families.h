@@ -3,11 +3,15 @@
 
 #include <prometheus/metric_family.h>
 
+#include <chrono>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "controlplane/model/latency.h"
 
 namespace sluice::metrics {
 
@@ -33,11 +37,18 @@ class Family {
       sample.gauge.value = static_cast<double>(value);
     }
   }
-  // A summary without quantiles: how many, and their sum.
-  void AddSummary(uint64_t count, double sum) {
-    prometheus::ClientMetric& sample = NewSample({});
-    sample.summary.sample_count = count;
-    sample.summary.sample_sum = sum;
+  void AddHistogram(std::initializer_list<Label> labels, const model::LatencyHistogram& latency) {
+    prometheus::ClientMetric::Histogram& histogram = NewSample(labels).histogram;
+    uint64_t below = 0;
+    for (size_t i = 0; i < latency.counts.size(); ++i) {
+      below += latency.counts[i];
+      const bool last = i == latency.kUpToSeconds.size();
+      histogram.bucket.push_back(
+          {.cumulative_count = below,
+           .upper_bound = last ? std::numeric_limits<double>::infinity() : latency.kUpToSeconds[i]});
+    }
+    histogram.sample_count = below;
+    histogram.sample_sum = std::chrono::duration<double>(latency.total).count();
   }
 
   prometheus::MetricFamily Take() && { return std::move(family_); }

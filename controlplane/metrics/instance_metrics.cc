@@ -23,6 +23,18 @@ void CollectIds(const model::Registry& registry, Families& out) {
   out.Add(std::move(limits));
 }
 
+void CollectCalls(const model::CallStats& stats, Families& out) {
+  Family calls = CounterFamily("sluice_api_calls_total", "Calls of the API that were answered, by their code.");
+  Family duration("sluice_api_call_duration_seconds", "Time from a call of the API to its answer.",
+                  prometheus::MetricType::Histogram);
+  for (const auto& [method, of] : stats.All()) {
+    for (const auto& [code, count] : of.by_code) calls.Add({{"method", method}, {"code", code}}, count);
+    duration.AddHistogram({{"method", method}}, of.latency);
+  }
+  out.Add(std::move(calls));
+  out.Add(std::move(duration));
+}
+
 }  // namespace
 
 void CollectInstance(const Sources& sources, const model::Snapshot& now, Families& out) {
@@ -40,8 +52,8 @@ void CollectInstance(const Sources& sources, const model::Snapshot& now, Familie
                Seconds(now.published_at.time_since_epoch()));
   const model::PublishStats stats = sources.truth.publish_stats();
   Family publish("sluice_state_publish_duration_seconds", "Time from a valid change to its publication to the workers.",
-                 prometheus::MetricType::Summary);
-  publish.AddSummary(stats.published, Seconds(stats.total_time));
+                 prometheus::MetricType::Histogram);
+  publish.AddHistogram({}, stats.time);
   out.Add(std::move(publish));
   out.AddGauge("sluice_state_last_publish_duration_seconds", "The same, of the newest state.",
                Seconds(stats.last_time));
@@ -59,6 +71,7 @@ void CollectInstance(const Sources& sources, const model::Snapshot& now, Familie
               1);
   out.Add(std::move(cookies));
   CollectIds(*now.registry, out);
+  if (sources.calls != nullptr) CollectCalls(*sources.calls, out);
 }
 
 }  // namespace sluice::metrics

@@ -15,6 +15,9 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
                                        "Backends' packets that came back through the director (NAT modes).");
   Family reply_bytes =
       CounterFamily("sluice_vip_reply_bytes_total", "Bytes of backends' packets that came back through the director.");
+  Family unprotected = CounterFamily(
+      "sluice_vip_unprotected_packets_total",
+      "Packets of running TCP connections that came without an entry in the connection table or a cookie.");
   for (const model::VipRecord& vip : *now.registry->vips) {
     const model::VipCounts counts = sources.facts.CountsOf(vip.id) - vip.baseline;
     const Label label{"vip", vip.desired.name};
@@ -33,6 +36,7 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
     dropped.Add({label}, counts.dropped);
     reply_packets.Add({label}, counts.reply_packets);
     reply_bytes.Add({label}, counts.reply_bytes);
+    unprotected.Add({label}, counts.unprotected);
   }
   out.Add(std::move(info));
   out.Add(std::move(packets));
@@ -41,6 +45,7 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
   out.Add(std::move(dropped));
   out.Add(std::move(reply_packets));
   out.Add(std::move(reply_bytes));
+  out.Add(std::move(unprotected));
 }
 
 void CollectPools(const Sources& sources, const model::Snapshot& now, Families& out) {
@@ -52,6 +57,8 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   Family slots = GaugeFamily("sluice_backend_slot_ratio", "Share of its pool's hash slots that the backend has.");
   Family next_hop =
       GaugeFamily("sluice_backend_next_hop_resolved", "Whether the MAC address of the next hop is known.");
+  Family drains = GaugeFamily("sluice_backend_draining",
+                              "Whether the backend drains: it keeps the flows that it has and gets no new ones.");
   Family backends = GaugeFamily("sluice_pool_backends", "Backends of the pool by where they stand in their life.");
   for (const auto& pool : now.registry->pools) {
     uint64_t draining = 0;
@@ -66,7 +73,9 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
       weight.Add({in_pool, name}, backend.desired.weight);
       slots.Add({in_pool, name}, now.SlotShare(*pool, backend));
       next_hop.Add({in_pool, name}, sources.view.NextHopOf(backend.id).resolved ? 1 : 0);
-      draining += backend.lifecycle == model::Lifecycle::kDraining ? 1 : 0;
+      const bool drained = backend.lifecycle == model::Lifecycle::kDraining;
+      drains.Add({in_pool, name}, drained ? 1 : 0);
+      draining += drained ? 1 : 0;
     }
     backends.Add({{"pool", pool->name}, {"state", "active"}}, pool->backends.size() - draining);
     backends.Add({{"pool", pool->name}, {"state", "draining"}}, draining);
@@ -78,6 +87,7 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   out.Add(std::move(weight));
   out.Add(std::move(slots));
   out.Add(std::move(next_hop));
+  out.Add(std::move(drains));
   out.Add(std::move(backends));
 }
 

@@ -11,6 +11,7 @@ namespace sluice::model {
 struct VipCounts {
   uint64_t packets = 0, bytes = 0, new_flows = 0, dropped = 0;
   uint64_t reply_packets = 0, reply_bytes = 0;  // of backends, where they come back through the director (NAT)
+  uint64_t unprotected = 0;                     // packets of running connections without entry or cookie
 
   friend VipCounts operator-(const VipCounts& now, const VipCounts& baseline) {
     return {now.packets - baseline.packets,
@@ -18,7 +19,8 @@ struct VipCounts {
             now.new_flows - baseline.new_flows,
             now.dropped - baseline.dropped,
             now.reply_packets - baseline.reply_packets,
-            now.reply_bytes - baseline.reply_bytes};
+            now.reply_bytes - baseline.reply_bytes,
+            now.unprotected - baseline.unprotected};
   }
   friend bool operator==(const VipCounts&, const VipCounts&) = default;
 };

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "controlplane/model/latency.h"
 #include "controlplane/model/registry.h"
 
 // What is in force, for those who read: RPCs and metrics.
@@ -38,10 +39,9 @@ struct Snapshot {
 
 // How publishing went since the start.
 struct PublishStats {
-  uint64_t published = 0;
   uint64_t refused = 0;
   // From the change to the moment the workers were given the new state.
-  std::chrono::nanoseconds total_time{0};
+  LatencyHistogram time;
   std::chrono::nanoseconds last_time{0};
 };
 

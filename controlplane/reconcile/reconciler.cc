@@ -211,9 +211,8 @@ absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr
     next.cookie_ids_digest = state->cookie_digest.ids;
     next.cookie_keys_digest = state->cookie_digest.keys;
     state_ = std::move(state);
-    ++stats.published;
     stats.last_time = Clock::now() - start;
-    stats.total_time += stats.last_time;
+    stats.time.Observe(stats.last_time);
   }
   next.registry = std::make_shared<const model::Registry>(std::move(change.next));
   outcome.generation = next.generation;

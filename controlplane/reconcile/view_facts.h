@@ -16,7 +16,7 @@ class ViewFacts : public model::DataplaneFacts {
 
   model::VipCounts CountsOf(VipId id) const override {
     const fwd::VipStats now = view_.Vip(id);
-    return {now.packets, now.bytes, now.new_flows, now.dropped, now.reply_packets, now.reply_bytes};
+    return {now.packets, now.bytes, now.new_flows, now.dropped, now.reply_packets, now.reply_bytes, now.unprotected};
   }
 
   model::BackendCounts CountsOf(BackendId id) const override {

@@ -95,6 +95,9 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
   const double busy = awake_cycles == 0 ? 0 : static_cast<double>(worker.busy_cycles) / awake_cycles;
   message->set_busy_share(busy * (1 - asleep));
   message->set_asleep_share(asleep);
+  const double uptime_s = std::chrono::duration<double>(uptime).count();
+  message->set_busy_s(busy * (1 - asleep) * uptime_s);
+  message->set_asleep_s(asleep * uptime_s);
   for (size_t i = 1; i < worker.rungs.size(); ++i) {
     (*message->mutable_rungs())[std::string(fwd::kRungNames[i])] = worker.rungs[i];
   }
@@ -125,6 +128,7 @@ void ToProto(const model::Snapshot& snapshot, const model::VipRecord& vip, const
   message->set_dropped(counts.dropped);
   message->set_reply_packets(counts.reply_packets);
   message->set_reply_bytes(counts.reply_bytes);
+  message->set_unprotected(counts.unprotected);
   const model::PoolRecord* pool = snapshot.registry->FindPool(vip.desired.pool);
   if (pool == nullptr) return;
   uint32_t active = 0;

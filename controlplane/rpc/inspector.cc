@@ -10,6 +10,7 @@
 #include "controlplane/rpc/caller.h"
 #include "controlplane/rpc/convert.h"
 #include "controlplane/rpc/convert_stats.h"
+#include "controlplane/rpc/explain.h"
 #include "controlplane/rpc/grpc_status.h"
 
 namespace sluice::rpc {
@@ -188,6 +189,28 @@ grpc::Status Inspector::ListPools(grpc::ServerContext* context, const v1::ListPo
     if (pool->name.starts_with(request->name_prefix())) FillPool(now, *pool, response->add_pools());
   }
   return grpc::Status::OK;
+}
+
+grpc::Status Inspector::ExplainFlow(grpc::ServerContext* context, const v1::ExplainFlowRequest* request,
+                                    v1::ExplainFlowResponse* response) {
+  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (instance_.mailbox == nullptr) {
+    return {grpc::StatusCode::UNIMPLEMENTED, "this sluiced has no workers that could be asked about flows"};
+  }
+  const absl::StatusOr<fwd::FlowQuestion> question = ReadQuestion(*request);
+  if (!question.ok()) return ToGrpc(question.status());
+  // A change between the answer and the look at the model would give the ids other names.
+  constexpr int kTries = 5;
+  for (int i = 0; i < kTries; ++i) {
+    const model::Snapshot now = source_.Current();
+    const auto findings = instance_.mailbox->LookUpFlow(*question);
+    if (!findings.ok()) return ToGrpc(findings.status());
+    const fwd::FlowFinding& finding = MostTelling(*findings);
+    if (finding.generation != now.generation) continue;
+    Explain(now, *question, finding, view_, response);
+    return grpc::Status::OK;
+  }
+  return {grpc::StatusCode::UNAVAILABLE, "the state changes faster than workers answer; try again"};
 }
 
 }  // namespace sluice::rpc

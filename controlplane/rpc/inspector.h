@@ -27,6 +27,7 @@ class Inspector final : public v1::Inspector::Service {
   grpc::Status ListPorts(grpc::ServerContext*, const v1::ListPortsRequest*, v1::ListPortsResponse*) override;
   grpc::Status ListWorkers(grpc::ServerContext*, const v1::ListWorkersRequest*, v1::ListWorkersResponse*) override;
   grpc::Status GetStats(grpc::ServerContext*, const v1::GetStatsRequest*, v1::GetStatsResponse*) override;
+  grpc::Status ExplainFlow(grpc::ServerContext*, const v1::ExplainFlowRequest*, v1::ExplainFlowResponse*) override;
   grpc::Status GetVip(grpc::ServerContext*, const v1::GetVipRequest*, v1::VipStatus*) override;
   grpc::Status GetBackend(grpc::ServerContext*, const v1::GetBackendRequest*, v1::BackendStatus*) override;
   grpc::Status GetPool(grpc::ServerContext*, const v1::GetPoolRequest*, v1::PoolStatus*) override;

@@ -11,8 +11,10 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "controlplane/model/text.h"
+#include "controlplane/rpc/call_timer.h"
 #include "controlplane/rpc/inspector.h"
 #include "controlplane/rpc/listen_address.h"
 #include "controlplane/rpc/manager.h"
@@ -47,7 +49,8 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(const Instance& instance, reconcile::Reconciler& reconciler, const fwd::DataplaneView& view,
              const ServerOptions& options, std::unique_ptr<AuditLog> audit)
-      : options_(options),
+      : calls_(instance.calls),
+        options_(options),
         audit_(std::move(audit)),
         inspector_(instance, reconciler, view, options),
         manager_(reconciler, view, options, *audit_) {}
@@ -69,6 +72,11 @@ class GrpcServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
     builder.SetResourceQuota(grpc::ResourceQuota("api").SetMaxThreads(kMaxThreads));
+    if (calls_ != nullptr) {
+      std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+      interceptors.push_back(std::make_unique<CallTimerFactory>(*calls_));
+      builder.experimental().SetInterceptorCreators(std::move(interceptors));
+    }
     builder.RegisterService(&inspector_);
     builder.RegisterService(&manager_);
     // The socket must never be open to all, not even for a moment.
@@ -101,6 +109,7 @@ class GrpcServer final : public Server {
   const std::string& tcp_address() const override { return tcp_address_; }
 
  private:
+  model::CallStats* const calls_;
   const ServerOptions options_;
   const std::unique_ptr<AuditLog> audit_;
   Inspector inspector_;

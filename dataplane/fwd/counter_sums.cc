@@ -24,6 +24,7 @@ void AddVip(const WorkerCounters& counters, VipId id, VipStats& stats) {
   stats.dropped += vip.dropped.Value();
   stats.reply_packets += vip.reply_packets.Value();
   stats.reply_bytes += vip.reply_bytes.Value();
+  stats.unprotected += vip.unprotected.Value();
 }
 
 void AddBackend(const WorkerCounters& counters, BackendId id, BackendStats& stats) {

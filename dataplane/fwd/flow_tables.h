@@ -50,6 +50,16 @@ struct CountedTable {
   // and leaves the rest to connections that showed life.
   size_t unconfirmed = 0;
   size_t unconfirmed_limit = 0;
+
+  // When a flow last got no entry: connections that turn up without one for a while after that most likely began then.
+  static constexpr uint32_t kLatelyS = 60;
+  void NoteRefusal(uint32_t now_s) {
+    refused_at_s = now_s;
+    ever_refused = true;
+  }
+  bool RefusedLately(uint32_t now_s) const { return ever_refused && now_s - refused_at_s <= kLatelyS; }
+  uint32_t refused_at_s = 0;
+  bool ever_refused = false;
 };
 
 struct TableCapacities {

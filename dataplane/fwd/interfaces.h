@@ -46,6 +46,7 @@ struct PacketTotals {
 struct VipStats {
   uint64_t packets = 0, bytes = 0, new_flows = 0, dropped = 0;
   uint64_t reply_packets = 0, reply_bytes = 0;
+  uint64_t unprotected = 0;
 };
 
 struct BackendStats {
@@ -62,6 +63,11 @@ struct NatStats {
   uint64_t stateless_replies = 0, replies = 0, proxy_headers = 0, unsteered = 0;
 };
 
+// See UnprotectedCounters.
+struct UnprotectedStats {
+  uint64_t unknown = 0, no_room = 0, no_room_flows = 0, no_cookie = 0, no_session = 0;
+};
+
 struct WorkerStats {
   WorkerId id;
   uint32_t cpu = 0;
@@ -69,6 +75,7 @@ struct WorkerStats {
   std::array<uint64_t, kRungCount> rungs{};
   uint64_t rescheduled = 0;
   uint64_t cookies_refused = 0;
+  UnprotectedStats unprotected;
   TableStats table_v4, table_v6, table_wide, table_nat, table_stateful;
   NatStats nat;
   std::array<uint64_t, kAnswerKindCount> answers{};

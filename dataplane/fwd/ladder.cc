@@ -97,7 +97,11 @@ class Ladder {
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
         flow_.protocol == net::kProtocolTcp ? (flow_.tcp_flags & net::kTcpSyn) != 0 : rung == Rung::kScheduler;
-    if (is_new) counters_.vips[flow_.vip.index()].new_flows.Increment();
+    if (is_new) {
+      counters_.vips[flow_.vip.index()].new_flows.Increment();
+    } else if (flow_.protocol == net::kProtocolTcp && (flow_.tcp_flags & net::kTcpRst) == 0) {
+      NoteUnprotected(rung);
+    }
     return {.backend = backend, .rung = rung};
   }
 
@@ -145,12 +149,28 @@ class Ladder {
     return {.backend = backend, .rung = Rung::kScheduler};
   }
 
+  // A running connection that nothing but the hash could place.
+  void NoteUnprotected(Rung rung) {
+    UnprotectedCounters& counters = counters_.unprotected;
+    const bool entered = rung == Rung::kScheduler;
+    if (rung == Rung::kHashOnly) {
+      counters.no_cookie.Increment();
+    } else if (entered && !counted_.RefusedLately(now_s_)) {
+      counters.unknown.Increment();
+    } else {
+      counters.no_room.Increment();
+      if (entered || (flow_.tcp_flags & net::kTcpFin) != 0) counters.no_room_flows.Increment();
+    }
+    counters_.vips[flow_.vip.index()].unprotected.Increment();
+  }
+
   // Enters the flow into the table where it should be and fits.
   Rung Enter(const typename Table::Key& key, BackendId backend) {
     const lb::FlowState first = lb::FirstState(flow_.protocol, flow_.tcp_flags);
     if (first == lb::FlowState::kReset) return Rung::kScheduler;
     if (lb::IsUnconfirmed(first) && counted_.unconfirmed >= counted_.unconfirmed_limit) {
       table_counters_.unconfirmed_full.Increment();
+      counted_.NoteRefusal(now_s_);
       return Rung::kSchedulerNoEntry;
     }
     auto* entry = counted_.table.Insert(key, flow_.hash, now_s_, [this](const Entry& old) {
@@ -158,6 +178,7 @@ class Ladder {
     });
     if (entry == nullptr) {
       table_counters_.insert_full.Increment();
+      counted_.NoteRefusal(now_s_);
       return Rung::kSchedulerNoEntry;
     }
     table_counters_.inserted.Increment();
@@ -227,12 +248,29 @@ BackendId ClaimedBackend(Rung rung, const ForwardingState& state, const FlowView
 
 }  // namespace
 
-BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) {
+ScheduledSlot ScheduleSlot(const ForwardingState& state, const FlowView& flow) {
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
-  if (slots.empty()) return BackendId();
+  if (slots.empty()) return {};
   const uint64_t hash = SchedulerHash(*state.keys, vip.hash_input, flow);
-  return BackendId(slots[lb::SlotOf(hash, static_cast<uint32_t>(slots.size()))]);
+  const auto count = static_cast<uint32_t>(slots.size());
+  const uint32_t slot = lb::SlotOf(hash, count);
+  return {.backend = BackendId(slots[slot]), .slot = slot, .slots = count};
+}
+
+BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) { return ScheduleSlot(state, flow).backend; }
+
+TrackedFlow FindTracked(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables) {
+  TrackedFlow tracked;
+  WithEntry(state, flow, tables, [&](auto& entry, auto&) {
+    tracked = {.exists = true,
+               .backend_exists = BackendExists(*state.backends, entry.value),
+               .over = EntryIsOver(entry, state, now_s),
+               .backend = entry.value.backend,
+               .state = entry.state(),
+               .idle_s = entry.IdleSeconds(now_s)};
+  });
+  return tracked;
 }
 
 BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables) {

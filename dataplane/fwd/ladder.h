@@ -46,12 +46,32 @@ struct Selection {
   uint32_t syn_echo = 0;  // what the SYN is to have as TSecr, host byte order (lb::SynEcho); 0: it stays as it is
 };
 
+// The slot of the pool's table that the scheduler looks at for a flow, and whose it is. Invalid and 0 when the pool has
+// no backend for new flows. Counts nothing.
+struct ScheduledSlot {
+  BackendId backend;
+  uint32_t slot = 0;
+  uint32_t slots = 0;
+};
+ScheduledSlot ScheduleSlot(const ForwardingState& state, const FlowView& flow);
 // The scheduler's choice for a flow; invalid when the pool has no backend for new flows. Counts nothing.
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow);
 
 // The backend that the flow's entry in the connection table, or its slot, names; invalid without one. Changes and
 // counts nothing.
 BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables);
+
+// What the connection table knows of a flow.
+struct TrackedFlow {
+  bool exists = false;
+  bool backend_exists = false;  // else the flow's next packet gets another backend
+  bool over = false;            // its time has passed, although it was not swept yet
+  BackendId backend;
+  lb::FlowState state = lb::FlowState::kFree;
+  uint32_t idle_s = 0;
+};
+// Changes and counts nothing.
+TrackedFlow FindTracked(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables);
 
 // Notes a packet that `sender` (an address of the flow's family) sent back, for VIPs whose replies come this way: if it
 // is the backend of the flow's entry, the packet keeps that alive, or ends it as the client's would.

@@ -86,7 +86,13 @@ class NatLadder {
   }
 
   NatSelection OpenFull() {
-    if (IsTcp(flow_) && !IsPlainSyn(segment_)) return Refuse(DropReason::kNatNoSession);
+    if (IsTcp(flow_) && !IsPlainSyn(segment_)) {
+      if ((segment_.flags & (net::kTcpSyn | net::kTcpRst)) == 0) {
+        counters_.unprotected.no_session.Increment();
+        counters_.vips[flow_.vip.index()].unprotected.Increment();
+      }
+      return Refuse(DropReason::kNatNoSession);
+    }
     const BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return Refuse(DropReason::kNoBackend);
     return Begin(backend, nat_.OpenFull(state_, OpeningFor(backend), now_s_, counters_));

@@ -49,6 +49,7 @@ struct PortCounters {
 struct VipCounters {
   Counter packets, bytes, new_flows, dropped;
   Counter reply_packets, reply_bytes;  // of backends, with address translation
+  Counter unprotected;                 // see UnprotectedCounters; packets of all causes
 };
 
 struct BackendCounters {
@@ -76,6 +77,22 @@ struct NatCounters {
   Counter unsteered;
 };
 
+// Packets of running TCP connections (no SYN, no RST) to VIPs that track connections, for which the packet path had
+// neither an entry nor anything in the packet to go by: per-connection consistency rested on the hash alone.
+struct UnprotectedCounters {
+  // The connection is not known here: it began on another director or before a restart, or was silent for longer than
+  // its timeout. It was entered with the hash's choice, so this counts connections as well.
+  Counter unknown;
+  // The connection table has no room for the flow, or refused flows a short while ago, so that this one probably began
+  // without an entry.
+  Counter no_room;
+  Counter no_room_flows;  // the connections among them: counted when they are entered, or at their FIN
+  // The VIP has cookies and the packet timestamps, so that it makes no entry, but no cookie that names a backend: it is
+  // of another director's key or pool, of a backend without agent, or made up.
+  Counter no_cookie;
+  Counter no_session;  // full NAT: no session, so the packet was dropped
+};
+
 // All counters that one thread of the data plane writes: a worker, or the exception thread. Sized once at start;
 // readers on any thread.
 struct WorkerCounters {
@@ -96,6 +113,7 @@ struct WorkerCounters {
   // Echoed timestamps to VIPs with cookies, and connection ids to those with QUIC, that name no backend.
   Counter cookies_refused;
   Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
+  UnprotectedCounters unprotected;
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
   TableCounters table_nat;

@@ -22,6 +22,7 @@
 #include "dataplane/runtime/event.h"
 #include "dataplane/runtime/exception_thread.h"
 #include "dataplane/runtime/host_interface.h"
+#include "dataplane/runtime/mailbox.h"
 #include "dataplane/runtime/memory_plan.h"
 #include "dataplane/runtime/nat_setup.h"
 #include "dataplane/runtime/neighbours.h"
@@ -81,6 +82,7 @@ class DataplaneImpl final : public Dataplane {
   void Stop() override;
   fwd::StateSink& sink() override { return *publisher_; }
   const fwd::DataplaneView& view() const override { return *view_; }
+  fwd::WorkerMailbox& mailbox() override { return mailbox_; }
   std::vector<ThreadProgress> Progress() const override;
 
  private:
@@ -118,6 +120,7 @@ class DataplaneImpl final : public Dataplane {
   std::unique_ptr<ExceptionThread> exception_;
   StallMonitor stalls_;  // of the workers by id, then the exception thread
   std::unique_ptr<View> view_;
+  Mailbox mailbox_{workers_};
 
   std::atomic<bool> stop_control_ = false;
   Counter control_turns_;

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dataplane/fwd/interfaces.h"
+#include "dataplane/fwd/worker_mailbox.h"
 #include "dataplane/runtime/options.h"
 
 namespace sluice::runtime {
@@ -20,8 +21,8 @@ struct ThreadProgress {
 };
 
 // The whole data plane of one process: EAL, ports, exception ports, neighbours, workers. One at a time and once in a
-// process, because EAL cannot be initialised again. All methods on the main thread; what `sink` and `view` allow is
-// said there.
+// process, because EAL cannot be initialised again. All methods on the main thread; what `sink`, `view` and `mailbox`
+// allow is said there.
 class Dataplane {
  public:
   // Brings up EAL, devices, tables and exception ports; nothing is forwarded yet. Every error names the port or device,
@@ -37,6 +38,7 @@ class Dataplane {
 
   virtual fwd::StateSink& sink() = 0;
   virtual const fwd::DataplaneView& view() const = 0;
+  virtual fwd::WorkerMailbox& mailbox() = 0;
   // Of every thread that packets or new states depend on; after Start. Any thread.
   virtual std::vector<ThreadProgress> Progress() const = 0;
 };

@@ -34,6 +34,11 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
   for (size_t i = 0; i < fwd::kRungCount; ++i) stats.rungs[i] = counters.rungs[i].Value();
   stats.rescheduled = counters.rescheduled.Value();
   stats.cookies_refused = counters.cookies_refused.Value();
+  stats.unprotected = {.unknown = counters.unprotected.unknown.Value(),
+                       .no_room = counters.unprotected.no_room.Value(),
+                       .no_room_flows = counters.unprotected.no_room_flows.Value(),
+                       .no_cookie = counters.unprotected.no_cookie.Value(),
+                       .no_session = counters.unprotected.no_session.Value()};
   const fwd::TableCapacities capacities = worker.capacities();
   stats.table_v4 = ToTableStats(counters.table_v4, capacities.v4);
   stats.table_v6 = ToTableStats(counters.table_v6, capacities.v6);

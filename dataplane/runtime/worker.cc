@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/stage/encapsulate.h"
+
 namespace sluice::runtime {
 namespace {
 
@@ -246,6 +248,19 @@ void Worker::Housekeep(uint64_t tsc) {
   const uint64_t elapsed_us = std::min<uint64_t>(since_sweep / (tsc_hz_ / 1'000'000 + 1), kSweepPassS * 1'000'000);
   const uint64_t due = setup_.tables->bucket_count() * elapsed_us / (kSweepPassS * 1'000'000) + 1;
   setup_.tables->Sweep(std::min(due, kMaxSweepBuckets), env_.now_s, *env_.state, counters_);
+  mail_.Serve([this](const fwd::FlowQuestion& question) { return LookUp(question); });
+}
+
+fwd::FlowFinding Worker::LookUp(const fwd::FlowQuestion& question) {
+  fwd::FlowFinding finding = fwd::LookUpFlow(*env_.state, question, env_.now_s, *setup_.tables);
+  finding.worker = setup_.id;
+  if (!finding.backend.valid()) return finding;
+  const fwd::BackendEntry& backend = (*env_.state->backends)[finding.backend.index()];
+  const stage::TunnelFields fields = stage::TunnelFieldsOf(*setup_.node, backend, finding.hash);
+  finding.tunnel_source = fields.source;
+  finding.udp_source_port = fields.udp_source_port;
+  finding.flow_label = fields.flow_label;
+  return finding;
 }
 
 void Worker::Sleep(uint64_t ns) {

@@ -17,6 +17,7 @@
 #include "dataplane/runtime/event.h"
 #include "dataplane/runtime/handover_queue.h"
 #include "dataplane/runtime/idle.h"
+#include "dataplane/runtime/mail_slot.h"
 #include "dataplane/runtime/port.h"
 #include "dataplane/runtime/punt_queue.h"
 #include "dataplane/runtime/sleeper.h"
@@ -58,7 +59,7 @@ struct WorkerSetup {
 
 // The packet path of one core: receives, runs the pipeline, transmits, to completion; between bursts it takes packets
 // over from other workers, sends the host's packets, sweeps its tables and passes a quiescent state. Everything here is
-// the worker's thread but Connect, Stop, Wake, DropHeld and what counters() and held() offer.
+// the worker's thread but Connect, Stop, Wake, DropHeld and what counters(), mail() and held() offer.
 class Worker final : public stage::PacketSink {
  public:
   explicit Worker(WorkerSetup setup);
@@ -77,6 +78,8 @@ class Worker final : public stage::PacketSink {
   WorkerId id() const { return setup_.id; }
   uint32_t cpu() const { return setup_.cpu; }
   const fwd::WorkerCounters& counters() const { return counters_; }
+  // Questions to this worker; Wake it when one is there.
+  MailSlot& mail() { return mail_; }
   // Stations that the worker has packets for and cannot reach. One control thread.
   fwd::UnresolvedClients& unresolved() { return unresolved_; }
   // Packets handed over that the worker has not taken up, and fragments that wait. Any thread.
@@ -123,6 +126,7 @@ class Worker final : public stage::PacketSink {
   // Gives packets to a device; those it does not take are dropped. Returns how many it took.
   size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count);
   void Housekeep(uint64_t tsc);
+  fwd::FlowFinding LookUp(const fwd::FlowQuestion& question);
   void Account(bool had_work, uint64_t tsc);
   void Sleep(uint64_t ns);
   void TakeUpState();
@@ -139,6 +143,7 @@ class Worker final : public stage::PacketSink {
   HandoverQueue inbox_;
   lb::FragmentTable fragments_;
   fwd::UnresolvedClients unresolved_;
+  MailSlot mail_;
   Sleeper sleeper_;
   IdlePolicy idle_;
   const uint64_t tsc_hz_;

@@ -69,6 +69,13 @@ void ApplySourcePrefix(const TunnelSource& source, uint64_t flow_hash, uint8_t* 
   if (has_others && (all_zero || all_one)) address[size - 1] ^= 1;
 }
 
+// RFC 6438: the label spreads flows to one backend over the network's paths.
+uint32_t FlowLabel(uint64_t flow_hash) { return static_cast<uint32_t>(flow_hash >> 8) & 0x000f'ffff; }
+
+uint16_t UdpSourcePort(uint64_t flow_hash) {
+  return static_cast<uint16_t>(kEphemeralPorts | (flow_hash >> 32 & 0x3fff));
+}
+
 struct Outer {
   uint8_t traffic_class;
   uint8_t protocol;
@@ -113,10 +120,8 @@ void WriteOuterV4(uint8_t* at, const Outer& outer, Packet& packet, const fwd::Ba
   Store(at, ip);
 }
 
-// RFC 6438: the label spreads flows to one backend over the network's paths.
 Be32 VersionClassFlow(uint8_t traffic_class, uint64_t flow_hash) {
-  const uint32_t flow_label = static_cast<uint32_t>(flow_hash >> 8) & 0x000f'ffff;
-  return Be32::FromHost(0x6000'0000 | uint32_t{traffic_class} << 20 | flow_label);
+  return Be32::FromHost(0x6000'0000 | uint32_t{traffic_class} << 20 | FlowLabel(flow_hash));
 }
 
 void WriteOuterV6(uint8_t* at, const Outer& outer, const Packet& packet, const fwd::BackendEntry& backend,
@@ -134,7 +139,7 @@ void WriteOuterV6(uint8_t* at, const Outer& outer, const Packet& packet, const f
 
 void WriteUdp(uint8_t* at, uint16_t payload_bytes, uint16_t port, uint64_t flow_hash) {
   net::UdpHeader udp{};
-  udp.source_port = Be16::FromHost(static_cast<uint16_t>(kEphemeralPorts | (flow_hash >> 32 & 0x3fff)));
+  udp.source_port = Be16::FromHost(UdpSourcePort(flow_hash));
   udp.destination_port = Be16::FromHost(port);
   udp.length = Be16::FromHost(payload_bytes);
   // Over IPv4 the checksum may be left out (RFC 768); over IPv6 it is filled in when the rest is written.
@@ -213,6 +218,18 @@ bool EncapsulateIpip(Packet& packet, const fwd::BackendEntry& backend, const Sta
     Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(packet.headers.ip_length));
   }
   return true;
+}
+
+TunnelFields TunnelFieldsOf(const NodeTraits& node, const fwd::BackendEntry& backend, uint64_t flow_hash) {
+  const bool v4 = backend.family == net::Family::kIpv4;
+  const size_t source_offset = v4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source);
+  std::array<uint8_t, 16> source{};
+  std::copy_n(backend.outer.begin() + static_cast<std::ptrdiff_t>(source_offset), v4 ? 4 : 16, source.begin());
+  const TunnelSource& prefix = v4 ? node.tunnel_source_v4 : node.tunnel_source_v6;
+  if (prefix.enabled) ApplySourcePrefix(prefix, flow_hash, source.data(), v4 ? 4 : 16);
+  return {.source = net::IpAddress::FromBytes(backend.family, source.data()),
+          .udp_source_port = UdpSourcePort(flow_hash),
+          .flow_label = FlowLabel(flow_hash)};
 }
 
 bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, const StageEnv& env) {

@@ -38,6 +38,14 @@ constexpr uint16_t EncapsulationBytes(fwd::ForwardingMode mode, net::Family oute
   return static_cast<uint16_t>(OuterIpBytes(outer) + ShimBytes(mode));
 }
 
+// What of a tunnel's outer headers varies by flow. Without a source prefix the source is the port's own address.
+struct TunnelFields {
+  net::IpAddress source;
+  uint16_t udp_source_port = 0;  // GUE, host byte order
+  uint32_t flow_label = 0;       // IPv6
+};
+TunnelFields TunnelFieldsOf(const NodeTraits& node, const fwd::BackendEntry& backend, uint64_t flow_hash);
+
 // Puts the outer headers of a tunnel mode between the link-layer header, VLAN tags included, and the inner packet,
 // which is not touched; Ethernet padding is cut off. Any mix of inner and outer family. Traffic class and ECN are
 // copied (RFC 6040, normal mode); what varies by flow is the UDP source port (GUE), the flow label (IPv6), and the host

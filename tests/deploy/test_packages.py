@@ -120,6 +120,16 @@ class PackagesTest(unittest.TestCase):
             text = run("zcat", self.system.root / "usr/share/man" / page).stdout
             self.assertIn("SYNOPSIS", text)
 
+    def test_4_rules_dashboards_and_completion_are_there(self):
+        share = self.system.root / "usr/share"
+        for folder, names in (("sluice/prometheus", ("sluice-alerts.yml", "prometheus.yml")),
+                              ("sluice/grafana", ("sluice-fleet.json", "sluice-vip.json"))):
+            for name in names:
+                self.assertEqual((share / folder / name).read_bytes(),
+                                 (ROOT / "deploy" / pathlib.Path(folder).name / name).read_bytes())
+        for path in ("bash-completion/completions/sluicectl", "zsh/vendor-completions/_sluicectl"):
+            self.assertIn("__complete", (share / path).read_text("utf-8"))
+
     def test_5_the_labs_traffic_through_the_installed_programs(self):
         self.system.bind("/run/sluice-lab")
         wrappers = self.system.wrappers(self.folder / "bin",

@@ -8,7 +8,6 @@ from management_case import DEADLINE_S, ManagementCase
 from lab.process import wait_until
 
 
-
 class ManagementTest(ManagementCase):
     def weight(self, name):
         lines = self.ctl("get", "backends", f"web/{name}").stdout.splitlines()

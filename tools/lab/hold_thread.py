@@ -17,10 +17,10 @@ def _ptrace(request, thread):
 
 @contextlib.contextmanager
 def held(pid, name):
-    """The thread called `name` stands still meanwhile; the process may end."""
+    """The thread whose name is or begins with `name` stands still meanwhile; the process may end."""
     tasks = os.listdir(f"/proc/{pid}/task")
     names = {pathlib.Path(f"/proc/{pid}/task/{task}/comm").read_text("ascii").strip(): int(task) for task in tasks}
-    thread = names[name]
+    thread = names[next(found for found in sorted(names) if found.startswith(name))]
     _ptrace(_PTRACE_SEIZE, thread)
     _ptrace(_PTRACE_INTERRUPT, thread)
     os.waitpid(thread, _WALL)

@@ -103,6 +103,14 @@ absl::StatusOr<uint64_t> ReadNumber(std::string_view what, const std::string& te
   return UsageError(Cat(what, ": \"", text, "\" is not a whole number", range));
 }
 
+absl::StatusOr<BackendName> ReadBackendName(const std::string& text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == text.size()) {
+    return UsageError(config::Cat("\"", text, "\" does not name a backend; write POOL/BACKEND"));
+  }
+  return BackendName{text.substr(0, slash), text.substr(slash + 1)};
+}
+
 std::string Suggestion(std::string_view word, const std::vector<std::string_view>& known) {
   const std::string_view closest = config::ClosestWord(word, known);
   return closest.empty() ? std::string() : Cat("; did you mean \"", closest, "\"?");

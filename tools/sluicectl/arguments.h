@@ -40,6 +40,13 @@ absl::StatusOr<ParsedArguments> ParseArguments(const std::vector<std::string>& a
 absl::StatusOr<uint64_t> ReadNumber(std::string_view what, const std::string& text, uint64_t min = 0,
                                     uint64_t max = UINT64_MAX);
 
+struct BackendName {
+  std::string pool;
+  std::string backend;
+};
+// "POOL/BACKEND". kInvalidArgument, for kExitUsage.
+absl::StatusOr<BackendName> ReadBackendName(const std::string& text);
+
 // "; did you mean \"vips\"?" when one of `known` is close to `word`, else "".
 std::string Suggestion(std::string_view word, const std::vector<std::string_view>& known);
 

@@ -20,7 +20,7 @@ absl::Status Change(Invocation& invocation,
   Response response;
   if (absl::Status status = client->Call(method, request, &response); !status.ok()) return status;
   if (invocation.json) {
-    PrintJson(response, invocation.out);
+    PrintMessage(response, invocation);
   } else {
     print(response);
   }

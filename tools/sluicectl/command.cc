@@ -23,8 +23,13 @@ std::vector<std::string_view> SplitWords(std::string_view text) {
   return words;
 }
 
+// "get vip www" is "get vips www", as people say it.
 bool StartsWith(const std::vector<std::string>& words, const std::vector<std::string_view>& prefix) {
-  return words.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), words.begin());
+  const bool get = prefix[0] == "get";
+  const auto same = [get](std::string_view name, const std::string& word) {
+    return name == word || (get && name == Cat(word, "s"));
+  };
+  return words.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), words.begin(), same);
 }
 
 std::string FlagText(const FlagSpec& flag) {
@@ -34,9 +39,17 @@ std::string FlagText(const FlagSpec& flag) {
   return text;
 }
 
+constexpr size_t kFlagWidth = 28;
+constexpr size_t kCommandWidth = 38;
+
+// Two columns, the first of `width`.
+void AppendRow(const std::string& name, size_t width, std::string_view text, std::string& out) {
+  out += Cat("  ", name, std::string(name.size() < width ? width - name.size() : 1, ' '), text, "\n");
+}
+
 void AppendFlag(const FlagSpec& flag, std::string& out) {
-  const std::string text = FlagText(flag);
-  out += Cat("  ", text, std::string(text.size() < 24 ? 24 - text.size() : 1, ' '), flag.help, "\n");
+  AppendRow(FlagText(flag), kFlagWidth, flag.help, out);
+  if (flag.name == "server") AppendRow("", kFlagWidth, "else unix:/run/sluice/sluiced.sock", out);
 }
 
 }  // namespace
@@ -44,7 +57,7 @@ void AppendFlag(const FlagSpec& flag, std::string& out) {
 const std::vector<FlagSpec>& Flags() {
   static const std::vector<FlagSpec> flags = {
       {"server", 's', "ADDRESS", "unix:/path or host:port of sluiced's API; default: SLUICE_SERVER,", true},
-      {"output", 'o', "FORMAT", "table (default), wide (more columns of VIPs) or json", true},
+      {"output", 'o', "FORMAT", "table (default), wide (more columns of VIPs), json or yaml", true},
       {"tls-ca", 0, "FILE", "who signed the server's certificate (SLUICE_TLS_CA)", true},
       {"tls-cert", 0, "FILE", "the client's certificate (SLUICE_TLS_CERT)", true},
       {"tls-key", 0, "FILE", "its key (SLUICE_TLS_KEY)", true},
@@ -62,6 +75,9 @@ const std::vector<FlagSpec>& Flags() {
       {"timeout", 0, "SECONDS", "how long to wait; default: 3600"},
       {"weight", 'w', "N", "0 to 1000, 0: no new flows; default: 100"},
       {"port", 'p', "PORT", "where the backend expects packets of VIPs with NAT; default: the VIP's port"},
+      {"interval", 0, "SECONDS", "between two looks, 1 to 3600; default: 2"},
+      {"ecr", 0, "N", "the TCP timestamp that the client's packet echoes, as tcpdump prints it"},
+      {"count", 0, "N", "how many screens; default: until q or Ctrl-C, 1 where there is no terminal"},
   };
   return flags;
 }
@@ -77,6 +93,14 @@ const std::vector<Command>& Commands() {
        "VIPs and their counters",
        "ACTIVE: backends that take new flows, of all in the pool.",
        RunGetVips},
+      {"get pools",
+       "[NAME...]",
+       0,
+       kAny,
+       {},
+       "pools, their backends, flows and VIPs",
+       "ACTIVE: backends that take new flows, of all. SLOTS: of the pool's hash table.",
+       RunGetPools},
       {"get backends",
        "[POOL | POOL/NAME]...",
        0,
@@ -112,6 +136,34 @@ const std::vector<Command>& Commands() {
        "all packets by what became of them",
        "Both sums are equal when no packet is on its way; under load they may differ for a\nmoment.",
        RunStats},
+      {"top",
+       "",
+       0,
+       0,
+       {"interval", "count"},
+       "VIPs, backends, workers and drops as they are now",
+       "Rates since the last look, the busiest first. On a terminal a screen that renews\n"
+       "itself; q ends it.",
+       RunTop},
+      {"explain",
+       "tcp|udp CLIENT:PORT VIP:PORT",
+       3,
+       3,
+       {"ecr"},
+       "what becomes of a flow, and why",
+       "Asks the workers for the flow's next packet: the VIP it belongs to, what chooses its\n"
+       "backend, why not another, and the packet that leaves. With --ecr also what its cookie\n"
+       "says, at VIPs that have cookies. Nothing is changed. IPv6: [2001:db8::1]:443.",
+       RunExplain},
+      {"completion",
+       "bash|zsh",
+       1,
+       1,
+       {},
+       "print the completion of a shell",
+       "bash: source <(sluicectl completion bash). zsh: source <(sluicectl completion zsh),\n"
+       "after compinit. The packages install both.",
+       RunCompletion},
       {"apply",
        "-f FILE",
        0,
@@ -131,7 +183,14 @@ const std::vector<Command>& Commands() {
        "The objects that change, the share of hash slots that moves, the live flows on backends\n"
        "that go, and whether it fits in memory. Changes nothing. Exit code 4: something differs.",
        RunDiff},
-      {"describe", "vip NAME | pool NAME | backend POOL/NAME", 2, 2, {}, "all about one object", "", RunDescribe},
+      {"describe",
+       "vip|pool|backend NAME",
+       2,
+       2,
+       {},
+       "all about one object",
+       "A backend's name is POOL/BACKEND.",
+       RunDescribe},
       {"history",
        "",
        0,
@@ -231,13 +290,11 @@ std::string OverviewHelp() {
       "Looks at and changes a running sluiced.\n\nCommands:\n";
   for (const Command& command : Commands()) {
     const std::string use = Cat(command.words, command.operands.empty() ? "" : " ", command.operands);
-    help += Cat("  ", use, std::string(use.size() < 36 ? 36 - use.size() : 1, ' '), command.summary, "\n");
+    AppendRow(use, kCommandWidth, command.summary, help);
   }
   help += "\nOptions (anywhere on the line):\n";
   for (const FlagSpec& flag : Flags()) {
-    if (!flag.global) continue;
-    AppendFlag(flag, help);
-    if (flag.name == "server") help += Cat(std::string(26, ' '), "else unix:/run/sluice/sluiced.sock\n");
+    if (flag.global) AppendFlag(flag, help);
   }
   help +=
       "\n`sluicectl COMMAND --help` explains a command.\n\n"
@@ -258,8 +315,10 @@ std::string CommandHelp(const Command& command) {
   help += "\nOptions:\n";
   for (const FlagSpec& flag : Flags()) {
     const bool own = std::find(command.flags.begin(), command.flags.end(), flag.name) != command.flags.end();
-    if (own || (flag.global && flag.name != "version")) AppendFlag(flag, help);
-    if (flag.name == "server") help += Cat(std::string(26, ' '), "else unix:/run/sluice/sluiced.sock\n");
+    if (own) AppendFlag(flag, help);
+  }
+  for (const FlagSpec& flag : Flags()) {
+    if (flag.global && flag.name != "version") AppendFlag(flag, help);
   }
   return help;
 }

@@ -18,7 +18,8 @@ namespace sluice::ctl {
 struct Invocation {
   std::string server;
   TlsFiles tls;
-  bool json = false;
+  bool json = false;  // for programs: PrintMessage says in which language
+  bool yaml = false;  // with `json`: in YAML
   bool wide = false;  // tables with all columns
   ParsedArguments arguments;
   std::vector<std::string> operands;  // the words after the command's own

@@ -31,53 +31,6 @@ std::string PortsText(const v1::Vip& vip) {
   return "?";  // of a newer server
 }
 
-std::string ServiceText(const v1::Vip& vip) {
-  const bool is_v6 = vip.address().find(':') != std::string::npos;
-  const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
-  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", PortsText(vip), "/", protocol);
-}
-
-std::string_view ModeText(v1::ForwardingMode mode) {
-  switch (mode) {
-    case v1::FORWARDING_MODE_L2:
-      return "l2";
-    case v1::FORWARDING_MODE_IPIP:
-      return "ipip";
-    case v1::FORWARDING_MODE_GUE:
-      return "gue";
-    case v1::FORWARDING_MODE_GUE_DIRECT:
-      return "gue-direct";
-    case v1::FORWARDING_MODE_GRE:
-      return "gre";
-    case v1::FORWARDING_MODE_NAT:
-      return "nat";
-    case v1::FORWARDING_MODE_FULL_NAT:
-      return "full-nat";
-    default:
-      return "unknown";  // of a newer server
-  }
-}
-
-std::string_view HashText(v1::HashInput hash) {
-  switch (hash) {
-    case v1::HASH_INPUT_UNSPECIFIED:  // of an older server, which knows only this
-    case v1::HASH_INPUT_TUPLE:
-      return "tuple";
-    case v1::HASH_INPUT_CLIENT_PORT:
-      return "client-port";
-    case v1::HASH_INPUT_CLIENT:
-      return "client";
-    default:
-      return "unknown";
-  }
-}
-
-std::string TrackingText(const v1::Vip& vip) {
-  const std::string tracking = vip.connection_tracking() == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
-  if (vip.consistency() == v1::CONSISTENCY_STATEFUL) return Cat("stateful, ", tracking);
-  return vip.consistency() == v1::CONSISTENCY_COOKIE ? Cat("cookie, ", tracking) : tracking;
-}
-
 std::string_view ProxyText(v1::ProxyProtocol proxy) { return proxy == v1::PROXY_PROTOCOL_V2 ? "v2" : "none"; }
 
 std::string SpeedText(uint32_t mbps) {
@@ -113,6 +66,53 @@ uint64_t Left(const v1::PacketTotals& packets) {
 
 }  // namespace
 
+std::string ServiceText(const v1::Vip& vip) {
+  const bool is_v6 = vip.address().find(':') != std::string::npos;
+  const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
+  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", PortsText(vip), "/", protocol);
+}
+
+std::string_view HashText(v1::HashInput hash) {
+  switch (hash) {
+    case v1::HASH_INPUT_UNSPECIFIED:  // of an older server, which knows only this
+    case v1::HASH_INPUT_TUPLE:
+      return "tuple";
+    case v1::HASH_INPUT_CLIENT_PORT:
+      return "client-port";
+    case v1::HASH_INPUT_CLIENT:
+      return "client";
+    default:
+      return "unknown";
+  }
+}
+
+std::string TrackingText(const v1::Vip& vip) {
+  const std::string tracking = vip.connection_tracking() == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
+  if (vip.consistency() == v1::CONSISTENCY_STATEFUL) return Cat("stateful, ", tracking);
+  return vip.consistency() == v1::CONSISTENCY_COOKIE ? Cat("cookie, ", tracking) : tracking;
+}
+
+std::string_view ModeText(v1::ForwardingMode mode) {
+  switch (mode) {
+    case v1::FORWARDING_MODE_L2:
+      return "l2";
+    case v1::FORWARDING_MODE_IPIP:
+      return "ipip";
+    case v1::FORWARDING_MODE_GUE:
+      return "gue";
+    case v1::FORWARDING_MODE_GUE_DIRECT:
+      return "gue-direct";
+    case v1::FORWARDING_MODE_GRE:
+      return "gre";
+    case v1::FORWARDING_MODE_NAT:
+      return "nat";
+    case v1::FORWARDING_MODE_FULL_NAT:
+      return "full-nat";
+    default:
+      return "unknown";  // of a newer server
+  }
+}
+
 std::string BackendText(const v1::Backend& backend) {
   if (!backend.has_port()) return backend.address();
   const bool is_v6 = backend.address().find(':') != std::string::npos;
@@ -134,6 +134,12 @@ std::string NextHopText(const v1::NextHopStatus& next_hop) {
   if (next_hop.port().empty()) return "no route";
   if (!next_hop.resolved()) return Cat("unresolved on ", next_hop.port());
   return Cat(next_hop.mac(), next_hop.on_link() ? " on " : " (gateway) on ", next_hop.port());
+}
+
+std::string VipNames(const v1::PoolStatus& pool) {
+  std::string names;
+  for (const std::string& vip : pool.vips()) names += Cat(names.empty() ? "" : ",", vip);
+  return names.empty() ? "-" : names;
 }
 
 void PrintJson(const google::protobuf::Message& message, std::ostream& out) {
@@ -204,6 +210,15 @@ void PrintVips(const v1::ListVipsResponse& vips, bool wide, std::ostream& out) {
                                       HumanCount(vip.dropped())};
     if (wide) AddWideCells(vip.vip(), cells);
     table.AddRow(cells);
+  }
+  table.Print(out);
+}
+
+void PrintPools(const v1::ListPoolsResponse& pools, std::ostream& out) {
+  Table table({{"NAME"}, {"ACTIVE", Align::kRight}, {"SLOTS", Align::kRight}, {"FLOWS", Align::kRight}, {"VIPS"}});
+  for (const v1::PoolStatus& pool : pools.pools()) {
+    table.AddRow({pool.pool().name(), Cat(pool.backends_active(), "/", pool.pool().backends_size()),
+                  std::to_string(pool.pool().table_size()), HumanCount(pool.flows_alive()), VipNames(pool)});
   }
   table.Print(out);
 }

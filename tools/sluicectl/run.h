@@ -9,10 +9,14 @@ namespace sluice::ctl {
 
 absl::Status RunStatus(Invocation& invocation);
 absl::Status RunGetVips(Invocation& invocation);
+absl::Status RunGetPools(Invocation& invocation);
 absl::Status RunGetBackends(Invocation& invocation);
 absl::Status RunGetPorts(Invocation& invocation);
 absl::Status RunGetWorkers(Invocation& invocation);
 absl::Status RunStats(Invocation& invocation);
+absl::Status RunTop(Invocation& invocation);
+absl::Status RunExplain(Invocation& invocation);
+absl::Status RunCompletion(Invocation& invocation);
 absl::Status RunApply(Invocation& invocation);
 absl::Status RunDiff(Invocation& invocation);
 absl::Status RunDescribe(Invocation& invocation);

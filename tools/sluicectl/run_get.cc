@@ -26,7 +26,7 @@ absl::Status Show(Invocation& invocation, grpc::Status (Stub::*method)(grpc::Cli
   if (absl::Status status = client->Call(method, Request(), &response); !status.ok()) return status;
   if (absl::Status status = adjust(response); !status.ok()) return status;
   if (invocation.json) {
-    PrintJson(response, invocation.out);
+    PrintMessage(response, invocation);
   } else {
     print(response);
   }
@@ -81,6 +81,16 @@ absl::Status RunGetVips(Invocation& invocation) {
                          [](const v1::VipStatus& vip) { return std::vector<std::string>{vip.vip().name()}; });
       },
       [&](const v1::ListVipsResponse& response) { PrintVips(response, invocation.wide, invocation.out); });
+}
+
+absl::Status RunGetPools(Invocation& invocation) {
+  return Show<v1::Inspector::Stub, v1::ListPoolsRequest, v1::ListPoolsResponse>(
+      invocation, &v1::Inspector::Stub::ListPools,
+      [&](v1::ListPoolsResponse& response) {
+        return KeepNamed(response.mutable_pools(), invocation.operands, "pool",
+                         [](const v1::PoolStatus& pool) { return std::vector<std::string>{pool.pool().name()}; });
+      },
+      [&](const v1::ListPoolsResponse& response) { PrintPools(response, invocation.out); });
 }
 
 absl::Status RunGetBackends(Invocation& invocation) {

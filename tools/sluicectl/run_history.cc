@@ -63,7 +63,7 @@ absl::Status Apply(Invocation& invocation, bool dry_run, v1::ApplyResponse* answ
   if (!client.ok()) return client.status();
   if (absl::Status status = client->Call(&v1::Manager::Stub::Apply, request, answer); !status.ok()) return status;
   if (invocation.json) {
-    PrintJson(*answer, invocation.out);
+    PrintMessage(*answer, invocation);
   } else {
     PrintApplied(*answer, dry_run, invocation.out);
   }

@@ -40,7 +40,8 @@ absl::Status RunWatch(Invocation& invocation) {
   v1::WatchResponse response;
   while (stream->Read(&response)) {
     if (invocation.json) {
-      PrintJson(response, invocation.out);
+      if (invocation.yaml) invocation.out << "---\n";  // a document for each
+      PrintMessage(response, invocation);
     } else {
       if (response.restarted()) invocation.out << "sluiced was restarted since; earlier events are forgotten\n";
       if (response.missed() > 0) invocation.out << response.missed() << " events were missed\n";

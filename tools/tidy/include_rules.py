@@ -34,6 +34,7 @@ ROOMS = {
         "controlplane/drain",
         "controlplane/reconcile",
         "dataplane/fwd/interfaces.h",
+        "dataplane/fwd/worker_mailbox.h",
         "proto",
         "grpc",
     ],

@@ -39,6 +39,8 @@ class MetricsTest : public ::testing::Test {
     worker.taken_over = 48;
     worker.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)] = 5;
     worker.related = 9;
+    worker.rescheduled = 49;
+    worker.unprotected = {.unknown = 50, .no_room = 51, .no_room_flows = 52, .no_cookie = 55, .no_session = 53};
     worker.slept_ns = 2'500'000'000;
     dataplane_.workers = {worker};
     fwd::PortStats port;
@@ -71,16 +73,20 @@ class MetricsTest : public ::testing::Test {
   reconcile::Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
   reconcile::ViewFacts facts_{dataplane_};
   ReloadStatus reload_;
+  model::CallStats calls_;
   std::shared_ptr<Collector> collector_ =
-      std::make_shared<Collector>(Sources{dataplane_, facts_, reconciler_, reload_, "1.2.3", 1000.5});
+      std::make_shared<Collector>(Sources{dataplane_, facts_, reconciler_, reload_, "1.2.3", 1000.5, &calls_});
 };
 
 TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   dataplane_.totals.received = 100;
   dataplane_.totals.dropped[static_cast<size_t>(DropReason::kNoBackend)] = 4;
-  dataplane_.vips[VipId(0)] = {.packets = 96, .bytes = 9600, .new_flows = 12, .dropped = 4};
+  dataplane_.vips[VipId(0)] = {.packets = 96, .bytes = 9600, .new_flows = 12, .dropped = 4, .unprotected = 54};
   dataplane_.backends[BackendId(1)] = {.packets = 50, .bytes = 5000, .flows_started = 6, .flows_ended = 2};
   reload_.last_successful = true;
+  calls_.Record("Inspector/GetStatus", "OK", std::chrono::milliseconds(3));
+  calls_.Record("Inspector/GetStatus", "OK", std::chrono::seconds(9));
+  calls_.Record("Manager/Apply", "INVALID_ARGUMENT", std::chrono::microseconds(500));
   const std::map<std::string, double> samples = Samples();
   const auto expect = [&](const std::string& sample, double value) {
     ASSERT_TRUE(samples.contains(sample)) << sample;
@@ -121,6 +127,23 @@ TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   expect("sluice_connection_table_unconfirmed_full_total{worker=\"0\",table=\"wide\"}", 8);
   expect("sluice_vip_info{vip=\"www\",address=\"203.0.113.10\",protocol=\"tcp\",port=\"80\",mode=\"l2\",pool=\"web\"}",
          1);
+  expect("sluice_vip_unprotected_packets_total{vip=\"www\"}", 54);
+  expect("sluice_unprotected_packets_total{worker=\"0\",cause=\"unknown\"}", 50);
+  expect("sluice_unprotected_packets_total{worker=\"0\",cause=\"no_room\"}", 51);
+  expect("sluice_unprotected_packets_total{worker=\"0\",cause=\"no_cookie\"}", 55);
+  expect("sluice_unprotected_packets_total{worker=\"0\",cause=\"no_session\"}", 53);
+  expect("sluice_connections_moved_total{worker=\"0\",cause=\"backend_change\"}", 49);
+  expect("sluice_connections_moved_total{worker=\"0\",cause=\"director_change\"}", 50);
+  expect("sluice_connections_moved_total{worker=\"0\",cause=\"eviction\"}", 52);
+  expect("sluice_api_calls_total{method=\"Inspector/GetStatus\",code=\"OK\"}", 2);
+  expect("sluice_api_calls_total{method=\"Manager/Apply\",code=\"INVALID_ARGUMENT\"}", 1);
+  const std::string status_calls = "sluice_api_call_duration_seconds_bucket{method=\"Inspector/GetStatus\",le=\"";
+  expect(status_calls + "0.0025\"}", 0);
+  expect(status_calls + "0.005\"}", 1);
+  expect(status_calls + "5\"}", 1);
+  expect(status_calls + "+Inf\"}", 2);
+  expect("sluice_api_call_duration_seconds_sum{method=\"Inspector/GetStatus\"}", 9.003);
+  expect("sluice_api_call_duration_seconds_bucket{method=\"Manager/Apply\",le=\"0.0005\"}", 1);
   expect("sluice_state_generation", 1);
   expect("sluice_state_publish_duration_seconds_count", 1);
   expect("sluice_config_last_reload_successful", 1);
@@ -142,6 +165,16 @@ TEST_F(MetricsTest, VipInfoHasPrefixesAndPortsAsText) {
   const std::string text = Scrape();
   EXPECT_THAT(text, HasSubstr("address=\"2001:db8:f::/64\",protocol=\"tcp\",port=\"8000-8999\",mode=\"gue-direct\""));
   EXPECT_THAT(text, HasSubstr("address=\"203.0.113.0/24\",protocol=\"tcp\",port=\"all\",mode=\"l2\""));
+}
+
+TEST_F(MetricsTest, ADrainIsSeenUntilItIsOver) {
+  const std::string drains = "sluice_backend_draining{pool=\"web\",backend=\"web-2\"}";
+  EXPECT_EQ(Samples().at(drains), 0);
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-2", true).ok());
+  EXPECT_EQ(Samples().at(drains), 1);
+  EXPECT_EQ(Samples().at("sluice_pool_backends{pool=\"web\",state=\"draining\"}"), 1);
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-2", false).ok());
+  EXPECT_EQ(Samples().at(drains), 0);
 }
 
 TEST_F(MetricsTest, EveryDropReasonHasASeries) {

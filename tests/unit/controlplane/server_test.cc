@@ -38,7 +38,7 @@ class ServerTest : public ::testing::Test {
   ~ServerTest() override { std::filesystem::remove_all(directory_); }
 
   absl::StatusOr<std::unique_ptr<Server>> Start() {
-    const Instance instance{"edge-1", "1.2.3", std::chrono::steady_clock::now()};
+    const Instance instance{"edge-1", "1.2.3", std::chrono::steady_clock::now(), &calls_};
     return Server::Start("unix:" + socket_.string(), instance, reconciler_, dataplane_);
   }
 
@@ -57,6 +57,7 @@ class ServerTest : public ::testing::Test {
   std::filesystem::path directory_;
   std::filesystem::path socket_;
   FakeDataplane dataplane_;
+  model::CallStats calls_;
   reconcile::Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
 };
 
@@ -267,6 +268,26 @@ TEST_F(ServerTest, OversizedRequestsAreRefused) {
   EXPECT_EQ(Call<v1::Manager>(&v1::Manager::Stub::Apply, apply, &applied).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(dataplane_.states.size(), 1u);
+}
+
+TEST_F(ServerTest, CallsAreCountedByMethodAndCode) {
+  auto server = Start();
+  ASSERT_TRUE(server.ok()) << server.status();
+  v1::ListBackendsRequest of_nobody;
+  of_nobody.set_pool("nobody");
+  v1::ListBackendsResponse backends;
+  EXPECT_EQ(Call<v1::Inspector>(&v1::Inspector::Stub::ListBackends, of_nobody, &backends).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  v1::GetStatusResponse status;
+  for (int i = 0; i < 2; ++i)
+    EXPECT_TRUE(Call<v1::Inspector>(&v1::Inspector::Stub::GetStatus, v1::GetStatusRequest(), &status).ok());
+  const model::CallStats::Methods methods = calls_.All();
+  ASSERT_THAT(methods, ::testing::SizeIs(2));
+  const model::CallStats::Method& list = methods.at("Inspector/ListBackends");
+  EXPECT_THAT(list.by_code, ElementsAre(::testing::Pair("NOT_FOUND", 1)));
+  EXPECT_EQ(list.latency.count(), 1u);
+  EXPECT_GT(list.latency.total.count(), 0);
+  EXPECT_THAT(methods.at("Inspector/GetStatus").by_code, ElementsAre(::testing::Pair("OK", 2)));
 }
 
 }  // namespace

@@ -82,11 +82,16 @@ TEST_F(CookiesTest, WhatIsNoneMakesNoState) {
   fixture_.Remove(BackendId(1));
   state_ = fixture_.Build();
   EXPECT_EQ(Echo(0, 7).rung, Rung::kHashOnly) << "gone";
+  EXPECT_EQ(counters_.unprotected.no_cookie.Value(), 3u);
+  EXPECT_EQ(counters_.unprotected.unknown.Value(), 0u);
+  EXPECT_EQ(counters_.vips[vips_[0].index()].unprotected.Value(), 3u);
   // Each of the values of this tuple is tried: 1 of 16 passes the check bits, and of these 2 of 256 name a backend.
   int taken = 0;
   for (uint32_t flip = 0; flip < 4096; ++flip) taken += Echo(0, 0, 0, flip).rung == Rung::kCookie ? 1 : 0;
   EXPECT_EQ(taken, 2);
+  const uint64_t unprotected = counters_.unprotected.no_cookie.Value();
   EXPECT_EQ(SelectBackend(*state_, Flow(0, kTcpSyn), 0, tables_, counters_).rung, Rung::kHashOnly);
+  EXPECT_EQ(counters_.unprotected.no_cookie.Value(), unprotected) << "a connection that begins";
   EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
 }
 

@@ -374,5 +374,49 @@ TEST_F(LadderTest, Ipv6FlowsHaveATableOfTheirOwn) {
   EXPECT_EQ(again.backend, backend);
 }
 
+TEST_F(LadderTest, RunningConnectionsThatNothingKnowsAreCounted) {
+  const UnprotectedCounters& unprotected = counters_.unprotected;
+  // A connection that begins here never counts, whatever it sends and although its end is forgotten.
+  Send(1, kTcpSyn);
+  Send(1, kTcpAck);
+  Send(1, kTcpAck | kTcpFin);
+  EXPECT_EQ(unprotected.unknown.Value(), 0u);
+  // One that began elsewhere counts once: then it is known.
+  Send(2, kTcpAck);
+  Send(2, kTcpAck);
+  EXPECT_EQ(unprotected.unknown.Value(), 1u);
+  // An RST of an unknown connection ends it anyway; UDP has no beginning to miss.
+  Send(3, kTcpRst);
+  SendTo(udp_vip_, net::kProtocolUdp, 4, 0, 0);
+  EXPECT_EQ(unprotected.unknown.Value(), 1u);
+  EXPECT_EQ(counters_.vips[vip_.index()].unprotected.Value(), 1u);
+  EXPECT_EQ(counters_.vips[udp_vip_.index()].unprotected.Value(), 0u);
+}
+
+TEST_F(LadderTest, RunningConnectionsWithoutRoomCountEachPacketAndTheConnectionOnce) {
+  const UnprotectedCounters& unprotected = counters_.unprotected;
+  // Beginnings of connections fill the share that those of one packet have.
+  uint32_t client = 1000;
+  while (counters_.table_v4.unconfirmed_full.Value() == 0) Send(client++, kTcpSyn);
+  const uint32_t without_room = client - 1;
+  EXPECT_EQ(unprotected.no_room.Value(), 0u);
+  Send(without_room, kTcpAck);
+  Send(without_room, kTcpAck);
+  EXPECT_EQ(unprotected.no_room.Value(), 2u);
+  EXPECT_EQ(unprotected.no_room_flows.Value(), 0u);
+  // What closes is not unconfirmed: it gets an entry.
+  Send(without_room, kTcpAck | kTcpFin);
+  Send(without_room, kTcpAck | kTcpFin);
+  EXPECT_EQ(unprotected.no_room.Value(), 3u);
+  EXPECT_EQ(unprotected.no_room_flows.Value(), 1u);
+  EXPECT_EQ(unprotected.unknown.Value(), 0u);
+  // Once there is room again, a connection that turns up soon is counted as one that had none; later ones are not.
+  SweepAll(50);
+  Send(client + 1, kTcpAck, 50);
+  EXPECT_EQ(unprotected.no_room_flows.Value(), 2u);
+  Send(client + 2, kTcpAck, 61);
+  EXPECT_EQ(unprotected.unknown.Value(), 1u);
+}
+
 }  // namespace
 }  // namespace sluice::fwd

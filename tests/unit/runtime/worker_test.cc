@@ -185,5 +185,62 @@ TEST_F(WorkerTest, StopLeavesNoPacketUncounted) {
   }
 }
 
+TEST_F(WorkerTest, AnswersQuestionsAboutFlowsBetweenBursts) {
+  const std::vector<Bytes> frames = VipFrames(1);
+  const fwd::FlowQuestion question = {.client = Address("198.51.100.1"),
+                                      .destination = Address("203.0.113.10"),
+                                      .client_port = Be16::FromHost(10000),
+                                      .destination_port = Be16::FromHost(80),
+                                      .protocol = net::kProtocolTcp};
+  for (const runtime::IdleMode idle : {runtime::IdleMode::kPoll, runtime::IdleMode::kAdaptive}) {
+    Start({.idle = idle});
+    runtime::MailSlot& mail = rig_->worker().mail();
+    fwd::FlowFinding finding;
+    EXPECT_FALSE(mail.TakeAnswer(&finding));
+    ASSERT_TRUE(mail.Ask(question));
+    ASSERT_TRUE(WaitFor([&] { return mail.TakeAnswer(&finding); }));
+    EXPECT_EQ(finding.rung, fwd::Rung::kScheduler);
+    EXPECT_FALSE(finding.tracked.exists);
+    EXPECT_EQ(finding.generation, 1u);
+    EXPECT_EQ(finding.tunnel_source, Address("192.0.2.2"));
+    Receive(frames);
+    ASSERT_TRUE(WaitForReceived(frames.size()));
+    // Its packet was received, but may not be through the pipeline when the question comes.
+    ASSERT_TRUE(WaitFor([&] {
+      return mail.Ask(question) && WaitFor([&] { return mail.TakeAnswer(&finding); }) && finding.tracked.exists;
+    }));
+    EXPECT_EQ(finding.rung, fwd::Rung::kConnectionTable);
+    EXPECT_EQ(rig_->counters().received.Value(), frames.size());
+    Finish();
+  }
+}
+
+TEST_F(WorkerTest, AQuestionToAWorkerThatStandsStillIsGivenUp) {
+  Prepare({});
+  runtime::MailSlot& mail = rig_->worker().mail();
+  fwd::FlowFinding finding;
+  ASSERT_TRUE(mail.Ask({}));
+  EXPECT_FALSE(mail.TakeAnswer(&finding));
+  mail.GiveUp();
+  size_t served = 0;
+  mail.Serve([&](const fwd::FlowQuestion&) {
+    ++served;
+    return fwd::FlowFinding();
+  });
+  EXPECT_EQ(served, 0u);
+  // While the worker has one in hand, there is no room for the next.
+  ASSERT_TRUE(mail.Ask({}));
+  mail.Serve([&](const fwd::FlowQuestion&) {
+    EXPECT_FALSE(mail.Ask({}));
+    mail.GiveUp();
+    ++served;
+    return fwd::FlowFinding{.generation = 7};
+  });
+  EXPECT_EQ(served, 1u);
+  ASSERT_TRUE(mail.TakeAnswer(&finding));
+  EXPECT_EQ(finding.generation, 7u);
+  rig_->Start();
+}
+
 }  // namespace
 }  // namespace sluice::test

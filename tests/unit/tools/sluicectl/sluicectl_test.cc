@@ -50,6 +50,10 @@ TEST(Arguments, MistakesAreUsageErrorsWithASuggestion) {
 
 TEST(Commands, AreFoundByOneOrTwoWords) {
   EXPECT_EQ(FindCommand({"status"})->command->words, "status");
+  const auto one = FindCommand({"get", "vip", "www"});
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(one->command->words, "get vips");
+  EXPECT_EQ(one->words, 2u);
   const auto drain = FindCommand({"backend", "drain", "web", "web-1"});
   ASSERT_TRUE(drain.ok());
   EXPECT_EQ(drain->command->words, "backend drain");
@@ -63,8 +67,8 @@ TEST(Commands, UnknownOnesGetASuggestion) {
     return std::string(status.message());
   };
   EXPECT_THAT(message({"statsu"}), HasSubstr("unknown command \"statsu\"; did you mean"));
-  EXPECT_THAT(message({"get", "vip"}), HasSubstr("unknown command \"get vip\"; did you mean \"vips\"?"));
-  EXPECT_THAT(message({"get"}), HasSubstr("needs one of: vips, backends, ports, workers"));
+  EXPECT_THAT(message({"get", "vpis"}), HasSubstr("unknown command \"get vpis\"; did you mean \"vips\"?"));
+  EXPECT_THAT(message({"get"}), HasSubstr("needs one of: vips, pools, backends, ports, workers"));
 }
 
 TEST(Commands, RefuseOptionsAndOperandsOfOthers) {

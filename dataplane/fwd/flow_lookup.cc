@@ -1,0 +1,83 @@
+#include "dataplane/fwd/flow_lookup.h"
+
+#include "dataplane/fwd/cookies.h"
+#include "dataplane/fwd/slots.h"
+#include "dataplane/lb/flow_hash.h"
+#include "dataplane/lb/nat_session.h"
+
+namespace sluice::fwd {
+namespace {
+
+void LookUpSession(const ForwardingState& state, const FlowView& flow, FlowTables& tables, FlowFinding& finding) {
+  const lb::NatTuple tuple = {.source = lb::LoadNatAddress(flow.family, flow.client),
+                              .destination = lb::LoadNatAddress(flow.family, flow.destination),
+                              .source_port = flow.client_port,
+                              .destination_port = flow.destination_port,
+                              .protocol = flow.protocol,
+                              .family = flow.family};
+  const lb::NatSession* session = tables.nat().table().FindByClient(tuple, flow.vip, flow.hash);
+  if (session == nullptr || !NatFlows::IsCurrent(*session, state)) return;
+  finding.has_session = true;
+  finding.source_translated = session->source_translated;
+  finding.local = net::IpAddress::FromBytes(session->backend_family, session->local_address.data());
+  finding.local_port = session->local_port;
+  finding.backend = session->backend;
+  finding.rung = Rung::kConnectionTable;
+}
+
+}  // namespace
+
+FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& question, uint32_t now_s, FlowTables& tables) {
+  FlowFinding finding;
+  finding.generation = state.generation;
+  const bool v4 = question.destination.is_v4();
+  const lb::VipTable& table = *state.vip_table;
+  finding.vip = v4 ? table.LookupV4(question.destination.v4(), question.protocol, question.destination_port)
+                   : table.LookupV6(question.destination.data(), question.protocol, question.destination_port);
+  finding.is_vip_address =
+      v4 ? table.DescribeV4(question.destination.v4()).is_vip : table.DescribeV6(question.destination.data()).is_vip;
+  if (!finding.vip.valid()) return finding;
+
+  const lb::FlowTuple tuple = {.source = question.client.data(),
+                               .destination = question.destination.data(),
+                               .source_port = question.client_port,
+                               .destination_port = question.destination_port,
+                               .protocol = question.protocol,
+                               .family = question.client.family()};
+  lb::FlowHashes(*state.keys, &tuple, 1, &finding.hash);
+  const FlowView flow = {.client = tuple.source,
+                         .destination = tuple.destination,
+                         .family = tuple.family,
+                         .protocol = tuple.protocol,
+                         .has_timestamps = question.has_echo,
+                         .has_echo = question.has_echo,
+                         .client_port = tuple.source_port,
+                         .destination_port = tuple.destination_port,
+                         .vip = finding.vip,
+                         .echo = question.echo,
+                         .hash = finding.hash};
+  const ScheduledSlot scheduled = ScheduleSlot(state, flow);
+  finding.scheduled = finding.backend = scheduled.backend;
+  finding.slot = scheduled.slot;
+  finding.slots = scheduled.slots;
+
+  const VipEntry& vip = (*state.vips)[finding.vip.index()];
+  const bool by_cookies = vip.cookies && question.has_echo;
+  // What is to come back by its cookie is not remembered.
+  const bool remembered = vip.mode == ForwardingMode::kFullNat || (vip.tracked && (!by_cookies || vip.slots));
+  if (finding.backend.valid()) finding.rung = remembered ? Rung::kScheduler : Rung::kHashOnly;
+  finding.tracked = FindTracked(state, flow, now_s, tables);
+  if (finding.tracked.exists && finding.tracked.backend_exists) {
+    finding.backend = finding.tracked.backend;
+    finding.rung = Rung::kConnectionTable;
+  }
+  if (by_cookies) finding.cookie = vip.slots ? PeekSlot(state, flow, tables) : CookieBackend(state, flow);
+  if (finding.cookie.valid()) {
+    finding.backend = finding.cookie;
+    finding.rung = vip.slots ? Rung::kSlot : Rung::kCookie;
+  }
+  if (IsNat(vip.mode)) LookUpSession(state, flow, tables, finding);
+  return finding;
+}
+
+}  // namespace sluice::fwd
