@@ -1,5 +1,6 @@
 """Connection ids of QUIC that name servers (draft-ietf-quic-load-balancers): from any address of the client, plain and
-encrypted, in short headers and in Handshake packets; all else goes by the tuple. Ids come from tools/oracle/quic_lb.py."""
+encrypted, in short headers and in Handshake packets; all else goes by the tuple. Ids come from tools/oracle/quic_lb.py.
+"""
 
 import copy
 

@@ -1,5 +1,5 @@
-"""Connections in slots: the director tells the backend's agent in the SYN's TSecr which slot it chose, and the client echoes
-it. Which slot that is, and its pad, are computed here from the hash's oracle."""
+"""Connections in slots: the director tells the backend's agent in the SYN's TSecr which slot it chose, and the client
+echoes it. Which slot that is, and its pad, are computed here from the hash's oracle."""
 
 import cookies
 
@@ -32,8 +32,11 @@ class Stateful(cookies.Cookies):
         block = (value & 0xFFFFFFFF) * BLOCKS >> 32
         told = self.cookie(port, self.taken[block])
         self.taken[block] += 1
-        options = options or [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
-        after = [("Timestamp", (of[0], MARK << 24 | told)) if name == "Timestamp" else (name, of) for name, of in options]
+        usual = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
+        options = options or usual
+        after = [
+            (kind, (of[0], MARK << 24 | told)) if kind == "Timestamp" else (kind, of) for kind, of in options
+        ]
         name = self.hashed(port)
         out = cookies.kit.ether_out(self.addresses[name]) / self.tcp(port, flags, after)
         self.case.send(cookies.kit.ether_in() / self.tcp(port, flags, options)).forwarded(

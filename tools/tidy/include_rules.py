@@ -20,7 +20,7 @@ ROOMS = {
     "dataplane/fwd": [*_LB, "absl"],
     "dataplane/stage": [*_FWD, "dpdk"],
     "dataplane/runtime": [*_ALL_OF_DATAPLANE, "dpdk", "absl", "netlink"],
-    "config": [*_NET, "dataplane/lb/cookie_layout.h", "yaml-cpp", "absl"],
+    "config": [*_NET, "dataplane/lb/cookie_layout.h", "dataplane/lb/quic_lb.h", "yaml-cpp", "absl"],
     "controlplane/model": _MODEL,
     "controlplane/health": _MODEL,
     "controlplane/drain": _MODEL,
