@@ -62,7 +62,7 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
   finding.slots = scheduled.slots;
 
   const VipEntry& vip = (*state.vips)[finding.vip.index()];
-  const bool by_cookies = vip.cookies && question.has_echo;
+  const bool by_cookies = vip.cookies && !vip.quic && question.has_echo;
   // What is to come back by its cookie is not remembered.
   const bool remembered = vip.mode == ForwardingMode::kFullNat || (vip.tracked && (!by_cookies || vip.slots));
   if (finding.backend.valid()) finding.rung = remembered ? Rung::kScheduler : Rung::kHashOnly;
