@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "dataplane/net/headers.h"
 #include "tests/support/state_fixture.h"
 
@@ -19,7 +21,7 @@ lb::QuicServerId Id(std::initializer_list<uint8_t> bytes) {
 class QuicRungTest : public testing::Test {
  protected:
   QuicRungTest() : counters_(16, 64), tables_({.v4 = 1000, .v6 = 16, .wide = 16}, memory_.Source()) {
-    for (const uint8_t pool : {0, 1}) {
+    for (const uint8_t pool : std::array<uint8_t, 2>{0, 1}) {
       pools_[pool] = fixture_.AddPool();
       for (uint8_t i = 0; i < 3; ++i) {
         const BackendId id = fixture_.AddBackend(pools_[pool], "192.0.2." + std::to_string(10 + 10 * pool + i));
@@ -71,7 +73,7 @@ class QuicRungTest : public testing::Test {
 
 TEST_F(QuicRungTest, AnIdNamesItsServerFromAnyAddress) {
   for (uint8_t i = 0; i < 3; ++i) {
-    for (const uint16_t port : {5000, 5001, 60000}) {
+    for (const uint16_t port : std::array<uint16_t, 3>{5000, 5001, 60000}) {
       for (const auto& id : {ConnectionId(0, Id({0, i, 7})), ConnectionId(6, Id({i}))}) {
         const Selection said = Give(id, 0, port);
         EXPECT_EQ(said.rung, Rung::kQuic);

@@ -234,7 +234,9 @@ TEST_F(WorkerTest, AQuestionToAWorkerThatStandsStillIsGivenUp) {
     EXPECT_FALSE(mail.Ask({}));
     mail.GiveUp();
     ++served;
-    return fwd::FlowFinding{.generation = 7};
+    fwd::FlowFinding answer;
+    answer.generation = 7;
+    return answer;
   });
   EXPECT_EQ(served, 1u);
   ASSERT_TRUE(mail.TakeAnswer(&finding));
