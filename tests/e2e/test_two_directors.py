@@ -4,6 +4,7 @@ killed and starts again. Connections with cookies do not notice; without cookies
 
 import copy
 import os
+import re
 import unittest
 
 from cookie_case import COOKIE, CookieBackendsCase
@@ -11,7 +12,7 @@ from lab import config
 from lab.clients.tools import HeldConnections
 from lab.director import Director, entered, left, number
 from lab.lab import default_binaries
-from lab.network import DIRECTOR, DIRECTOR_2, VIP4
+from lab.network import DIRECTOR, DIRECTOR_2, INTERFACE, VIP4
 from lab.process import wait_until
 
 CONNECTIONS = int(os.environ.get("SLUICE_CONNECTIONS", "200"))
@@ -102,6 +103,30 @@ class CookieTest(TwoDirectorsCase):
         status = held.stop()
         self.assert_held(status)
         print(f"cookie: {status['connections']} connections, {len(status['failures'])} broken")
+
+
+    def test_explain_says_whom_a_cookie_names(self):
+        self.start(self.services({1: 100, 2: 100, 3: 100}, consistency="cookie", cookie=COOKIE))
+        with self.client.socket() as connection:
+            connection.settimeout(10)
+            connection.connect((VIP4, 80))
+            host, port = connection.getsockname()
+            sniffer = self.client.start("tcpdump-echo", ["tcpdump", "-l", "-n", "-i", INTERFACE, "-c", "1",
+                                                         f"tcp src port {port} and tcp[tcpflags] & tcp-push != 0"])
+            wait_until(lambda: "listening" in sniffer.log(), 10, "tcpdump listens")
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: vip\r\n\r\n")
+            backend = re.search(r"\r\nX-Backend: (\S+)", connection.recv(4096).decode())[1]
+            sniffer.wait(20)
+            echo = re.search(r" ecr (\d+)", sniffer.log())[1]
+            question = ("explain", "tcp", f"{host}:{port}", f"{VIP4}:80", "--ecr", echo)
+            self.director.ctl("backend", "drain", config.POOL[4], backend)
+            answer = self.director.ctl(*question)
+            self.assertEqual((answer["rung"], answer["backend"], answer["cookie_backend"]), ("cookie", backend, backend))
+            self.assertNotEqual(answer["slot_backend"], backend)
+        self.director.ctl("backend", "remove", config.POOL[4], backend)
+        answer = self.director.ctl(*question)
+        self.assertEqual((answer["rung"], answer["cookie_backend"]), ("hash_only", ""))
+        self.assertIn("names nobody of the pool", self.director.ctl_text(*question))
 
 
 class HashTest(TwoDirectorsCase):
