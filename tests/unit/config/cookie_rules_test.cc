@@ -107,7 +107,7 @@ TEST_F(CookieRules, StatefulNeedsNeitherIdsNorKeys) {
   EXPECT_EQ(LoadText(text, "t.yaml")->services.vips[0].cookies, Cookies::kSlot);
   EXPECT_THAT(Problems(Replaced(text, "consistency: stateful", "consistency: stateful, cookie: {key_bits: 1}")),
               HasSubstr("cookie of VIP \"www\" means nothing with consistency stateful; remove it, or take cookie"));
-  EXPECT_THAT(Problems(Replaced(text, "consistency: stateful", "consistency: stateful, protocol: udp")),
+  EXPECT_THAT(Problems(Replaced(text, "protocol: tcp", "protocol: udp")),
               HasSubstr("consistency stateful of VIP \"www\" needs protocol tcp"));
   EXPECT_THAT(Problems(Replaced(text, "mode: l2", "mode: nat")),
               HasSubstr("consistency stateful of VIP \"www\" cannot be with mode nat"));

@@ -24,7 +24,7 @@ class QuicRules : public testing::Test {
   static std::string WithQuic(const std::string& configs) {
     std::string text = Replaced(kValid, "192.0.2.11,", "192.0.2.11, quic_server_ids: [\"31441a\", \"0B\"],");
     text = Replaced(text, "192.0.2.12,", "192.0.2.12, quic_server_ids: [\"31441b\", \"0c\"],");
-    text = Replaced(text, "mode: l2", "mode: l2, protocol: udp, quic: true");
+    text = Replaced(text, "protocol: tcp", "protocol: udp, quic: true");
     return Replaced(text, "  pools:", "  quic_configs: " + configs + "\n  pools:");
   }
 
