@@ -28,6 +28,32 @@ void ReplaceField(uint8_t* tcp, uint8_t offset, T value) {
   ApplyDelta(tcp, offset, delta);
 }
 
+bool HoldsSackBlocks(const TcpOption& option) {
+  return option.kind == kTcpOptionSack && (option.length - kOptionHeader) % kSackBlock == 0;
+}
+
+// Of a SACK option at `at`; see CutSackBlocks.
+int CutBlocks(uint8_t* at, uint8_t length, uint32_t begin, uint32_t bytes) {
+  int changed = 0;
+  uint8_t kept = kOptionHeader;
+  for (uint8_t block = kOptionHeader; block < length; block = static_cast<uint8_t>(block + kSackBlock)) {
+    auto left = Load<Be32>(at + block);
+    const auto right = Load<Be32>(at + block + sizeof(Be32));
+    const bool begins_there = left.Host() - begin < bytes;
+    changed += begins_there ? 1 : 0;
+    if (begins_there && right.Host() - begin <= bytes) continue;
+    if (begins_there) left = Be32::FromHost(begin + bytes);
+    Store(at + kept, left);
+    Store(at + kept + sizeof(Be32), right);
+    kept = static_cast<uint8_t>(kept + kSackBlock);
+  }
+  if (kept == length) return changed;
+  at[1] = kept;
+  const uint8_t end = kept == kOptionHeader ? uint8_t{0} : kept;
+  std::memset(at + end, kOptionNop, length - end);
+  return changed;
+}
+
 void Blank(uint8_t* tcp, const TcpOption& option) {
   uint8_t* const at = tcp + option.offset;
   ChecksumDelta delta;
@@ -94,7 +120,7 @@ int ShiftSackBlocks(uint8_t* tcp, size_t size, uint32_t delta) {
   int blocks = 0;
   TcpOptionWalk walk(tcp, size);
   while (const auto option = walk.Next()) {
-    if (option->kind != kTcpOptionSack || (option->length - kOptionHeader) % kSackBlock != 0) continue;
+    if (!HoldsSackBlocks(*option)) continue;
     const auto end = static_cast<uint8_t>(option->offset + option->length);
     for (auto edge = static_cast<uint8_t>(option->offset + kOptionHeader); edge < end;
          edge = static_cast<uint8_t>(edge + sizeof(Be32))) {
@@ -103,6 +129,21 @@ int ShiftSackBlocks(uint8_t* tcp, size_t size, uint32_t delta) {
     blocks += (option->length - kOptionHeader) / kSackBlock;
   }
   return blocks;
+}
+
+int CutSackBlocks(uint8_t* tcp, size_t size, uint32_t begin, uint32_t bytes) {
+  int changed = 0;
+  TcpOptionWalk walk(tcp, size);
+  while (const auto option = walk.Next()) {
+    if (!HoldsSackBlocks(*option)) continue;
+    uint8_t* const at = tcp + option->offset;
+    ChecksumDelta delta;
+    delta.Remove(PartialSum(at, option->length));
+    changed += CutBlocks(at, option->length, begin, bytes);
+    delta.Add(PartialSum(at, option->length));
+    ApplyDelta(tcp, option->offset, delta);
+  }
+  return changed;
 }
 
 int StripTcpOption(uint8_t* tcp, size_t size, uint8_t kind) {

@@ -56,6 +56,10 @@ void ReplaceTcpField(uint8_t* tcp, uint8_t offset, Be32 value);
 // number of blocks changed; options whose length fits no blocks stay as they are.
 int ShiftSackBlocks(uint8_t* tcp, size_t size, uint32_t delta);
 
+// Takes the `bytes` numbers from `begin` on out of what SACK blocks speak of: a block within them is removed, one that
+// begins among them begins behind them. What a removed block leaves is NOPs. Returns the number of blocks changed.
+int CutSackBlocks(uint8_t* tcp, size_t size, uint32_t begin, uint32_t bytes);
+
 // Overwrites every option of this kind, other than end and NOP, with NOPs, which leaves the header's length alone.
 // Returns the number of options taken out.
 int StripTcpOption(uint8_t* tcp, size_t size, uint8_t kind);

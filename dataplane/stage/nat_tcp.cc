@@ -104,7 +104,10 @@ void ChangeSegmentToClient(const net::PacketBytes& bytes, lb::NatSession& sessio
   const uint32_t acknowledged = tcp.acknowledgement.Host();
   const uint32_t seen = lb::UnshiftAcknowledgement(session.tracking, session.proxy_bytes, acknowledged);
   if (seen != acknowledged) net::ShiftAcknowledgement(bytes.l4, seen - acknowledged);
-  // Blocks lie beyond what is acknowledged, so beyond the header.
+  // Of the header the client knows nothing: a backend that got it twice reports so (RFC 2883), and the client would
+  // take that for a segment of its own. Other blocks lie beyond the header. (After 4 GB its numbers are others' as
+  // well; a client that is told of less than there is loses nothing.)
+  net::CutSackBlocks(bytes.l4, bytes.l4_bytes, session.tracking.client_isn + 1, session.proxy_bytes);
   net::ShiftSackBlocks(bytes.l4, bytes.l4_bytes, 0u - session.proxy_bytes);
 }
 

@@ -45,6 +45,8 @@ void Change(const ExactCopy& tcp, uint32_t value) {
     SLUICE_CHECK(again && again->value.Host() == value && again->echo.Host() == ~value);
   }
   ShiftSackBlocks(tcp.data(), size, value);
+  CutSackBlocks(tcp.data(), size, value << 1, value);
+  SLUICE_CHECK(CutSackBlocks(tcp.data(), size, value << 1, value) == 0);
   StripTcpOption(tcp.data(), size, kTcpOptionSackPermitted);
   StripFastOpen(tcp.data(), size);
   SLUICE_CHECK(StripFastOpen(tcp.data(), size) == 0);
