@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "controlplane/rpc/inspector.h"
 #include "controlplane/rpc/listen_address.h"
 #include "controlplane/rpc/manager.h"
+#include "controlplane/rpc/serving_status.h"
 
 namespace sluice::rpc {
 namespace {
@@ -52,6 +54,7 @@ class GrpcServer final : public Server {
       : calls_(instance.calls),
         options_(options),
         audit_(std::move(audit)),
+        view_(view),
         inspector_(instance, reconciler, view, options),
         manager_(reconciler, view, options, *audit_) {}
 
@@ -91,6 +94,7 @@ class GrpcServer final : public Server {
       return absl::UnavailableError(
           Cat("api.tcp.listen: cannot listen on ", tcp.listen, "; is the address in use or not this machine's?"));
     }
+    serving_status_.emplace(*server_->GetHealthCheckService(), view_);
     tcp_address_ = tcp.listen.empty() ? "" : Cat(tcp.listen.substr(0, tcp.listen.rfind(':')), ":", tcp_port);
     address_ = !unix_path_.empty() ? listen : Cat(listen.substr(0, listen.rfind(':')), ":", port);
     return absl::OkStatus();
@@ -98,6 +102,7 @@ class GrpcServer final : public Server {
 
   void Stop(std::chrono::milliseconds deadline) override {
     if (server_ == nullptr) return;
+    serving_status_.reset();
     if (options_.events != nullptr) options_.events->Close();  // or those who watch would use up the deadline
     server_->Shutdown(std::chrono::system_clock::now() + deadline);
     server_->Wait();
@@ -112,9 +117,11 @@ class GrpcServer final : public Server {
   model::CallStats* const calls_;
   const ServerOptions options_;
   const std::unique_ptr<AuditLog> audit_;
+  const fwd::DataplaneView& view_;
   Inspector inspector_;
   Manager manager_;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<ServingStatus> serving_status_;
   std::string unix_path_;
   std::string address_;
   std::string tcp_address_;

@@ -1,6 +1,7 @@
 #include "controlplane/rpc/server.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -257,6 +258,42 @@ TEST_F(ServerTest, VeryLongMessagesArriveCut) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("services.vips[1].address"));
   EXPECT_THAT(status.error_message(), HasSubstr("correct these first"));
+}
+
+// What grpc.health.v1 says of the whole server: field 1 of the answer, 1 for SERVING and 2 for NOT_SERVING.
+std::string HealthOf(const std::string& socket) {
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(
+      grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  context.set_wait_for_ready(true);
+  grpc::CompletionQueue queue;
+  const grpc::ByteBuffer request(nullptr, 0);
+  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, &context);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  grpc::Slice bytes;
+  EXPECT_TRUE(response.DumpToSingleSlice(&bytes).ok());
+  return std::string(bytes.begin(), bytes.end());
+}
+
+TEST_F(ServerTest, TheStandardHealthServiceTellsOfAWorkerThatStandsStill) {
+  dataplane_.workers.resize(2);
+  {
+    const auto server = Start();
+    ASSERT_TRUE(server.ok());
+    EXPECT_EQ(HealthOf(socket_), "\x08\x01");
+  }
+  dataplane_.workers[1].stalled = true;
+  const auto server = Start();
+  ASSERT_TRUE(server.ok());
+  EXPECT_EQ(HealthOf(socket_), "\x08\x02");
 }
 
 TEST_F(ServerTest, OversizedRequestsAreRefused) {
