@@ -52,6 +52,15 @@ struct __attribute__((packed)) Ipv6Header {
 static_assert(sizeof(Ipv6Header) == 40);
 static_assert(offsetof(Ipv6Header, source) == 8);
 
+// The fragment header (RFC 8200, section 4.5)
+struct __attribute__((packed)) Ipv6FragmentHeader {
+  uint8_t next_header;
+  uint8_t reserved;
+  Be16 fragment;  // offset 13 bits in units of 8 bytes, reserved 2 bits, "more" 1 bit
+  Be32 id;
+};
+static_assert(sizeof(Ipv6FragmentHeader) == 8);
+
 // RFC 9293
 struct __attribute__((packed)) TcpHeader {
   Be16 source_port;
@@ -122,6 +131,8 @@ inline constexpr uint8_t kProtocolDestinationOptions = 60;
 inline constexpr uint16_t kIpv4DontFragment = 0x4000;
 inline constexpr uint16_t kIpv4MoreFragments = 0x2000;
 inline constexpr uint16_t kIpv4FragmentOffsetMask = 0x1fff;
+inline constexpr uint16_t kIpv6MoreFragments = 0x0001;
+inline constexpr uint16_t kIpv6FragmentOffsetMask = 0xfff8;
 
 inline constexpr uint8_t kTcpFin = 0x01;
 inline constexpr uint8_t kTcpSyn = 0x02;

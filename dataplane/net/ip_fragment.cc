@@ -13,8 +13,6 @@ namespace {
 
 constexpr uint32_t kUnit = 8;  // in which fragment offsets count
 constexpr uint32_t kMaxPacket = UINT16_MAX;
-constexpr uint16_t kIpv6MoreFragments = 0x0001;
-constexpr uint16_t kIpv6OffsetMask = 0xfff8;
 // A first fragment may hold destination options and the like between its fragment header and the ports.
 constexpr int kMaxExtensionsInFragment = 4;
 
@@ -71,11 +69,12 @@ std::optional<FragmentInfo> ParseFragment(const uint8_t* frame, uint32_t contigu
     header_bytes = payload - headers.l3_offset;
   } else {
     if (payload + kUnit > contiguous || payload + kUnit > EndOfPacket(headers)) return std::nullopt;
-    const uint16_t field = Load<Be16>(frame + payload + 2).Host();
-    info.id = Load<Be32>(frame + payload + 4).Host();
-    info.offset = field & kIpv6OffsetMask;
+    const auto extension = Load<Ipv6FragmentHeader>(frame + payload);
+    const uint16_t field = extension.fragment.Host();
+    info.id = extension.id.Host();
+    info.offset = field & kIpv6FragmentOffsetMask;
     info.more = (field & kIpv6MoreFragments) != 0;
-    info.protocol = frame[payload];
+    info.protocol = extension.next_header;
     header_bytes = payload - headers.l3_offset - static_cast<uint32_t>(sizeof(Ipv6Header));
     payload += kUnit;
   }
@@ -106,23 +105,33 @@ std::optional<FragmentPorts> ParseFragmentPorts(const uint8_t* frame, uint32_t c
   return ports;
 }
 
-std::optional<Ipv4FragmentPlan> Ipv4FragmentPlan::Make(const uint8_t* ip, uint32_t mtu_bytes) {
+Ipv4FragmentPlan::Ipv4FragmentPlan(const uint8_t* ip) {
   const auto header = Load<Ipv4Header>(ip);
-  const auto header_length = static_cast<uint8_t>((header.version_ihl & 0x0f) * 4);
-  const uint32_t total = header.total_length.Host();
-  if (total <= mtu_bytes || (header.fragment.Host() & kIpv4DontFragment) != 0) return std::nullopt;
-  if (mtu_bytes < header_length + kUnit) return std::nullopt;
-  Ipv4FragmentPlan plan;
-  std::memcpy(plan.first_header_.data(), ip, header_length);
-  plan.first_header_length_ = header_length;
-  std::memcpy(plan.other_header_.data(), ip, sizeof(Ipv4Header));
-  plan.other_header_length_ = CopyOptions(ip, header_length, plan.other_header_.data());
-  plan.total_payload_ = static_cast<uint16_t>(total - header_length);
-  plan.first_payload_ = static_cast<uint16_t>((mtu_bytes - header_length) / kUnit * kUnit);
-  plan.other_payload_ = static_cast<uint16_t>((mtu_bytes - plan.other_header_length_) / kUnit * kUnit);
-  const uint32_t rest = uint32_t{plan.total_payload_} - plan.first_payload_;
-  plan.count_ = 1 + (rest + plan.other_payload_ - 1) / plan.other_payload_;
-  return plan;
+  first_header_length_ = static_cast<uint8_t>((header.version_ihl & 0x0f) * 4);
+  std::memcpy(first_header_.data(), ip, first_header_length_);
+  std::memcpy(other_header_.data(), ip, sizeof(Ipv4Header));
+  other_header_length_ = CopyOptions(ip, first_header_length_, other_header_.data());
+  total_payload_ = static_cast<uint16_t>(header.total_length.Host() - first_header_length_);
+}
+
+std::optional<Ipv4FragmentPlan> Ipv4FragmentPlan::WithSizes(uint32_t first_payload, uint32_t other_payload) {
+  const bool may_be_cut = (Load<Ipv4Header>(first_header_.data()).fragment.Host() & kIpv4DontFragment) == 0;
+  if (!may_be_cut || first_payload < kUnit || first_payload >= total_payload_) return std::nullopt;
+  first_payload_ = static_cast<uint16_t>(first_payload / kUnit * kUnit);
+  other_payload_ = static_cast<uint16_t>(other_payload / kUnit * kUnit);
+  const uint32_t rest = uint32_t{total_payload_} - first_payload_;
+  count_ = 1 + (rest + other_payload_ - 1) / other_payload_;
+  return *this;
+}
+
+std::optional<Ipv4FragmentPlan> Ipv4FragmentPlan::Make(const uint8_t* ip, uint32_t mtu_bytes) {
+  Ipv4FragmentPlan plan(ip);
+  if (mtu_bytes < plan.first_header_length_) return std::nullopt;
+  return plan.WithSizes(mtu_bytes - plan.first_header_length_, mtu_bytes - plan.other_header_length_);
+}
+
+std::optional<Ipv4FragmentPlan> Ipv4FragmentPlan::MakeByPayload(const uint8_t* ip, uint32_t payload_bytes) {
+  return Ipv4FragmentPlan(ip).WithSizes(payload_bytes, payload_bytes);
 }
 
 Ipv4FragmentPlan::Piece Ipv4FragmentPlan::piece(uint32_t index) const {

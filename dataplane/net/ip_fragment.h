@@ -57,6 +57,8 @@ class Ipv4FragmentPlan {
   // `ip`: a whole IPv4 header that the parser accepted; the payload is not looked at. Nothing when the packet fits
   // `mtu_bytes` as it is, has DF set, or the MTU leaves no room for 8 bytes behind the header.
   static std::optional<Ipv4FragmentPlan> Make(const uint8_t* ip, uint32_t mtu_bytes);
+  // The same with at most `payload_bytes` in each piece, whatever its header's length: for pieces that get another one.
+  static std::optional<Ipv4FragmentPlan> MakeByPayload(const uint8_t* ip, uint32_t payload_bytes);
 
   // At least 2.
   uint32_t count() const { return count_; }
@@ -67,6 +69,10 @@ class Ipv4FragmentPlan {
 
  private:
   static constexpr uint8_t kMaxHeader = 60;
+
+  explicit Ipv4FragmentPlan(const uint8_t* ip);
+  // The plan with these payloads, of at least 8 bytes, at most; nothing when the packet need not or must not be cut.
+  std::optional<Ipv4FragmentPlan> WithSizes(uint32_t first_payload, uint32_t other_payload);
 
   std::array<uint8_t, kMaxHeader> first_header_{};
   std::array<uint8_t, kMaxHeader> other_header_{};

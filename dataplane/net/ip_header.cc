@@ -18,6 +18,7 @@ IpHeaderFields ReadIpHeader(Family family, const uint8_t* at) {
     fields.protocol = ip.protocol;
     fields.payload = static_cast<uint16_t>(total > header_length ? total - header_length : 0);
     fields.dont_fragment = (ip.fragment.Host() & kIpv4DontFragment) != 0;
+    fields.fragment = ip.fragment.Host() & (kIpv4MoreFragments | kIpv4FragmentOffsetMask);
     fields.id = ip.id;
   } else {
     const auto ip = Load<Ipv6Header>(at);
@@ -46,11 +47,8 @@ void WriteIpHeader(Family family, const IpHeaderFields& fields, const uint8_t* s
   ip.version_ihl = 0x45;
   ip.tos = fields.traffic_class;
   ip.total_length = Be16::FromHost(static_cast<uint16_t>(sizeof(ip) + fields.payload));
-  if (fields.dont_fragment) {
-    ip.fragment = Be16::FromHost(kIpv4DontFragment);
-  } else {
-    ip.id = fields.id;
-  }
+  ip.fragment = Be16::FromHost(static_cast<uint16_t>(fields.fragment | (fields.dont_fragment ? kIpv4DontFragment : 0)));
+  if (!fields.dont_fragment) ip.id = fields.id;
   ip.ttl = fields.hop_limit;
   ip.protocol = fields.protocol;
   ip.source = Load<Be32>(source);

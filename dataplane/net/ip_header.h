@@ -23,6 +23,7 @@ struct IpHeaderFields {
   // IPv4 only. Without DF the packet needs an id; with it the id has no meaning and stays zero (RFC 6864, section 4).
   bool dont_fragment = true;
   Be16 id;
+  uint16_t fragment = 0;  // offset in units of 8 bytes, and kIpv4MoreFragments
 };
 
 // Of a header that is there as a whole. A total length less than the header's own counts as no payload.

@@ -57,54 +57,128 @@ bool IsUdpWithoutChecksum(const PacketBytes& packet) {
   return packet.protocol == kProtocolUdp && Load<UdpHeader>(packet.l4).checksum == 0;
 }
 
-// Section 4.5: the translator computes the checksum that the sender left out.
-void ComputeUdpChecksumV6(const NatChange& change, uint16_t length, uint8_t* l4) {
-  const uint32_t pseudo = PseudoHeaderSum(Family::kIpv6, change.source, change.destination, kProtocolUdp, length);
-  const auto checksum = static_cast<uint16_t>(~FoldSum(PartialSum(l4, length, pseudo)));
-  Store(l4 + offsetof(UdpHeader, checksum), checksum == 0 ? uint16_t{0xffff} : checksum);
-}
-
 void WriteTranslated(Family to, IpHeaderFields fields, const NatChange& change, uint8_t* header) {
   --fields.hop_limit;
   WriteIpHeader(to, fields, change.source, change.destination, header);
 }
 
+// What IPv6 puts between its fixed header and L4.
+struct Extensions {
+  bool translatable = true;
+  bool has_fragment = false;
+  Ipv6FragmentHeader fragment{};
+
+  uint16_t offset() const { return fragment.fragment.Host() & kIpv6FragmentOffsetMask; }
+  bool more() const { return (fragment.fragment.Host() & kIpv6MoreFragments) != 0; }
+};
+
+// Section 5.1: options and a route that was walked to its end are ignored; a route with stations to come and what
+// authenticates the packet as it is cannot be translated, nor can a fragment whose fragmented part begins with another
+// extension header (section 5.1.1).
+Extensions ReadExtensions(const PacketBytes& packet) {
+  Extensions found;
+  uint8_t next = Load<Ipv6Header>(packet.ip).next_header;
+  const auto end = static_cast<uint32_t>(packet.l4 - packet.ip);
+  uint32_t at = sizeof(Ipv6Header);
+  constexpr uint32_t kUnit = 8;
+  while (at < end && found.translatable) {
+    const uint8_t* const header = packet.ip + at;
+    uint32_t length = kUnit;
+    if (end - at < kUnit) {
+      found.translatable = false;
+      break;
+    }
+    if (next == kProtocolFragment) {
+      found.has_fragment = true;
+      found.fragment = Load<Ipv6FragmentHeader>(header);
+      const bool atomic = found.offset() == 0 && !found.more();
+      found.translatable = atomic || at + kUnit == end;
+    } else if (next == kProtocolHopByHop || next == kProtocolDestinationOptions || next == kProtocolRouting) {
+      constexpr size_t kSegmentsLeft = 3;
+      found.translatable = next != kProtocolRouting || header[kSegmentsLeft] == 0;
+      length = kUnit + header[1] * kUnit;
+    } else {
+      found.translatable = false;
+    }
+    next = header[0];
+    at += length;
+  }
+  found.translatable = found.translatable && at == end && next == packet.protocol;
+  return found;
+}
+
 }  // namespace
+
+uint32_t TranslatedHeaderSize(const PacketBytes& packet) {
+  if (packet.family == Family::kIpv6) return sizeof(Ipv4Header);
+  return sizeof(Ipv6Header) +
+         (ReadIpHeader(Family::kIpv4, packet.ip).fragment == 0 ? 0 : static_cast<uint32_t>(sizeof(Ipv6FragmentHeader)));
+}
+
+TranslateResult CompleteUdpChecksum(const PacketBytes& packet) {
+  if (!CanTranslateL4(packet)) return TranslateResult::kUnsupported;
+  if (!IsUdpWithoutChecksum(packet)) return TranslateResult::kDone;
+  const uint16_t length = Load<UdpHeader>(packet.l4).length.Host();
+  // Of a fragment's datagram nobody here has all the bytes.
+  const bool is_fragment = ReadIpHeader(Family::kIpv4, packet.ip).fragment != 0;
+  if (length < sizeof(UdpHeader) || is_fragment) return TranslateResult::kUnsupported;
+  if (length > packet.l4_bytes) return TranslateResult::kNotContiguous;
+  const uint32_t pseudo = PseudoHeaderSum(Family::kIpv4, packet.ip + offsetof(Ipv4Header, source),
+                                          packet.ip + offsetof(Ipv4Header, destination), kProtocolUdp, length);
+  const auto checksum = static_cast<uint16_t>(~FoldSum(PartialSum(packet.l4, length, pseudo)));
+  Store(packet.l4 + offsetof(UdpHeader, checksum), checksum == 0 ? uint16_t{0xffff} : checksum);
+  return TranslateResult::kDone;
+}
 
 TranslateResult TranslateToV6(const PacketBytes& packet, const NatChange& change, uint8_t* header) {
   const auto old = Load<Ipv4Header>(packet.ip);
   const auto header_length = static_cast<uint8_t>((old.version_ihl & 0x0f) * 4);
-  if (!CanTranslateL4(packet) || (old.fragment.Host() & (kIpv4MoreFragments | kIpv4FragmentOffsetMask)) != 0 ||
-      HasOpenSourceRoute(packet.ip, header_length)) {
+  IpHeaderFields fields = ReadIpHeader(Family::kIpv4, packet.ip);
+  const bool has_ports = (fields.fragment & kIpv4FragmentOffsetMask) == 0;
+  if (HasOpenSourceRoute(packet.ip, header_length)) return TranslateResult::kUnsupported;
+  if (old.ttl <= 1) return TranslateResult::kNoHopLeft;
+  if (has_ports) {
+    const TranslateResult complete = CompleteUdpChecksum(packet);
+    if (complete != TranslateResult::kDone) return complete;
+    TranslateL4(packet, change, 4, 16);
+  } else if (L4ChecksumEnd(packet.protocol) == 0) {
     return TranslateResult::kUnsupported;
   }
-  if (old.ttl <= 1) return TranslateResult::kNoHopLeft;
-  if (IsUdpWithoutChecksum(packet)) {
-    const uint16_t length = Load<UdpHeader>(packet.l4).length.Host();
-    if (length < sizeof(UdpHeader)) return TranslateResult::kUnsupported;
-    if (length > packet.l4_bytes) return TranslateResult::kNotContiguous;
-    ChecksumDelta unused;
-    StorePorts(change, packet.l4, &unused);
-    ComputeUdpChecksumV6(change, length, packet.l4);
-  } else {
-    TranslateL4(packet, change, 4, 16);
+  if (fields.fragment == 0) {
+    WriteTranslated(Family::kIpv6, fields, change, header);
+    return TranslateResult::kDone;
   }
-  WriteTranslated(Family::kIpv6, ReadIpHeader(Family::kIpv4, packet.ip), change, header);
+  Ipv6FragmentHeader extension{};
+  extension.next_header = fields.protocol;
+  extension.fragment =
+      Be16::FromHost(static_cast<uint16_t>((fields.fragment & kIpv4FragmentOffsetMask) << 3 |
+                                           (fields.fragment & kIpv4MoreFragments ? kIpv6MoreFragments : 0)));
+  extension.id = Be32::FromHost(fields.id.Host());
+  fields.protocol = kProtocolFragment;
+  fields.payload = static_cast<uint16_t>(fields.payload + sizeof(extension));
+  WriteTranslated(Family::kIpv6, fields, change, header);
+  Store(header + sizeof(Ipv6Header), extension);
   return TranslateResult::kDone;
 }
 
 TranslateResult TranslateToV4(const PacketBytes& packet, const NatChange& change, Be16 id, uint8_t* header) {
-  const auto old = Load<Ipv6Header>(packet.ip);
-  const uint32_t total = static_cast<uint32_t>(sizeof(Ipv4Header)) + old.payload_length.Host();
-  // An extension header would be counted in the payload.
-  if (!CanTranslateL4(packet) || old.next_header != packet.protocol || total > UINT16_MAX) {
+  IpHeaderFields fields = ReadIpHeader(Family::kIpv6, packet.ip);
+  const Extensions extensions = ReadExtensions(packet);
+  const auto extension_bytes = static_cast<uint32_t>(packet.l4 - packet.ip) - static_cast<uint32_t>(sizeof(Ipv6Header));
+  const bool has_ports = extensions.offset() == 0;
+  if (!extensions.translatable || extension_bytes > fields.payload || L4ChecksumEnd(packet.protocol) == 0 ||
+      (has_ports && !CanTranslateL4(packet))) {
     return TranslateResult::kUnsupported;
   }
-  if (old.hop_limit <= 1) return TranslateResult::kNoHopLeft;
-  TranslateL4(packet, change, 16, 4);
-  IpHeaderFields fields = ReadIpHeader(Family::kIpv6, packet.ip);
-  fields.dont_fragment = total > kMaxFragmentable;
-  fields.id = id;
+  const uint32_t total = static_cast<uint32_t>(sizeof(Ipv4Header)) + fields.payload - extension_bytes;
+  if (total + extensions.offset() > UINT16_MAX) return TranslateResult::kUnsupported;
+  if (fields.hop_limit <= 1) return TranslateResult::kNoHopLeft;
+  if (has_ports) TranslateL4(packet, change, 16, 4);
+  fields.payload = static_cast<uint16_t>(fields.payload - extension_bytes);
+  fields.protocol = packet.protocol;
+  fields.dont_fragment = !extensions.has_fragment && total > kMaxFragmentable;
+  fields.id = extensions.has_fragment ? Be16::FromHost(static_cast<uint16_t>(extensions.fragment.id.Host())) : id;
+  fields.fragment = static_cast<uint16_t>(extensions.offset() >> 3 | (extensions.more() ? kIpv4MoreFragments : 0));
   WriteTranslated(Family::kIpv4, fields, change, header);
   return TranslateResult::kDone;
 }

@@ -136,8 +136,9 @@ void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env) {
   const bool may_be_fragmented = v4 && (Load<net::Ipv4Header>(l3).fragment.Host() & net::kIpv4DontFragment) == 0;
   // Hosts do not believe in a smaller one (RFC 8201, section 4), so telling it would not help.
   const bool unbelievable = !v4 && mtu_bytes < kMinMtuV6;
-  // No error about an error (RFC 1122, section 3.2.2).
-  if (may_be_fragmented || unbelievable || packet.related) {
+  // No error about an error, nor about an IPv4 fragment other than the first (RFC 1122, section 3.2.2).
+  const bool later_fragment = v4 && packet.part == FragmentPart::kLater;
+  if (may_be_fragmented || unbelievable || packet.related || later_fragment) {
     Drop(packet, DropReason::kTooBig);
     return;
   }

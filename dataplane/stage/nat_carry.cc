@@ -22,6 +22,8 @@
 namespace sluice::stage {
 namespace {
 
+constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200, section 5
+
 constexpr uint16_t IpHeaderBytes(net::Family family) {
   return family == net::Family::kIpv4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
 }
@@ -33,8 +35,38 @@ uint8_t HopLimitOf(const uint8_t* ip, net::Family family) {
 // How many bytes longer (or shorter) the IP packet leaves than it came.
 int32_t Growth(const Packet& packet, const Leg& leg, const SegmentPlan& plan) {
   const net::ParsedHeaders& h = packet.headers;
-  const int32_t translated = leg.family == h.family ? 0 : IpHeaderBytes(leg.family) - (h.l4_offset - h.l3_offset);
-  return translated + plan.insert_bytes;
+  if (packet.related) return 0;  // an error is made to fit
+  if (leg.family == h.family) return plan.insert_bytes;
+  const auto old_size = static_cast<int32_t>(h.l4_offset - h.l3_offset);
+  const auto new_size = static_cast<int32_t>(net::TranslatedHeaderSize(BytesOf(packet, h.protocol)));
+  return new_size - old_size + plan.insert_bytes;
+}
+
+// Whether the packet is to leave in several fragments, and how large these may be as they leave. An IPv4 packet whose
+// sender lets it be fragmented is not to be told of a smaller MTU, so it must fit what is known of the whole way: in
+// IPv6, where routers do not fragment, that is 1280 bytes towards clients, and towards the backends, whose network is
+// ours, the port's MTU (RFC 7915, section 4.1).
+struct Cut {
+  bool needed = false;
+  uint32_t limit_bytes = 0;
+};
+Cut CutFor(const Packet& packet, const Leg& leg, int32_t growth, uint32_t mtu_bytes) {
+  const net::ParsedHeaders& h = packet.headers;
+  const bool to_v6 = leg.family == net::Family::kIpv6 && h.family == net::Family::kIpv4;
+  const uint32_t limit = to_v6 && !leg.to_backend ? std::min(mtu_bytes, kMinMtuV6) : mtu_bytes;
+  if (h.ip_length + growth <= static_cast<int32_t>(limit) || packet.related) return {};
+  // IPv6 senders need not make packets of 1280 bytes any smaller, so these become IPv4 packets without DF.
+  const bool from_v6 = leg.family == net::Family::kIpv4 && h.family == net::Family::kIpv6;
+  const bool may_be_cut = from_v6 ? h.ip_length <= kMinMtuV6 : MayBeFragmented(packet);
+  return {.needed = may_be_cut, .limit_bytes = limit};
+}
+
+// The size of packets that would fit, to be told to the sender. Between the families no less than every IPv6 host
+// makes.
+uint32_t FittingSize(const Packet& packet, const Leg& leg, int32_t growth, uint32_t mtu_bytes) {
+  const auto size = static_cast<uint32_t>(static_cast<int32_t>(mtu_bytes) - growth);
+  const bool from_v6 = leg.family == net::Family::kIpv4 && packet.headers.family == net::Family::kIpv6;
+  return from_v6 ? std::max(size, kMinMtuV6) : size;
 }
 
 // The largest data of a segment, beside the IP and TCP header without options, that a link takes.
@@ -83,33 +115,39 @@ void SetEtherType(uint8_t* ip, net::Family family) {
              Be16::FromHost(family == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6));
 }
 
+// False: the packet was dropped.
+bool IsTranslated(Packet& packet, net::TranslateResult result) {
+  if (result == net::TranslateResult::kDone) return true;
+  Drop(packet,
+       result == net::TranslateResult::kNotContiguous ? DropReason::kNatUnreadable : DropReason::kNatUntranslatable);
+  return false;
+}
+
+// The id of packets that may be fragmented further on is to differ from packet to packet, as checksums do.
+Be16 IdFrom(const net::PacketBytes& bytes) {
+  const uint32_t end = net::L4ChecksumEnd(bytes.protocol);
+  if (end == 0 || bytes.l4_bytes < end) return Be16();  // of a fragment, which has its own
+  const size_t checksum =
+      bytes.protocol == net::kProtocolTcp ? offsetof(net::TcpHeader, checksum) : offsetof(net::UdpHeader, checksum);
+  return Be16::FromRaw(net::Load<uint16_t>(bytes.l4 + checksum));
+}
+
 // Another family: another IP header, so the link-layer header moves.
 bool TranslateFamily(Packet& packet, const Leg& leg) {
-  if (packet.part != FragmentPart::kWhole) {
-    Drop(packet, DropReason::kNatUntranslatable);
-    return false;
-  }
   const net::ParsedHeaders& h = packet.headers;
-  const uint16_t old_bytes = static_cast<uint16_t>(h.l4_offset - h.l3_offset);
-  const uint16_t new_bytes = IpHeaderBytes(leg.family);
+  const net::PacketBytes bytes = BytesOf(packet, h.protocol);
+  const auto old_bytes = static_cast<uint16_t>(h.l4_offset - h.l3_offset);
+  const auto new_bytes = static_cast<uint16_t>(net::TranslatedHeaderSize(bytes));
   if (new_bytes > old_bytes && rte_pktmbuf_headroom(packet.mbuf) < new_bytes - old_bytes) {
     Drop(packet, DropReason::kNoHeadroom);
     return false;
   }
-  std::array<uint8_t, sizeof(net::Ipv6Header)> header;
-  const net::PacketBytes bytes = BytesOf(packet, h.protocol);
-  // The id of packets that may be fragmented further on is to differ from packet to packet, as checksums do.
-  const size_t checksum =
-      h.protocol == net::kProtocolTcp ? offsetof(net::TcpHeader, checksum) : offsetof(net::UdpHeader, checksum);
-  const Be16 id = Be16::FromRaw(net::Load<uint16_t>(bytes.l4 + checksum));
+  std::array<uint8_t, net::kMaxTranslatedHeader> header;
+  const Be16 id = IdFrom(bytes);
   const net::TranslateResult result = leg.family == net::Family::kIpv6
                                           ? net::TranslateToV6(bytes, leg.ends, header.data())
                                           : net::TranslateToV4(bytes, leg.ends, id, header.data());
-  if (result != net::TranslateResult::kDone) {
-    Drop(packet,
-         result == net::TranslateResult::kNotContiguous ? DropReason::kNatUnreadable : DropReason::kNatUntranslatable);
-    return false;
-  }
+  if (!IsTranslated(packet, result)) return false;
   auto* old_frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   uint8_t* frame = old_frame + old_bytes - new_bytes;
   std::memmove(frame, old_frame, h.l3_offset);
@@ -219,6 +257,24 @@ void Send(Packet& packet, const Leg& leg) {
   packet.fate = Fate::kForwarded;
 }
 
+// For a packet that leaves as IPv4 everything is done to the whole, which is cut then. IPv6 has another header in each
+// fragment: what concerns the whole is done, and the pieces are translated one by one.
+void CarryInPieces(Packet& packet, const Leg& leg, const SegmentPlan& plan, uint32_t limit_bytes, StageEnv& env) {
+  const bool to_v6 = leg.family == net::Family::kIpv6 && packet.headers.family == net::Family::kIpv4;
+  if (!to_v6) {
+    if (!Change(packet, leg, plan, env)) return;
+    SendInPieces(packet, PlanByMtu(packet, limit_bytes), env, [&leg](Packet& piece) { Send(piece, leg); });
+    return;
+  }
+  if (!ChangeTcp(packet, leg, plan, env)) return;
+  // Other fragments than whole datagrams are left to the translation, which tells what it cannot translate.
+  const bool whole = packet.part == FragmentPart::kWhole;
+  if (whole && !IsTranslated(packet, net::CompleteUdpChecksum(BytesOf(packet, packet.headers.protocol)))) return;
+  SendInPieces(packet, PlanByPayload(packet, limit_bytes - net::kMaxTranslatedHeader), env, [&leg](Packet& piece) {
+    if (TranslateFamily(piece, leg)) Send(piece, leg);
+  });
+}
+
 }  // namespace
 
 void Carry(Packet& packet, const Leg& leg, StageEnv& env) {
@@ -234,19 +290,18 @@ void Carry(Packet& packet, const Leg& leg, StageEnv& env) {
     return;
   }
   const uint32_t mtu_bytes = env.node->ports[leg.port.index()].mtu_bytes;
-  const int32_t growth = packet.related ? 0 : Growth(packet, leg, plan);
-  const bool in_pieces = growth == 0 && leg.family == h.family && MayBeFragmented(packet, mtu_bytes);
-  if (h.ip_length + growth > static_cast<int32_t>(mtu_bytes) && !in_pieces) {
-    AnswerTooBig(packet, static_cast<uint32_t>(static_cast<int32_t>(mtu_bytes) - growth), env);
+  const int32_t growth = Growth(packet, leg, plan);
+  const Cut cut = CutFor(packet, leg, growth, mtu_bytes);
+  if (h.ip_length + growth > static_cast<int32_t>(mtu_bytes) && !cut.needed) {
+    AnswerTooBig(packet, FittingSize(packet, leg, growth, mtu_bytes), env);
     return;
   }
-  if (!Change(packet, leg, plan, env)) return;
-  if (plan.insert_bytes != 0) env.counters->nat.proxy_headers.Increment();
-  if (in_pieces) {
-    SendInPieces(packet, mtu_bytes, env, [&leg](Packet& piece) { Send(piece, leg); });
-  } else {
+  if (cut.needed) {
+    CarryInPieces(packet, leg, plan, cut.limit_bytes, env);
+  } else if (Change(packet, leg, plan, env)) {
     Send(packet, leg);
   }
+  if (plan.insert_bytes != 0 && packet.fate == Fate::kForwarded) env.counters->nat.proxy_headers.Increment();
 }
 
 }  // namespace sluice::stage

@@ -10,6 +10,8 @@
 namespace sluice::stage {
 namespace {
 
+uint8_t* IpOf(const Packet& packet) { return rte_pktmbuf_mtod_offset(packet.mbuf, uint8_t*, packet.headers.l3_offset); }
+
 // Appends `size` bytes of `source` from `offset` to `to`, in as many buffers as it takes. False: none was free.
 bool AppendCopy(rte_mbuf* to, const rte_mbuf* source, uint32_t offset, uint32_t size) {
   rte_mbuf* last = rte_pktmbuf_lastseg(to);
@@ -79,15 +81,22 @@ void FreeAll(Pieces& pieces) {
 
 }  // namespace
 
-bool MayBeFragmented(const Packet& packet, uint32_t mtu_bytes) {
-  if (packet.headers.family != net::Family::kIpv4 || packet.headers.ip_length <= mtu_bytes) return false;
-  const auto* ip = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.headers.l3_offset);
-  return (net::Load<net::Ipv4Header>(ip).fragment.Host() & net::kIpv4DontFragment) == 0;
+bool MayBeFragmented(const Packet& packet) {
+  if (packet.headers.family != net::Family::kIpv4) return false;
+  return (net::Load<net::Ipv4Header>(IpOf(packet)).fragment.Host() & net::kIpv4DontFragment) == 0;
 }
 
-bool CutIntoPieces(Packet& packet, uint32_t mtu_bytes, const StageEnv& env, Pieces& pieces) {
-  auto* ip = rte_pktmbuf_mtod_offset(packet.mbuf, uint8_t*, packet.headers.l3_offset);
-  const auto plan = net::Ipv4FragmentPlan::Make(ip, mtu_bytes);
+std::optional<net::Ipv4FragmentPlan> PlanByMtu(const Packet& packet, uint32_t mtu_bytes) {
+  return net::Ipv4FragmentPlan::Make(IpOf(packet), mtu_bytes);
+}
+
+std::optional<net::Ipv4FragmentPlan> PlanByPayload(const Packet& packet, uint32_t payload_bytes) {
+  return net::Ipv4FragmentPlan::MakeByPayload(IpOf(packet), payload_bytes);
+}
+
+bool CutIntoPieces(Packet& packet, const std::optional<net::Ipv4FragmentPlan>& plan, const StageEnv& env,
+                   Pieces& pieces) {
+  uint8_t* const ip = IpOf(packet);
   if (!plan) {
     Drop(packet, DropReason::kTooBig);
     return false;
@@ -105,7 +114,8 @@ bool CutIntoPieces(Packet& packet, uint32_t mtu_bytes, const StageEnv& env, Piec
       return false;
     }
     const net::Ipv4FragmentPlan::Piece piece = plan->piece(i);
-    pieces.pieces[pieces.count++] = {mbuf, static_cast<uint16_t>(piece.header_length + piece.payload_length)};
+    pieces.pieces[pieces.count++] = {mbuf, static_cast<uint16_t>(piece.header_length + piece.payload_length),
+                                     static_cast<uint16_t>(packet.headers.l3_offset + piece.header_length)};
   }
   const net::Ipv4FragmentPlan::Piece first = plan->piece(0);
   plan->WriteHeader(0, ip);

@@ -61,8 +61,8 @@ inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::B
   if (packet.headers.ip_length + overhead_bytes > mtu_bytes) {
     // The inner packet is cut rather than the outer one, so that the backend has nothing to put together before it can
     // take it out of the tunnel (RFC 4459, section 3.1).
-    if (MayBeFragmented(packet, mtu_bytes - overhead_bytes)) {
-      SendInPieces(packet, mtu_bytes - overhead_bytes, env,
+    if (MayBeFragmented(packet)) {
+      SendInPieces(packet, PlanByMtu(packet, mtu_bytes - overhead_bytes), env,
                    [&](Packet& piece) { RewriteForMode(piece, vip, backend, env); });
     } else {
       AnswerTooBig(packet, mtu_bytes - overhead_bytes, env);

@@ -11,6 +11,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/net/icmp.h"
 #include "dataplane/net/icmp_translate.h"
+#include "dataplane/net/ip_fragment.h"
 #include "dataplane/net/ip_translate.h"
 #include "dataplane/net/nat_rewrite.h"
 #include "dataplane/net/parser.h"
@@ -80,7 +81,7 @@ void CheckRewrite(const Packet& packet, const Ends& ends) {
 
 TranslateResult Translate(const Packet& packet, const Ends& ends, const ExactCopy& copy, Bytes* header) {
   const NatChange change = {ends.bytes, ends.bytes + 16, ends.change.source_port, ends.change.destination_port};
-  header->resize(packet.family == Family::kIpv4 ? 40 : 20);
+  header->resize(TranslatedHeaderSize(packet.View(copy)));
   if (packet.family == Family::kIpv4) return TranslateToV6(packet.View(copy), change, header->data());
   return TranslateToV4(packet.View(copy), change, Be16::FromHost(7), header->data());
 }
@@ -121,6 +122,35 @@ void CheckTranslation(const Packet& packet, const Ends& ends) {
   }();
   SLUICE_CHECK(h.status == ParseStatus::kOk && h.l4_status == L4Status::kPorts && h.ip_length == length);
   SLUICE_CHECK(h.source_port == ends.change.source_port && h.destination_port == ends.change.destination_port);
+}
+
+// A fragment is the same part of its packet in the other family.
+void CheckTranslatedFragment(const uint8_t* frame, uint32_t size, const ParsedHeaders& h, const Ends& ends) {
+  const auto info = ParseFragment(frame, size, h);
+  if (!info) return;
+  const auto ports = ParseFragmentPorts(frame, size, h, *info);
+  if (info->is_first() && !ports) return;
+  const uint32_t l4_offset = ports ? ports->l4_offset : info->payload_offset;
+  const Packet packet = {.bytes = Bytes(frame + h.l3_offset, frame + h.l3_offset + h.ip_length),
+                         .family = h.family,
+                         .protocol = ports ? ports->protocol : info->protocol,
+                         .l4 = l4_offset - h.l3_offset};
+  const ExactCopy copy(packet.bytes);
+  Bytes header;
+  if (Translate(packet, ends, copy, &header) != TranslateResult::kDone) {
+    SLUICE_CHECK(copy.bytes() == packet.bytes);
+    return;
+  }
+  const bool to_v6 = packet.family == Family::kIpv4;
+  const Bytes out = test::Ether(to_v6 ? kEtherTypeIpv6 : kEtherTypeIpv4) + header +
+                    Bytes(copy.data() + packet.l4, copy.data() + copy.size());
+  const auto out_size = static_cast<uint32_t>(out.size());
+  const ParsedHeaders after = ParseFrame(out.data(), out_size, out_size);
+  SLUICE_CHECK(after.status == ParseStatus::kOk && after.l4_status == L4Status::kFragment);
+  const auto translated = ParseFragment(out.data(), out_size, after);
+  SLUICE_CHECK(translated && translated->offset == info->offset && translated->more == info->more);
+  SLUICE_CHECK(translated->payload_length == info->payload_length && translated->protocol == packet.protocol);
+  SLUICE_CHECK(translated->id == (info->id & 0xffff));
 }
 
 bool QuotedHeaderIsRight(const Packet& packet, const Bytes& bytes) {
@@ -183,6 +213,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                          .protocol = h.protocol,
                          .l4 = static_cast<uint32_t>(h.l4_offset - h.l3_offset)};
   const Ends ends(data);
+  if (h.l4_status == L4Status::kFragment) CheckTranslatedFragment(data, whole, h, ends);
   if (h.l4_status == L4Status::kPorts) {
     CheckRewrite(packet, ends);
     CheckCut(packet, ends);

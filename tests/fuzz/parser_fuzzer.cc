@@ -7,6 +7,7 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/net/checksum.h"
+#include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/ip_fragment.h"
 #include "dataplane/net/parser.h"
@@ -76,9 +77,24 @@ void CheckFragment(const ParsedHeaders& h, const uint8_t* frame, uint32_t contig
   SLUICE_CHECK(ports->l4_offset + size <= uint32_t{fragment->payload_offset} + fragment->payload_length);
 }
 
-// The pieces of any IPv4 packet make up its payload, each within the MTU, each with a right header.
-void CheckFragmentPlan(const ParsedHeaders& h, const uint8_t* frame, uint32_t mtu) {
-  const auto plan = Ipv4FragmentPlan::Make(frame + h.l3_offset, mtu);
+// The fast half of the parser says what the whole one says, or nothing.
+void CheckCommon(const ParsedHeaders& h, const uint8_t* frame, uint32_t contiguous, uint32_t frame_length) {
+  ParsedHeaders common;
+  if (!ParseCommonFrame(frame, contiguous, frame_length, common)) return;
+  SLUICE_CHECK(h.status == ParseStatus::kOk && common.status == ParseStatus::kOk);
+  SLUICE_CHECK(h.l4_status == L4Status::kPorts && common.l4_status == L4Status::kPorts);
+  SLUICE_CHECK(h.family == common.family && h.protocol == common.protocol && h.tcp_flags == common.tcp_flags);
+  SLUICE_CHECK(h.source_port == common.source_port && h.destination_port == common.destination_port);
+  SLUICE_CHECK(h.ip_length == common.ip_length && h.vlan_tags == 0 && common.vlan_tags == 0);
+  SLUICE_CHECK(h.l3_offset == common.l3_offset && h.l4_offset == common.l4_offset);
+  SLUICE_CHECK(!h.has_extension && !common.has_extension);
+}
+
+// The pieces of any IPv4 packet make up its payload, each within the limit, headers counted or not, each with a right
+// header.
+void CheckFragmentPlan(const ParsedHeaders& h, const uint8_t* frame, uint32_t limit, bool by_payload) {
+  const uint8_t* const ip = frame + h.l3_offset;
+  const auto plan = by_payload ? Ipv4FragmentPlan::MakeByPayload(ip, limit) : Ipv4FragmentPlan::Make(ip, limit);
   if (!plan) return;
   SLUICE_CHECK(plan->count() >= 2);
   uint32_t covered = 0;
@@ -87,7 +103,7 @@ void CheckFragmentPlan(const ParsedHeaders& h, const uint8_t* frame, uint32_t mt
     uint8_t header[60];
     SLUICE_CHECK(piece.header_length <= sizeof(header));
     SLUICE_CHECK(piece.payload_offset == covered && piece.payload_length > 0);
-    SLUICE_CHECK(uint32_t{piece.header_length} + piece.payload_length <= mtu);
+    SLUICE_CHECK((by_payload ? 0 : uint32_t{piece.header_length}) + piece.payload_length <= limit);
     SLUICE_CHECK(i + 1 == plan->count() || piece.payload_length % 8 == 0);
     plan->WriteHeader(i, header);
     SLUICE_CHECK((header[0] & 0x0f) * 4 == piece.header_length);
@@ -106,7 +122,11 @@ void ParseAndCheck(const uint8_t* frame, uint32_t contiguous, uint32_t frame_len
       CheckL3(h, contiguous, frame_length);
       CheckL4(h, frame, contiguous);
       if (h.l4_status == L4Status::kFragment) CheckFragment(h, frame, contiguous);
-      if (h.family == Family::kIpv4) CheckFragmentPlan(h, frame, 20 + frame[0] * 8u);
+      CheckCommon(h, frame, contiguous, frame_length);
+      if (h.family == Family::kIpv4) {
+        CheckFragmentPlan(h, frame, 20 + frame[0] * 8u, false);
+        CheckFragmentPlan(h, frame, frame[0] * 8u, true);
+      }
       break;
     case ParseStatus::kNotIp:
       SLUICE_CHECK(h.l3_offset <= contiguous);

@@ -31,22 +31,23 @@ def cut(packet, size, ident):
 
 
 class Flow:
-    """A VIP of one mode with a backend of its family, and packets to it."""
+    """A VIP of one mode with a backend of its family, or of `outer`, and packets to it."""
 
-    def __init__(self, case, family, mode, number, protocol="udp"):
-        self.case, self.family, self.mode = case, family, mode
+    def __init__(self, case, family, mode, number, protocol="udp", outer=None):
+        self.case, self.family, self.mode, self.outer = case, family, mode, outer or family
         self.port = 5000 + number
         self.vip = f"{mode}-{protocol}-{family}"
+        self.backend = f"pool-{self.outer}/web-1"
         self.l4 = UDP if protocol == "udp" else TCP
-        case.vip(self.vip, tunnel.VIPS[family], protocol, self.port, f"pool-{family}", mode)
+        case.vip(self.vip, tunnel.VIPS[family], protocol, self.port, f"pool-{self.outer}", mode)
         self.scheduler = kit.Scheduler({"web-1": 100})
 
     def out(self, fragment, packet):
         if self.mode != "l2":
             fragment = tunnel.wrap(
-                self.mode, fragment, tunnel.BACKENDS[self.family], self.scheduler.hash(*tunnel.flow_of(packet))
+                self.mode, fragment, tunnel.BACKENDS[self.outer], self.scheduler.hash(*tunnel.flow_of(packet))
             )
-        return kit.ether_out(tunnel.BACKENDS[self.family]) / fragment
+        return kit.ether_out(tunnel.BACKENDS[self.outer]) / fragment
 
     def send(self, packet, parts, order, rung="scheduler"):
         """Fragments in an order; those before the first are held."""
@@ -56,12 +57,12 @@ class Flow:
             if 0 not in order or order.index(0) > order.index(index):
                 held.append((sent.held(), index))
                 continue
-            sent.forwarded(self.out(parts[index], packet), self.vip, f"pool-{self.family}/web-1", rung)
+            sent.forwarded(self.out(parts[index], packet), self.vip, self.backend, rung)
             rung = "connection_table"
             if index == 0:
                 for waited, of in held:
                     out = self.out(parts[of], packet)
-                    sent.releases(waited, out, self.vip, f"pool-{self.family}/web-1", rung)
+                    sent.releases(waited, out, self.vip, self.backend, rung)
         return held
 
 
@@ -70,13 +71,13 @@ def pools(case):
         case.pool(f"pool-{family}", {"web-1": backend})
 
 
-def build(case, family):
+def build(case, family, modes=MODES, outer=None):
     pools(case)
     number = 0
-    for mode in MODES:
+    for mode in modes:
         for protocol in ("udp", "tcp"):
             number += 1
-            flow = Flow(case, family, mode, number, protocol)
+            flow = Flow(case, family, mode, number, protocol, outer)
             packet = whole(family, flow.l4, flow.port, 3000, number)
             parts = cut(packet, 1200, number)
             flow.send(packet, parts, [0, 1, 2])

@@ -53,6 +53,17 @@ def ip_bytes(frame):
     return None
 
 
+def ip_in(family, **fields):
+    """The IP header of a client's packet to the VIP of its family."""
+    client, vip = (CLIENT_V4, VIP_V4) if family == 4 else (CLIENT_V6, VIP_V6)
+    return (scapy.IP if family == 4 else scapy.IPv6)(**{"src": client, "dst": vip, **fields})
+
+
+BACKENDS = {4: "192.0.2.11", 6: "2001:db8::11"}
+DIRECTORS = {4: DIRECTOR_V4, 6: DIRECTOR_V6}
+VIPS = {4: VIP_V4, 6: VIP_V6}
+
+
 class Packet:
     """One packet that arrives, and its expectation, which one of the methods must set."""
 
@@ -97,9 +108,12 @@ class Packet:
         self._expect("held", None)
         return self
 
-    def releases(self, held, out, vip, backend, rung):
-        """Lets a held packet be forwarded as `out`."""
-        held.later = {"fate": "forwarded", "vip": vip, "backend": backend, "rung": rung}
+    def releases(self, held, out, vip, backend, rung=None):
+        """Lets a held packet be forwarded as `out`; `rung` is None for a backend's."""
+        held.is_reply = rung is None
+        held.later = {"fate": "forwarded", "vip": vip, "backend": backend}
+        if rung is not None:
+            held.later["rung"] = rung
         self._add_extra(out)
 
     def releases_dropped(self, held, reason):

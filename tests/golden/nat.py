@@ -118,7 +118,9 @@ def conversation(flow):
     flow.answers(flow.reply(l4_fields={"flags": "SA", "seq": 500, "ack": 101, "options": [("MSS", 1400), TIMES]}))
     flow.sends(flow.packet(l4_fields={"flags": "A", "seq": 101, "ack": 501}), "connection_table")
     flow.sends(flow.packet(b"GET /\n", {"flags": "PA", "seq": 101, "ack": 501}, **df), "connection_table")
-    flow.answers(flow.reply(b"y" * 1401, {"flags": "A", "seq": 501, "ack": 107}))
+    # As servers send TCP; without DF it would be cut for IPv6 clients.
+    whole = {"flags": "DF"} if flow.inside == 4 else {}
+    flow.answers(flow.reply(b"y" * 1401, {"flags": "A", "seq": 501, "ack": 107}, **whole))
     flow.sends(flow.packet(b"", {"flags": "A", "seq": 107, "ack": 1902}, **{key: 3, ttl: 2}), "connection_table")
     flow.answers(flow.reply(b"", {"flags": "FA", "seq": 1902, "ack": 107}))
     flow.sends(flow.packet(b"", {"flags": "FA", "seq": 107, "ack": 1903}), "connection_table")

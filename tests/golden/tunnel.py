@@ -73,6 +73,28 @@ def source_in(prefix, flow_hash):
     return str(ipaddress.ip_address(int(network.network_address) | host))
 
 
+def ways_out(case, inner, protocol, mtu=1500):
+    """Adds a VIP of each mode and mix of families that can carry the inner one; yields for each (mode, family of the
+    backend, port, VIP, backend, bytes of the longest packet that fits)."""
+    case.pool("web4", {"web-1": BACKENDS[4]})
+    case.pool("web6", {"web-1": BACKENDS[6]})
+    port = 79
+    for outer in (inner, 4 if inner == 6 else 6):
+        for mode in ("l2", *OVERHEAD):
+            if mode == "l2" and outer != inner:
+                continue
+            port += 1
+            vip = f"{mode}-{outer}"
+            case.vip(vip, VIPS[inner], protocol, port, f"web{outer}", mode)
+            limit = mtu - (0 if mode == "l2" else OVERHEAD[mode][outer])
+            yield mode, outer, port, vip, f"web{outer}/web-1", limit
+
+
+def carried(mode, packet, outer, flow_hash):
+    """The frame that leaves with the packet, by L2 or in a tunnel."""
+    return kit.ether_out(BACKENDS[outer]) / (packet if mode == "l2" else wrap(mode, packet, BACKENDS[outer], flow_hash))
+
+
 def packets(inner):
     """Client packets of a family that differ in what a tunnel could spoil: lengths odd and even, hop limits, TOS,
     flags, options, a UDP checksum of zero (for IPv4, where it is allowed)."""

@@ -166,14 +166,9 @@ TEST_F(FragmentTest, APacketInManyBuffersIsCutIntoTheTunnel) {
 }
 
 TEST_F(FragmentTest, WithoutBuffersForItsPiecesAPacketIsDropped) {
-  const Bytes frame = FrameBuilder{.destination_port = 8080, .payload = 1600}.Build();
-  rte_mbuf* packet = MakeMbuf(frame);
-  std::vector<rte_mbuf*> rest(rte_mempool_avail_count(packet->pool));
-  ASSERT_EQ(rte_pktmbuf_alloc_bulk(packet->pool, rest.data(), static_cast<unsigned>(rest.size())), 0);
-  RunMbufs({packet});
+  RunWithoutBuffers(FrameBuilder{.destination_port = 8080, .payload = 1600}.Build());
   EXPECT_EQ(Dropped(DropReason::kFragmentNoBuffer), 1u);
   EXPECT_THAT(sent(), IsEmpty());
-  rte_pktmbuf_free_bulk(rest.data(), static_cast<unsigned>(rest.size()));
 }
 
 }  // namespace

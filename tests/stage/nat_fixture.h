@@ -56,6 +56,15 @@ inline Bytes WithChecksum(Bytes frame) {
 
 inline Bytes Frame(const FrameBuilder& builder) { return WithChecksum(builder.Build()); }
 
+// Puts the IPv4 header's checksum in.
+inline void SealIpv4(Bytes& frame) {
+  Put16(frame, kIp + 10, 0);
+  uint32_t sum = 0;
+  for (size_t i = kIp; i < kIp + 20; i += 2) sum += Get16(frame, i);
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  Put16(frame, kIp + 10, ~sum & 0xffff);
+}
+
 // A TCP segment with numbers and any options (a multiple of four bytes).
 struct Segment {
   FrameBuilder frame;
@@ -75,11 +84,7 @@ struct Segment {
     bytes[l4 + 12] = static_cast<uint8_t>((5 + options.size() / 4) << 4);
     if (IsV4(bytes)) {
       Put16(bytes, kIp + 2, bytes.size() - kIp);
-      Put16(bytes, kIp + 10, 0);
-      uint32_t sum = 0;
-      for (size_t i = kIp; i < l4; i += 2) sum += Get16(bytes, i);
-      while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-      Put16(bytes, kIp + 10, ~sum & 0xffff);
+      SealIpv4(bytes);
     } else {
       Put16(bytes, kIp + 4, bytes.size() - l4);
     }
@@ -111,11 +116,7 @@ inline Bytes Error(const std::string& router, const std::string& destination, co
   std::copy(quoted_frame.begin() + kIp, quoted_frame.end(), frame.begin() + static_cast<ptrdiff_t>(at + 8));
   uint32_t sum = 0;
   if (v4) {
-    Put16(frame, kIp + 10, 0);
-    for (size_t i = kIp; i < at; i += 2) sum += Get16(frame, i);
-    while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-    Put16(frame, kIp + 10, ~sum & 0xffff);
-    sum = 0;
+    SealIpv4(frame);
   } else {
     for (size_t i = kIp + 8; i < at; i += 2) sum += Get16(frame, i);
     sum += 58 + static_cast<uint32_t>(frame.size() - at);

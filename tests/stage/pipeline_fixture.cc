@@ -153,6 +153,15 @@ void PipelineTest::RunMbufs(std::vector<rte_mbuf*> mbufs) {
   sink_.Collect(sent_, punted_);
 }
 
+void PipelineTest::RunWithoutBuffers(const Bytes& frame) {
+  rte_mbuf* const packet = MakeMbuf(frame);
+  std::vector<rte_mbuf*> rest(rte_mempool_avail_count(pool_));
+  const auto count = static_cast<unsigned>(rest.size());
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool_, rest.data(), count), 0);
+  RunMbufs({packet});
+  rte_pktmbuf_free_bulk(rest.data(), count);
+}
+
 void PipelineTest::Resume(std::vector<rte_mbuf*> mbufs) {
   sent_.clear();
   punted_.clear();

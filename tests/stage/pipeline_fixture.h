@@ -70,6 +70,8 @@ class PipelineTest : public testing::Test {
   // Runs frames as one burst under the allocation guard; sent() and punted() then hold what left.
   void Run(const std::vector<Bytes>& frames);
   void RunMbufs(std::vector<rte_mbuf*> mbufs);
+  // Runs one frame while every other buffer of the pool is taken.
+  void RunWithoutBuffers(const Bytes& frame);
   // Lets worker_ take over what another one handed over.
   void Resume(std::vector<rte_mbuf*> mbufs);
   // Lets fragments go whose time is over at now_s_.

@@ -21,6 +21,9 @@ from scapy.layers.inet6 import (  # noqa: E402
     ICMPv6TimeExceeded,
     IPv6,
     IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
 )
 from scapy.packet import Raw  # noqa: E402
 
@@ -236,6 +239,51 @@ def translations():
     )
 
 
+def translated_fragments():
+    """Fragments of the same flow, and what is ignored of IPv6: 1001 bytes of payload, cut at 496."""
+    long = Raw(bytes(i * 7 & 255 for i in range(1001)))
+    udp, real = UDP(sport=40000, dport=80), UDP(sport=1025, dport=8080)
+
+    def piece(whole, at, size, ident):
+        whole = type(whole)(bytes(whole))
+        payload = bytes(whole.payload)
+        more = int(at + size < len(payload))
+        head = whole.copy()
+        head.remove_payload()
+        if IP in whole:
+            del head.len, head.chksum
+            head.id, head.frag, head.flags = ident, at // 8, more
+        else:
+            del head.plen, head.nh
+            head /= IPv6ExtHdrFragment(nh=whole.nh, offset=at // 8, m=more, id=ident)
+        return head / Raw(payload[at : at + size])
+
+    for name, at, size in (("First", 0, 496), ("Middle", 496, 496), ("Last", 992, 17)):
+        yield (
+            f"To6{name}Fragment",
+            piece(v4(CLIENT, VIP, tos=0xB9) / udp / long, at, size, 0x9876),
+            piece(v6(LOCAL6, BACKEND6, tc=0xB9, hlim=60) / real / long, at, size, 0x9876),
+        )
+        yield (
+            f"To4{name}Fragment",
+            piece(v6(CLIENT6, VIP6, tc=0x2E) / udp / long, at, size, 0x12349876),
+            piece(IP(src=LOCAL, dst=BACKEND, ttl=60, tos=0x2E) / real / long, at, size, 0x9876),
+        )
+    options = IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting(addresses=[VIP6], segleft=0) / IPv6ExtHdrDestOpt()
+    checksum = (v6(CLIENT6, VIP6) / udp / PAYLOAD).__class__(bytes(v6(CLIENT6, VIP6) / udp / PAYLOAD))[UDP].chksum
+    sealed = UDP(sport=40000, dport=80, chksum=checksum)
+    yield (
+        "To4Extensions",
+        v6(CLIENT6, VIP6) / options / sealed / PAYLOAD,
+        IP(src=LOCAL, dst=BACKEND, id=0x4321, ttl=60) / real / PAYLOAD,
+    )
+    yield (
+        "To4Atomic",
+        v6(CLIENT6, VIP6) / IPv6ExtHdrFragment(id=0x12349876) / IPv6ExtHdrDestOpt() / sealed / PAYLOAD,
+        IP(src=LOCAL, dst=BACKEND, id=0x9876, ttl=60) / real / PAYLOAD,
+    )
+
+
 def translated_errors():
     """A router's error about what the VIP (port 80) sent to the client (40000), as one of the other family.
 
@@ -293,7 +341,8 @@ def vector(name, before, after):
 
 
 def header():
-    groups = (nat, icmp_errors, numbers, cuts, options, answers, translations, translated_errors, fragments)
+    groups = (nat, icmp_errors, numbers, cuts, options, answers, translations, translated_fragments)
+    groups += (translated_errors, fragments)
     body = ""
     for group in groups:
         comment = inspect.cleandoc(group.__doc__).split("\n")

@@ -191,6 +191,23 @@ TEST(IpFragmentTest, AFragmentIsCutFurther) {
   EXPECT_EQ(Bytes(all.begin() + 66, all.begin() + 68), (Bytes{0x20, 15})) << "more follow those of the original";
 }
 
+TEST(IpFragmentTest, ByPayloadTheHeadersDoNotCount) {
+  // Record route, which the first piece alone keeps.
+  Bytes packet = Ipv4(17, 60, 7) + Bytes(60, 0x33);
+  const Bytes options = FromHex("0707 04 00000000 00");
+  std::copy(options.begin(), options.end(), packet.begin() + 20);
+  const auto plan = Ipv4FragmentPlan::MakeByPayload(packet.data(), 31);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->count(), 3u);
+  EXPECT_EQ(plan->piece(0).header_length, 28);
+  EXPECT_EQ(plan->piece(0).payload_length, 24);
+  EXPECT_EQ(plan->piece(1).header_length, 20);
+  EXPECT_EQ(plan->piece(1).payload_length, 24);
+  EXPECT_EQ(plan->piece(2).payload_length, 12);
+  EXPECT_FALSE(Ipv4FragmentPlan::MakeByPayload(packet.data(), 60)) << "it fits";
+  EXPECT_FALSE(Ipv4FragmentPlan::MakeByPayload(packet.data(), 7)) << "no room for eight bytes";
+}
+
 TEST(IpFragmentTest, WhatIsNotCut) {
   const Bytes packet = Ipv4(17, 80) + Bytes(80, 1);
   EXPECT_TRUE(Fragments(packet, 100).empty()) << "it fits";

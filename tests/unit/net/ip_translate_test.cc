@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "dataplane/net/headers.h"
 #include "tests/support/packet_vectors.h"
 #include "tests/support/packets.h"
@@ -19,6 +21,20 @@ struct Translated {
 
 constexpr uint16_t kId = 0x4321;
 
+// Where L4, or a fragment's payload, begins, and the protocol there.
+std::pair<uint32_t, uint8_t> FindL4(const Bytes& packet) {
+  if (packet[0] >> 4 == 4) return {(packet[0] & 0x0fu) * 4, packet[9]};
+  uint32_t at = 40;
+  uint8_t next = packet[6];
+  while (next == kProtocolHopByHop || next == kProtocolRouting || next == kProtocolDestinationOptions ||
+         next == kProtocolFragment) {
+    const uint32_t length = 8 + (next == kProtocolFragment ? 0 : packet[at + 1] * 8u);
+    next = packet[at];
+    at += length;
+  }
+  return {at, next};
+}
+
 // `reach`: how much of the L4 part the function may see; 0: all.
 Translated Translate(const Bytes& packet, uint32_t reach = 0) {
   const ExactCopy copy(packet);
@@ -26,10 +42,10 @@ Translated Translate(const Bytes& packet, uint32_t reach = 0) {
   const IpAddress local = *IpAddress::Parse(to_v6 ? "2001:db8::5" : "192.0.2.5");
   const IpAddress backend = *IpAddress::Parse(to_v6 ? "2001:db8::11" : "192.0.2.11");
   const NatChange change = {local.data(), backend.data(), Be16::FromHost(1025), Be16::FromHost(8080)};
-  const uint32_t l4 = to_v6 ? (packet[0] & 0x0fu) * 4 : 40;
-  const PacketBytes view = {to_v6 ? Family::kIpv4 : Family::kIpv6, packet[to_v6 ? 9 : 6], copy.data(), copy.data() + l4,
+  const auto [l4, protocol] = FindL4(packet);
+  const PacketBytes view = {to_v6 ? Family::kIpv4 : Family::kIpv6, protocol, copy.data(), copy.data() + l4,
                             reach == 0 ? copy.size() - l4 : reach};
-  Bytes header(to_v6 ? 40 : 20);
+  Bytes header(TranslatedHeaderSize(view));
   const TranslateResult result = to_v6 ? TranslateToV6(view, change, header.data())
                                        : TranslateToV4(view, change, Be16::FromHost(kId), header.data());
   return {result, header + Bytes(copy.data() + l4, copy.data() + copy.size()), copy.bytes()};
@@ -43,7 +59,9 @@ void ExpectRefused(const Bytes& packet, TranslateResult result, uint32_t reach =
 
 TEST(IpTranslateTest, AgreesWithTheOracle) {
   for (const oracle::PacketVector& vector :
-       {oracle::kTo6Tcp, oracle::kTo6Udp, oracle::kTo6UdpWithoutChecksum, oracle::kTo4Tcp, oracle::kTo4UdpLarge}) {
+       {oracle::kTo6Tcp, oracle::kTo6Udp, oracle::kTo6UdpWithoutChecksum, oracle::kTo4Tcp, oracle::kTo4UdpLarge,
+        oracle::kTo6FirstFragment, oracle::kTo6MiddleFragment, oracle::kTo6LastFragment, oracle::kTo4FirstFragment,
+        oracle::kTo4MiddleFragment, oracle::kTo4LastFragment, oracle::kTo4Extensions, oracle::kTo4Atomic}) {
     const Translated translated = Translate(FromHex(vector.before));
     EXPECT_EQ(translated.result, TranslateResult::kDone);
     EXPECT_EQ(translated.packet, FromHex(vector.after));
@@ -67,12 +85,6 @@ TEST(IpTranslateTest, RefusedPacketsStayAsTheyAre) {
   Bytes packet = tcp;
   packet[8] = 1;
   ExpectRefused(packet, TranslateResult::kNoHopLeft);
-  packet = tcp;
-  packet[7] = 1;
-  ExpectRefused(packet, TranslateResult::kUnsupported);
-  packet[7] = 0;
-  packet[6] = 0x20;
-  ExpectRefused(packet, TranslateResult::kUnsupported);
   ExpectRefused(tcp, TranslateResult::kUnsupported, 17);
   packet = tcp;
   packet[9] = kProtocolIcmp;
@@ -85,16 +97,64 @@ TEST(IpTranslateTest, RefusedPacketsStayAsTheyAre) {
   ExpectRefused(packet, TranslateResult::kUnsupported);
 }
 
-TEST(IpTranslateTest, ExtensionHeadersAreRefused) {
-  const Bytes segment = Bytes{6, 0, 0, 0, 0, 0, 0, 0} + Tcp(kTcpAck);
-  const Bytes packet = Sealed(Ipv6(60, segment.size()) + segment, 48, kProtocolTcp);
-  const ExactCopy copy(packet);
-  const IpAddress address = *IpAddress::Parse("192.0.2.5");
-  Bytes header(20);
-  EXPECT_EQ(TranslateToV4({Family::kIpv6, 6, copy.data(), copy.data() + 48, 20},
-                          {address.data(), address.data(), {}, {}}, {}, header.data()),
-            TranslateResult::kUnsupported);
-  EXPECT_EQ(copy.bytes(), packet);
+// An IPv6 TCP packet, or a fragment of one, behind `chain`, whose first header is of type `first`.
+Bytes Extended(uint8_t first, const char* chain) {
+  const Bytes headers = FromHex(chain);
+  return Ipv6(first, headers.size() + 20) + headers + Tcp(kTcpAck);
+}
+
+TEST(IpTranslateTest, ExtensionHeadersThatCannotBeIgnored) {
+  EXPECT_EQ(Translate(Extended(60, "0600 0104 00000000")).result, TranslateResult::kDone);
+  EXPECT_EQ(Translate(Extended(43, "0600 0000 00000000")).result, TranslateResult::kDone);
+  ExpectRefused(Extended(43, "0600 0001 00000000"), TranslateResult::kUnsupported);  // one station is to come
+  ExpectRefused(Extended(44, "3c00 0001 00000007 0600 0104 00000000"), TranslateResult::kUnsupported);
+  // Behind the fixed header, where the walk expects them, these are cut, too long, or of another type.
+  for (const auto& [first, chain] :
+       {std::pair{60, "0600 0104"}, {60, "0601 0104 00000000"}, {51, "0600 0104 00000000"}}) {
+    const Bytes packet = Extended(static_cast<uint8_t>(first), chain);
+    const ExactCopy copy(packet);
+    const uint32_t l4 = static_cast<uint32_t>(packet.size()) - 20;
+    const IpAddress address = *IpAddress::Parse("192.0.2.5");
+    Bytes header(20);
+    EXPECT_EQ(TranslateToV4({Family::kIpv6, 6, copy.data(), copy.data() + l4, 20},
+                            {address.data(), address.data(), {}, {}}, {}, header.data()),
+              TranslateResult::kUnsupported);
+    EXPECT_EQ(copy.bytes(), packet);
+  }
+}
+
+TEST(IpTranslateTest, FragmentsThatCannotBeTranslated) {
+  Bytes packet = FromHex(oracle::kTo6FirstFragment.before);
+  packet[26] = packet[27] = 0;  // without a checksum, which is over all of the datagram
+  ExpectRefused(packet, TranslateResult::kUnsupported);
+  packet = FromHex(oracle::kTo6MiddleFragment.before);
+  packet[9] = kProtocolIcmp;
+  ExpectRefused(packet, TranslateResult::kUnsupported);
+  // 65520 + 17 + 20 is more than an IPv4 packet has; in IPv6 the header is not counted.
+  packet = FromHex(oracle::kTo4LastFragment.before);
+  packet[42] = 0xff;
+  packet[43] = 0xf0;
+  ExpectRefused(packet, TranslateResult::kUnsupported);
+  packet[43] = 0xe0;
+  packet[42] = 0xf0;
+  EXPECT_EQ(Translate(packet).result, TranslateResult::kDone);
+}
+
+TEST(IpTranslateTest, TheChecksumThatWasLeftOutIsCompleted) {
+  const Bytes before = FromHex(oracle::kTo6UdpWithoutChecksum.before);
+  const auto complete = [](const Bytes& packet, uint32_t bytes) {
+    const ExactCopy copy(packet);
+    const TranslateResult result =
+        CompleteUdpChecksum({Family::kIpv4, packet[9], copy.data(), copy.data() + 20, bytes});
+    return std::pair(result, copy.bytes());
+  };
+  const auto l4_bytes = static_cast<uint32_t>(before.size()) - 20;
+  Bytes sealed = before;
+  sealed[26] = 1;
+  sealed = Sealed(sealed, 20, kProtocolUdp);
+  EXPECT_EQ(complete(before, l4_bytes), std::pair(TranslateResult::kDone, sealed));
+  EXPECT_EQ(complete(sealed, l4_bytes), std::pair(TranslateResult::kDone, sealed));
+  EXPECT_EQ(complete(before, l4_bytes - 1), std::pair(TranslateResult::kNotContiguous, before));
 }
 
 TEST(IpTranslateTest, UpTo1260BytesMayBeFragmented) {

@@ -10,15 +10,21 @@ LIVES_S = 100
 
 def build(case):
     nat.use_full_nat(case, 20000, 20001)
-    case.pool("web", {"web-1": nat.BACKENDS[4]})
+    for family in (4, 6):
+        exhaust(case, family)
+
+
+def exhaust(case, family):
+    backend = f"web{family}/web-1"
+    case.pool(f"web{family}", {"web-1": nat.BACKENDS[family]})
     lives = {"tcp_established_s": LIVES_S, "udp_s": LIVES_S}
-    case.vip("tcp", nat.VIPS[4], "tcp", 80, "web", "full-nat", timeouts=lives)
-    case.vip("other", nat.VIPS[4], "tcp", 81, "web", "full-nat", timeouts=lives)
-    case.vip("udp", nat.VIPS[4], "udp", 80, "web", "full-nat", timeouts=lives)
+    for name, protocol, port in (("tcp", "tcp", 80), ("other", "tcp", 81), ("udp", "udp", 80)):
+        case.vip(f"{name}{family}", nat.VIPS[family], protocol, port, f"web{family}", "full-nat", timeouts=lives)
     used = {}
 
     def flow_of(vip, protocol, port, client_port):
-        flow = nat.Flow(case, vip, 4, protocol, port, client_port, full=True, range_=(20000, 20001))
+        flow = nat.Flow(case, vip, family, protocol, port, client_port, full=True, range_=(20000, 20001),
+                        backend=backend)
         taken = used.setdefault((protocol, port), [])
         # The port of the hash, or the one beside it.
         first = flow.local[1]
@@ -27,7 +33,8 @@ def build(case):
         taken += free[:1]
         return flow
 
-    def begin(vip, protocol, port, client_port, confirm=True):
+    def begin(name, protocol, port, client_port, confirm=True):
+        vip = f"{name}{family}"
         flow = flow_of(vip, protocol, port, client_port)
         if flow.local is None:
             case.send(kit.ether_in() / flow.packet()).dropped("nat_ports_exhausted", vip)
@@ -56,5 +63,5 @@ def build(case):
     begin("tcp", "tcp", 80, 1004)
     begin("tcp", "tcp", 80, 1005)
     case.send(kit.ether_in() / silent.packet(l4_fields={"flags": "A", "seq": 1, "ack": 6})).dropped(
-        "nat_no_session", "tcp"
+        "nat_no_session", f"tcp{family}"
     )

@@ -1,20 +1,50 @@
-"""Between the families there is nothing to make of IPv6 extension headers, nor of an IPv4 source route that is still
-to be followed (RFC 7915, sections 5.1 and 4.1)."""
+"""Between the families there is nothing to make of a source route that is still to be followed (RFC 7915, sections 4.1
+and 5.1), an authentication header, an extension header behind a fragment header (5.1.1), and a fragmented IPv4 datagram
+without the checksum that IPv6 demands (4.5)."""
 
+import family_fragments
 import kit
 import nat
-from scapy.all import IP, TCP, IPOption_LSRR, IPv6, IPv6ExtHdrDestOpt
+from scapy.all import (
+    IP,
+    TCP,
+    IPOption_LSRR,
+    IPv6,
+    IPv6ExtHdrDestOpt,
+    IPv6ExtHdrFragment,
+    IPv6ExtHdrRouting,
+    Raw,
+)
+
+AUTHENTICATION = Raw(bytes([6, 4, 0, 0]) + b"spi!" + b"seq!" + bytes(12))
 
 
 def build(case):
     nat.use_full_nat(case)
     case.pool("web4", {"web-1": nat.BACKENDS[4]})
     case.pool("web6", {"web-1": nat.BACKENDS[6]})
-    case.vip("www6", nat.VIPS[6], "tcp", 80, "web4", "full-nat")
-    case.vip("www4", nat.VIPS[4], "tcp", 80, "web6", "full-nat")
-    extended = IPv6(src=nat.CLIENTS[6], dst=nat.VIPS[6]) / IPv6ExtHdrDestOpt() / TCP(sport=40000, dport=80)
-    case.send(kit.ether_in() / extended).dropped("nat_untranslatable", "www6", "web4/web-1", "scheduler")
-    routed = IP(src=nat.CLIENTS[4], dst=nat.VIPS[4], options=[IPOption_LSRR(routers=["192.0.2.77"])])
-    case.send(kit.ether_in() / (routed / TCP(sport=40000, dport=80))).dropped(
-        "nat_untranslatable", "www4", "web6/web-1", "scheduler"
-    )
+    for protocol in ("tcp", "udp"):
+        case.vip(f"{protocol}6", nat.VIPS[6], protocol, 80, "web4", "full-nat")
+        case.vip(f"{protocol}4", nat.VIPS[4], protocol, 80, "web6", "full-nat")
+
+    def refused(packet, vip, backend, rung="scheduler"):
+        case.send(kit.ether_in() / packet).dropped("nat_untranslatable", vip, backend, rung)
+
+    head6 = IPv6(src=nat.CLIENTS[6], dst=nat.VIPS[6])
+    head4 = {"src": nat.CLIENTS[4], "dst": nat.VIPS[4]}
+    route = IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1)
+    refused(head6 / route / TCP(sport=40000, dport=80), "tcp6", "web4/web-1")
+    segment = Raw(bytes(TCP(sport=40001, dport=80)))
+    refused(IPv6(src=nat.CLIENTS[6], dst=nat.VIPS[6], nh=51) / AUTHENTICATION / segment, "tcp6", "web4/web-1")
+    routed = IP(**head4, options=[IPOption_LSRR(routers=["192.0.2.77"])])
+    refused(routed / TCP(sport=40000, dport=80), "tcp4", "web6/web-1")
+
+    flow = nat.MixedFlow(case, "udp4", 4, "udp", 80, full=True, inside=6, backend="web6/web-1")
+    packet = flow.packet(b"q" * 1000, {"chksum": 0})
+    refused(family_fragments.cut(packet, [(0, 800)], 7)[0], "udp4", "web6/web-1")
+    flow = nat.MixedFlow(case, "udp6", 6, "udp", 80, full=True, inside=4, backend="web4/web-1")
+    datagram = bytes(flow.packet(b"q" * 1000)[IPv6].payload)
+    fragment = head6 / IPv6ExtHdrFragment(id=7, m=1) / IPv6ExtHdrDestOpt(nh=17) / Raw(datagram[:800])
+    refused(fragment, "udp6", "web4/web-1")
+    refused(head6 / IPv6ExtHdrFragment(id=7, offset=101, nh=60) / Raw(datagram[800:]), "udp6", "web4/web-1",
+            "connection_table")

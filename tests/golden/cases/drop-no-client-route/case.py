@@ -6,19 +6,20 @@ import nat
 
 
 def build(case):
-    case.port["gateways"] = ["192.0.2.1"]
-    case.neighbours["192.0.2.77"] = kit.mac_of("192.0.2.77")
-    for family in (4, 6):
+    case.port["gateways"] = []
+    for family, station in ((4, "192.0.2.77"), (6, "2001:db8::77")):
+        vip, backend = f"www{family}", f"web{family}/web-1"
+        case.neighbours[station] = kit.mac_of(station)
         case.pool(f"web{family}", {"web-1": nat.BACKENDS[family]})
-        case.vip(f"www{family}", nat.VIPS[family], "tcp", 80, f"web{family}", "nat")
-    flow = nat.Flow(case, "www6", 6, "tcp", 80, backend="web6/web-1")
-    flow.sends(flow.packet(), "scheduler")
-    refused = case.send(kit.ether_in() / flow.reply(l4_fields={"flags": "SA"}))
-    refused.dropped("no_client_route", "www6")
-    refused.is_reply = True
-    near = nat.Flow(case, "www4", 4, "tcp", 80, backend="web4/web-1")
-    near.client = near.local = ("192.0.2.77", 40000)
-    near.sends(near.packet(), "scheduler")
-    reply = near.reply(l4_fields={"flags": "SA"})
-    out = nat.changed(reply, near.service)
-    case.send(kit.ether_in() / reply).replied(kit.ether_out("192.0.2.77") / out, "www4")
+        case.vip(vip, nat.VIPS[family], "tcp", 80, f"web{family}", "nat")
+        flow = nat.Flow(case, vip, family, "tcp", 80, backend=backend)
+        flow.sends(flow.packet(), "scheduler")
+        refused = case.send(kit.ether_in() / flow.reply(l4_fields={"flags": "SA"}))
+        refused.dropped("no_client_route", vip)
+        refused.is_reply = True
+        near = nat.Flow(case, vip, family, "tcp", 80, backend=backend)
+        near.client = near.local = (station, 40000)
+        near.sends(near.packet(), "scheduler")
+        reply = near.reply(l4_fields={"flags": "SA"})
+        out = nat.changed(reply, near.service)
+        case.send(kit.ether_in() / reply).replied(kit.ether_out(station) / out, vip)

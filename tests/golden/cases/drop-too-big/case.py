@@ -1,5 +1,6 @@
 """ICMP errors at the limit of the MTU and above, which may not be fragmented: one that does not fit is not answered
-with another (RFC 1122, section 3.2.2). Their flow's own packets just fit."""
+with another (RFC 1122, section 3.2.2). Their flow's own packets just fit. Of a packet in fragments with DF, of which
+each is too large, only the first is answered."""
 
 import kit
 import tunnel
@@ -31,3 +32,20 @@ def build(case):
             else:
                 flow = (kit.CLIENT_V4, kit.VIP_V4, limit, port, 17)
                 sent.forwarded(wrapped(error, flow), mode, "web/web-1", "connection_table")
+        if mode == "l2":
+            continue
+        whole = bytes(IP(src=kit.CLIENT_V4, dst=kit.VIP_V4) / UDP(sport=limit, dport=port) / Raw(b"b" * 2800))[20:]
+        for at in (0, 1480):
+            head = IP(src=kit.CLIENT_V4, dst=kit.VIP_V4, proto=17, id=port, frag=at // 8)
+            head.flags = "MF+DF" if at == 0 else "DF"
+            fragment = head / Raw(whole[at : at + 1480])
+            sent = case.send(kit.ether_in() / fragment)
+            if at > 0 and len(whole) - at + 20 > limit:
+                sent.dropped("too_big", mode, "web/web-1", "connection_table")
+            elif at > 0:
+                sent.forwarded(wrapped(fragment, (kit.CLIENT_V4, kit.VIP_V4, limit, port, 17)), mode, "web/web-1",
+                               "connection_table")
+            else:
+                answer = IP(src=kit.VIP_V4, dst=kit.CLIENT_V4, tos=0xC0, id=0, flags="DF", ttl=64)
+                answer /= ICMP(type=3, code=4, nexthopmtu=limit) / Raw(bytes(fragment)[: 576 - 28])
+                sent.answered(kit.ether_back() / answer, mode, "web/web-1", "connection_table")

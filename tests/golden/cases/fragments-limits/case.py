@@ -10,10 +10,16 @@ HELD, PACKETS, TIMEOUT_S = 3, 8, 4
 def build(case):
     case.node["fragments"] = {"packets": PACKETS, "held": HELD, "timeout_s": TIMEOUT_S}
     fragments.pools(case)
-    flow = fragments.Flow(case, 4, "ipip", 0)
+    for family in (4, 6):
+        limits(case, family)
+        case.wait(TIMEOUT_S + 1)
+
+
+def limits(case, family):
+    flow = fragments.Flow(case, family, "ipip", family)
 
     def parts_of(ident):
-        packet = fragments.whole(4, flow.l4, flow.port, 2000, ident)
+        packet = fragments.whole(family, flow.l4, flow.port, 2000, ident)
         return packet, fragments.cut(packet, 800, ident)
 
     # The buffer is full: what comes after it is dropped, and later there is room again.
@@ -35,4 +41,6 @@ def build(case):
     case.wait(TIMEOUT_S + 1)
     flow.send(packet, parts, [0, 1, 2])
     # Nothing of it comes any more: it waits to the end.
-    case.send(kit.ether_in() / parts_of(300)[1][1]).held()
+    last = case.send(kit.ether_in() / parts_of(300)[1][1]).held()
+    if family == 4:
+        last.timed_out()

@@ -8,32 +8,19 @@ from scapy.all import ICMP, IP, TCP, Dot1Q, Raw
 
 
 def build(case):
-    case.pool("web4", {"web-1": "192.0.2.11"})
-    case.pool("web6", {"web-1": "2001:db8::11"})
     scheduler = kit.Scheduler({"web-1": 100})
-    port = 79
-    for outer in (4, 6):
-        for mode in ("l2", "ipip", "gre", "gue-direct", "gue"):
-            if mode == "l2" and outer == 6:
+    for mode, outer, port, vip, backend, limit in tunnel.ways_out(case, 4, "tcp"):
+        for size, tags in ((limit, None), (limit + 1, None), (limit + 2, Dot1Q(vlan=5)), (limit + 5000, None)):
+            packet = IP(src=kit.CLIENT_V4, dst=kit.VIP_V4, flags="DF", id=size, ttl=3, tos=0x12)
+            packet /= TCP(sport=size, dport=port, flags="S")
+            packet /= Raw(bytes(i & 255 for i in range(size - 40)))
+            there = kit.ether_in() if tags is None else kit.ether_in() / tags
+            back = kit.ether_back() if tags is None else kit.ether_back() / tags
+            sent = case.send(there / packet)
+            if size == limit:
+                flow_hash = scheduler.hash(*tunnel.flow_of(packet))
+                sent.forwarded(tunnel.carried(mode, packet, outer, flow_hash), vip, backend)
                 continue
-            port += 1
-            vip, backend = f"{mode}-{outer}", f"web{outer}/web-1"
-            case.vip(vip, kit.VIP_V4, "tcp", port, f"web{outer}", mode)
-            limit = 1500 - (0 if mode == "l2" else tunnel.OVERHEAD[mode][outer])
-            for size, tags in ((limit, None), (limit + 1, None), (limit + 2, Dot1Q(vlan=5)), (limit + 5000, None)):
-                packet = IP(src=kit.CLIENT_V4, dst=kit.VIP_V4, flags="DF", id=size, ttl=3, tos=0x12)
-                packet /= TCP(sport=size, dport=port, flags="S")
-                packet /= Raw(bytes(i & 255 for i in range(size - 40)))
-                there = kit.ether_in() if tags is None else kit.ether_in() / tags
-                back = kit.ether_back() if tags is None else kit.ether_back() / tags
-                sent = case.send(there / packet)
-                if size == limit:
-                    out = packet
-                    if mode != "l2":
-                        flow_hash = scheduler.hash(*tunnel.flow_of(packet))
-                        out = tunnel.wrap(mode, packet, tunnel.BACKENDS[outer], flow_hash)
-                    sent.forwarded(kit.ether_out(tunnel.BACKENDS[outer]) / out, vip, backend)
-                    continue
-                answer = IP(src=kit.VIP_V4, dst=kit.CLIENT_V4, ttl=64, id=0, flags="DF", tos=0xC0)
-                answer /= ICMP(type=3, code=4, nexthopmtu=limit) / Raw(bytes(packet)[: 576 - 28])
-                sent.answered(back / answer, vip, backend, "scheduler")
+            answer = IP(src=kit.VIP_V4, dst=kit.CLIENT_V4, ttl=64, id=0, flags="DF", tos=0xC0)
+            answer /= ICMP(type=3, code=4, nexthopmtu=limit) / Raw(bytes(packet)[: 576 - 28])
+            sent.answered(back / answer, vip, backend, "scheduler")

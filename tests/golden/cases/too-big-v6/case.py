@@ -7,31 +7,18 @@ from scapy.all import UDP, Dot1Q, ICMPv6PacketTooBig, IPv6, Raw
 
 
 def build(case):
-    case.pool("web4", {"web-1": "192.0.2.11"})
-    case.pool("web6", {"web-1": "2001:db8::11"})
     scheduler = kit.Scheduler({"web-1": 100})
-    port = 79
-    for outer in (6, 4):
-        for mode in ("l2", "ipip", "gre", "gue-direct", "gue"):
-            if mode == "l2" and outer == 4:
+    for mode, outer, port, vip, backend, limit in tunnel.ways_out(case, 6, "udp"):
+        for size, tags in ((limit, None), (limit + 1, None), (limit + 2, Dot1Q(vlan=5)), (limit + 5000, None)):
+            packet = IPv6(src=kit.CLIENT_V6, dst=kit.VIP_V6, hlim=3, tc=0x12, fl=7)
+            packet /= UDP(sport=size, dport=port) / Raw(bytes(i & 255 for i in range(size - 48)))
+            there = kit.ether_in() if tags is None else kit.ether_in() / tags
+            back = kit.ether_back() if tags is None else kit.ether_back() / tags
+            sent = case.send(there / packet)
+            if size == limit:
+                flow_hash = scheduler.hash(*tunnel.flow_of(packet))
+                sent.forwarded(tunnel.carried(mode, packet, outer, flow_hash), vip, backend)
                 continue
-            port += 1
-            vip, backend = f"{mode}-{outer}", f"web{outer}/web-1"
-            case.vip(vip, kit.VIP_V6, "udp", port, f"web{outer}", mode)
-            limit = 1500 - (0 if mode == "l2" else tunnel.OVERHEAD[mode][outer])
-            for size, tags in ((limit, None), (limit + 1, None), (limit + 2, Dot1Q(vlan=5)), (limit + 5000, None)):
-                packet = IPv6(src=kit.CLIENT_V6, dst=kit.VIP_V6, hlim=3, tc=0x12, fl=7)
-                packet /= UDP(sport=size, dport=port) / Raw(bytes(i & 255 for i in range(size - 48)))
-                there = kit.ether_in() if tags is None else kit.ether_in() / tags
-                back = kit.ether_back() if tags is None else kit.ether_back() / tags
-                sent = case.send(there / packet)
-                if size == limit:
-                    out = packet
-                    if mode != "l2":
-                        flow_hash = scheduler.hash(*tunnel.flow_of(packet))
-                        out = tunnel.wrap(mode, packet, tunnel.BACKENDS[outer], flow_hash)
-                    sent.forwarded(kit.ether_out(tunnel.BACKENDS[outer]) / out, vip, backend)
-                    continue
-                answer = IPv6(src=kit.VIP_V6, dst=kit.CLIENT_V6, hlim=64)
-                answer /= ICMPv6PacketTooBig(mtu=limit) / Raw(bytes(packet)[: 1280 - 48])
-                sent.answered(back / answer, vip, backend, "scheduler")
+            answer = IPv6(src=kit.VIP_V6, dst=kit.CLIENT_V6, hlim=64)
+            answer /= ICMPv6PacketTooBig(mtu=limit) / Raw(bytes(packet)[: 1280 - 48])
+            sent.answered(back / answer, vip, backend, "scheduler")
