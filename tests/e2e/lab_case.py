@@ -3,7 +3,9 @@
 Imported first: it makes the package `lab` (tools/lab) importable.
 """
 
+import hashlib
 import os
+import re
 import sys
 import unittest
 
@@ -105,6 +107,17 @@ class LabCase(unittest.TestCase):
             share = 100 * by_backend.get(f"backend-{index}", 0) / total
             self.assertAlmostEqual(share, 100 * weight / all_weights, delta=points,
                                    msg=f"backend-{index} of {by_backend}")
+
+    def assert_upload(self, version, name):
+        """A large file that the client sends to the VIP arrives whole at the backend that answers; `name` is the
+        upload's own."""
+        vip = config.VIP[version]
+        host = f"[{vip}]" if version == 6 else vip
+        done = self.client.run(["curl", "-sS", "--fail", "--max-time", "30", "-T", self.lab.backends.big_path,
+                                "--dump-header", "-", f"http://{host}/upload/{name}"], timeout=40)
+        backend = re.search(r"^X-Backend: (\S+)", done.stdout, re.MULTILINE).group(1)
+        arrived = hashlib.sha256(self.lab.backends.uploaded(backend, name)).hexdigest()
+        self.assertEqual(arrived, self.lab.backends.big_sha256)
 
     def assert_downloads(self, reports):
         expected = self.lab.backends.big_sha256

@@ -1,8 +1,6 @@
 """What the end-to-end tests of address translation share: a lab whose backends know no VIP, and traffic through it."""
 
-import hashlib
 import os
-import re
 import sys
 
 import lab_case
@@ -66,14 +64,7 @@ class NatCase(lab_case.LabCase):
                 vip = config.VIP[version]
                 self.assert_all_answered(http_load(self.client, vip, 1000))
                 self.assert_downloads(Downloads(self.client, vip, 3, name=f"download{version}").finish())
-                self.check_upload(version)
-
-    def check_upload(self, version):
-        done = self.client.run(["curl", "-sS", "--fail", "--max-time", "30", "-T", self.lab.backends.big_path,
-                                "--dump-header", "-", url(version, f"/upload/{self.MODE}{version}")], timeout=40)
-        backend = re.search(r"^X-Backend: (\S+)", done.stdout, re.MULTILINE).group(1)
-        arrived = hashlib.sha256(self.lab.backends.uploaded(backend, f"{self.MODE}{version}")).hexdigest()
-        self.assertEqual(arrived, self.lab.backends.big_sha256)
+                self.assert_upload(version, f"{self.MODE}{version}")
 
     def check_iperf3(self):
         for version in (4, 6):

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""sluice-replay on captures that operators' tools made of real traffic: tcpdump and Wireshark's dumpcap, editcap and
-mergecap. What it says is compared with tshark's reading of the same file and with what sluiced itself counted."""
+"""sluice-replay on captures that operators' tools made of real traffic: tcpdump and Wireshark's dumpcap, editcap,
+mergecap and text2pcap. What it says is compared with tshark's reading of the same file and with what sluiced itself
+counted."""
 
 import collections
 import json
 import os
 import signal
+import struct
 import subprocess
 import unittest
 
@@ -54,6 +56,14 @@ class CapturesTest(LabCase):
         return {f"{pool}/{name}": int(status.get("packets", 0)) for pool in config.POOL.values()
                 for name, status in self.director.backends(pool).items()}
 
+    def print_packets(self, capture, text):
+        """Writes a capture in nanoseconds as times and bytes in hexadecimal."""
+        with open(self.path(capture), "rb") as file, open(self.path(text), "w", encoding="ascii") as out:
+            self.assertEqual(file.read(24)[:4], struct.pack("<I", 0xA1B23C4D))
+            while header := file.read(16):
+                seconds, nanoseconds, size, _ = struct.unpack("<IIII", header)
+                out.write(f"{seconds}.{nanoseconds:09}\n000000 {file.read(size).hex(' ')}\n\n")
+
     def replay(self, name):
         """Replays a capture; returns the report's totals, packets for each backend, and the file of what leaves."""
         out = self.path(f"{name}.out")
@@ -81,8 +91,10 @@ class CapturesTest(LabCase):
         run(["editcap", "-F", "nsecpcap", self.path("dumpcap.pcapng"), self.path("editcap.pcap")])
         run(["editcap", "-F", "pcap", self.path("dumpcap.pcapng"), self.path("microseconds.pcap")])
         run(["mergecap", "-w", self.path("merged.pcapng"), self.path("dumpcap.pcapng")])
+        self.print_packets("editcap.pcap", "packets.txt")
+        run(["text2pcap", "-q", "-t", "%s.%f", self.path("packets.txt"), self.path("text.pcapng")])
         for name in ("tcpdump.pcap", "cut.pcap", "dumpcap.pcapng", "editcap.pcap", "microseconds.pcap",
-                     "merged.pcapng"):
+                     "merged.pcapng", "text.pcapng"):
             with self.subTest(capture=name):
                 report, by_replay, out = self.replay(name)
                 requests = self.requests(self.path(name))

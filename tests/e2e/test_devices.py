@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Other ways to the same traffic: AF_XDP, a port of several devices, huge pages."""
+"""Other ways to the same traffic: AF_XDP, a port of several devices, a device of several queues, huge pages."""
 
 import unittest
 
@@ -8,11 +8,14 @@ from lab import config
 from lab.clients.tools import http_load, ping
 from lab.director import number
 from lab.network import DIRECTOR, INTERFACE
-from lab.process import LabError
+from lab.process import LabError, wait_until
+from nat_case import url
+from test_udp import UdpFlows
 
 WEIGHTS = {1: 100, 2: 100, 3: 200}
 REQUESTS = 1500
 HUGEPAGES = 128
+TAP = "wire0"
 
 
 def hugepages():
@@ -29,11 +32,12 @@ def set_hugepages(count):
 
 class DevicesTest(LabCase):
     BACKENDS = 3
+    UDP = True
 
     def start_with_devices(self, devices, workers=1, **node):
         part = self.director.node(workers=workers, **node)
         part["ports"][0]["devices"] = devices
-        self.start_configuration({"node": part, "services": config.services(WEIGHTS, udp=False)})
+        self.start_configuration({"node": part, "services": config.services(WEIGHTS)})
 
     def set_queues(self, count):
         """Of the director's interface and its peer on the switch, which chooses among them by flow."""
@@ -62,12 +66,50 @@ class DevicesTest(LabCase):
         self.start_with_devices([f"net_af_xdp{queue},iface={INTERFACE},start_queue={queue}" for queue in (0, 1)],
                                 workers=2)
         self.assert_traffic()
-        for table in ("table_v4", "table_v6"):
-            inserted = [number(worker[table], "inserted") for worker in self.director.ctl("get", "workers")["workers"]]
+        for inserted in self.inserted().values():
             self.assertEqual(sum(inserted), REQUESTS, "each flow is seen by one worker")
             self.assertGreaterEqual(min(inserted), 0.3 * REQUESTS, inserted)
+        self.assert_fragmented_datagrams()
         self.assertEqual(self.director.stop(), (0, []))
         self.assert_no_xdp_program()
+
+    def inserted(self):
+        """Flows entered by each worker, for each table."""
+        workers = self.director.ctl("get", "workers")["workers"]
+        return {table: [number(worker[table], "inserted") for worker in workers] for table in ("table_v4", "table_v6")}
+
+    def assert_fragmented_datagrams(self):
+        """Datagrams of three fragments, which the kernel here does not put together before the director sees them: the
+        fragments of one meet on one worker, whole ones of a flow on another perhaps, and each flow has one backend."""
+        for version in (4, 6):
+            flows = UdpFlows(self.client, config.VIP[version], 60)
+            self.addCleanup(flows.close)
+            self.assertEqual(flows.ask(), flows.ask(padding=4000))
+        workers = self.director.ctl("get", "workers")["workers"]
+        self.assertGreater(sum(number(worker, "handed_over") for worker in workers), 0)
+        reasons = self.director.totals_at_rest()["dropped_by_reason"]
+        self.assertEqual([reason for reason in reasons if reason.startswith("fragment")], [])
+
+    def test_two_queues_of_a_tap(self):
+        """Frames of the director's interface go to the TAP and back, so that it is the wire; the kernel chooses the
+        queue by flow."""
+        self.start_with_devices([f"net_tap0,iface={TAP},mac={DIRECTOR.mac}"], workers=2)
+        namespace = self.director.namespace
+        chains = [f'chain from-{device} {{ type filter hook ingress device "{device}" priority 0; fwd to "{other}"; }}'
+                  for device, other in ((INTERFACE, TAP), (TAP, INTERFACE))]
+        namespace.run(["nft", "-f", "-"], stdin="\n".join(["table netdev wire {", *chains, "}", ""]))
+        self.addCleanup(namespace.run, ["nft", "delete", "table", "netdev", "wire"])
+        for version in (4, 6):
+            wait_until(lambda v=version: self.client.run(
+                ["curl", "-sS", "--max-time", "2", "-o", "/dev/null", url(v, "/")], check=False).returncode == 0, 30,
+                "the first request is answered")
+        before = self.inserted()
+        self.assert_traffic()
+        for table, counts in self.inserted().items():
+            new = [now - then for now, then in zip(counts, before[table])]
+            self.assertEqual(sum(new), REQUESTS, "each flow is seen by one worker")
+            self.assertGreaterEqual(min(new), 0.3 * REQUESTS, new)
+        self.assert_fragmented_datagrams()
 
     def test_hugepages(self):
         before, _ = hugepages()

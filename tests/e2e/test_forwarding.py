@@ -24,12 +24,13 @@ class ForwardingTest(LabCase):
                 self.assert_shares(report["by_backend"], weights, points=4)
                 self.assertNotIn("backend-4", report["by_backend"], "weight 0 means no new connections")
 
-    def test_downloads_arrive_whole(self):
+    def test_transfers_arrive_whole(self):
         self.start(config.services({1: 100, 2: 100}))
         for version in (4, 6):
             with self.subTest(ip=version):
                 downloads = Downloads(self.client, config.VIP[version], 6, name=f"download{version}")
                 self.assert_downloads(downloads.finish())
+                self.assert_upload(version, f"l2-{version}")
 
     def test_each_new_flow_is_counted_once(self):
         self.start(config.services({1: 100, 2: 100}))
@@ -40,7 +41,8 @@ class ForwardingTest(LabCase):
         self.assertEqual(int(vips["http4"]["new_flows"]), 2000)
 
     def test_iperf3(self):
-        """Streams towards the backend: the direction that passes the director. Its rate is reported, not asserted."""
+        """Streams both ways, of which the one towards the backend passes the director. Rates are reported, not
+        asserted."""
         services = config.services({1: 100}, versions=(4, 6), udp=False)
         for version in (4, 6):
             services["vips"].append({"name": f"iperf{version}", "address": config.VIP[version], "protocol": "tcp",
@@ -51,9 +53,10 @@ class ForwardingTest(LabCase):
         self.addCleanup(server.kill)
         wait_until(lambda: f":{IPERF_PORT} " in backend.run(["ss", "-Htln"]).stdout, 10, "iperf3 listens")
         for version in (4, 6):
-            rate = iperf3(self.client, config.VIP[version], IPERF_PORT)
-            print(f"\niperf3 over IPv{version}: {rate / 1e9:.2f} Gb/s", flush=True)
-            self.assertGreater(rate, 0)
+            for options in ([], ["-R"]):
+                rate = iperf3(self.client, config.VIP[version], IPERF_PORT, options=options)
+                print(f"\niperf3 over IPv{version} {options}: {rate / 1e9:.2f} Gb/s", flush=True)
+                self.assertGreater(rate, 0)
 
     def test_packets_to_other_ports_of_a_vip_are_dropped_with_their_reason(self):
         self.start(config.services({1: 100}))

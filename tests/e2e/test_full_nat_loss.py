@@ -28,7 +28,7 @@ class LossTest(NatCase):
         for version in (4, 6):
             self.assert_all_answered(http_load(self.client, config.VIP[version], 300))
             self.assert_downloads(Downloads(self.client, config.VIP[version], 2, name=f"lossy{version}").finish())
-            self.check_upload(version)
+            self.assert_upload(version, f"lossy{version}")
 
 
 if __name__ == "__main__":

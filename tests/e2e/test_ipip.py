@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """IPIP mode: IPv4 in IPv4 and IPv6 in IPv6 to backends whose agent takes the outer header off."""
 
-import hashlib
-import re
 import signal
 import subprocess
 import unittest
@@ -51,13 +49,7 @@ class IpipTest(LabCase):
         """Full segments from the client: these, not the answers, are what the director encapsulates."""
         for version in (4, 6):
             with self.subTest(ip=version):
-                vip = config.VIP[version]
-                url = f"http://[{vip}]/upload/{version}" if version == 6 else f"http://{vip}/upload/{version}"
-                done = self.client.run(["curl", "-sS", "--fail", "--max-time", "20", "-T", self.lab.backends.big_path,
-                                        "--dump-header", "-", url], timeout=30)
-                backend = re.search(r"^X-Backend: (\S+)", done.stdout, re.MULTILINE).group(1)
-                arrived = hashlib.sha256(self.lab.backends.uploaded(backend, str(version))).hexdigest()
-                self.assertEqual(arrived, self.lab.backends.big_sha256)
+                self.assert_upload(version, str(version))
         self.assertEqual(self.director.totals_at_rest()["dropped_by_reason"].get("too_big", 0), 0)
 
     def test_held_connections_survive_add_and_drain(self):

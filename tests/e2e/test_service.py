@@ -15,6 +15,7 @@ import unittest.mock
 from lab_case import LabCase
 from lab import config
 from lab.clients.tools import http_load
+from lab.director import number
 from lab.hold_thread import held
 from lab.lab import default_binaries
 from lab.leftovers import machine_state
@@ -100,9 +101,21 @@ class NotifyTest(ServiceCase):
                     self.manager.waiting()
                     seen = process.log().count(complaint)
                     wait_until(lambda: process.log().count(complaint) >= seen + 3, DEADLINE_S, "three more looks")
+                    if name == "rte-worker-1":
+                        self.assert_stalled(1)
                     self.assertNotIn("WATCHDOG=1", self.manager.waiting())
                 self.manager.until("WATCHDOG=1")
+        self.assert_stalled(0)
         self.assert_all_answered(http_load(self.client, VIP4, 100))
+
+    def assert_stalled(self, count):
+        """What the log, the API and the metrics say of workers that stand still."""
+        wait_until(lambda: number(self.director.ctl("status"), "workers_stalled") == count, DEADLINE_S,
+                   f"{count} stalled workers")
+        stalled = [value for (metric, _), value in self.director.metrics().items() if metric == "sluice_worker_stalled"]
+        self.assertEqual(sum(stalled), count)
+        self.assertIn("has made no progress for over" if count else "makes progress again",
+                      self.director.process.log())
 
     def test_abort_ends_it_and_the_next_start_finds_nothing_in_its_way(self):
         """What the manager does to a process that does not feed its watchdog."""
