@@ -19,8 +19,8 @@ namespace sluice::rpc {
 // kInvalidArgument, naming the field.
 absl::StatusOr<fwd::FlowQuestion> ReadQuestion(const v1::ExplainFlowRequest& request);
 
-// Of the workers' findings the one that the flow's packets will meet: with a session or a slot, else with an entry, else any.
-// `findings` is not empty.
+// Of the workers' findings the one that the flow's packets will meet: with a session or a slot, else with an entry,
+// else any. `findings` is not empty.
 const fwd::FlowFinding& MostTelling(const std::vector<fwd::FlowFinding>& findings);
 
 // `snapshot` is of the finding's generation.

@@ -91,7 +91,7 @@ class ExplainTest(LabCase):
             with self.subTest(mode=mode):
                 self.start(config.services({1: 100}, mode=mode, versions=(4,), udp=False))
                 capture = os.path.join(os.path.dirname(self.director.socket_path), f"explain-{mode}.pcap")
-                # Where it arrives, because what leaves by a packet socket passes no tap. Tunnels are taken off behind it.
+                # Where it arrives, because what leaves by a packet socket passes no tap; tunnels are taken off later.
                 sniffer = self.lab.network.backends["backend-1"].start(f"tcpdump-{mode}", [
                     "tcpdump", "-U", "-w", capture, "-i", INTERFACE, "-c", "1",
                     f"ip and src host {DIRECTOR.ipv4} and dst host 192.0.2.11 and not icmp"])

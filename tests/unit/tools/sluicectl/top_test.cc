@@ -56,7 +56,7 @@ TEST(Top, ShowsRatesOfTheTimeBetween) {
   EXPECT_THAT(text, HasSubstr("received 500,"));
   EXPECT_THAT(LineWith(text, "vip-1"), HasSubstr(" 500 "));
   EXPECT_THAT(LineWith(text, "no_backend"), HasSubstr(" 50 "));
-  EXPECT_THAT(LineWith(text, "running"), HasSubstr("50.0%"));
+  EXPECT_THAT(LineWith(text, "  running"), HasSubstr("50.0%"));
   // The busiest first.
   EXPECT_LT(text.find("vip-1"), text.find("vip-0"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
@@ -127,7 +127,7 @@ std::vector<std::string> At(const std::vector<std::string>& line) {
 }
 
 TEST(Completion, KnowsCommandsOptionsAndNames) {
-  EXPECT_THAT(At({"exp"}), ElementsAre("explain"));
+  EXPECT_THAT(At({"exp"}), ElementsAre("explain", "export"));
   EXPECT_THAT(At({"get", "v"}), ElementsAre("vips"));
   EXPECT_THAT(At({"get", "vips", "ww"}), ElementsAre("www", "www6"));
   EXPECT_THAT(At({"backend", "drain", ""}), ElementsAre("dns", "web"));
