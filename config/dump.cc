@@ -31,6 +31,16 @@ std::string Address(const net::IpAddress& address) { return Address({address, ad
 
 void DumpPool(const PoolConfig& pool, std::string* out) {
   *out += Cat("    - name: ", Word(pool.name), "\n      table_size: ", pool.table_size, "\n");
+  const PoolPolicy& policy = pool.policy;
+  const PoolPolicy usual;
+  const auto add = [&](bool differs, std::string_view key, const std::string& value) {
+    if (differs) *out += Cat("      ", key, ": ", value, "\n");
+  };
+  add(policy.on_down != usual.on_down, "on_down", std::string(OnDownName(policy.on_down)));
+  add(policy.no_backend != usual.no_backend, "no_backend", std::string(NoBackendName(policy.no_backend)));
+  add(!policy.backup.empty(), "backup", Word(policy.backup));
+  add(policy.panic_threshold_percent != usual.panic_threshold_percent, "panic_threshold_percent",
+      std::to_string(policy.panic_threshold_percent));
   *out += pool.backends.empty() ? "      backends: []\n" : "      backends:\n";
   for (const BackendConfig& backend : pool.backends) {
     *out += Cat("        - {name: ", Word(backend.name), ", address: ", Address(backend.address),

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/pool_policy.h"
 #include "dataplane/net/address.h"
 
 // The configuration as plain values: what the YAML file says and what the API exchanges. No behaviour but the words
@@ -228,6 +229,7 @@ struct PoolConfig {
   std::string name;
   uint32_t table_size = 65537;  // prime
   std::vector<BackendConfig> backends;
+  PoolPolicy policy = {};  // its fields are the pool's own in the file
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
 

@@ -22,10 +22,22 @@ void ReadBackend(const YamlValue& value, BackendConfig* out) {
   });
 }
 
+void ReadOnDown(const YamlValue& value, OnDown* out) {
+  ReadEnum(value, {OnDown::kKeep, OnDown::kReschedule, OnDown::kReset}, OnDownName, out);
+}
+
+void ReadNoBackend(const YamlValue& value, NoBackend* out) {
+  ReadEnum(value, {NoBackend::kDrop, NoBackend::kIcmp, NoBackend::kReset}, NoBackendName, out);
+}
+
 void ReadPool(const YamlValue& value, PoolConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("name", "web", &out->name, ReadText);
     map.Optional("table_size", &out->table_size, Number(limits::kTableSize));
+    map.Optional("on_down", &out->policy.on_down, ReadOnDown);
+    map.Optional("no_backend", &out->policy.no_backend, ReadNoBackend);
+    map.Optional("backup", &out->policy.backup, ReadText);
+    map.Optional("panic_threshold_percent", &out->policy.panic_threshold_percent, Number(limits::kPercent));
     map.Optional("backends", &out->backends, ListOf(ReadBackend));
   });
 }

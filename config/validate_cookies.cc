@@ -104,6 +104,15 @@ void CheckIdsFit(const VipConfig& vip, size_t vip_index, const PoolConfig& pool,
   }
 }
 
+// Ids are unique in their pool only.
+void CheckNoBackup(const VipConfig& vip, size_t vip_index, const PoolConfig& pool, ProblemList* problems) {
+  if (pool.policy.backup.empty()) return;
+  problems->Add(VipPath(vip_index) + ".consistency",
+                Cat("consistency cookie of VIP ", Quote(vip.name), " cannot be with pool ", Quote(pool.name),
+                    ", which has a backup: a cookie would not tell backends of the two pools apart; take track, or "
+                    "remove the backup"));
+}
+
 void CheckIdsOfPool(const PoolConfig& pool, size_t pool_index, ProblemList* problems) {
   std::map<uint16_t, std::string_view> owners;
   for (size_t i = 0; i < pool.backends.size(); ++i) {
@@ -140,6 +149,8 @@ void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* pr
   bool used = false;
   for (size_t v = 0; v < services.vips.size(); ++v) {
     const VipConfig& vip = services.vips[v];
+    const auto pool = pools.find(vip.pool);
+    if (vip.cookies == Cookies::kBackend && pool != pools.end()) CheckNoBackup(vip, v, *pool->second, problems);
     if (!CheckLayout(vip, VipPath(v), problems)) continue;
     used = true;
     for (const CookieKeyConfig& key : services.cookie_keys) {
@@ -150,7 +161,6 @@ void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* pr
           Cat("the key bits of VIP ", Quote(vip.name), " name keys up to ", numbers - 1, ", and there is a cookie key ",
               key.number, "; give more key_bits, or keys with lower numbers"));
     }
-    const auto pool = pools.find(vip.pool);
     if (pool != pools.end()) CheckIdsFit(vip, v, *pool->second, problems);
   }
   if (used && need_keys && services.cookie_keys.empty()) {

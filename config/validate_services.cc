@@ -95,6 +95,26 @@ void CheckBackends(const PoolConfig& pool, size_t pool_index, ProblemList* probl
   }
 }
 
+// A backup is another pool, and none that needs one itself: what its backends cannot take is refused.
+void CheckBackups(const ServiceConfig& services, const StringMap<size_t>& pools, ProblemList* problems) {
+  for (size_t i = 0; i < services.pools.size(); ++i) {
+    const PoolConfig& pool = services.pools[i];
+    const std::string& backup = pool.policy.backup;
+    if (backup.empty()) continue;
+    const std::string what = Cat("backup ", Quote(backup), " of pool ", Quote(pool.name));
+    const auto found = pools.find(backup);
+    if (found == pools.end()) {
+      problems->Add(PoolPath(i) + ".backup", Cat(what, " is no pool; add it under services.pools"));
+    } else if (found->second == i) {
+      problems->Add(PoolPath(i) + ".backup", Cat(what, " is the pool itself; name another one"));
+    } else if (!services.pools[found->second].policy.backup.empty()) {
+      problems->Add(PoolPath(i) + ".backup", Cat(what,
+                                                 " has a backup of its own, which would never be used; remove "
+                                                 "one of them"));
+    }
+  }
+}
+
 // False when there are more objects than the data plane has room for.
 bool CheckCounts(const ServiceConfig& services, ProblemList* problems) {
   bool good = true;
@@ -128,7 +148,12 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
     }
     CheckTableSize(pool, PoolPath(i), &problems);
     CheckBackends(pool, i, &problems);
+    problems.CheckRange(
+        PoolPath(i) + ".panic_threshold_percent",
+        Cat("panic_threshold_percent ", pool.policy.panic_threshold_percent, " of pool ", Quote(pool.name)),
+        pool.policy.panic_threshold_percent, limits::kPercent);
   }
+  CheckBackups(services, pools, &problems);
   CheckVips(services, pools, &problems);
   CheckCookies(services, seed == SeedRule::kRequired, &problems);
   CheckQuic(services, seed == SeedRule::kRequired, &problems);

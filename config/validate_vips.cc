@@ -217,8 +217,13 @@ void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, Pr
     CheckNat(vip, path, problems);
     const auto pool = pools.find(vip.pool);
     if (pool != pools.end()) {
-      if (!wrong_address) CheckFamilies(vip, path, services.pools[pool->second], problems);
-      CheckBackendPorts(vip, path, services.pools[pool->second], problems);
+      const auto check = [&](const PoolConfig& used) {
+        if (!wrong_address) CheckFamilies(vip, path, used, problems);
+        CheckBackendPorts(vip, path, used, problems);
+      };
+      check(services.pools[pool->second]);
+      const auto backup = pools.find(services.pools[pool->second].policy.backup);
+      if (backup != pools.end() && backup->second != pool->second) check(services.pools[backup->second]);
       continue;
     }
     const std::string_view closest = ClosestWord(vip.pool, pool_names);

@@ -78,7 +78,7 @@ constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
 
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big",
-                                                                               "time_exceeded"};
+                                                                               "time_exceeded", "unreachable", "reset"};
 
 void CollectNat(const std::vector<WorkerStats>& workers, Families& out) {
   for (const auto& counter : kNatCounters) {

@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "controlplane/metrics/parts.h"
+#include "controlplane/model/pool_service.h"
 
 namespace sluice::metrics {
 
@@ -59,6 +60,12 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
       GaugeFamily("sluice_backend_next_hop_resolved", "Whether the MAC address of the next hop is known.");
   Family drains = GaugeFamily("sluice_backend_draining",
                               "Whether the backend drains: it keeps the flows that it has and gets no new ones.");
+  Family up = GaugeFamily("sluice_backend_up", "0: the backend is down; 1: it is up, or nobody checks it.");
+  Family usable = GaugeFamily("sluice_pool_backends_usable",
+                              "Backends that would get new flows by lifecycle and weight, and are not down.");
+  Family service = GaugeFamily("sluice_pool_service",
+                               "1 for who takes the pool's new flows: its own backends, all of them in panic, its "
+                               "backup, or none.");
   Family backends = GaugeFamily("sluice_pool_backends", "Backends of the pool by where they stand in their life.");
   for (const auto& pool : now.registry->pools) {
     uint64_t draining = 0;
@@ -73,9 +80,16 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
       weight.Add({in_pool, name}, backend.desired.weight);
       slots.Add({in_pool, name}, now.SlotShare(*pool, backend));
       next_hop.Add({in_pool, name}, sources.view.NextHopOf(backend.id).resolved ? 1 : 0);
+      up.Add({in_pool, name}, model::IsUsable(backend.health.value()) ? 1 : 0);
       const bool drained = backend.lifecycle == model::Lifecycle::kDraining;
       drains.Add({in_pool, name}, drained ? 1 : 0);
       draining += drained ? 1 : 0;
+    }
+    usable.Add({{"pool", pool->name}}, pool->usable());
+    for (const auto each : {model::PoolService::kOwn, model::PoolService::kPanic, model::PoolService::kBackup,
+                            model::PoolService::kNone}) {
+      service.Add({{"pool", pool->name}, {"service", model::PoolServiceName(each)}},
+                  each == model::ServiceOf(*now.registry, *pool) ? 1 : 0);
     }
     backends.Add({{"pool", pool->name}, {"state", "active"}}, pool->backends.size() - draining);
     backends.Add({{"pool", pool->name}, {"state", "draining"}}, draining);
@@ -89,6 +103,9 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   out.Add(std::move(next_hop));
   out.Add(std::move(drains));
   out.Add(std::move(backends));
+  out.Add(std::move(up));
+  out.Add(std::move(usable));
+  out.Add(std::move(service));
 }
 
 }  // namespace sluice::metrics

@@ -87,6 +87,7 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
   auto pool = std::make_shared<PoolRecord>();
   pool->name = desired.name;
   pool->table_size = desired.table_size;
+  pool->policy = desired.policy;
   std::vector<std::string> lines;
   absl::flat_hash_map<std::pair<net::IpAddress, std::optional<uint16_t>>, const BackendRecord*> old_by_address;
   if (old == nullptr) {
@@ -99,6 +100,8 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
     if (old->table_size != desired.table_size) {
       lines.push_back(Cat("~ pool ", desired.name, ": table_size ", old->table_size, " -> ", desired.table_size));
     }
+    const std::string line = DescribeChanged(desired.name, old->policy, desired.policy);
+    if (!line.empty()) lines.push_back(line);
     for (const BackendRecord& backend : old->backends) old_by_address.emplace(KeyOf(backend.desired), &backend);
   }
   bool same = lines.empty();
@@ -353,6 +356,33 @@ absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, 
   return change;
 }
 
+Change SetHealth(const Registry& current, const std::vector<HealthUpdate>& updates,
+                 std::chrono::system_clock::time_point now) {
+  Change change{current, {}};
+  absl::flat_hash_map<uint16_t, std::vector<const HealthUpdate*>> by_id;
+  for (const HealthUpdate& update : updates) by_id[update.backend.value()].push_back(&update);
+  const auto known = [&](const BackendRecord& backend) { return by_id.contains(backend.id.value()); };
+  for (std::shared_ptr<const PoolRecord>& slot : change.next.pools) {
+    if (std::none_of(slot->backends.begin(), slot->backends.end(), known)) continue;
+    auto changed = std::make_shared<PoolRecord>(*slot);
+    for (BackendRecord& after : changed->backends) {
+      const auto found = by_id.find(after.id.value());
+      if (found == by_id.end()) continue;
+      const BackendRecord before = after;
+      for (const HealthUpdate* update : found->second) {
+        if (update->generation != after.generation) continue;
+        (update->source == HealthSource::kChecks ? after.health.checked : after.health.reported) = update->health;
+        after.health.reason = update->reason;
+      }
+      if (after.health.value() == before.health.value()) continue;
+      after.health.since = now;
+      change.lines.push_back(DescribeChanged(slot->name, before, after));
+    }
+    slot = std::move(changed);
+  }
+  return change;
+}
+
 DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, const DesiredBackend& extra) {
   DesiredState around;
   around.seed = registry.seed;
@@ -361,11 +391,15 @@ DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, con
   DesiredPool desired;
   desired.name = pool.name;
   desired.table_size = pool.table_size;
+  desired.policy = pool.policy;
   for (const BackendRecord& backend : pool.backends) desired.backends.push_back(backend.desired);
   desired.backends.push_back(extra);
   around.pools.push_back(std::move(desired));
   for (const auto& other : registry.pools) {
-    if (other->id != pool.id) around.pools.push_back({other->name, other->table_size, {}});
+    if (other->id != pool.id) {
+      around.pools.push_back(
+          {.name = other->name, .table_size = other->table_size, .backends = {}, .policy = other->policy});
+    }
   }
   for (const VipRecord& vip : *registry.vips) around.vips.push_back(vip.desired);
   return around;

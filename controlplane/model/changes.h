@@ -1,6 +1,7 @@
 #ifndef SLUICE_CONTROLPLANE_MODEL_CHANGES_H_
 #define SLUICE_CONTROLPLANE_MODEL_CHANGES_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,6 +44,11 @@ absl::StatusOr<Change> RemoveBackend(const Registry& current, std::string_view p
                                      const ChangeContext& context);
 // The operator's word: it replaces the document's until the next ApplyDesired. kNotFound: no such pool or backend.
 absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, std::string_view backend, bool drain);
+
+// Health is nobody's wish. Updates of backends that are gone are passed over. Lines tell of backends that go up or
+// down; a word that does not decide is remembered without one.
+Change SetHealth(const Registry& current, const std::vector<HealthUpdate>& updates,
+                 std::chrono::system_clock::time_point now);
 
 // What a new backend of `pool` must be valid in, as a desired state of its own: the pool with one more backend, which
 // comes first, and all VIPs, in whose addresses and prefixes it must not be. The other pools, which cannot be touched

@@ -82,8 +82,27 @@ std::string DescribeChanged(std::string_view pool, const BackendRecord& before, 
   if (before.lifecycle != after.lifecycle) {
     parts.push_back(Cat(LifecycleName(before.lifecycle), " -> ", LifecycleName(after.lifecycle)));
   }
+  if (before.health.value() != after.health.value()) {
+    std::string part = Cat(HealthName(before.health.value()), " -> ", HealthName(after.health.value()));
+    if (!after.health.reason.empty()) part += Cat(" (", after.health.reason, ")");
+    parts.push_back(std::move(part));
+  }
   if (parts.empty()) return "";
   return Cat("~ backend ", pool, "/", after.desired.name, ": ", absl::StrJoin(parts, ", "));
+}
+
+std::string DescribeChanged(std::string_view pool, const config::PoolPolicy& before, const config::PoolPolicy& after) {
+  const auto backup = [](const config::PoolPolicy& policy) {
+    return policy.backup.empty() ? std::string_view("-") : std::string_view(policy.backup);
+  };
+  Differences differences;
+  differences.Add("on_down", config::OnDownName(before.on_down), config::OnDownName(after.on_down));
+  differences.Add("no_backend", config::NoBackendName(before.no_backend), config::NoBackendName(after.no_backend));
+  differences.Add("backup", backup(before), backup(after));
+  differences.Add("panic_threshold_percent", absl::StrCat(before.panic_threshold_percent),
+                  absl::StrCat(after.panic_threshold_percent));
+  if (differences.parts().empty()) return "";
+  return Cat("~ pool ", pool, ": ", absl::StrJoin(differences.parts(), ", "));
 }
 
 std::string DescribeAdded(const DesiredVip& vip) {

@@ -17,6 +17,9 @@ std::string DescribeRemoved(std::string_view pool, const BackendRecord& backend)
 // "~ backend web/web-1: weight 100 -> 50, active -> draining"; empty when they do not differ in effect.
 std::string DescribeChanged(std::string_view pool, const BackendRecord& before, const BackendRecord& after);
 
+// "~ pool web: on_down keep -> reset, backup - -> spare"; empty when they do not differ.
+std::string DescribeChanged(std::string_view pool, const config::PoolPolicy& before, const config::PoolPolicy& after);
+
 // "+ vip www: 203.0.113.10:80/tcp pool web mode l2"
 std::string DescribeAdded(const DesiredVip& vip);
 // "~ vip www: pool web -> api, hash tuple -> client"; empty when they do not differ.

@@ -91,6 +91,11 @@ absl::Status DeletePool(std::string_view name, DesiredState& document) {
     return absl::FailedPreconditionError(
         Cat("pool \"", name, "\": the VIP \"", vip.name, "\" uses it; delete the VIP first, or give it another pool"));
   }
+  for (const DesiredPool& other : document.pools) {
+    if (other.policy.backup != name) continue;
+    return absl::FailedPreconditionError(
+        Cat("pool \"", name, "\": it is the backup of pool \"", other.name, "\"; take its backup away first"));
+  }
   document.pools.erase(document.pools.begin() + (pool - document.pools.data()));
   return absl::OkStatus();
 }

@@ -26,7 +26,7 @@ absl::Status UpdatePool(const DesiredPool& pool, DesiredState& document, std::st
 absl::Status UpdateBackend(std::string_view pool, const DesiredBackend& backend, DesiredState& document,
                            std::string* path);
 absl::Status DeleteVip(std::string_view name, DesiredState& document);
-// kFailedPrecondition: a VIP uses it.
+// kFailedPrecondition: a VIP uses it, or it is a pool's backup.
 absl::Status DeletePool(std::string_view name, DesiredState& document);
 
 // `document` with the VIPs and backends that the registry has, which single changes touch without a document.

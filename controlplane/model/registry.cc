@@ -17,6 +17,25 @@ auto FindByName(const Container& sorted, std::string_view name, NameOf name_of) 
 
 }  // namespace
 
+size_t PoolRecord::takers() const {
+  return static_cast<size_t>(
+      std::count_if(backends.begin(), backends.end(), [](const BackendRecord& b) { return b.takes_new_flows(); }));
+}
+
+size_t PoolRecord::usable() const {
+  return static_cast<size_t>(std::count_if(backends.begin(), backends.end(), [](const BackendRecord& b) {
+    return b.takes_new_flows() && IsUsable(b.health.value());
+  }));
+}
+
+bool PoolRecord::is_in_panic() const {
+  if (policy.panic_threshold_percent == 0) return false;
+  const size_t up = usable();
+  const size_t all = takers();
+  if (up == 0 && !policy.backup.empty()) return false;
+  return up < all && up * 100 < all * policy.panic_threshold_percent;
+}
+
 const BackendRecord* PoolRecord::Find(std::string_view backend) const {
   return FindByName(backends, backend, [](const BackendRecord& b) -> std::string_view { return b.desired.name; });
 }

@@ -12,6 +12,7 @@
 #include "controlplane/model/counts.h"
 #include "controlplane/model/dataplane_facts.h"
 #include "controlplane/model/desired_state.h"
+#include "controlplane/model/health.h"
 #include "controlplane/model/id_allocator.h"
 #include "controlplane/model/lifecycle.h"
 #include "controlplane/model/resting_cookie_id.h"
@@ -30,7 +31,9 @@ struct BackendRecord {
   BackendId id;
   BackendGeneration generation = 0;
   BackendCounts baseline;
+  BackendHealth health;
 
+  // By its lifecycle and weight; whether its health lets it is the pool's business.
   bool takes_new_flows() const { return TakesNewFlows(lifecycle, desired.weight); }
 };
 
@@ -38,8 +41,17 @@ struct PoolRecord {
   std::string name;
   PoolId id;
   uint32_t table_size = 0;
+  config::PoolPolicy policy = {};
   std::vector<BackendRecord> backends;  // by name
 
+  // Backends that take new flows by their lifecycle and weight, and those of them whose health lets them.
+  size_t takers() const;
+  size_t usable() const;
+  // So few of the takers are usable that all of them are used; where none is and there is a backup, that is used
+  // instead.
+  bool is_in_panic() const;
+  // Backends that get new flows.
+  size_t active() const { return is_in_panic() ? takers() : usable(); }
   // Null when there is none.
   const BackendRecord* Find(std::string_view backend) const;
 };

@@ -8,6 +8,9 @@ namespace sluice::reconcile {
 
 void LogOutcome(std::string_view what, const Outcome& outcome) {
   constexpr size_t kMaxLines = 100;
+  for (const model::Alarm& alarm : outcome.alarms) {
+    SLUICE_LOG(kWarning) << what << ": " << alarm.object << ": " << alarm.message;
+  }
   const size_t count = outcome.changes.size();
   if (count == 0) {
     SLUICE_LOG(kInfo) << what << ": nothing differs, state generation " << outcome.generation << " stays";

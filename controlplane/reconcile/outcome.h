@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controlplane/model/pool_service.h"
 #include "controlplane/reconcile/impact.h"
 
 namespace sluice::reconcile {
@@ -18,6 +19,8 @@ struct Outcome {
   // Of the desired state; of a preview that in force.
   uint64_t version = 0;
   Impact impact;
+  // Of pools that now are served by others than before.
+  std::vector<model::Alarm> alarms;
 };
 
 // Tells the log, each line after `what`; of very many changes the first ones only.

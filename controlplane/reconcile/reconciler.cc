@@ -5,6 +5,7 @@
 
 #include "controlplane/model/cookie_ids.h"
 #include "controlplane/model/document.h"
+#include "controlplane/model/pool_service.h"
 #include "controlplane/model/text.h"
 #include "controlplane/reconcile/state_spec.h"
 #include "dataplane/fwd/state_builder.h"
@@ -114,7 +115,7 @@ absl::StatusOr<Outcome> Reconciler::Preview(const model::DesiredState& desired) 
   if (!complete.ok()) return complete.status();
   absl::StatusOr<model::Change> change = model::ApplyDesired(*now.registry, *complete, Context());
   if (!change.ok()) return change.status();
-  Outcome outcome{now.generation, std::move(change->lines), now.version, {}};
+  Outcome outcome{now.generation, std::move(change->lines), now.version, {}, {}};
   if (outcome.changes.empty() || state_ == nullptr) return outcome;
   const auto state = Build(change->next, &outcome.impact);
   if (!state.ok() && outcome.impact.fits()) return state.status();
@@ -173,8 +174,35 @@ absl::StatusOr<Outcome> Reconciler::SetDrain(std::string_view pool, std::string_
   return Commit(*std::move(change), nullptr, request);
 }
 
+absl::StatusOr<Outcome> Reconciler::SetHealth(const std::vector<model::HealthUpdate>& updates) {
+  const std::lock_guard lock(change_mutex_);
+  return SetHealthLocked(updates);
+}
+
+absl::StatusOr<Outcome> Reconciler::ReportHealth(std::string_view pool, std::string_view backend, model::Health health,
+                                                 std::string reason) {
+  const std::lock_guard lock(change_mutex_);
+  const std::shared_ptr<const model::Registry> current = Current().registry;
+  const auto record = current->GetBackend(pool, backend);
+  if (!record.ok()) return record.status();
+  return SetHealthLocked({{.backend = (*record)->id,
+                           .generation = (*record)->generation,
+                           .source = model::HealthSource::kReport,
+                           .health = health,
+                           .reason = std::move(reason)}});
+}
+
+absl::StatusOr<Outcome> Reconciler::SetHealthLocked(const std::vector<model::HealthUpdate>& updates) {
+  // Before the first state there are no backends.
+  if (state_ == nullptr) return Outcome{};
+  const model::Snapshot now = Current();
+  return Commit(model::SetHealth(*now.registry, updates, std::chrono::system_clock::now()), nullptr, {}, now.version,
+                model::EventKind::kHealth);
+}
+
 absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr<const model::DesiredState> document,
-                                           const model::ChangeRequest& request, uint64_t recorded) {
+                                           const model::ChangeRequest& request, std::optional<uint64_t> version,
+                                           model::EventKind kind) {
   model::Snapshot next = Current();
   model::PublishStats stats = publish_stats();
   const model::Snapshot before = next;
@@ -189,8 +217,8 @@ absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr
     if (!built.ok()) return built.status();
     state = *std::move(built);
   }
-  if (recorded != 0) {
-    next.version = recorded;
+  if (version) {
+    next.version = *version;
   } else {
     model::KeptState kept = model::Keep(change.next, *next.document);
     // A document may say the same in other words, which must be kept too.
@@ -218,12 +246,13 @@ absl::StatusOr<Outcome> Reconciler::Commit(model::Change change, std::shared_ptr
   outcome.generation = next.generation;
   outcome.version = next.version;
   outcome.changes = std::move(change.lines);
+  outcome.alarms = model::PoolAlarms(*before.registry, *next.registry);
   {
     const std::lock_guard lock(snapshot_mutex_);
     snapshot_ = std::move(next);
     publish_stats_ = stats;
   }
-  Tell(outcome, request.author);
+  Tell(outcome, kind, request.author);
   return outcome;
 }
 
@@ -238,28 +267,32 @@ absl::Status Reconciler::Record(uint64_t version, const std::vector<std::string>
       "the change cannot be kept, so it was not made: ", std::string(status.message()), "; mend that and try again"));
 }
 
-void Reconciler::Tell(const Outcome& outcome, const model::Author& author) const {
-  if (events_ == nullptr || outcome.changes.empty()) return;
+void Reconciler::Tell(const Outcome& outcome, model::EventKind kind, const model::Author& author) const {
+  if (events_ == nullptr) return;
+  const auto tell = [&](std::string object, std::string message) {
+    model::Event event;
+    event.kind = kind;
+    event.object = std::move(object);
+    event.message = std::move(message);
+    if (kind == model::EventKind::kChange) {
+      event.user = author.user;
+      event.version = outcome.version;
+    }
+    events_->Publish(std::move(event));
+  };
   // Of very many changes the first ones only.
   constexpr size_t kMaxEvents = 100;
   for (size_t i = 0; i < outcome.changes.size() && i < kMaxEvents; ++i) {
     const std::string& line = outcome.changes[i];
-    model::Event event;
-    event.kind = model::EventKind::kChange;
     // "~ backend web/web-1: weight 100 -> 50"
     const size_t colon = line.find(": ");
-    event.object = line.substr(2, colon == std::string::npos ? colon : colon - 2);
-    event.message = line;
-    event.user = author.user;
-    event.version = outcome.version;
-    events_->Publish(std::move(event));
+    tell(line.substr(2, colon == std::string::npos ? colon : colon - 2), line);
   }
-  if (outcome.changes.size() <= kMaxEvents) return;
-  model::Event event;
-  event.message = model::Cat("and ", outcome.changes.size() - kMaxEvents, " more changes");
-  event.user = author.user;
-  event.version = outcome.version;
-  events_->Publish(std::move(event));
+  if (outcome.changes.size() > kMaxEvents) {
+    tell("", model::Cat("and ", outcome.changes.size() - kMaxEvents, " more changes"));
+  }
+  kind = model::EventKind::kAlarm;
+  for (const model::Alarm& alarm : outcome.alarms) tell(alarm.object, alarm.message);
 }
 
 absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Build(const model::Registry& next,

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,12 @@ class Reconciler : public model::SnapshotSource {
                                         const model::ChangeRequest& request = {});
   absl::StatusOr<Outcome> SetDrain(std::string_view pool, std::string_view backend, bool drain,
                                    const model::ChangeRequest& request = {});
+  // What checkers found, which is nobody's wish: no version, nothing in the journal, forgotten at the end of the
+  // process. Backends that are gone are passed over. A batch is one state, however many backends it is about.
+  absl::StatusOr<Outcome> SetHealth(const std::vector<model::HealthUpdate>& updates);
+  // A report about one backend by its names. kNotFound: no such pool or backend.
+  absl::StatusOr<Outcome> ReportHealth(std::string_view pool, std::string_view backend, model::Health health,
+                                       std::string reason);
 
   model::Snapshot Current() const override;
   model::PublishStats publish_stats() const override;
@@ -69,16 +76,18 @@ class Reconciler : public model::SnapshotSource {
   absl::Status CheckVersion(const model::ChangeRequest& request) const;
   absl::StatusOr<Outcome> ApplyLocked(model::DesiredState desired, const model::ChangeRequest& request);
   absl::StatusOr<model::DesiredState> Complete(model::DesiredState desired) const;
-  // `document`: what is desired from now on; null: as before. `recorded`: the version under which the journal has the
-  // change already; 0: it is a new one.
+  // `document`: what is desired from now on; null: as before. `version`: the one that is in force afterwards, with
+  // nothing to be written; absent: a new one, where something differs that is to be kept.
   absl::StatusOr<Outcome> Commit(model::Change change, std::shared_ptr<const model::DesiredState> document,
-                                 const model::ChangeRequest& request, uint64_t recorded = 0);
+                                 const model::ChangeRequest& request, std::optional<uint64_t> version = {},
+                                 model::EventKind kind = model::EventKind::kChange);
+  absl::StatusOr<Outcome> SetHealthLocked(const std::vector<model::HealthUpdate>& updates);
   // Fills in the parts of `impact` that concern memory; kResourceExhausted when it does not suffice.
   absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Build(const model::Registry& next, Impact* impact) const;
   absl::Status Publish(std::shared_ptr<const fwd::ForwardingState> state);
   absl::Status Record(uint64_t version, const std::vector<std::string>& lines, const model::KeptState& kept,
                       const model::Author& author);
-  void Tell(const Outcome& outcome, const model::Author& author) const;
+  void Tell(const Outcome& outcome, model::EventKind kind, const model::Author& author) const;
 
   const model::Validator validate_;
   fwd::StateSink& sink_;

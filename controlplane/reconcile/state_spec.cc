@@ -42,6 +42,30 @@ fwd::BackendState StateOf(model::Lifecycle lifecycle) {
   return fwd::BackendState::kAbsent;
 }
 
+fwd::OnDown OnDownOf(config::OnDown on_down) {
+  switch (on_down) {
+    case config::OnDown::kKeep:
+      break;
+    case config::OnDown::kReschedule:
+      return fwd::OnDown::kReschedule;
+    case config::OnDown::kReset:
+      return fwd::OnDown::kReset;
+  }
+  return fwd::OnDown::kKeep;
+}
+
+fwd::Refusal RefusalOf(config::NoBackend no_backend) {
+  switch (no_backend) {
+    case config::NoBackend::kDrop:
+      break;
+    case config::NoBackend::kIcmp:
+      return fwd::Refusal::kUnreachable;
+    case config::NoBackend::kReset:
+      return fwd::Refusal::kReset;
+  }
+  return fwd::Refusal::kDrop;
+}
+
 fwd::ForwardingMode ModeOf(model::ForwardingMode mode) {
   switch (mode) {
     case model::ForwardingMode::kL2:
@@ -86,7 +110,7 @@ lb::FlowTimeouts TimeoutsOf(const config::VipTimeoutsConfig& vip, const lb::Flow
           .udp_s = pick(vip.udp_s, node.udp_s)};
 }
 
-fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& timeouts) {
+fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* pool, const lb::FlowTimeouts& timeouts) {
   const model::DesiredVip& desired = vip.desired;
   fwd::VipSpec spec;
   spec.id = vip.id;
@@ -95,6 +119,7 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const lb::FlowTimeouts& time
   spec.last_port = desired.ports.last;
   spec.answers_echo = desired.answer_echo;
   spec.entry.pool = vip.pool;
+  if (pool != nullptr) spec.entry.no_backend = RefusalOf(pool->policy.no_backend);
   spec.entry.protocol = static_cast<uint8_t>(desired.protocol);
   spec.entry.mode = ModeOf(desired.mode);
   spec.entry.hash_input = HashInputOf(desired.hash);
@@ -122,20 +147,24 @@ std::vector<lb::QuicServerId> ServerIds(const std::vector<std::string>& texts) {
   return ids;
 }
 
-void AddPool(const model::PoolRecord& pool, fwd::StateSpec& spec) {
+void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd::StateSpec& spec) {
   fwd::PoolSpec out;
+  if (backup != nullptr) out.backup = backup->id;
+  const bool panic = pool.is_in_panic();
   out.id = pool.id;
   out.table_size = pool.table_size;
   for (const model::BackendRecord& backend : pool.backends) {
+    const bool usable = panic || model::IsUsable(backend.health.value());
     spec.backends.push_back({.id = backend.id,
                              .info = {.address = backend.desired.address,
                                       .generation = backend.generation,
-                                      .state = StateOf(backend.lifecycle),
+                                      .state = usable ? StateOf(backend.lifecycle) : fwd::BackendState::kDown,
                                       .nat_port = backend.desired.port.value_or(0),
                                       .pool = pool.id,
+                                      .on_down = OnDownOf(pool.policy.on_down),
                                       .cookie_id = backend.desired.cookie_id,
                                       .quic_server_ids = ServerIds(backend.desired.quic_server_ids)}});
-    if (backend.takes_new_flows()) {
+    if (usable && backend.takes_new_flows()) {
       out.members.push_back({backend.id, backend.desired.name, backend.desired.weight});
     }
   }
@@ -164,8 +193,10 @@ absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, cons
     if (!secret.ok()) return secret.status();
     out.secret = *secret;
   }
-  for (const auto& pool : registry.pools) AddPool(*pool, spec);
-  for (const model::VipRecord& vip : *registry.vips) spec.vips.push_back(ToVipSpec(vip, timeouts));
+  for (const auto& pool : registry.pools) AddPool(*pool, registry.FindPool(pool->policy.backup), spec);
+  for (const model::VipRecord& vip : *registry.vips) {
+    spec.vips.push_back(ToVipSpec(vip, registry.FindPool(vip.desired.pool), timeouts));
+  }
   return spec;
 }
 

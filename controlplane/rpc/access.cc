@@ -10,6 +10,7 @@ namespace {
 
 using config::Cat;
 using config::Role;
+using model::PoolRecord;
 
 // Of an operator who is limited to certain VIPs.
 bool Covers(const Caller& caller, std::string_view vip) {
@@ -25,7 +26,9 @@ absl::Status Denied(const Caller& caller, std::string_view action, std::string_v
 std::string WhyNotPool(const Caller& caller, std::string_view name, const model::Registry& registry) {
   bool used = false;
   for (const model::VipRecord& vip : *registry.vips) {
-    if (vip.desired.pool != name) continue;
+    const PoolRecord* pool = registry.FindPool(vip.desired.pool);
+    const bool as_backup = pool != nullptr && pool->policy.backup == name;
+    if (vip.desired.pool != name && !as_backup) continue;
     used = true;
     if (!Covers(caller, vip.desired.name)) {
       return Cat(", and the VIP ", config::Quote(vip.desired.name), " uses the pool ", config::Quote(name),
@@ -73,6 +76,11 @@ absl::Status MayChange(const Caller& caller, std::string_view action, const Targ
       break;
     case Target::Kind::kPool:
       why = WhyNotPool(caller, target.name, registry);
+      if (why.empty() && !target.new_pool.empty()) {
+        const PoolRecord* pool = registry.FindPool(target.name);
+        if (pool == nullptr || pool->policy.backup != target.new_pool)
+          why = WhyNotPool(caller, target.new_pool, registry);
+      }
       break;
     default:
       why =

@@ -33,7 +33,7 @@ struct Target {
   };
   Kind kind = Kind::kWhole;
   std::string_view name = {};
-  // Of a VIP that is changed: the pool that it will have.
+  // Of a VIP that is changed: the pool that it will have; of a pool: its backup.
   std::string_view new_pool = {};
 };
 

@@ -53,31 +53,6 @@ config::BackendConfig ReadBackend(const v1::Backend& message, std::string_view f
   return backend;
 }
 
-config::PoolConfig ReadPool(const v1::Pool& message, std::string_view field, Problems& problems) {
-  config::PoolConfig pool;
-  pool.name = message.name();
-  if (message.table_size() != 0) pool.table_size = message.table_size();
-  for (int i = 0; i < message.backends_size(); ++i) {
-    const std::string path = config::IndexPath(config::KeyPath(field, "backends"), static_cast<size_t>(i));
-    pool.backends.push_back(ReadBackend(message.backends(i), path, problems));
-  }
-  return pool;
-}
-
-config::Protocol ReadProtocol(v1::Protocol protocol, const std::string& field, Problems& problems) {
-  switch (protocol) {
-    case v1::PROTOCOL_TCP:
-      return config::Protocol::kTcp;
-    case v1::PROTOCOL_UDP:
-      return config::Protocol::kUdp;
-    default:
-      problems.push_back({field, config::Cat(static_cast<int>(protocol),
-                                             " is no protocol that this version knows; give "
-                                             "PROTOCOL_TCP or PROTOCOL_UDP")});
-      return config::Protocol::kTcp;
-  }
-}
-
 // The value that `known` gives for a message's enumerator; the first one, and a problem, for those of a newer client.
 // `name_of` names enumerators.
 template <typename To, typename From, size_t n, typename NameOf>
@@ -119,6 +94,21 @@ constexpr std::pair<v1::Consistency, config::Consistency> kConsistencies[] = {
     {v1::CONSISTENCY_COOKIE, config::Consistency::kCookie},
     {v1::CONSISTENCY_STATEFUL, config::Consistency::kStateful},
 };
+
+constexpr std::pair<v1::OnDown, config::OnDown> kOnDowns[] = {
+    {v1::ON_DOWN_UNSPECIFIED, config::OnDown::kKeep},
+    {v1::ON_DOWN_KEEP, config::OnDown::kKeep},
+    {v1::ON_DOWN_RESCHEDULE, config::OnDown::kReschedule},
+    {v1::ON_DOWN_RESET, config::OnDown::kReset},
+};
+
+constexpr std::pair<v1::NoBackend, config::NoBackend> kNoBackends[] = {
+    {v1::NO_BACKEND_UNSPECIFIED, config::NoBackend::kDrop},
+    {v1::NO_BACKEND_DROP, config::NoBackend::kDrop},
+    {v1::NO_BACKEND_ICMP, config::NoBackend::kIcmp},
+    {v1::NO_BACKEND_RESET, config::NoBackend::kReset},
+};
+
 constexpr std::pair<v1::ProxyProtocol, config::ProxyProtocol> kProxyProtocols[] = {
     {v1::PROXY_PROTOCOL_NONE, config::ProxyProtocol::kNone},
     {v1::PROXY_PROTOCOL_V2, config::ProxyProtocol::kV2},
@@ -132,6 +122,37 @@ From EnumOf(To value, const std::pair<From, To> (&known)[n]) {
     if (to == value) return from;
   }
   return {};
+}
+
+config::PoolConfig ReadPool(const v1::Pool& message, std::string_view field, Problems& problems) {
+  config::PoolConfig pool;
+  pool.name = message.name();
+  if (message.table_size() != 0) pool.table_size = message.table_size();
+  pool.policy.on_down = ReadEnum(message.on_down(), kOnDowns, v1::OnDown_Name<v1::OnDown>, "on_down",
+                                 config::KeyPath(field, "on_down"), problems);
+  pool.policy.no_backend = ReadEnum(message.no_backend(), kNoBackends, v1::NoBackend_Name<v1::NoBackend>, "no_backend",
+                                    config::KeyPath(field, "no_backend"), problems);
+  pool.policy.backup = message.backup();
+  pool.policy.panic_threshold_percent = message.panic_threshold_percent();
+  for (int i = 0; i < message.backends_size(); ++i) {
+    const std::string path = config::IndexPath(config::KeyPath(field, "backends"), static_cast<size_t>(i));
+    pool.backends.push_back(ReadBackend(message.backends(i), path, problems));
+  }
+  return pool;
+}
+
+config::Protocol ReadProtocol(v1::Protocol protocol, const std::string& field, Problems& problems) {
+  switch (protocol) {
+    case v1::PROTOCOL_TCP:
+      return config::Protocol::kTcp;
+    case v1::PROTOCOL_UDP:
+      return config::Protocol::kUdp;
+    default:
+      problems.push_back({field, config::Cat(static_cast<int>(protocol),
+                                             " is no protocol that this version knows; give "
+                                             "PROTOCOL_TCP or PROTOCOL_UDP")});
+      return config::Protocol::kTcp;
+  }
 }
 
 config::PortRange ReadPorts(const v1::Vip& message, std::string_view field, Problems& problems) {
@@ -322,6 +343,10 @@ void ToProto(const config::VipConfig& vip, v1::Vip* message) {
 void ToProto(const config::PoolConfig& pool, v1::Pool* message) {
   message->set_name(pool.name);
   message->set_table_size(pool.table_size);
+  message->set_on_down(EnumOf(pool.policy.on_down, kOnDowns));
+  message->set_no_backend(EnumOf(pool.policy.no_backend, kNoBackends));
+  message->set_backup(pool.policy.backup);
+  message->set_panic_threshold_percent(pool.policy.panic_threshold_percent);
   for (const config::BackendConfig& backend : pool.backends) ToProto(backend, message->add_backends());
 }
 

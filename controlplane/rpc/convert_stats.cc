@@ -14,7 +14,7 @@ namespace {
 
 // By fwd::AnswerKind.
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerNames = {"echo_reply", "packet_too_big",
-                                                                              "time_exceeded"};
+                                                                              "time_exceeded", "unreachable", "reset"};
 
 void ToProto(const fwd::TableStats& table, v1::TableStatus* message) {
   message->set_entries(table.entries);
@@ -46,6 +46,32 @@ v1::BackendLifecycle ToProto(model::Lifecycle lifecycle) {
 }
 
 }  // namespace
+
+v1::BackendHealth ToProto(model::Health health) {
+  switch (health) {
+    case model::Health::kUnchecked:
+      return v1::BACKEND_HEALTH_UNCHECKED;
+    case model::Health::kUp:
+      return v1::BACKEND_HEALTH_UP;
+    case model::Health::kDown:
+      return v1::BACKEND_HEALTH_DOWN;
+  }
+  return v1::BACKEND_HEALTH_UNSPECIFIED;
+}
+
+v1::PoolService ToProto(model::PoolService service) {
+  switch (service) {
+    case model::PoolService::kOwn:
+      return v1::POOL_SERVICE_OWN;
+    case model::PoolService::kPanic:
+      return v1::POOL_SERVICE_PANIC;
+    case model::PoolService::kBackup:
+      return v1::POOL_SERVICE_BACKUP;
+    case model::PoolService::kNone:
+      return v1::POOL_SERVICE_NONE;
+  }
+  return v1::POOL_SERVICE_UNSPECIFIED;
+}
 
 void ToProto(const fwd::PacketTotals& totals, v1::PacketTotals* message) {
   message->set_received(totals.received);
@@ -131,9 +157,7 @@ void ToProto(const model::Snapshot& snapshot, const model::VipRecord& vip, const
   message->set_unprotected(counts.unprotected);
   const model::PoolRecord* pool = snapshot.registry->FindPool(vip.desired.pool);
   if (pool == nullptr) return;
-  uint32_t active = 0;
-  for (const model::BackendRecord& backend : pool->backends) active += backend.takes_new_flows() ? 1 : 0;
-  message->set_backends_active(active);
+  message->set_backends_active(static_cast<uint32_t>(pool->active()));
   message->set_backends_total(static_cast<uint32_t>(pool->backends.size()));
 }
 
@@ -142,6 +166,13 @@ void ToProto(const model::Snapshot& snapshot, const model::PoolRecord& pool, con
   message->set_pool(pool.name);
   ToProto(backend.desired, message->mutable_backend());
   message->set_lifecycle(ToProto(backend.lifecycle));
+  message->set_health(ToProto(backend.health.value()));
+  message->set_health_checked(ToProto(backend.health.checked));
+  message->set_health_reported(ToProto(backend.health.reported));
+  message->set_health_reason(backend.health.reason);
+  if (backend.health.since != std::chrono::system_clock::time_point()) {
+    message->set_health_since_unix_ms(UnixMs(backend.health.since));
+  }
   const model::BackendCounts counts = reconcile::ViewFacts(view).CountsOf(backend.id) - backend.baseline;
   message->set_packets(counts.packets);
   message->set_bytes(counts.bytes);

@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "controlplane/model/pool_service.h"
 #include "controlplane/model/snapshot.h"
 #include "dataplane/fwd/interfaces.h"
 
 namespace sluice::v1 {
 class BackendStatus;
+enum BackendHealth : int;
+enum PoolService : int;
 class PacketTotals;
 class PortStatus;
 class VipStatus;
@@ -23,6 +26,8 @@ inline uint64_t UnixMs(std::chrono::system_clock::time_point time) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count());
 }
 
+v1::BackendHealth ToProto(model::Health health);
+v1::PoolService ToProto(model::PoolService service);
 void ToProto(const fwd::PacketTotals& totals, v1::PacketTotals* message);
 void ToProto(const fwd::PortStats& port, v1::PortStatus* message);
 // `uptime`: how long the workers run.

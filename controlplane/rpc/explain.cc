@@ -84,8 +84,8 @@ bool ByCookie(const fwd::FlowFinding& finding) {
   return finding.rung == fwd::Rung::kCookie || finding.rung == fwd::Rung::kSlot;
 }
 
-// Why this backend gets the packet, or does not.
-std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen,
+// Why this backend gets the packet, or does not. `panic`: all of its pool are used, those that are down too.
+std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen, bool panic,
                      const fwd::FlowFinding& finding) {
   const bool by_hash = finding.rung == fwd::Rung::kScheduler || finding.rung == fwd::Rung::kHashOnly;
   if (&backend == chosen) {
@@ -93,6 +93,10 @@ std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRe
     if (ByCookie(finding)) return "the packet's cookie names it";
     if (!by_hash) return "the connection's entry names it";
     return Cat("slot ", finding.slot, " is its own");
+  }
+  if (!panic && !model::IsUsable(backend.health.value())) {
+    const std::string& why = backend.health.reason;
+    return Cat("down", why.empty() ? "" : Cat(" (", why, ")"), ": it gets nothing new");
   }
   if (backend.lifecycle == model::Lifecycle::kDraining) return "draining: it keeps what it has, and gets nothing new";
   if (backend.desired.weight == 0) return "weight 0: it keeps what it has, and gets nothing new";
@@ -127,6 +131,22 @@ std::string_view WhyThisOne(const model::VipRecord& vip, const fwd::FlowFinding&
     return ", whose slot the flow's hash chooses; if it is TCP and began before, it is dropped (nat_no_session)";
   }
   return ", whose slot the flow's hash chooses";
+}
+
+void ExplainWithoutBackend(const model::PoolRecord& pool, const fwd::FlowFinding& finding,
+                           v1::ExplainFlowResponse* response) {
+  const bool known = finding.rung == fwd::Rung::kConnectionTable || ByCookie(finding);
+  if (known && finding.refusal == fwd::Refusal::kReset) {
+    response->set_fate("answered");
+    response->set_explanation(Cat("its backend is down, and on_down of pool ", pool.name, " is reset: TCP is reset"));
+    return;
+  }
+  const std::string why = Cat("no backend of pool ", pool.name, " takes new connections: add one, end a drain, or see ",
+                              "why they are down");
+  if (finding.refusal == fwd::Refusal::kDrop) return Dropped(DropReason::kNoBackend, why, response);
+  response->set_fate("answered");
+  response->set_explanation(
+      Cat(why, "; by no_backend it is answered with ", config::NoBackendName(pool.policy.no_backend)));
 }
 
 // Says whether the packet can leave, and if not, why.
@@ -235,17 +255,20 @@ void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question,
     response->set_cookie_backend(named == nullptr ? "" : named->desired.name);
   }
   DescribeEntry(*pool, finding, response);
+  const model::PoolRecord* backup = snapshot.registry->FindPool(pool->policy.backup);
   const model::BackendRecord* chosen = finding.backend.valid() ? FindBackend(*pool, finding.backend) : nullptr;
-  for (const model::BackendRecord& backend : pool->backends) {
-    v1::BackendVerdict* verdict = response->add_backends();
-    verdict->set_name(backend.desired.name);
-    verdict->set_chosen(&backend == chosen);
-    verdict->set_reason(ReasonOf(backend, chosen, finding));
+  const bool in_backup = chosen == nullptr && finding.backend.valid() && backup != nullptr;
+  if (in_backup) chosen = FindBackend(*backup, finding.backend);
+  for (const model::PoolRecord* each : {pool, in_backup ? backup : nullptr}) {
+    if (each == nullptr) continue;
+    for (const model::BackendRecord& backend : each->backends) {
+      v1::BackendVerdict* verdict = response->add_backends();
+      verdict->set_name(backend.desired.name);
+      verdict->set_chosen(&backend == chosen);
+      verdict->set_reason(ReasonOf(backend, chosen, each->is_in_panic(), finding));
+    }
   }
-  if (chosen == nullptr) {
-    return Dropped(DropReason::kNoBackend,
-                   Cat("no backend of pool ", pool->name, " takes new connections: add one, or end a drain"), response);
-  }
+  if (chosen == nullptr) return ExplainWithoutBackend(*pool, finding, response);
   response->set_backend(chosen->desired.name);
   const fwd::NextHop hop = view.NextHopOf(chosen->id);
   JudgeNextHop(*vip, *chosen, hop, question, finding, response);

@@ -30,16 +30,19 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetSta
   const reconcile::ViewFacts facts(view_);
   uint32_t backends = 0;
   uint32_t draining = 0;
+  uint32_t down = 0;
   uint64_t flows = 0;
   for (const auto& pool : now.registry->pools) {
     for (const model::BackendRecord& backend : pool->backends) {
       ++backends;
       draining += backend.lifecycle == model::Lifecycle::kDraining ? 1 : 0;
+      down += model::IsUsable(backend.health.value()) ? 0 : 1;
       flows += facts.CountsOf(backend.id).flows_alive;
     }
   }
   response->set_backends(backends);
   response->set_backends_draining(draining);
+  response->set_backends_down(down);
   response->set_flows_alive(flows);
   uint32_t workers = 0;
   uint32_t stalled = 0;
@@ -82,6 +85,10 @@ grpc::Status Inspector::ListBackends(grpc::ServerContext* context, const v1::Lis
       const bool draining = backend.lifecycle == model::Lifecycle::kDraining;
       if (request->lifecycle() == v1::BACKEND_LIFECYCLE_ACTIVE && draining) continue;
       if (request->lifecycle() == v1::BACKEND_LIFECYCLE_DRAINING && !draining) continue;
+      if (request->health() != v1::BACKEND_HEALTH_UNSPECIFIED &&
+          request->health() != rpc::ToProto(backend.health.value())) {
+        continue;
+      }
       rpc::ToProto(now, pool, backend, view_, ports, response->add_backends());
     }
   };
@@ -153,14 +160,13 @@ void Inspector::FillPool(const model::Snapshot& now, const model::PoolRecord& po
   message->mutable_pool()->set_name(pool.name);
   message->mutable_pool()->set_table_size(pool.table_size);
   message->mutable_pool()->clear_backends();
-  uint32_t active = 0;
   uint64_t flows = 0;
   for (const model::BackendRecord& backend : pool.backends) {
     rpc::ToProto(backend.desired, message->mutable_pool()->add_backends());
-    active += backend.takes_new_flows() ? 1 : 0;
     flows += facts.CountsOf(backend.id).flows_alive;
   }
-  message->set_backends_active(active);
+  message->set_backends_active(static_cast<uint32_t>(pool.active()));
+  message->set_served_by(rpc::ToProto(model::ServiceOf(*now.registry, pool)));
   message->set_flows_alive(flows);
   for (const model::VipRecord& vip : *now.registry->vips) {
     if (vip.pool == pool.id) message->add_vips(vip.desired.name);

@@ -91,7 +91,7 @@ grpc::Status Manager::UpdatePool(grpc::ServerContext* context, const v1::UpdateP
                                  v1::ChangeResponse* response) {
   const Call call{.action = "UpdatePool",
                   .object = Cat("pool ", request->pool().name()),
-                  .target = {Target::Kind::kPool, request->pool().name()},
+                  .target = {Target::Kind::kPool, request->pool().name(), request->pool().backup()},
                   .expected_version = request->expected_version()};
   return Edit(
       context, call, "pool", [&] { return EditOf(request->pool(), "pool", model::UpdatePool); }, response);

@@ -34,6 +34,24 @@ void ToProto(const reconcile::Outcome& outcome, v1::ApplyResponse* response) {
   ToProto(outcome.impact, response->mutable_impact());
 }
 
+// It is shown in tables and told in events.
+constexpr size_t kMaxReasonBytes = 200;
+
+absl::StatusOr<model::Health> HealthOf(v1::BackendHealth health) {
+  switch (health) {
+    case v1::BACKEND_HEALTH_UNCHECKED:
+      return model::Health::kUnchecked;
+    case v1::BACKEND_HEALTH_UP:
+      return model::Health::kUp;
+    case v1::BACKEND_HEALTH_DOWN:
+      return model::Health::kDown;
+    default:
+      return absl::InvalidArgumentError(Cat("health: ", static_cast<int>(health),
+                                            " says nothing; give BACKEND_HEALTH_UP, BACKEND_HEALTH_DOWN or "
+                                            "BACKEND_HEALTH_UNCHECKED"));
+  }
+}
+
 std::string BackendText(const std::string& pool, const std::string& backend) {
   return Cat("backend ", pool, "/", backend);
 }
@@ -183,6 +201,25 @@ grpc::Status Manager::UndrainBackend(grpc::ServerContext* context, const v1::Und
                                      v1::UndrainBackendResponse* response) {
   return SetDrain(context, request->pool(), request->backend(), false, request->expected_version(),
                   response->mutable_backend());
+}
+
+grpc::Status Manager::ReportHealth(grpc::ServerContext* context, const v1::ReportHealthRequest* request,
+                                   v1::ReportHealthResponse* response) {
+  const Call call{.action = "ReportHealth",
+                  .object = BackendText(request->pool(), request->backend()),
+                  .target = {Target::Kind::kPool, request->pool()},
+                  .also_with_file = true};
+  grpc::Status result = Run(context, call, [&](const model::ChangeRequest&) -> absl::StatusOr<reconcile::Outcome> {
+    const auto health = HealthOf(request->health());
+    if (!health.ok()) return health.status();
+    if (request->reason().size() > kMaxReasonBytes) {
+      return absl::InvalidArgumentError(
+          Cat("reason: has ", request->reason().size(), " bytes; give at most ", kMaxReasonBytes));
+    }
+    return reconciler_.ReportHealth(request->pool(), request->backend(), *health, request->reason());
+  });
+  if (result.ok()) Describe(request->pool(), request->backend(), response->mutable_backend());
+  return result;
 }
 
 }  // namespace sluice::rpc

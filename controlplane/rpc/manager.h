@@ -38,6 +38,7 @@ class Manager final : public v1::Manager::Service {
   grpc::Status UpdatePool(grpc::ServerContext*, const v1::UpdatePoolRequest*, v1::ChangeResponse*) override;
   grpc::Status DeletePool(grpc::ServerContext*, const v1::DeletePoolRequest*, v1::ChangeResponse*) override;
   grpc::Status UpdateBackend(grpc::ServerContext*, const v1::UpdateBackendRequest*, v1::ChangeResponse*) override;
+  grpc::Status ReportHealth(grpc::ServerContext*, const v1::ReportHealthRequest*, v1::ReportHealthResponse*) override;
 
  private:
   // A call that changes something.

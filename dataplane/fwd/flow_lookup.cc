@@ -4,6 +4,7 @@
 #include "dataplane/fwd/slots.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/nat_session.h"
+#include "dataplane/net/headers.h"
 
 namespace sluice::fwd {
 namespace {
@@ -23,6 +24,16 @@ void LookUpSession(const ForwardingState& state, const FlowView& flow, FlowTable
   finding.local_port = session->local_port;
   finding.backend = session->backend;
   finding.rung = Rung::kConnectionTable;
+}
+
+// The flow goes on with the backend that `rung` knows, or is reset, unless the backend is down and gives it away.
+void Follow(const ForwardingState& state, const FlowView& flow, BackendId known, Rung rung, FlowFinding& finding) {
+  const BackendEntry& backend = (*state.backends)[known.index()];
+  const bool reset = IsResetByDown(backend, flow.protocol, net::kTcpAck);
+  if (!backend.keeps_flows() && !reset) return;
+  finding.backend = reset ? BackendId() : known;
+  finding.refusal = reset ? Refusal::kReset : Refusal::kDrop;
+  finding.rung = rung;
 }
 
 }  // namespace
@@ -66,15 +77,14 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
   // What is to come back by its cookie is not remembered.
   const bool remembered = vip.mode == ForwardingMode::kFullNat || (vip.tracked && (!by_cookies || vip.slots));
   if (finding.backend.valid()) finding.rung = remembered ? Rung::kScheduler : Rung::kHashOnly;
+  if (!finding.backend.valid()) finding.refusal = vip.no_backend;
   finding.tracked = FindTracked(state, flow, now_s, tables);
   if (finding.tracked.exists && finding.tracked.backend_exists) {
-    finding.backend = finding.tracked.backend;
-    finding.rung = Rung::kConnectionTable;
+    Follow(state, flow, finding.tracked.backend, Rung::kConnectionTable, finding);
   }
   if (by_cookies) finding.cookie = vip.slots ? PeekSlot(state, flow, tables) : CookieBackend(state, flow);
   if (finding.cookie.valid()) {
-    finding.backend = finding.cookie;
-    finding.rung = vip.slots ? Rung::kSlot : Rung::kCookie;
+    Follow(state, flow, finding.cookie, vip.slots ? Rung::kSlot : Rung::kCookie, finding);
   }
   if (IsNat(vip.mode)) LookUpSession(state, flow, tables, finding);
   return finding;

@@ -35,7 +35,8 @@ struct FlowFinding {
   uint64_t hash = 0;
 
   Rung rung = Rung::kNone;
-  BackendId backend;  // invalid: none, the packet is dropped
+  BackendId backend;  // invalid: none, the packet is treated as `refusal` says
+  Refusal refusal = Refusal::kDrop;
   // The scheduler's choice, whether it counts or not. No slots: no backend of the pool takes new flows.
   BackendId scheduled;
   uint32_t slot = 0;

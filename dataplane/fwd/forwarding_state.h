@@ -49,6 +49,21 @@ enum class BackendState : uint8_t {
   kAbsent,    // no backend has this id now
   kActive,    // takes new flows as its weight says
   kDraining,  // keeps its flows, gets no new ones
+  kDown,      // failed its checks: gets no new flows, and its own go by OnDown
+};
+
+// What becomes of a flow whose backend is down, when its next packet comes.
+enum class OnDown : uint8_t {
+  kKeep,        // it stays: what failed may have been the check
+  kReschedule,  // it gets another backend, as if its own were gone
+  kReset,       // a TCP connection is reset in the VIP's name, so that its client tries anew; others: kReschedule
+};
+
+// What a packet gets for which there is no backend.
+enum class Refusal : uint8_t {
+  kDrop,         // nothing
+  kUnreachable,  // ICMP "port unreachable", in the VIP's name
+  kReset,        // a TCP reset in the VIP's name; other protocols: kUnreachable
 };
 
 // What the control plane knows of a backend.
@@ -58,6 +73,7 @@ struct BackendInfo {
   BackendState state = BackendState::kAbsent;
   uint16_t nat_port = 0;  // where the backend expects the VIP's packets with NAT, host byte order; 0: the VIP's port
   PoolId pool = {};
+  OnDown on_down = OnDown::kKeep;
   std::optional<uint16_t> cookie_id = {};  // what cookies name it by
   std::vector<lb::QuicServerId> quic_server_ids = {};
   friend bool operator==(const BackendInfo&, const BackendInfo&) = default;
@@ -89,11 +105,16 @@ struct alignas(64) BackendEntry {
   BackendState state = BackendState::kAbsent;
   PortId port;
   net::Family family = net::Family::kIpv4;  // of the backend's address
-  bool resolved = false;
-  bool on_link = false;
-  bool has_source = false;  // the port has an address of the backend's family: `outer` is usable by tunnels
-  Be16 nat_port;            // 0: NAT keeps the VIP's port
+  bool resolved : 1 = false;
+  bool on_link : 1 = false;
+  bool has_source : 1 = false;  // the port has an address of the backend's family: `outer` is usable by tunnels
+  Be16 nat_port;                // 0: NAT keeps the VIP's port
+  OnDown on_down = OnDown::kKeep;
 
+  // Whether a flow that the backend has stays with it.
+  bool keeps_flows() const {
+    return state != BackendState::kAbsent && (state != BackendState::kDown || on_down == OnDown::kKeep);
+  }
   // The backend's address in network byte order: 4 or 16 bytes, as `family` says.
   const uint8_t* address() const {
     return outer.data() + (family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, destination)
@@ -122,15 +143,16 @@ struct PoolTable {
 
 // How a VIP's packets are treated; what the packet path reads of a VIP, indexed by VipId.
 struct VipEntry {
-  PoolId pool;
+  PoolId pool;           // the one that new flows are scheduled to: the VIP's own, or its backup
   uint8_t protocol = 0;  // 0: no VIP has this id now
   ForwardingMode mode = ForwardingMode::kL2;
   HashInput hash_input = HashInput::kTuple;
-  bool tracked = true;          // flows are entered into the connection table
-  bool is_prefix = false;       // many addresses: the destination is part of a flow's tuple
-  uint16_t gue_port = 0;        // destination port of GUE, host byte order
-  bool proxy_protocol = false;  // full NAT over TCP: a PROXY protocol v2 header goes before the client's data
-  bool clamp_mss = true;        // the MSS in SYNs is lowered to what fits on the way to the backend
+  Refusal no_backend = Refusal::kDrop;  // when neither has a backend for a flow
+  bool tracked = true;                  // flows are entered into the connection table
+  bool is_prefix = false;               // many addresses: the destination is part of a flow's tuple
+  uint16_t gue_port = 0;                // destination port of GUE, host byte order
+  bool proxy_protocol = false;          // full NAT over TCP: a PROXY protocol v2 header goes before the client's data
+  bool clamp_mss = true;                // the MSS in SYNs is lowered to what fits on the way to the backend
   bool nat_sessions =
       false;             // kNat: answers of some backend are ambiguous (ReturnTable), so flows need their own state
   bool cookies = false;  // packets say who their backend is: by timestamps that carry cookies, unless `quic`

@@ -90,9 +90,8 @@ class Ladder {
     if (flow_.related) return Related(entry);
     if (entry != nullptr) return FromEntry(*entry);
     const BackendId backend = ScheduleFlow(state_, flow_);
-    if (!backend.valid()) return {};
-    const VipEntry& vip = (*state_.vips)[flow_.vip.index()];
-    const bool remember = !flow_.has_timestamps || !vip.cookies || vip.slots;
+    if (!backend.valid()) return NoBackendFor(vip());
+    const bool remember = !flow_.has_timestamps || !vip().cookies || vip().slots;
     const Rung rung = remember ? Enter(key, backend) : Rung::kHashOnly;
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
@@ -107,6 +106,8 @@ class Ladder {
 
  private:
   using Entry = lb::ConnectionEntry<typename Table::Key>;
+
+  const VipEntry& vip() const { return (*state_.vips)[flow_.vip.index()]; }
 
   Selection Related(const Entry* entry) const {
     if (entry != nullptr && BackendExists(*state_.backends, entry->value)) {
@@ -123,7 +124,11 @@ class Ladder {
     // anything is better kept where its connection was.
     const bool syn = (flow_.tcp_flags & net::kTcpSyn) != 0;
     const bool over = syn && EntryIsOver(entry, state_, now_s_);
-    if (exists && !over && !(syn && lb::BeginsAnew(entry.state(), flow_.tcp_flags))) {
+    const bool leaves = exists && LeavesDown(entry);
+    if (leaves && IsResetByDown((*state_.backends)[entry.value.backend.index()], flow_.protocol, flow_.tcp_flags)) {
+      return Reset(entry);
+    }
+    if (exists && !leaves && !over && !(syn && lb::BeginsAnew(entry.state(), flow_.tcp_flags))) {
       // Most packets change nothing; the line is written once a second and at a change of state.
       if (entry.value.last_seen_s != static_cast<uint16_t>(now_s_)) {
         entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
@@ -137,10 +142,10 @@ class Ladder {
       return {.backend = entry.value.backend, .rung = Rung::kConnectionTable};
     }
     const BackendId backend = ScheduleFlow(state_, flow_);
-    if (!backend.valid()) return {};
+    if (!backend.valid()) return NoBackendFor(vip());
     counters_.backends[entry.value.backend.index()].flows_ended.Increment();
     table_counters_.replaced.Increment();
-    if (exists) {
+    if (exists && !leaves) {
       counters_.vips[flow_.vip.index()].new_flows.Increment();
     } else {
       counters_.rescheduled.Increment();
@@ -162,6 +167,22 @@ class Ladder {
       if (entered || (flow_.tcp_flags & net::kTcpFin) != 0) counters.no_room_flows.Increment();
     }
     counters_.vips[flow_.vip.index()].unprotected.Increment();
+  }
+
+  // True for a packet whose backend is down and that does not go there. What nobody answered yet is no connection that
+  // could be kept.
+  bool LeavesDown(const Entry& entry) const {
+    const BackendEntry& backend = (*state_.backends)[entry.value.backend.index()];
+    if (backend.state != BackendState::kDown) return false;
+    if (entry.state() == lb::FlowState::kNew && (flow_.tcp_flags & net::kTcpSyn) != 0) return true;
+    return !StaysWith(backend, flow_);
+  }
+
+  // Ends the flow as an RST of its client would.
+  Selection Reset(Entry& entry) {
+    if (entry.state() != lb::FlowState::kReset) SetState(entry, lb::FlowState::kReset);
+    entry.value.last_seen_s = static_cast<uint16_t>(now_s_);
+    return {.backend = {}, .rung = Rung::kConnectionTable, .refusal = Refusal::kReset};
   }
 
   // Enters the flow into the table where it should be and fits.
@@ -246,7 +267,35 @@ BackendId ClaimedBackend(Rung rung, const ForwardingState& state, const FlowView
   return rung == Rung::kQuic ? QuicBackend(state, flow) : CookieBackend(state, flow);
 }
 
+// Rung::kNone: the claim does not decide. One that names a backend that is down, and does not keep its flows, counts as
+// none.
+Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
+                        FlowTables& tables, WorkerCounters& counters) {
+  const BackendId named = ClaimedBackend(rung, state, flow, now_s, tables, counters);
+  if (named.valid()) {
+    const BackendEntry& backend = (*state.backends)[named.index()];
+    if (StaysWith(backend, flow)) return {.backend = named, .rung = rung};
+    if (IsResetByDown(backend, flow.protocol, flow.tcp_flags)) {
+      return {.backend = {}, .rung = rung, .refusal = Refusal::kReset};
+    }
+  }
+  if (!flow.related) counters.cookies_refused.Increment();
+  return {};
+}
+
 }  // namespace
+
+Selection NoBackendFor(const VipEntry& vip) { return {.backend = {}, .refusal = vip.no_backend}; }
+
+bool IsResetByDown(const BackendEntry& backend, uint8_t protocol, uint8_t tcp_flags) {
+  return backend.state == BackendState::kDown && backend.on_down == OnDown::kReset && protocol == net::kProtocolTcp &&
+         (tcp_flags & (net::kTcpSyn | net::kTcpRst)) == 0;
+}
+
+bool StaysWith(const BackendEntry& backend, const FlowView& flow) {
+  return backend.keeps_flows() || flow.related ||
+         (flow.protocol == net::kProtocolTcp && (flow.tcp_flags & net::kTcpRst) != 0);
+}
 
 ScheduledSlot ScheduleSlot(const ForwardingState& state, const FlowView& flow) {
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
@@ -303,14 +352,11 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   Selection selection;
   if (vip.cookies && flow.has_echo) {
-    const Rung rung = RungOfClaim(vip);
-    selection.backend = ClaimedBackend(rung, state, flow, now_s, tables, counters);
-    if (selection.backend.valid()) {
-      selection.rung = rung;
+    selection = SelectByClaim(RungOfClaim(vip), state, flow, now_s, tables, counters);
+    if (selection.rung != Rung::kNone) {
       counters.rungs[static_cast<size_t>(selection.rung)].Increment();
       return selection;
     }
-    if (!flow.related) counters.cookies_refused.Increment();
   } else if (vip.slots && TakesSlot(flow)) {
     selection = BeginInSlot(state, flow, now_s, tables, counters);
     if (selection.backend.valid()) {
@@ -322,7 +368,11 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
     selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);
   } else {
     selection.backend = ScheduleFlow(state, flow);
-    if (selection.backend.valid()) selection.rung = Rung::kHashOnly;
+    if (selection.backend.valid()) {
+      selection.rung = Rung::kHashOnly;
+    } else {
+      selection = NoBackendFor(vip);
+    }
   }
   counters.rungs[static_cast<size_t>(selection.rung)].Increment();
   return selection;

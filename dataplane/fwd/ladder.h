@@ -43,8 +43,20 @@ struct Selection {
   BackendId backend;  // invalid: the packet is dropped for `reason`
   Rung rung = Rung::kNone;
   DropReason reason = DropReason::kNoBackend;
+  Refusal refusal = Refusal::kDrop;  // without a backend: how its sender is told
   uint32_t syn_echo = 0;  // what the SYN is to have as TSecr, host byte order (lb::SynEcho); 0: it stays as it is
 };
+
+// That no backend can be had for a new flow of the VIP.
+Selection NoBackendFor(const VipEntry& vip);
+
+// Whether a packet of a flow whose backend is down is answered with a reset (OnDown::kReset, for those that neither
+// begin nor reset a connection themselves).
+bool IsResetByDown(const BackendEntry& backend, uint8_t protocol, uint8_t tcp_flags);
+
+// Whether a packet that goes on with a flow of the backend goes there: errors, and the last word of a connection, do so
+// in any case.
+bool StaysWith(const BackendEntry& backend, const FlowView& flow);
 
 // The slot of the pool's table that the scheduler looks at for a flow, and whose it is. Invalid and 0 when the pool has
 // no backend for new flows. Counts nothing.
@@ -54,6 +66,7 @@ struct ScheduledSlot {
   uint32_t slots = 0;
 };
 ScheduledSlot ScheduleSlot(const ForwardingState& state, const FlowView& flow);
+
 // The scheduler's choice for a flow; invalid when the pool has no backend for new flows. Counts nothing.
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow);
 
@@ -83,9 +96,10 @@ void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t
 // counts as none. Connections with timestamps to VIPs with slots get one with their SYN (slots.h). Those of other VIPs
 // with cookies are not entered: what can be made up makes no state. A
 // packet of a known flow stays with its backend as long as that backend exists, draining or not; when it is gone, the
-// flow gets a new one. An RST of an unknown flow leaves no entry, nor does a new flow when too many of which only one
-// packet was seen are in the table: it goes by the hash. VIPs that do not track their connections go by the hash alone.
-// Counts rungs, flows and table events. Worker thread.
+// flow gets a new one. When it is down, OnDown tells what becomes of the flow, whether the table or a cookie named it;
+// one of which only SYNs were seen gets a new backend in any case. An RST of an unknown flow leaves no entry, nor does
+// a new flow when too many of which only one packet was seen are in the table: it goes by the hash. VIPs that do not
+// track their connections go by the hash alone. Counts rungs, flows and table events. Worker thread.
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                         WorkerCounters& counters);
 

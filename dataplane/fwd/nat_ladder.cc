@@ -38,7 +38,11 @@ class NatLadder {
 
   NatSelection Select() {
     if (lb::NatSession* session = nat_.table().FindByClient(tuple_, flow_.vip, flow_.hash)) {
-      if (Continues(*session)) return FromSession(*session);
+      if (!flow_.related && LeavesDown(*session)) {
+        if (IsTcp(flow_) && !IsPlainSyn(segment_)) return Reset(*session);
+      } else if (Continues(*session)) {
+        return FromSession(*session);
+      }
       if (!flow_.related) End(*session);
     }
     const bool full = vip_.mode == ForwardingMode::kFullNat;
@@ -65,6 +69,25 @@ class NatLadder {
     return !lb::BeginsAnew(session.tracking, segment_) && !NatFlows::IsOver(session, state_, now_s_);
   }
 
+  // As in the ladder of the other modes. A session's TCP connection cannot go on with another backend, so that it is
+  // reset whether it should have got one or not.
+  bool LeavesDown(const lb::NatSession& session) const {
+    if (!NatFlows::IsCurrent(session, state_)) return false;
+    const BackendEntry& backend = (*state_.backends)[session.backend.index()];
+    if (backend.state != BackendState::kDown) return false;
+    if (!IsTcp(flow_)) return !backend.keeps_flows();
+    if (IsPlainSyn(segment_)) return !session.tracking.confirmed || !backend.keeps_flows();
+    return !backend.keeps_flows() && (segment_.flags & net::kTcpRst) == 0;
+  }
+
+  NatSelection Reset(lb::NatSession& session) {
+    NatSelection reset = Refuse(DropReason::kNoBackend);
+    reset.selection.refusal = Refusal::kReset;
+    counters_.rungs[static_cast<size_t>(Rung::kConnectionTable)].Increment();
+    nat_.End(session, counters_);
+    return reset;
+  }
+
   NatSelection FromSession(lb::NatSession& session) {
     if (!flow_.related) Note(session);
     counters_.rungs[static_cast<size_t>(Rung::kConnectionTable)].Increment();
@@ -80,7 +103,7 @@ class NatLadder {
   }
 
   void End(lb::NatSession& session) {
-    if (!NatFlows::IsCurrent(session, state_)) counters_.rescheduled.Increment();
+    if (!NatFlows::IsCurrent(session, state_) || LeavesDown(session)) counters_.rescheduled.Increment();
     counters_.table_nat.replaced.Increment();
     nat_.End(session, counters_);
   }
@@ -94,14 +117,18 @@ class NatLadder {
       return Refuse(DropReason::kNatNoSession);
     }
     const BackendId backend = ScheduleFlow(state_, flow_);
-    if (!backend.valid()) return Refuse(DropReason::kNoBackend);
+    if (!backend.valid()) return {.selection = NoBackendFor(vip_), .session = nullptr};
     return Begin(backend, nat_.OpenFull(state_, OpeningFor(backend), now_s_, counters_));
   }
 
   NatSelection OpenDestination() {
     BackendId backend = TrackedBackend(state_, flow_, tables_);
+    if (backend.valid() && !(*state_.backends)[backend.index()].keeps_flows()) {
+      if (IsResetByDown((*state_.backends)[backend.index()], flow_.protocol, segment_.flags)) return Stateless();
+      backend = BackendId();
+    }
     if (!backend.valid()) backend = ScheduleFlow(state_, flow_);
-    if (!backend.valid()) return Refuse(DropReason::kNoBackend);
+    if (!backend.valid()) return {.selection = NoBackendFor(vip_), .session = nullptr};
     if ((*state_.backends)[backend.index()].family != flow_.family) return Refuse(DropReason::kFamilyMismatch);
     // The last word of a connection that nobody knows needs no session for replies that will not come.
     if (IsTcp(flow_) && (segment_.flags & net::kTcpRst) != 0) {

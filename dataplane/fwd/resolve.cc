@@ -42,6 +42,7 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
   entry.resolved = hop.resolved && hop.port.valid();
   entry.on_link = hop.on_link;
   entry.nat_port = Be16::FromHost(info.nat_port);
+  entry.on_down = info.on_down;
   std::memcpy(entry.ether.destination, hop.destination.data(), sizeof(entry.ether.destination));
   std::memcpy(entry.ether.source, hop.source.data(), sizeof(entry.ether.source));
   if (info.address.is_v4()) {

@@ -58,7 +58,10 @@ BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32
   if (slot == nullptr) return BackendId();
   const bool has_backend = HasBackend(*slot, state);
   if (flow.related) return has_backend ? slot->backend : BackendId();
-  if (!has_backend) {
+  const auto leaves = [&](const BackendEntry& backend) {
+    return !StaysWith(backend, flow) && !IsResetByDown(backend, flow.protocol, flow.tcp_flags);
+  };
+  if (!has_backend || leaves((*state.backends)[slot->backend.index()])) {
     counters.table_stateful.expired.Increment();
     counters.rescheduled.Increment();
     counters.backends[slot->backend.index()].flows_ended.Increment();

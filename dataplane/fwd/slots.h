@@ -24,8 +24,8 @@ Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32
                       WorkerCounters& counters);
 
 // The backend of the connection whose slot the echoed timestamp names, with the packet counted there. Invalid when the
-// slot is not this connection's, or its backend is gone, which ends it. A packet about the flow finds it and changes
-// nothing. Worker thread.
+// slot is not this connection's, or its backend is gone, or down and not for keeping, which ends it. A packet about the
+// flow finds it and changes nothing. Worker thread.
 BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                       WorkerCounters& counters);
 

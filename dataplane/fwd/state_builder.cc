@@ -121,25 +121,45 @@ absl::Status CheckClaims(const std::vector<lb::VipTable::Vip>& sorted) {
   return absl::OkStatus();
 }
 
-// Where answers of backends behind destination NAT belong. Says of each VIP in `entries` whether its flows need state.
-void BuildReturns(const std::vector<lb::VipTable::Vip>& vips, const ForwardingState* previous,
-                  std::vector<VipEntry>& entries, ForwardingState& state) {
+// By PoolId: where it has a backup, its PoolId.
+absl::StatusOr<std::vector<PoolId>> CollectBackups(const StateSpec& spec, const ForwardingState& state) {
+  std::vector<PoolId> backups(state.pools.size());
+  for (const PoolSpec& pool : spec.pools) {
+    if (!pool.backup.valid()) continue;
+    if (pool.backup.index() >= state.pools.size() || state.pools[pool.backup.index()] == nullptr ||
+        pool.backup == pool.id) {
+      return absl::InvalidArgumentError(absl::StrCat("pool id ", pool.id.value(), ": its backup, pool id ",
+                                                     pool.backup.value(), ", is no other pool that exists"));
+    }
+    backups[pool.id.index()] = pool.backup;
+  }
+  return backups;
+}
+
+// Where answers of backends behind destination NAT belong. Says of each VIP in `entries`, whose pools are their own,
+// whether its flows need state.
+void BuildReturns(const std::vector<lb::VipTable::Vip>& vips, const std::vector<PoolId>& backups,
+                  const ForwardingState* previous, std::vector<VipEntry>& entries, ForwardingState& state) {
   std::vector<lb::ReturnTable::Vip> with_nat;
   std::vector<bool> is_nat_pool(state.pools.size());
   for (const lb::VipTable::Vip& vip : vips) {
     const VipEntry& entry = entries[vip.id.index()];
     if (entry.mode != ForwardingMode::kNat) continue;
-    is_nat_pool[entry.pool.index()] = true;
-    with_nat.push_back({.id = vip.id,
-                        .pool = entry.pool,
-                        .prefix = vip.prefix,
-                        .protocol = vip.protocol,
-                        .first_port = vip.first_port,
-                        .last_port = vip.last_port});
+    // Flows that the backup got stay there, so its backends answer whichever of the two is in use.
+    for (const PoolId pool : {entry.pool, backups[entry.pool.index()]}) {
+      if (!pool.valid()) continue;
+      is_nat_pool[pool.index()] = true;
+      with_nat.push_back({.id = vip.id,
+                          .pool = pool,
+                          .prefix = vip.prefix,
+                          .protocol = vip.protocol,
+                          .first_port = vip.first_port,
+                          .last_port = vip.last_port});
+    }
   }
   std::vector<lb::ReturnTable::Backend> backends;
   for (const BackendInfo& info : *state.backend_infos) {
-    // Those that drain have flows, and answer them.
+    // Those that drain or are down have flows, and answer them.
     if (info.state == BackendState::kAbsent || info.pool.index() >= is_nat_pool.size()) continue;
     if (!is_nat_pool[info.pool.index()]) continue;
     backends.push_back({.address = info.address, .pool = info.pool, .port = info.nat_port});
@@ -150,7 +170,9 @@ void BuildReturns(const std::vector<lb::VipTable::Vip>& vips, const ForwardingSt
   state.returns =
       same ? previous->returns : std::make_shared<const lb::ReturnTable>(std::move(with_nat), std::move(backends));
   const std::vector<lb::ReturnTable::Vip>& known = state.returns->vips();
-  for (size_t i = 0; i < known.size(); ++i) entries[known[i].id.index()].nat_sessions = state.returns->needs_state()[i];
+  for (size_t i = 0; i < known.size(); ++i) {
+    if (state.returns->needs_state()[i]) entries[known[i].id.index()].nat_sessions = true;
+  }
 }
 
 absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state) {
@@ -172,7 +194,16 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
   }
   std::sort(vips.begin(), vips.end(), [](const auto& a, const auto& b) { return ClaimOf(a) < ClaimOf(b); });
   if (absl::Status status = CheckClaims(vips); !status.ok()) return status;
-  BuildReturns(vips, previous, entries, state);
+  const auto backups = CollectBackups(spec, state);
+  if (!backups.ok()) return backups.status();
+  BuildReturns(vips, *backups, previous, entries, state);
+  for (VipEntry& entry : entries) {
+    // Cookies and connection ids name backends of the VIP's own pool.
+    if (entry.protocol == 0 || (entry.cookies && !entry.slots)) continue;
+    if (!state.pools[entry.pool.index()]->slots.empty()) continue;
+    const PoolId backup = (*backups)[entry.pool.index()];
+    if (backup.valid() && !state.pools[backup.index()]->slots.empty()) entry.pool = backup;
+  }
   state.vips = Share(std::move(entries), previous != nullptr ? previous->vips : nullptr);
   const bool same = previous != nullptr && previous->vip_table->vips() == vips;
   state.vip_table = same ? previous->vip_table : std::make_shared<const lb::VipTable>(std::move(vips));

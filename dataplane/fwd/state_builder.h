@@ -23,6 +23,9 @@ struct PoolSpec {
   uint32_t table_size = 0;  // prime
   // Members that take new flows: active and of weight above 0. Any order; the builder sorts by name.
   std::vector<PoolTable::Member> members;
+  // The pool that takes the new flows of this one's VIPs while this one has no members; invalid: none. Its own backup
+  // is not looked at.
+  PoolId backup = {};
 };
 
 struct VipSpec {
@@ -32,7 +35,7 @@ struct VipSpec {
   uint16_t first_port = 0;
   uint16_t last_port = 0;
   bool answers_echo = true;
-  // Pool, protocol (not 0), mode and the rest; `is_prefix` and `nat_sessions` are set by the builder.
+  // Pool (the VIP's own), protocol (not 0), mode and the rest; `is_prefix` and `nat_sessions` are set by the builder.
   VipEntry entry;
 };
 

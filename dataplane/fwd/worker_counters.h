@@ -37,8 +37,10 @@ enum class AnswerKind : uint8_t {
   kEchoReply,     // to an ICMP echo request for a VIP
   kPacketTooBig,  // "fragmentation needed" or "packet too big" to a client, or to a backend behind NAT
   kTimeExceeded,  // to whose packet had no hop left, where the director is a hop: with NAT
+  kUnreachable,   // to a client whose VIP has no backend, where the pool says so
+  kReset,         // the same over TCP, and to clients whose backend is down, where the pool says so
 };
-inline constexpr size_t kAnswerKindCount = 3;
+inline constexpr size_t kAnswerKindCount = 5;
 
 inline constexpr size_t kMaxPorts = 16;
 

@@ -100,6 +100,46 @@ void AnswerError(Packet& packet, net::IcmpErrorKind error, const uint8_t* source
   ReturnToSender(packet, env, kind);
 }
 
+// The packet becomes a reset in answer to it (RFC 9293, section 3.10.7.1), without its own options and data.
+void AnswerReset(Packet& packet, StageEnv& env) {
+  if (!TakeBudget(packet, env)) return;
+  const net::ParsedHeaders& h = packet.headers;
+  const net::Family family = h.family;
+  auto* l3 = rte_pktmbuf_mtod_offset(packet.mbuf, uint8_t*, h.l3_offset);
+  const auto cause = Load<net::TcpHeader>(rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, h.l4_offset));
+  net::TcpHeader tcp{};
+  tcp.source_port = cause.destination_port;
+  tcp.destination_port = cause.source_port;
+  tcp.data_offset = sizeof(tcp) / 4 << 4;
+  tcp.flags = net::kTcpRst;
+  if ((cause.flags & net::kTcpAck) != 0) {
+    tcp.sequence = cause.acknowledgement;
+  } else {
+    // SYN and FIN take a number each.
+    uint32_t length = static_cast<uint32_t>(h.l3_offset + h.ip_length - h.l4_offset) - (cause.data_offset >> 4) * 4u;
+    if ((cause.flags & net::kTcpSyn) != 0) ++length;
+    if ((cause.flags & net::kTcpFin) != 0) ++length;
+    tcp.flags |= net::kTcpAck;
+    tcp.acknowledgement = Be32::FromHost(cause.sequence.Host() + length);
+  }
+  // What came is no shorter: it had both headers.
+  const uint32_t ip_bytes = net::IpHeaderSize(family);
+  CutTo(packet, ip_bytes + static_cast<uint32_t>(sizeof(tcp)));
+  const size_t source_at =
+      family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source);
+  const size_t destination_at =
+      family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, destination) : offsetof(net::Ipv6Header, destination);
+  const net::IpHeaderFields ip = {
+      .hop_limit = kAnswerHopLimit, .protocol = net::kProtocolTcp, .payload = sizeof(tcp), .id = {}};
+  net::WriteIpHeader(family, ip, l3 + destination_at, l3 + source_at, l3);
+  Store(l3 + ip_bytes, tcp);
+  const uint32_t pseudo =
+      net::PseudoHeaderSum(family, l3 + source_at, l3 + destination_at, net::kProtocolTcp, sizeof(tcp));
+  tcp.checksum = static_cast<uint16_t>(~net::FoldSum(net::PartialSum(l3 + ip_bytes, sizeof(tcp), pseudo)));
+  Store(l3 + ip_bytes, tcp);
+  ReturnToSender(packet, env, fwd::AnswerKind::kReset);
+}
+
 }  // namespace
 
 void AnswerEcho(Packet& packet, StageEnv& env) {
@@ -155,6 +195,18 @@ void AnswerTimeExceeded(Packet& packet, StageEnv& env) {
   }
   AnswerError(packet, net::IcmpErrorKind::kTimeExceeded, OwnAddress(packet, *env.node), 0,
               fwd::AnswerKind::kTimeExceeded, env);
+}
+
+void AnswerRefusal(Packet& packet, fwd::Refusal refusal, DropReason reason, StageEnv& env) {
+  const bool is_tcp = packet.headers.protocol == net::kProtocolTcp;
+  if (refusal == fwd::Refusal::kDrop || packet.related || packet.part == FragmentPart::kLater ||
+      (is_tcp && (packet.headers.tcp_flags & net::kTcpRst) != 0)) {
+    Drop(packet, reason);
+  } else if (refusal == fwd::Refusal::kReset && is_tcp && packet.part == FragmentPart::kWhole) {
+    AnswerReset(packet, env);
+  } else {
+    AnswerError(packet, net::IcmpErrorKind::kPortUnreachable, nullptr, 0, fwd::AnswerKind::kUnreachable, env);
+  }
 }
 
 }  // namespace sluice::stage

@@ -24,6 +24,10 @@ void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env);
 // kTtlExpired.
 void AnswerTimeExceeded(Packet& packet, StageEnv& env);
 
+// A packet that gets no backend becomes what `refusal` says, from the VIP to its client, or is dropped for `reason`.
+// ICMP errors, resets, and fragments other than the first get no answer.
+void AnswerRefusal(Packet& packet, fwd::Refusal refusal, DropReason reason, StageEnv& env);
+
 }  // namespace sluice::stage
 
 #endif  // SLUICE_DATAPLANE_STAGE_ANSWER_H_

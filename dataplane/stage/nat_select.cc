@@ -2,6 +2,7 @@
 
 #include "dataplane/fwd/nat_ladder.h"
 #include "dataplane/lb/nat_proxy.h"
+#include "dataplane/stage/answer.h"
 #include "dataplane/stage/flow_view.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/nat_packet.h"
@@ -44,7 +45,8 @@ void SelectForNat(Packet& packet, StageEnv& env) {
   packet.backend = selected.selection.backend;
   if (!packet.backend.valid()) {
     const bool rest_of_unknown = flow.related && !packet.related && vip.mode == fwd::ForwardingMode::kFullNat;
-    Drop(packet, rest_of_unknown ? DropReason::kNatNoSession : selected.selection.reason);
+    AnswerRefusal(packet, selected.selection.refusal,
+                  rest_of_unknown ? DropReason::kNatNoSession : selected.selection.reason, env);
     return;
   }
   if (selected.session != nullptr) SetSession(packet, *selected.session, env);

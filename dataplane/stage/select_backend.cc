@@ -1,6 +1,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/fwd/ladder.h"
+#include "dataplane/stage/answer.h"
 #include "dataplane/stage/flow_view.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
@@ -55,7 +56,7 @@ void SelectBackends(Burst& burst, StageEnv& env) {
     packet.rung = selection.rung;
     packet.backend = selection.backend;
     if (!selection.backend.valid()) {
-      Drop(packet, selection.reason);
+      AnswerRefusal(packet, selection.refusal, selection.reason, env);
       continue;
     }
     if (selection.syn_echo != 0) PutSynEcho(packet, selection.syn_echo);

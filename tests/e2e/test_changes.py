@@ -71,6 +71,10 @@ class ChangesTest(LabCase):
                 "backend", "drain", config.POOL[v], "backend-2"))
             change(f"undrain v{version}", lambda v=version: self.director.ctl(
                 "backend", "undrain", config.POOL[v], "backend-2"))
+            change(f"down v{version}", lambda v=version: self.director.ctl(
+                "backend", "down", config.POOL[v], "backend-2", "--reason", "a test says so"))
+            change(f"up v{version}", lambda v=version: self.director.ctl(
+                "backend", "up", config.POOL[v], "backend-2"))
         change("reweight by apply", lambda: self.apply(more))
         change("reload", lambda: self.reload(config.services({1: 100, 2: 50, 3: 100, 4: 100}, udp=False)))
         change("drain before removal", lambda: [self.director.ctl("backend", "drain", config.POOL[v], "backend-2")
@@ -129,6 +133,28 @@ class ChangesTest(LabCase):
         wait_until(all_broken, 20, f"the {on_removed} connections of the removed backend have ended")
         final = held.stop()
         self.assertEqual(len(final["failures"]), on_removed)
+        self.assertTrue(all("backend-1" in failure for failure in final["failures"]), final["failures"])
+
+    def test_connections_of_a_backend_that_is_down_are_reset_where_the_pool_says_so(self):
+        services = config.services(WEIGHTS, udp=False)
+        services["pools"][0] |= {"on_down": "reset", "no_backend": "reset"}
+        self.apply(services)
+        held = HeldConnections(self.client, VIP4, 40)
+        on_it = held.status()["by_backend"]["backend-1"]["open"]
+        version = number(self.director.ctl("status"), "desired_version")
+        status = self.director.ctl("backend", "down", config.POOL[4], "backend-1", "--reason", "pulled")["backend"]
+        self.assertEqual((status["health"], status["health_reason"]), ("BACKEND_HEALTH_DOWN", "pulled"))
+        self.assertEqual(number(self.director.ctl("status"), "desired_version"), version, "it is no wish")
+        wait_until(lambda: len(held.status()["failures"]) == on_it, 20,
+                   f"the {on_it} connections of the backend that is down are reset")
+        report = http_load(self.client, VIP4, 500)
+        self.assert_all_answered(report)
+        self.assertNotIn("backend-1", report["by_backend"])
+        self.director.ctl("backend", "up", config.POOL[4], "backend-1")
+        self.wait_for_workers()
+        self.assertIn("backend-1", http_load(self.client, VIP4, 500)["by_backend"])
+        final = held.stop()
+        self.assertEqual(len(final["failures"]), on_it)
         self.assertTrue(all("backend-1" in failure for failure in final["failures"]), final["failures"])
 
     def test_a_bad_reload_is_refused_and_the_running_configuration_stays(self):

@@ -211,6 +211,12 @@ class Case:
     def backend_undrain(self, backend, refused=None):
         self._step("backend", name=backend, change="undrain", refused=refused)
 
+    def backend_down(self, backend):
+        self._step("backend", name=backend, change="down")
+
+    def backend_up(self, backend):
+        self._step("backend", name=backend, change="up")
+
     def backend_weight(self, backend, weight, refused=None):
         self._step("backend", name=backend, change="weight", weight=weight, refused=refused)
 

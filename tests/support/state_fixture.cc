@@ -103,6 +103,12 @@ void StateFixture::Remove(BackendId id) {
   std::erase_if(spec_.backends, [id](const auto& b) { return b.id == id; });
 }
 
+void StateFixture::Down(BackendId id, fwd::OnDown on_down) {
+  Drain(id);
+  Spec(id).info.state = fwd::BackendState::kDown;
+  Spec(id).info.on_down = on_down;
+}
+
 void StateFixture::Reuse(BackendId id, PoolId pool, const std::string& address) {
   const uint16_t generation = built_ != nullptr ? (*built_->backend_infos)[id.index()].generation : uint16_t{0};
   std::erase_if(spec_.backends, [id](const auto& b) { return b.id == id; });

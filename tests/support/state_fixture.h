@@ -43,6 +43,8 @@ class StateFixture {
   void Drain(BackendId id);
   void Undrain(BackendId id, PoolId pool, uint32_t weight = 1);
   void Remove(BackendId id);
+  // Its checks failed.
+  void Down(BackendId id, fwd::OnDown on_down);
   // The id is given to another backend: its generation moves on.
   void Reuse(BackendId id, PoolId pool, const std::string& address);
 

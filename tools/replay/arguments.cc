@@ -45,7 +45,7 @@ Steps of a scenario:
         backends: {web/web-1: {packets: 4, flows_alive: 0}}
         table_v4: {entries: at most 9}
 
-  A backend's change is add (with address and, if not 100, weight), drain, undrain, weight (with weight) or remove.
+  A backend's change is add (with address and, if not 100, weight), drain, undrain, weight (with weight), remove, down or up.
   "refused: TEXT" in an apply or backend step: the change must be refused, with TEXT in the message.
 
 Exit status: 0, also when packets were dropped; 1 for errors of files or of sluice-replay itself; 2 for wrong usage; 3

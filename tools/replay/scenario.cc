@@ -79,6 +79,10 @@ std::string_view ChangeName(BackendStep::Change change) {
       return "weight";
     case BackendStep::Change::kRemove:
       return "remove";
+    case BackendStep::Change::kDown:
+      return "down";
+    case BackendStep::Change::kUp:
+      return "up";
   }
   return "";
 }

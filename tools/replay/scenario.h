@@ -29,7 +29,7 @@ struct ApplyStep {
 
 // Changes one backend, as calls of the API do.
 struct BackendStep {
-  enum class Change : uint8_t { kAdd, kDrain, kUndrain, kWeight, kRemove };
+  enum class Change : uint8_t { kAdd, kDrain, kUndrain, kWeight, kRemove, kDown, kUp };
   Change change = Change::kDrain;
   std::string name;  // "pool/backend"
   std::optional<net::IpAddress> address;

@@ -74,19 +74,13 @@ void ReadBackendName(const YamlValue& value, std::string* out) {
 
 void ReadChange(const YamlValue& value, BackendStep::Change* out) {
   using Change = BackendStep::Change;
-  const std::string* const text = value.Scalar("a change such as drain");
-  if (text == nullptr) return;
-  if (*text == "down" || *text == "up") {
-    value.Fail(Cat(Quote(*text),
-                   " is not possible: this version of sluiced does not know the health of backends; use "
-                   "drain (connections stay) or remove (they move)"));
-    return;
-  }
   value.Word<Change>({{"add", Change::kAdd},
                       {"drain", Change::kDrain},
                       {"undrain", Change::kUndrain},
                       {"weight", Change::kWeight},
-                      {"remove", Change::kRemove}},
+                      {"remove", Change::kRemove},
+                      {"down", Change::kDown},
+                      {"up", Change::kUp}},
                      out);
 }
 

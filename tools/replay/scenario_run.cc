@@ -35,6 +35,7 @@ absl::StatusOr<model::DesiredState> WithWeight(const model::Registry& registry, 
     model::DesiredPool& copy = desired.pools.emplace_back();
     copy.name = pool->name;
     copy.table_size = pool->table_size;
+    copy.policy = pool->policy;
     for (const model::BackendRecord& record : pool->backends) {
       copy.backends.push_back(record.desired);
       if (&record == *backend) copy.backends.back().weight = *step.weight;
@@ -63,6 +64,10 @@ absl::StatusOr<reconcile::Outcome> ChangeBackend(reconcile::Reconciler& reconcil
     }
     case BackendStep::Change::kRemove:
       return reconciler.RemoveBackend(step.pool(), step.backend());
+    case BackendStep::Change::kDown:
+      return reconciler.ReportHealth(step.pool(), step.backend(), model::Health::kDown, "");
+    case BackendStep::Change::kUp:
+      return reconciler.ReportHealth(step.pool(), step.backend(), model::Health::kUp, "");
   }
   return absl::InternalError("unknown change of a backend");
 }

@@ -73,6 +73,7 @@ const std::vector<FlagSpec>& Flags() {
       {"resume", 0, "PLACE", "go on where an earlier watch ended"},
       {"wait", 0, "", "until no flow is left"},
       {"timeout", 0, "SECONDS", "how long to wait; default: 3600"},
+      {"reason", 0, "TEXT", "what is wrong, for those who look"},
       {"weight", 'w', "N", "0 to 1000, 0: no new flows; default: 100"},
       {"port", 'p', "PORT", "where the backend expects packets of VIPs with NAT; default: the VIP's port"},
       {"interval", 0, "SECONDS", "between two looks, 1 to 3600; default: 2"},
@@ -245,6 +246,24 @@ const std::vector<Command>& Commands() {
        RunBackendRemove},
       {"backend drain", "POOL NAME", 2, 2, {}, "no new flows; old ones finish", "", RunBackendDrain},
       {"backend undrain", "POOL NAME", 2, 2, {}, "end a drain", "", RunBackendUndrain},
+      {"backend down",
+       "POOL NAME",
+       2,
+       2,
+       {"reason"},
+       "report that a backend does not work",
+       "For people, and for checkers outside of sluiced. It gets no new connections; those it\n"
+       "has go by the pool's on_down. Holds until `backend up`, whatever sluiced's own checks\n"
+       "find, or until sluiced starts anew.",
+       RunBackendDown},
+      {"backend up",
+       "POOL NAME",
+       2,
+       2,
+       {"reason"},
+       "report that a backend works",
+       "It is down all the same while sluiced's own checks say so.",
+       RunBackendUp},
   };
   return commands;
 }

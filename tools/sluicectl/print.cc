@@ -64,6 +64,17 @@ uint64_t Left(const v1::PacketTotals& packets) {
          packets.held();
 }
 
+std::string LifecycleText(v1::BackendLifecycle lifecycle) {
+  switch (lifecycle) {
+    case v1::BACKEND_LIFECYCLE_ACTIVE:
+      return "active";
+    case v1::BACKEND_LIFECYCLE_DRAINING:
+      return "draining";
+    default:
+      return "unknown";  // of a newer server
+  }
+}
+
 }  // namespace
 
 std::string ServiceText(const v1::Vip& vip) {
@@ -119,14 +130,15 @@ std::string BackendText(const v1::Backend& backend) {
   return Cat(is_v6 ? "[" : "", backend.address(), is_v6 ? "]:" : ":", backend.port());
 }
 
-std::string LifecycleText(v1::BackendLifecycle lifecycle) {
-  switch (lifecycle) {
-    case v1::BACKEND_LIFECYCLE_ACTIVE:
-      return "active";
-    case v1::BACKEND_LIFECYCLE_DRAINING:
-      return "draining";
+std::string StateText(const v1::BackendStatus& backend) {
+  const std::string lifecycle = LifecycleText(backend.lifecycle());
+  switch (backend.health()) {
+    case v1::BACKEND_HEALTH_UP:
+      return Cat(lifecycle, " up");
+    case v1::BACKEND_HEALTH_DOWN:
+      return Cat(lifecycle, " down");
     default:
-      return "unknown";  // of a newer server
+      return lifecycle;  // nobody checks it
   }
 }
 
@@ -170,9 +182,9 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
   if (status.exception_thread_stalled()) line("host thread", "STALLED (the host cannot be reached)");
   line("VIPs", std::to_string(status.vips()));
   line("pools", std::to_string(status.pools()));
-  line("backends", status.backends_draining() == 0
-                       ? std::to_string(status.backends())
-                       : Cat(status.backends(), ", ", status.backends_draining(), " draining"));
+  line("backends",
+       Cat(status.backends(), status.backends_draining() == 0 ? "" : Cat(", ", status.backends_draining(), " draining"),
+           status.backends_down() == 0 ? "" : Cat(", ", status.backends_down(), " DOWN")));
   line("flows alive", HumanCount(status.flows_alive()));
   if (!status.cookie_ids_digest().empty()) {
     line("cookies", Cat("ids ", status.cookie_ids_digest(), ", keys ", status.cookie_keys_digest()));
@@ -236,11 +248,10 @@ void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out) 
                {"BYTES", Align::kRight},
                {"NEXT HOP"}});
   for (const v1::BackendStatus& backend : backends.backends()) {
-    table.AddRow({backend.pool(), backend.backend().name(), BackendText(backend.backend()),
-                  LifecycleText(backend.lifecycle()), std::to_string(backend.backend().weight()),
-                  HumanShare(backend.slot_share()), HumanCount(backend.flows_alive()),
-                  HumanCount(backend.flows_started()), HumanCount(backend.packets()), HumanBytes(backend.bytes()),
-                  NextHopText(backend.next_hop())});
+    table.AddRow({backend.pool(), backend.backend().name(), BackendText(backend.backend()), StateText(backend),
+                  std::to_string(backend.backend().weight()), HumanShare(backend.slot_share()),
+                  HumanCount(backend.flows_alive()), HumanCount(backend.flows_started()), HumanCount(backend.packets()),
+                  HumanBytes(backend.bytes()), NextHopText(backend.next_hop())});
   }
   table.Print(out);
 }

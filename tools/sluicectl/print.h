@@ -39,8 +39,8 @@ std::string_view HashText(v1::HashInput hash);
 std::string_view ModeText(v1::ForwardingMode mode);
 // "192.0.2.11", and with a port "192.0.2.11:8080" or "[2001:db8::11]:8080"
 std::string BackendText(const v1::Backend& backend);
-// "active", "draining"
-std::string LifecycleText(v1::BackendLifecycle lifecycle);
+// "draining", and where anybody knows its health "active up", "active down".
+std::string StateText(const v1::BackendStatus& backend);
 // Of those that use it: "www,www6", or "-".
 std::string VipNames(const v1::PoolStatus& pool);
 // "via wan 02:00:00:00:00:01", "unresolved on wan", "no route"

@@ -29,6 +29,8 @@ absl::Status RunBackendAdd(Invocation& invocation);
 absl::Status RunBackendRemove(Invocation& invocation);
 absl::Status RunBackendDrain(Invocation& invocation);
 absl::Status RunBackendUndrain(Invocation& invocation);
+absl::Status RunBackendDown(Invocation& invocation);
+absl::Status RunBackendUp(Invocation& invocation);
 
 }  // namespace sluice::ctl
 

@@ -23,8 +23,19 @@ absl::StatusOr<uint32_t> NumberIn(const Invocation& invocation, std::string_view
 // "web/web-1 (192.0.2.11, weight 100): draining, 12 flows alive"
 void PrintBackendLine(const v1::BackendStatus& backend, std::ostream& out) {
   out << backend.pool() << "/" << backend.backend().name() << " (" << BackendText(backend.backend()) << ", weight "
-      << backend.backend().weight() << "): " << LifecycleText(backend.lifecycle()) << ", "
-      << HumanCount(backend.flows_alive()) << " flows alive\n";
+      << backend.backend().weight() << "): " << StateText(backend) << ", " << HumanCount(backend.flows_alive())
+      << " flows alive\n";
+}
+
+absl::Status ReportHealth(Invocation& invocation, v1::BackendHealth health) {
+  v1::ReportHealthRequest request;
+  request.set_pool(invocation.operands[0]);
+  request.set_backend(invocation.operands[1]);
+  request.set_health(health);
+  request.set_reason(invocation.arguments.Get("reason", ""));
+  return Change<v1::Manager::Stub, v1::ReportHealthRequest, v1::ReportHealthResponse>(
+      invocation, &v1::Manager::Stub::ReportHealth, request,
+      [&](const v1::ReportHealthResponse& response) { PrintBackendLine(response.backend(), invocation.out); });
 }
 
 }  // namespace
@@ -83,5 +94,9 @@ absl::Status RunBackendUndrain(Invocation& invocation) {
       invocation, &v1::Manager::Stub::UndrainBackend, request,
       [&](const v1::UndrainBackendResponse& response) { PrintBackendLine(response.backend(), invocation.out); });
 }
+
+absl::Status RunBackendDown(Invocation& invocation) { return ReportHealth(invocation, v1::BACKEND_HEALTH_DOWN); }
+
+absl::Status RunBackendUp(Invocation& invocation) { return ReportHealth(invocation, v1::BACKEND_HEALTH_UP); }
 
 }  // namespace sluice::ctl

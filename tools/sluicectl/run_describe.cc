@@ -51,10 +51,41 @@ void PrintVip(const v1::VipStatus& vip, std::ostream& out) {
   PrintConfiguration(desired, out);
 }
 
+std::string ServedByText(const v1::PoolStatus& pool) {
+  switch (pool.served_by()) {
+    case v1::POOL_SERVICE_PANIC:
+      return Cat("PANIC: fewer than ", pool.pool().panic_threshold_percent(), "% are up, so all are used");
+    case v1::POOL_SERVICE_BACKUP:
+      return Cat("BACKUP: go to the pool ", pool.pool().backup());
+    case v1::POOL_SERVICE_NONE:
+      return "NONE: no backend can be used";
+    default:
+      return "go to its own backends";
+  }
+}
+
+std::string_view HealthText(v1::BackendHealth health) {
+  switch (health) {
+    case v1::BACKEND_HEALTH_UP:
+      return "up";
+    case v1::BACKEND_HEALTH_DOWN:
+      return "down";
+    default:
+      return "unchecked";
+  }
+}
+
+// "down since 2026-11-28T20:11:02Z: connection refused"
+std::string HealthLine(const v1::BackendStatus& backend) {
+  return Cat(HealthText(backend.health()), " since ", UtcTime(backend.health_since_unix_ms()),
+             backend.health_reason().empty() ? "" : ": ", backend.health_reason());
+}
+
 void PrintPool(const v1::PoolStatus& pool, std::ostream& out) {
   Line("pool", pool.pool().name(), out);
   Line("table size", std::to_string(pool.pool().table_size()), out);
   Line("VIPs", VipNames(pool), out);
+  Line("new flows", ServedByText(pool), out);
   Line("active", Cat(pool.backends_active(), " of ", pool.backends_size(), " backends"), out);
   Line("flows alive", HumanCount(pool.flows_alive()), out);
   out << "\n";
@@ -67,7 +98,12 @@ void PrintBackend(const v1::BackendStatus& backend, std::ostream& out) {
   const v1::Backend& desired = backend.backend();
   Line("backend", Cat(backend.pool(), "/", desired.name()), out);
   Line("address", BackendText(desired), out);
-  Line("state", LifecycleText(backend.lifecycle()), out);
+  Line("state", StateText(backend), out);
+  if (backend.health() > v1::BACKEND_HEALTH_UNCHECKED) {
+    Line("health", HealthLine(backend), out);
+    Line("  checks", std::string(HealthText(backend.health_checked())), out);
+    Line("  reports", std::string(HealthText(backend.health_reported())), out);
+  }
   Line("weight", Cat(desired.weight(), ", ", HumanShare(backend.slot_share()), " of the pool's slots"), out);
   if (desired.has_cookie_id()) Line("cookie id", std::to_string(desired.cookie_id()), out);
   Line("flows", Cat(HumanCount(backend.flows_alive()), " alive, ", HumanCount(backend.flows_started()), " started"),

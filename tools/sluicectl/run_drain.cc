@@ -90,8 +90,8 @@ absl::Status RunDrain(Invocation& invocation) {
   if (invocation.json) {
     PrintMessage(response, invocation);
   } else {
-    invocation.out << invocation.operands[0] << ": " << LifecycleText(backend.lifecycle()) << ", "
-                   << HumanCount(backend.flows_alive()) << " flows alive\n";
+    invocation.out << invocation.operands[0] << ": " << StateText(backend) << ", " << HumanCount(backend.flows_alive())
+                   << " flows alive\n";
   }
   if (!invocation.arguments.Has("wait")) return absl::OkStatus();
   // With another language on standard output the progress is not part of the answer.

@@ -158,7 +158,7 @@ Section BackendSection(const TopSample& before, const TopSample& now, const Rate
         !backend.next_hop().resolved() ? Tone::kAlarm
         : !active                      ? Tone::kNotice
                                        : Tone::kPlain,
-        {key, BackendText(backend.backend()), LifecycleText(backend.lifecycle()), HumanShare(backend.slot_share()),
+        {key, BackendText(backend.backend()), StateText(backend), HumanShare(backend.slot_share()),
          HumanCount(backend.flows_alive()), Rates::Text(rates.Of(old.flows_started(), backend.flows_started())),
          Rates::Text(packets), Rates::Bits(rates.Of(old.bytes(), backend.bytes())), NextHopText(backend.next_hop())});
   }

@@ -45,6 +45,15 @@ TEST_F(CookieRules, ReadsAllOfIt) {
             (lb::CookieLayout{.key_bits = 1, .backend_bits = 10, .check_bits = 2, .clock_bits = 5}));
 }
 
+TEST_F(CookieRules, PoolsWithCookiesHaveNoBackup) {
+  const std::string text = Replaced(WithCookies(file_.path()), "    - name: web\n",
+                                    "    - {name: spare}\n    - name: web\n      backup: spare\n");
+  const auto config = LoadText(text, "t.yaml");
+  EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(config.status().message()),
+              HasSubstr("consistency cookie of VIP \"www\" cannot be with pool \"web\", which has a backup"));
+}
+
 TEST_F(CookieRules, ADumpHasNoSecretAndComesBack) {
   auto config = LoadText(WithCookies(file_.path(), ", cookie: {clock_bits: 4}"), "t.yaml");
   ASSERT_TRUE(config.ok()) << config.status();

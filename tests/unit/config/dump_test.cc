@@ -102,6 +102,8 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
                      65537,
                      {{"a", *net::IpAddress::Parse("2001:db8::1"), 100, std::nullopt},
                       {"b", *net::IpAddress::Parse("192.0.2.1"), 0, false}}}};
+  services.pools[0].policy = {
+      .on_down = OnDown::kReset, .no_backend = NoBackend::kIcmp, .backup = "spare", .panic_threshold_percent = 30};
   services.vips.resize(2);
   services.vips[0].name = "v";
   services.vips[0].prefix = *net::IpPrefix::Parse("203.0.113.1");
@@ -126,6 +128,10 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
       "  pools:\n"
       "    - name: web\n"
       "      table_size: 65537\n"
+      "      on_down: reset\n"
+      "      no_backend: icmp\n"
+      "      backup: spare\n"
+      "      panic_threshold_percent: 30\n"
       "      backends:\n"
       "        - {name: a, address: \"2001:db8::1\", weight: 100}\n"
       "        - {name: b, address: 192.0.2.1, weight: 0, drain: false}\n"

@@ -78,6 +78,22 @@ TEST_F(AccessTest, LimitedOperatorsKeepToTheirVips) {
   EXPECT_TRUE(May({"o", Role::kOperator, {"www", "www-tls"}}, {Kind::kPool, "web"}).ok());
 }
 
+TEST_F(AccessTest, ABackupTakesTheLoadOfThosePoolsThatHaveIt) {
+  config::ServiceConfig services = SampleServices();
+  services.pools.push_back({.name = "api", .table_size = 251, .backends = {SampleBackend("a", "10.0.1.1")}});
+  services.pools.push_back({.name = "spare", .table_size = 251, .backends = {}});
+  services.pools[0].policy.backup = "spare";
+  services.vips.push_back(SampleVip("api4", "203.0.113.11", 80, "api"));
+  ASSERT_TRUE(reconciler_.Apply(services).ok());
+  const Caller api{"o", Role::kOperator, {"api4"}};
+  EXPECT_FALSE(May(api, {Kind::kPool, "api", "spare"}).ok()) << "the backup of another's pool";
+  EXPECT_FALSE(May(api, {Kind::kPool, "api", "web"}).ok());
+  EXPECT_FALSE(May(api, {Kind::kPool, "spare"}).ok());
+  const Caller www{"o", Role::kOperator, {"www"}};
+  EXPECT_TRUE(May(www, {Kind::kPool, "web", "spare"}).ok()) << "as it is";
+  EXPECT_TRUE(May(www, {Kind::kPool, "spare"}).ok());
+}
+
 TEST(AuditTest, LineIsJsonThatNoTextCanBreak) {
   AuditRecord record{"eve\"\n",
                      "ipv4:192.0.2.9:1234",

@@ -60,6 +60,10 @@ config::ServiceConfig Everything() {
   services.vips.push_back(nat);
   services.pools.push_back({"nat", 1009, {SampleBackend("app-1", "10.0.1.1")}});
   services.pools.back().backends[0].port = 8080;
+  services.pools.back().policy = {.on_down = config::OnDown::kReschedule,
+                                  .no_backend = config::NoBackend::kReset,
+                                  .backup = "web",
+                                  .panic_threshold_percent = 33};
   return services;
 }
 

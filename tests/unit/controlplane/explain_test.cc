@@ -84,6 +84,38 @@ TEST_F(ExplainTest, ANewFlowGoesByItsSlot) {
             "TCP 40000>80\n");
 }
 
+TEST_F(ExplainTest, BackendsThatAreDownSayWhy) {
+  ASSERT_TRUE(reconciler_.ReportHealth("web", "web-2", model::Health::kDown, "disk full").ok());
+  EXPECT_EQ(Answer().backends(1).reason(), "down (disk full): it gets nothing new");
+  finding_.backend = BackendId();
+  finding_.rung = fwd::Rung::kConnectionTable;
+  finding_.refusal = fwd::Refusal::kReset;
+  v1::ExplainFlowResponse answer = Answer();
+  EXPECT_EQ(answer.fate(), "answered");
+  EXPECT_THAT(answer.explanation(), HasSubstr("on_down of pool web is reset"));
+  finding_.rung = fwd::Rung::kNone;
+  services_.pools[0].policy.no_backend = config::NoBackend::kReset;
+  Apply();
+  answer = Answer();
+  EXPECT_EQ(answer.fate(), "answered");
+  EXPECT_THAT(answer.explanation(), HasSubstr("by no_backend it is answered with reset"));
+}
+
+TEST_F(ExplainTest, ABackendOfTheBackupIsNamed) {
+  config::PoolConfig spare = services_.pools[0];
+  spare.name = "spare";
+  spare.backends = {SampleBackend("spare-1", "10.0.0.9")};
+  services_.pools.push_back(spare);
+  services_.pools[0].policy.backup = "spare";
+  Apply();
+  finding_.backend = finding_.scheduled = (*reconciler_.Current().registry->GetBackend("spare", "spare-1"))->id;
+  const v1::ExplainFlowResponse answer = Answer();
+  EXPECT_EQ(answer.fate(), "forwarded");
+  EXPECT_EQ(answer.backend(), "spare-1");
+  ASSERT_EQ(answer.backends_size(), 3);
+  EXPECT_TRUE(answer.backends(2).chosen());
+}
+
 TEST_F(ExplainTest, AKnownFlowStaysWithADrainingBackend) {
   ASSERT_TRUE(reconciler_.SetDrain("web", "web-2", true).ok());
   finding_.rung = fwd::Rung::kConnectionTable;

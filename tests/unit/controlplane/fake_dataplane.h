@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@ namespace sluice {
 class FakeDataplane : public fwd::StateSink, public fwd::DataplaneView {
  public:
   absl::Status Publish(std::shared_ptr<const fwd::ForwardingState> state) override {
+    const std::lock_guard lock(publishing_);
     if (!next_publish.ok()) return next_publish;
     states.push_back(std::move(state));
     return absl::OkStatus();
@@ -28,6 +30,9 @@ class FakeDataplane : public fwd::StateSink, public fwd::DataplaneView {
   fwd::NextHop NextHopOf(BackendId) const override { return next_hop; }
   uint64_t GenerationInUse() const override { return generation_in_use; }
   bool SweptSince(uint64_t generation) const override { return swept_generation >= generation; }
+
+  // As long as it is held, publications wait.
+  std::unique_lock<std::mutex> Hold() { return std::unique_lock(publishing_); }
 
   const fwd::ForwardingState& newest() const { return *states.back(); }
 
@@ -44,6 +49,8 @@ class FakeDataplane : public fwd::StateSink, public fwd::DataplaneView {
   uint64_t swept_generation = 0;
 
  private:
+  std::mutex publishing_;
+
   template <typename Map, typename Key>
   static typename Map::mapped_type Find(const Map& map, Key key) {
     const auto it = map.find(key);

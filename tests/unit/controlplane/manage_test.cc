@@ -314,6 +314,92 @@ TEST_F(ManageTest, FileManagementRefusesChangesButDrains) {
   EXPECT_THAT(audit, HasSubstr("\"action\":\"DrainBackend\",\"object\":\"backend web/web-2\",\"result\":\"OK\""));
 }
 
+TEST_F(ManageTest, HealthIsReportedWhoeverManagesTheState) {
+  options_.management = config::Management::kFile;
+  Start();
+  v1::ReportHealthRequest report;
+  report.set_pool("web");
+  report.set_backend("web-2");
+  report.set_health(v1::BACKEND_HEALTH_DOWN);
+  report.set_reason("disk full");
+  v1::ReportHealthResponse reported;
+  const auto manage = [&] { return Manage(&v1::Manager::Stub::ReportHealth, report, &reported); };
+  ASSERT_TRUE(manage().ok());
+  EXPECT_EQ(reported.backend().health(), v1::BACKEND_HEALTH_DOWN);
+  EXPECT_EQ(reported.backend().health_reported(), v1::BACKEND_HEALTH_DOWN);
+  EXPECT_EQ(reported.backend().health_checked(), v1::BACKEND_HEALTH_UNCHECKED);
+  EXPECT_EQ(reported.backend().health_reason(), "disk full");
+  EXPECT_GT(reported.backend().health_since_unix_ms(), 0u);
+  EXPECT_EQ(reported.backend().slot_share(), 0);
+  EXPECT_EQ(journal_.Entries().size(), 1u) << "the first state alone";
+  EXPECT_THAT(TextOf(directory_ / "audit.log"),
+              HasSubstr("\"action\":\"ReportHealth\",\"object\":\"backend web/web-2\",\"result\":\"OK\""));
+  v1::GetStatusResponse status;
+  ASSERT_TRUE(Call<v1::Inspector>(&v1::Inspector::Stub::GetStatus, v1::GetStatusRequest(), &status).ok());
+  EXPECT_EQ(status.backends_down(), 1u);
+  v1::ListBackendsRequest list;
+  list.set_health(v1::BACKEND_HEALTH_DOWN);
+  v1::ListBackendsResponse listed;
+  ASSERT_TRUE(Call<v1::Inspector>(&v1::Inspector::Stub::ListBackends, list, &listed).ok());
+  ASSERT_EQ(listed.backends_size(), 1);
+  EXPECT_EQ(listed.backends(0).backend().name(), "web-2");
+
+  report.set_backend("web-1");
+  ASSERT_TRUE(manage().ok());
+  v1::GetPoolRequest get;
+  get.set_name("web");
+  v1::PoolStatus pool;
+  ASSERT_TRUE(Call<v1::Inspector>(&v1::Inspector::Stub::GetPool, get, &pool).ok());
+  EXPECT_EQ(pool.served_by(), v1::POOL_SERVICE_NONE);
+  EXPECT_EQ(pool.backends_active(), 0u);
+
+  report.set_health(v1::BACKEND_HEALTH_UNSPECIFIED);
+  grpc::Status refused = manage();
+  EXPECT_EQ(refused.error_code(), grpc::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), HasSubstr("health: "));
+  report.set_health(v1::BACKEND_HEALTH_UP);
+  report.set_reason(std::string(201, 'x'));
+  EXPECT_THAT(manage().error_message(), HasSubstr("reason: has 201 bytes"));
+  report.clear_reason();
+  report.set_backend("web-7");
+  EXPECT_EQ(manage().error_code(), grpc::NOT_FOUND);
+}
+
+TEST_F(ManageTest, PoliciesOfPoolsAreKeptThroughTheApi) {
+  Start();
+  v1::UpdatePoolRequest update;
+  {
+    v1::GetPoolRequest get;
+    get.set_name("web");
+    v1::PoolStatus pool;
+    ASSERT_TRUE(Call<v1::Inspector>(&v1::Inspector::Stub::GetPool, get, &pool).ok());
+    *update.mutable_pool() = pool.pool();
+  }
+  update.mutable_pool()->set_on_down(v1::ON_DOWN_RESET);
+  update.mutable_pool()->set_no_backend(v1::NO_BACKEND_RESET);
+  update.mutable_pool()->set_panic_threshold_percent(20);
+  v1::ChangeResponse changed;
+  ASSERT_TRUE(Manage(&v1::Manager::Stub::UpdatePool, update, &changed).ok());
+  EXPECT_THAT(changed.changes(), ElementsAre("~ pool web: on_down keep -> reset, no_backend drop -> reset, "
+                                             "panic_threshold_percent 0 -> 20"));
+  v1::GetDesiredResponse desired;
+  ASSERT_TRUE(Call<v1::Inspector>(&v1::Inspector::Stub::GetDesired, v1::GetDesiredRequest(), &desired).ok());
+  EXPECT_EQ(desired.desired().pools(0).on_down(), v1::ON_DOWN_RESET);
+  EXPECT_EQ(desired.desired().pools(0).panic_threshold_percent(), 20u);
+  // A pool that is another's backup stays.
+  v1::CreatePoolRequest create;
+  create.mutable_pool()->set_name("spare");
+  create.mutable_pool()->set_table_size(251);
+  ASSERT_TRUE(Manage(&v1::Manager::Stub::CreatePool, create, &changed).ok());
+  update.mutable_pool()->set_backup("spare");
+  ASSERT_TRUE(Manage(&v1::Manager::Stub::UpdatePool, update, &changed).ok());
+  v1::DeletePoolRequest remove;
+  remove.set_name("spare");
+  const grpc::Status refused = Manage(&v1::Manager::Stub::DeletePool, remove, &changed);
+  EXPECT_EQ(refused.error_code(), grpc::FAILED_PRECONDITION);
+  EXPECT_THAT(refused.error_message(), HasSubstr("it is the backup of pool \"web\""));
+}
+
 TEST_F(ManageTest, CertificatesDecideOverTls) {
   ASSERT_NO_FATAL_FAILURE(MakeCertificates());
   config::ApiTcpConfig& tcp = options_.api.tcp;

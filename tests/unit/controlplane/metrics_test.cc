@@ -151,6 +151,22 @@ TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   expect("sluice_ids_limit{kind=\"backend\"}", 3);
 }
 
+TEST_F(MetricsTest, ShowsTheHealthOfBackendsAndWhoServesPools) {
+  EXPECT_EQ(Samples().at("sluice_backend_up{pool=\"web\",backend=\"web-1\"}"), 1) << "nobody checks it";
+  ASSERT_TRUE(reconciler_.ReportHealth("web", "web-1", model::Health::kDown, "").ok());
+  std::map<std::string, double> samples = Samples();
+  EXPECT_EQ(samples.at("sluice_backend_up{pool=\"web\",backend=\"web-1\"}"), 0);
+  EXPECT_EQ(samples.at("sluice_backend_up{pool=\"web\",backend=\"web-2\"}"), 1);
+  EXPECT_EQ(samples.at("sluice_pool_backends_usable{pool=\"web\"}"), 1);
+  EXPECT_EQ(samples.at("sluice_pool_service{pool=\"web\",service=\"own\"}"), 1);
+  EXPECT_EQ(samples.at("sluice_pool_service{pool=\"web\",service=\"none\"}"), 0);
+  ASSERT_TRUE(reconciler_.ReportHealth("web", "web-2", model::Health::kDown, "").ok());
+  samples = Samples();
+  EXPECT_EQ(samples.at("sluice_pool_backends_usable{pool=\"web\"}"), 0);
+  EXPECT_EQ(samples.at("sluice_pool_service{pool=\"web\",service=\"own\"}"), 0);
+  EXPECT_EQ(samples.at("sluice_pool_service{pool=\"web\",service=\"none\"}"), 1);
+}
+
 TEST_F(MetricsTest, VipInfoHasPrefixesAndPortsAsText) {
   config::ServiceConfig services = SampleServices();
   services.vips[0].prefix = *net::IpPrefix::Parse("2001:db8:f::/64");

@@ -6,8 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "tests/unit/controlplane/fake_dataplane.h"
-#include "tests/unit/controlplane/sample.h"
+#include "tests/unit/controlplane/reconciler_fixture.h"
 
 namespace sluice::reconcile {
 namespace {
@@ -16,29 +15,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-
-constexpr model::Limits kLimits = {.vips = 16, .pools = 16, .backends = 16};
-
-class ReconcilerTest : public ::testing::Test {
- protected:
-  ReconcilerTest() { EXPECT_TRUE(reconciler_.Apply(SampleServices()).ok()); }
-
-  model::Lifecycle LifecycleOf(std::string_view backend) {
-    return (*reconciler_.Current().registry->GetBackend("web", backend))->lifecycle;
-  }
-  const fwd::BackendInfo& InfoOf(std::string_view backend) {
-    const BackendId id = (*reconciler_.Current().registry->GetBackend("web", backend))->id;
-    return (*dataplane_.newest().backend_infos)[id.index()];
-  }
-  std::vector<std::string> Members() {
-    std::vector<std::string> names;
-    for (const auto& member : dataplane_.newest().pools[0]->members) names.push_back(member.name);
-    return names;
-  }
-
-  FakeDataplane dataplane_;
-  Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
-};
 
 TEST_F(ReconcilerTest, FirstApplyPublishesTheWholeState) {
   ASSERT_EQ(dataplane_.states.size(), 1u);

@@ -34,6 +34,11 @@ model::KeptState State(uint32_t weight = 100) {
   model::KeptState state;
   state.desired = SampleServices();
   state.desired.pools[0].backends[0].weight = weight;
+  state.desired.pools.push_back({.name = "spare", .table_size = 251, .backends = {}});
+  state.desired.pools[0].policy = {.on_down = config::OnDown::kReset,
+                                   .no_backend = config::NoBackend::kIcmp,
+                                   .backup = "spare",
+                                   .panic_threshold_percent = 40};
   state.operator_drains = {{"web", "web-2"}};
   return state;
 }
@@ -60,6 +65,7 @@ TEST(StateFileTest, WhatIsWrittenIsReadBack) {
 TEST(StateFileTest, CookiesSurvive) {
   model::KeptState state = State();
   state.desired.vips[0].cookies = config::Cookies::kBackend;
+  state.desired.pools[0].policy.backup.clear();  // the two exclude each other
   state.desired.vips[0].cookie = config::CookieConfig{.backend_bits = 10, .check_bits = 2};
   state.desired.pools[0].backends[0].cookie_id = 3;
   state.desired.cookie_keys = {{0, std::string(32, 'a')}, {1, "00112233445566778899aabbccddeeff"}};

@@ -43,8 +43,8 @@ class CookiesTest : public testing::Test {
             .vip = vips_[pool]};
   }
 
-  Selection Echo(int pool, uint32_t id, uint32_t key = 0, uint32_t flip = 0) {
-    FlowView flow = Flow(pool, kTcpAck);
+  Selection Echo(int pool, uint32_t id, uint32_t key = 0, uint32_t flip = 0, uint8_t flags = kTcpAck) {
+    FlowView flow = Flow(pool, flags);
     const lb::FlowTuple tuple = {kClient, kVip, flow.client_port, flow.destination_port, 6, net::Family::kIpv4};
     lb::CookieKeys keys;
     keys.Set(key, kSecret);
@@ -99,6 +99,29 @@ TEST_F(CookiesTest, DrainingBackendsKeepTheirConnections) {
   fixture_.Drain(BackendId(1));
   state_ = fixture_.Build();
   EXPECT_EQ(Echo(0, 7).backend, BackendId(1));
+}
+
+TEST_F(CookiesTest, NamesOfBackendsThatAreDownCountAsTheirPoolSays) {
+  fixture_.Down(BackendId(1), OnDown::kKeep);
+  state_ = fixture_.Build();
+  EXPECT_EQ(Echo(0, 7).rung, Rung::kCookie);
+  EXPECT_EQ(Echo(0, 7).backend, BackendId(1));
+  fixture_.Down(BackendId(1), OnDown::kReschedule);
+  state_ = fixture_.Build();
+  const Selection other = Echo(0, 7);
+  EXPECT_EQ(other.rung, Rung::kHashOnly);
+  EXPECT_TRUE(other.backend.valid());
+  EXPECT_NE(other.backend, BackendId(1));
+  EXPECT_EQ(counters_.cookies_refused.Value(), 1u) << "it counts as no cookie";
+  fixture_.Down(BackendId(1), OnDown::kReset);
+  state_ = fixture_.Build();
+  const Selection reset = Echo(0, 7);
+  EXPECT_EQ(reset.rung, Rung::kCookie);
+  EXPECT_FALSE(reset.backend.valid());
+  EXPECT_EQ(reset.refusal, Refusal::kReset);
+  // The last word of a connection goes where it was, and is not answered.
+  EXPECT_EQ(Echo(0, 7, 0, 0, net::kTcpRst).backend, BackendId(1));
+  EXPECT_EQ(counters_.cookies_refused.Value(), 1u);
 }
 
 TEST_F(CookiesTest, PartsThatStayAreShared) {

@@ -66,6 +66,22 @@ class FlowLookupTest : public testing::Test {
   FlowTables tables_;
 };
 
+TEST_F(FlowLookupTest, ForetellsWhatBecomesOfFlowsWhoseBackendIsDown) {
+  const FlowQuestion question = About("198.51.100.7", "203.0.113.10");
+  const BackendId first = Send(question, vip_, net::kTcpSyn).backend;
+  Send(question, vip_, net::kTcpAck);
+  for (const OnDown on_down : {OnDown::kKeep, OnDown::kReset, OnDown::kReschedule}) {
+    SCOPED_TRACE(static_cast<int>(on_down));
+    fixture_.Down(first, on_down);
+    state_ = fixture_.Build();
+    const FlowFinding asked = Ask(question);
+    const Selection sent = Send(question, vip_, net::kTcpAck);
+    EXPECT_EQ(asked.backend, sent.backend);
+    EXPECT_EQ(asked.rung, sent.rung);
+    EXPECT_EQ(asked.refusal, sent.refusal);
+  }
+}
+
 TEST_F(FlowLookupTest, ForetellsWhatTheLadderDoes) {
   for (int client = 1; client < 60; ++client) {
     const FlowQuestion question = About("198.51.100." + std::to_string(client), "203.0.113.10");

@@ -82,6 +82,27 @@ class SlotsTest : public testing::Test {
   FlowTables tables_;
 };
 
+TEST_F(SlotsTest, ABackendThatIsDownIsKeptOrResetOrEndsTheConnection) {
+  const Selection began = Syn(1);
+  Give(Echoing(1, began));
+  fixture_.Down(began.backend, OnDown::kKeep);
+  state_ = fixture_.Build();
+  EXPECT_EQ(Give(Echoing(1, began)).backend, began.backend);
+  fixture_.Down(began.backend, OnDown::kReset);
+  state_ = fixture_.Build();
+  const Selection reset = Give(Echoing(1, began));
+  EXPECT_FALSE(reset.backend.valid());
+  EXPECT_EQ(reset.refusal, Refusal::kReset);
+  fixture_.Down(began.backend, OnDown::kReschedule);
+  state_ = fixture_.Build();
+  EXPECT_EQ(Give(Echoing(1, began, net::kTcpRst)).backend, began.backend) << "the last word goes where it was";
+  const Selection moved = Give(Echoing(1, began));
+  EXPECT_TRUE(moved.backend.valid());
+  EXPECT_NE(moved.backend, began.backend);
+  EXPECT_EQ(SlotOf(1, began), nullptr);
+  EXPECT_EQ(counters_.rescheduled.Value(), 1u);
+}
+
 TEST_F(SlotsTest, AConnectionKeepsItsBackendAndIsCounted) {
   const Selection began = Syn(1);
   ASSERT_TRUE(began.backend.valid());

@@ -141,6 +141,18 @@ TEST(Print, BackendsAsATable) {
             "web   web-1  192.0.2.11  draining     100  25.0%  12.3k        0        0     0B  unresolved on wan\n");
 }
 
+TEST(Print, StatesTellTheHealthThatAnybodyKnows) {
+  v1::BackendStatus backend;
+  backend.set_lifecycle(v1::BACKEND_LIFECYCLE_ACTIVE);
+  backend.set_health(v1::BACKEND_HEALTH_UNCHECKED);
+  EXPECT_EQ(StateText(backend), "active");
+  backend.set_health(v1::BACKEND_HEALTH_UP);
+  EXPECT_EQ(StateText(backend), "active up");
+  backend.set_lifecycle(v1::BACKEND_LIFECYCLE_DRAINING);
+  backend.set_health(v1::BACKEND_HEALTH_DOWN);
+  EXPECT_EQ(StateText(backend), "draining down");
+}
+
 TEST(Print, VipsWriteIpv6AddressesInBrackets) {
   v1::ListVipsResponse list;
   v1::Vip* vip = list.add_vips()->mutable_vip();

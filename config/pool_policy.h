@@ -1,0 +1,52 @@
+#ifndef SLUICE_CONFIG_POOL_POLICY_H_
+#define SLUICE_CONFIG_POOL_POLICY_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sluice::config {
+
+// What becomes of the connections of a backend that is down: they stay, get another backend, or are reset.
+enum class OnDown : uint8_t { kKeep, kReschedule, kReset };
+// What packets get for which there is no backend: nothing, ICMP "port unreachable", or a TCP reset.
+enum class NoBackend : uint8_t { kDrop, kIcmp, kReset };
+
+// How a pool treats backends that are down.
+struct PoolPolicy {
+  OnDown on_down = OnDown::kKeep;
+  NoBackend no_backend = NoBackend::kDrop;
+  // The pool that gets the new connections while none of this one's backends can; empty: none.
+  std::string backup = {};
+  // While fewer than this share of the backends is up, all are used as if they were; 0: never.
+  uint32_t panic_threshold_percent = 0;
+  friend bool operator==(const PoolPolicy&, const PoolPolicy&) = default;
+};
+
+constexpr std::string_view OnDownName(OnDown on_down) {
+  switch (on_down) {
+    case OnDown::kKeep:
+      return "keep";
+    case OnDown::kReschedule:
+      return "reschedule";
+    case OnDown::kReset:
+      return "reset";
+  }
+  return "unknown";
+}
+
+constexpr std::string_view NoBackendName(NoBackend no_backend) {
+  switch (no_backend) {
+    case NoBackend::kDrop:
+      return "drop";
+    case NoBackend::kIcmp:
+      return "icmp";
+    case NoBackend::kReset:
+      return "reset";
+  }
+  return "unknown";
+}
+
+}  // namespace sluice::config
+
+#endif  // SLUICE_CONFIG_POOL_POLICY_H_
