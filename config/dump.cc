@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "config/dump_health.h"
 #include "config/text.h"
 
 namespace sluice::config {
@@ -41,6 +42,7 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
   add(!policy.backup.empty(), "backup", Word(policy.backup));
   add(policy.panic_threshold_percent != usual.panic_threshold_percent, "panic_threshold_percent",
       std::to_string(policy.panic_threshold_percent));
+  if (pool.health_check) *out += Cat("      health_check: ", DumpHealthCheck(*pool.health_check), "\n");
   *out += pool.backends.empty() ? "      backends: []\n" : "      backends:\n";
   for (const BackendConfig& backend : pool.backends) {
     *out += Cat("        - {name: ", Word(backend.name), ", address: ", Address(backend.address),

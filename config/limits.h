@@ -46,6 +46,12 @@ inline constexpr uint32_t kMinIpv6MtuBytes = 1280;  // RFC 8200, section 5
 inline constexpr Range kL4Port = {1, 65535};
 inline constexpr Range kWeight = {0, kMaxWeight};
 inline constexpr Range kPercent = {0, 100};
+// Health checks.
+inline constexpr Range kCheckIntervalMs = {100, 3'600'000};
+inline constexpr Range kCheckTimeoutMs = {10, 60'000};
+inline constexpr Range kCheckCount = {1, 100};
+inline constexpr size_t kCheckHeaders = 16;
+inline constexpr size_t kCheckText = 1024;
 inline constexpr Range kTableSize = {3, 4'999'999};
 inline constexpr Range kMtuBytes = {576, 9216};
 inline constexpr Range kDescriptors = {64, 4096};

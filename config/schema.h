@@ -7,7 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "config/health_check.h"
 #include "config/pool_policy.h"
+#include "config/port_range.h"
 #include "dataplane/net/address.h"
 
 // The configuration as plain values: what the YAML file says and what the API exchanges. No behaviour but the words
@@ -51,17 +53,6 @@ struct WorkersConfig {
   std::vector<uint32_t> cpus;
   IdleMode idle = IdleMode::kAdaptive;
   friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
-};
-
-// The ports of a VIP or of full NAT, both ends included.
-struct PortRange {
-  uint16_t first = 0;  // 1 to 65535; 0 with all ports only
-  uint16_t last = 0;
-  static constexpr PortRange All() { return {0, 65535}; }
-  static constexpr PortRange Single(uint16_t port) { return {port, port}; }
-  constexpr bool is_all() const { return first == 0 && last == 65535; }
-  constexpr bool is_single() const { return first == last; }
-  friend auto operator<=>(const PortRange&, const PortRange&) = default;
 };
 
 struct MemoryConfig {
@@ -185,6 +176,7 @@ struct NodeConfig {
   // Packets that each worker answers itself (ICMP) in a second; 0: none.
   uint32_t answers_per_s = 1000;
   PuntConfig punt;
+  HealthConfig health;
   ApiConfig api;
   MetricsConfig metrics;
   friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
@@ -229,7 +221,8 @@ struct PoolConfig {
   std::string name;
   uint32_t table_size = 65537;  // prime
   std::vector<BackendConfig> backends;
-  PoolPolicy policy = {};  // its fields are the pool's own in the file
+  PoolPolicy policy = {};                                        // its fields are the pool's own in the file
+  std::optional<HealthCheckConfig> health_check = std::nullopt;  // unset: its backends are not checked
   friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
 };
 

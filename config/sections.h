@@ -26,6 +26,9 @@ void ReadNode(const YamlValue& value, NodeConfig* out);
 
 void ReadServices(const YamlValue& value, SeedRule seed, ServiceConfig* out);
 
+// How a pool is checked.
+void ReadHealthCheck(const YamlValue& value, HealthCheckConfig* out);
+
 // A port, a range of them ("8000-8999"), or "all".
 void ReadPorts(const YamlValue& value, PortRange* out);
 

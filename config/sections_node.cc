@@ -99,6 +99,13 @@ void ReadPunt(const YamlValue& value, PuntConfig* out) {
   });
 }
 
+void ReadHealth(const YamlValue& value, HealthConfig* out) {
+  value.Map([&](MapReader& map) {
+    map.Optional("source_ports", &out->source_ports, ReadPorts);
+    map.Optional("command_directory", &out->command_directory, ReadText);
+  });
+}
+
 void ReadApiTcp(const YamlValue& value, ApiTcpConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("listen", "\"192.0.2.2:9106\"", &out->listen, ReadText);
@@ -158,6 +165,7 @@ void ReadNode(const YamlValue& value, NodeConfig* out) {
     map.Optional("fragments", &out->fragments, ReadFragments);
     map.Optional("answers_per_s", &out->answers_per_s, Number(limits::kAnswersPerS));
     map.Optional("punt", &out->punt, ReadPunt);
+    map.Optional("health", &out->health, ReadHealth);
     map.Optional("api", &out->api, ReadApi);
     map.Optional("metrics", &out->metrics, ReadMetrics);
   });

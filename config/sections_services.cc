@@ -38,6 +38,7 @@ void ReadPool(const YamlValue& value, PoolConfig* out) {
     map.Optional("no_backend", &out->policy.no_backend, ReadNoBackend);
     map.Optional("backup", &out->policy.backup, ReadText);
     map.Optional("panic_threshold_percent", &out->policy.panic_threshold_percent, Number(limits::kPercent));
+    map.Optional("health_check", &out->health_check, Set(ReadHealthCheck));
     map.Optional("backends", &out->backends, ListOf(ReadBackend));
   });
 }

@@ -83,6 +83,12 @@ void CheckSharedPorts(const NodeConfig& node, ProblemList* problems) {
                       "host's own connections, ", limits::kEphemeralPorts.min, "-", limits::kEphemeralPorts.max,
                       "; write local_ports: 10000-32767, or give full NAT an address of its own"));
   }
+  const PortRange& probes = node.health.source_ports;
+  if (ports.first <= probes.last && ports.last >= probes.first) {
+    problems->Add(std::string(kPorts),
+                  Cat("local_ports ", PortsText(ports), " on ", of_port, ", contain node.health.source_ports ",
+                      PortsText(probes), "; give one of them a range without the other's ports"));
+  }
   for (const auto& [what, port] : HostSockets(node, *shared)) {
     if (port < ports.first || port > ports.last) continue;
     problems->Add(std::string(kPorts), Cat("local_ports ", PortsText(ports), " on ", of_port, ", contain ", what,

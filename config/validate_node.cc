@@ -311,6 +311,15 @@ std::vector<Problem> ValidateNode(const NodeConfig& node) {
   CheckNatOfNode(node, &problems);
   CheckFragments(node.fragments, &problems);
   CheckManagementPorts(node.punt, &problems);
+  if (!node.health.command_directory.starts_with('/')) {
+    problems.Add("node.health.command_directory",
+                 Cat("command_directory ", Quote(node.health.command_directory), " is no absolute path"));
+  }
+  if (node.health.source_ports.is_all() || node.health.source_ports.first > node.health.source_ports.last) {
+    problems.Add("node.health.source_ports", Cat("source_ports ", PortsText(node.health.source_ports),
+                                                 " of health checks is no range of ports that are nobody else's; "
+                                                 "write it like 61000-65535"));
+  }
   CheckApi(node, &problems);
   problems.AddIf("node.metrics.listen", CheckListen(node.metrics.listen, kMetricsPort));
   if (node.metrics.enabled && node.metrics.listen == node.api.listen) {

@@ -8,6 +8,7 @@
 #include "config/text.h"
 #include "config/validate.h"
 #include "config/validate_cookies.h"
+#include "config/validate_health.h"
 #include "config/validate_quic.h"
 #include "config/validate_vips.h"
 
@@ -155,6 +156,7 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
   }
   CheckBackups(services, pools, &problems);
   CheckVips(services, pools, &problems);
+  CheckHealthChecks(services, &problems);
   CheckCookies(services, seed == SeedRule::kRequired, &problems);
   CheckQuic(services, seed == SeedRule::kRequired, &problems);
   return problems.Take();

@@ -59,6 +59,12 @@ runtime::DataplaneOptions ToDataplaneOptions(const config::NodeConfig& node) {
   options.tunnel_source_v6 = node.tunnels.source_v6;
   options.answers_per_s = node.answers_per_s;
   options.management_ports = node.punt.management_ports;
+  options.probe_first_port = node.health.source_ports.first;
+  options.probe_last_port = node.health.source_ports.last;
+  // Answers to health checks: a flood of other packets must not make all backends look dead.
+  for (uint32_t port = node.health.source_ports.first; port <= node.health.source_ports.last; ++port) {
+    options.management_ports.push_back(static_cast<uint16_t>(port));
+  }
   options.punt_rate_limit_pps = node.punt.rate_limit_pps;
   options.max_vips = static_cast<uint32_t>(config::limits::kVips);
   options.max_backends = static_cast<uint32_t>(config::limits::kBackends);

@@ -59,6 +59,8 @@ std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, 
   out.Compare("node.tables.nat_sessions", running.tables.nat_sessions, wanted.tables.nat_sessions);
   out.Compare("node.tables.connections_stateful", running.tables.connections_stateful,
               wanted.tables.connections_stateful);
+  out.Compare("node.health.source_ports", running.health.source_ports, wanted.health.source_ports);
+  out.Compare("node.health.command_directory", running.health.command_directory, wanted.health.command_directory);
   out.Compare("node.nat.local_addresses", running.nat.local_addresses, wanted.nat.local_addresses);
   out.Compare("node.nat.local_ports", running.nat.local_ports, wanted.nat.local_ports);
   out.Compare("node.fragments.packets", running.fragments.packets, wanted.fragments.packets);

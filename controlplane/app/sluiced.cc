@@ -1,7 +1,9 @@
 #include "controlplane/app/sluiced.h"
 
 #include <chrono>
+#include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,13 +12,16 @@
 #include "config/validate.h"
 #include "controlplane/app/affinity.h"
 #include "controlplane/app/dataplane_options.h"
+#include "controlplane/app/health_checks.h"
 #include "controlplane/app/node_diff.h"
+#include "controlplane/app/probe_ways.h"
 #include "controlplane/app/report.h"
 #include "controlplane/app/version.h"
 #include "controlplane/metrics/collector.h"
 #include "controlplane/metrics/exporter.h"
 #include "controlplane/model/event_bus.h"
 #include "controlplane/preflight/gather.h"
+#include "controlplane/reconcile/health_feed.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/timeouts.h"
 #include "controlplane/reconcile/view_facts.h"
@@ -89,6 +94,9 @@ class SluicedProcess final : public Sluiced {
   std::unique_ptr<runtime::Dataplane> dataplane_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;
   std::unique_ptr<reconcile::ViewFacts> facts_;
+  std::unique_ptr<reconcile::HealthFeed> feed_;
+  std::unique_ptr<ProbeWays> ways_;
+  std::unique_ptr<HealthChecks> checks_;
   std::unique_ptr<metrics::Exporter> exporter_;
   std::unique_ptr<rpc::Server> server_;
 };
@@ -100,6 +108,7 @@ absl::Status SluicedProcess::Start(const config::ServiceConfig& services) {
   if (absl::Status status = StartDataplane(services); !status.ok()) return status;
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
   if (absl::Status status = dataplane_->Start(); !status.ok()) return status;
+  checks_->Start();
   // Last, so that a client that reaches the API finds everything working.
   return StartApi();
 }
@@ -153,6 +162,12 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
   reconciler_->Attach(journal_.get(), &events_, [] { return preflight::AvailableBytes(preflight::SystemFiles("")); });
   if (absl::Status status = StartServices(services); !status.ok()) return status;
   ReportState(reconciler_->Current());
+  feed_ = std::make_unique<reconcile::HealthFeed>(*reconciler_);
+  ways_ = std::make_unique<ProbeWays>(node_.health.source_ports, dataplane_->probe_paths(), dataplane_->view());
+  // Directors of a cluster differ by their names, so they do not probe in step.
+  checks_ = std::make_unique<HealthChecks>(std::hash<std::string>{}(node_.name), node_.health.command_directory,
+                                           *reconciler_, *ways_, *feed_);
+  if (absl::Status status = checks_->Open(); !status.ok()) return status;
   ReloadDone(true);
   return absl::OkStatus();
 }
@@ -162,8 +177,9 @@ absl::Status SluicedProcess::StartMetrics() {
     SLUICE_LOG(kInfo) << "metrics: off";
     return absl::OkStatus();
   }
-  auto collector = std::make_shared<metrics::Collector>(metrics::Sources{
-      dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()), started_unix_s_, &calls_});
+  auto collector = std::make_shared<metrics::Collector>(metrics::Sources{dataplane_->view(), *facts_, *reconciler_,
+                                                                         reload_status_, std::string(Version()),
+                                                                         started_unix_s_, &calls_, checks_.get()});
   auto exporter = metrics::Exporter::Start(node_.metrics.listen, std::move(collector));
   if (!exporter.ok()) return exporter.status();
   exporter_ = *std::move(exporter);
@@ -174,7 +190,7 @@ absl::Status SluicedProcess::StartMetrics() {
 absl::Status SluicedProcess::StartApi() {
   const rpc::Instance instance{node_.name, std::string(Version()), started_at_, &calls_, &dataplane_->mailbox()};
   auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view(),
-                                   {node_.api, node_.management, journal_.get(), &events_});
+                                   {node_.api, node_.management, journal_.get(), &events_, checks_.get()});
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
   SLUICE_LOG(kInfo) << "api: listening on " << server_->address();
@@ -223,6 +239,9 @@ void SluicedProcess::Stop() {
   SLUICE_LOG(kDebug) << "api: stopped";
   exporter_.reset();
   SLUICE_LOG(kDebug) << "metrics: stopped";
+  if (checks_ != nullptr) checks_->Stop();
+  feed_.reset();
+  SLUICE_LOG(kDebug) << "health checks: stopped";
   if (dataplane_ == nullptr) return;
   dataplane_->Stop();
   SLUICE_LOG(kDebug) << "data plane: stopped";

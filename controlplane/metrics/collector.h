@@ -8,6 +8,7 @@
 
 #include "controlplane/metrics/reload_status.h"
 #include "controlplane/model/call_stats.h"
+#include "controlplane/model/check_status.h"
 #include "controlplane/model/dataplane_facts.h"
 #include "controlplane/model/snapshot.h"
 #include "dataplane/fwd/interfaces.h"
@@ -23,6 +24,7 @@ struct Sources {
   std::string version;
   double started_unix_s = 0;
   const model::CallStats* calls = nullptr;  // null: not shown
+  const model::CheckStatusSource* checks = nullptr;  // null: nothing is checked
 };
 
 // Makes the metrics when they are asked for, from the workers' own counters: between scrapes nothing is spent on them.

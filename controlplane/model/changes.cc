@@ -88,6 +88,7 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
   pool->name = desired.name;
   pool->table_size = desired.table_size;
   pool->policy = desired.policy;
+  pool->health_check = desired.health_check;
   std::vector<std::string> lines;
   absl::flat_hash_map<std::pair<net::IpAddress, std::optional<uint16_t>>, const BackendRecord*> old_by_address;
   if (old == nullptr) {
@@ -100,8 +101,10 @@ absl::StatusOr<std::shared_ptr<const PoolRecord>> ApplyPool(Change& change, cons
     if (old->table_size != desired.table_size) {
       lines.push_back(Cat("~ pool ", desired.name, ": table_size ", old->table_size, " -> ", desired.table_size));
     }
-    const std::string line = DescribeChanged(desired.name, old->policy, desired.policy);
-    if (!line.empty()) lines.push_back(line);
+    for (const std::string& line : {DescribeChanged(desired.name, old->policy, desired.policy),
+                                    DescribeChanged(desired.name, old->health_check, desired.health_check)}) {
+      if (!line.empty()) lines.push_back(line);
+    }
     for (const BackendRecord& backend : old->backends) old_by_address.emplace(KeyOf(backend.desired), &backend);
   }
   bool same = lines.empty();
@@ -392,6 +395,7 @@ DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, con
   desired.name = pool.name;
   desired.table_size = pool.table_size;
   desired.policy = pool.policy;
+  desired.health_check = pool.health_check;
   for (const BackendRecord& backend : pool.backends) desired.backends.push_back(backend.desired);
   desired.backends.push_back(extra);
   around.pools.push_back(std::move(desired));

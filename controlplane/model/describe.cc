@@ -105,6 +105,30 @@ std::string DescribeChanged(std::string_view pool, const config::PoolPolicy& bef
   return Cat("~ pool ", pool, ": ", absl::StrJoin(differences.parts(), ", "));
 }
 
+std::string DescribeCheck(const config::HealthCheckConfig& check) {
+  std::string text(config::CheckTypeName(check.type));
+  if (config::IsHttp(check.type)) text += Cat(" ", check.method, " ", check.host, check.path);
+  if (!check.service.empty()) text += Cat(" ", check.service);
+  if (!check.command.empty()) text += Cat(" ", check.command);
+  if (check.http2) text += " http2";
+  if (check.port) text += Cat(" port ", *check.port);
+  if (check.direct) text += " direct";
+  if (!check.vip.empty()) text += Cat(" as ", check.vip);
+  return text + Cat(", every ", check.interval_ms, " ms, timeout ", check.timeout_ms, " ms, rise ", check.rise,
+                    ", fall ", check.fall);
+}
+
+std::string DescribeChanged(std::string_view pool, const std::optional<config::HealthCheckConfig>& before,
+                            const std::optional<config::HealthCheckConfig>& after) {
+  if (before == after) return "";
+  const auto text = [](const std::optional<config::HealthCheckConfig>& check) {
+    return check ? DescribeCheck(*check) : std::string("none");
+  };
+  const std::string was = text(before);
+  const std::string is = text(after);
+  return Cat("~ pool ", pool, ": health_check ", was, was == is ? " (other details)" : Cat(" -> ", is));
+}
+
 std::string DescribeAdded(const DesiredVip& vip) {
   return Cat("+ vip ", vip.name, ": ", ServiceAddress(vip), " pool ", vip.pool, " mode ", ModeName(vip.mode));
 }

@@ -1,6 +1,7 @@
 #ifndef SLUICE_CONTROLPLANE_MODEL_DESCRIBE_H_
 #define SLUICE_CONTROLPLANE_MODEL_DESCRIBE_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,11 @@ std::string DescribeChanged(std::string_view pool, const BackendRecord& before, 
 
 // "~ pool web: on_down keep -> reset, backup - -> spare"; empty when they do not differ.
 std::string DescribeChanged(std::string_view pool, const config::PoolPolicy& before, const config::PoolPolicy& after);
+// "http GET /healthz port 8080, every 2000 ms, timeout 1000 ms, rise 2, fall 3"
+std::string DescribeCheck(const config::HealthCheckConfig& check);
+// "~ pool web: health_check none -> tcp, ..."; empty when they do not differ.
+std::string DescribeChanged(std::string_view pool, const std::optional<config::HealthCheckConfig>& before,
+                            const std::optional<config::HealthCheckConfig>& after);
 
 // "+ vip www: 203.0.113.10:80/tcp pool web mode l2"
 std::string DescribeAdded(const DesiredVip& vip);

@@ -42,6 +42,7 @@ struct PoolRecord {
   PoolId id;
   uint32_t table_size = 0;
   config::PoolPolicy policy = {};
+  std::optional<config::HealthCheckConfig> health_check = {};
   std::vector<BackendRecord> backends;  // by name
 
   // Backends that take new flows by their lifecycle and weight, and those of them whose health lets them.

@@ -9,6 +9,7 @@
 
 #include "config/problem.h"
 #include "config/text.h"
+#include "controlplane/rpc/convert_health.h"
 #include "sluice/v1/types.pb.h"
 
 namespace sluice::rpc {
@@ -134,6 +135,9 @@ config::PoolConfig ReadPool(const v1::Pool& message, std::string_view field, Pro
                                     config::KeyPath(field, "no_backend"), problems);
   pool.policy.backup = message.backup();
   pool.policy.panic_threshold_percent = message.panic_threshold_percent();
+  if (message.has_health_check()) {
+    pool.health_check = ReadHealthCheck(message.health_check(), config::KeyPath(field, "health_check"), problems);
+  }
   for (int i = 0; i < message.backends_size(); ++i) {
     const std::string path = config::IndexPath(config::KeyPath(field, "backends"), static_cast<size_t>(i));
     pool.backends.push_back(ReadBackend(message.backends(i), path, problems));
@@ -347,6 +351,7 @@ void ToProto(const config::PoolConfig& pool, v1::Pool* message) {
   message->set_no_backend(EnumOf(pool.policy.no_backend, kNoBackends));
   message->set_backup(pool.policy.backup);
   message->set_panic_threshold_percent(pool.policy.panic_threshold_percent);
+  if (pool.health_check) ToProto(*pool.health_check, message->mutable_health_check());
   for (const config::BackendConfig& backend : pool.backends) ToProto(backend, message->add_backends());
 }
 

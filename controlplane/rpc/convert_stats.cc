@@ -140,6 +140,7 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
     (*message->mutable_answers())[std::string(kAnswerNames[i])] = worker.answers[i];
   }
   message->set_related(worker.related);
+  message->set_probes(worker.probes);
   message->set_state_generation(worker.state_generation);
   message->set_stalled(worker.stalled);
 }

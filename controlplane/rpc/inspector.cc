@@ -9,6 +9,7 @@
 #include "controlplane/reconcile/view_facts.h"
 #include "controlplane/rpc/caller.h"
 #include "controlplane/rpc/convert.h"
+#include "controlplane/rpc/convert_health.h"
 #include "controlplane/rpc/convert_stats.h"
 #include "controlplane/rpc/explain.h"
 #include "controlplane/rpc/grpc_status.h"
@@ -89,7 +90,9 @@ grpc::Status Inspector::ListBackends(grpc::ServerContext* context, const v1::Lis
           request->health() != rpc::ToProto(backend.health.value())) {
         continue;
       }
-      rpc::ToProto(now, pool, backend, view_, ports, response->add_backends());
+      v1::BackendStatus* status = response->add_backends();
+      rpc::ToProto(now, pool, backend, view_, ports, status);
+      AddCheck(options_.checks, backend.id, status);
     }
   };
   if (!request->pool().empty()) {
@@ -149,6 +152,7 @@ grpc::Status Inspector::GetBackend(grpc::ServerContext* context, const v1::GetBa
   const auto backend = now.registry->GetBackend(request->pool(), request->backend());
   if (!backend.ok()) return ToGrpc(backend.status());
   rpc::ToProto(now, *now.registry->FindPool(request->pool()), **backend, view_, view_.Ports(), response);
+  AddCheck(options_.checks, (*backend)->id, response);
   return grpc::Status::OK;
 }
 
@@ -182,7 +186,9 @@ grpc::Status Inspector::GetPool(grpc::ServerContext* context, const v1::GetPoolR
   FillPool(now, **pool, response);
   const std::vector<fwd::PortStats> ports = view_.Ports();
   for (const model::BackendRecord& backend : (*pool)->backends) {
-    rpc::ToProto(now, **pool, backend, view_, ports, response->add_backends());
+    v1::BackendStatus* status = response->add_backends();
+    rpc::ToProto(now, **pool, backend, view_, ports, status);
+    AddCheck(options_.checks, backend.id, status);
   }
   return grpc::Status::OK;
 }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "config/schema.h"
+#include "controlplane/model/check_status.h"
 #include "controlplane/model/event_bus.h"
 #include "controlplane/model/journal.h"
 #include "controlplane/reconcile/reconciler.h"
@@ -23,6 +24,8 @@ struct ServerOptions {
   // History and events; without them there is none to be had. They must live longer than the server.
   const model::Journal* journal = nullptr;
   model::EventBus* events = nullptr;
+  // What the health checks have found; null: there are none.
+  const model::CheckStatusSource* checks = nullptr;
 };
 
 class Server {

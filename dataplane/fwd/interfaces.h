@@ -80,6 +80,7 @@ struct WorkerStats {
   NatStats nat;
   std::array<uint64_t, kAnswerKindCount> answers{};
   uint64_t related = 0;  // ICMP errors that were sent after the flow they quote
+  uint64_t probes = 0;   // packets of health checks that were sent to the one backend they are meant for
   // Packets given to the workers that own them, and got from those where they arrived.
   uint64_t handed_over = 0, taken_over = 0;
   uint64_t fragments_held = 0;  // that wait for the first one of their packet

@@ -123,6 +123,7 @@ struct WorkerCounters {
   NatCounters nat;
   std::array<Counter, kAnswerKindCount> answers;
   Counter related;  // ICMP errors that were sent after the flow they quote
+  Counter probes;   // packets of the host's health checks, to VIPs, that were taken up to be sent to one backend each
 
   // How the worker spends its time. Cycles are of the time stamp counter.
   Counter polls, empty_polls, busy_cycles, idle_cycles, sleeps, slept_ns;

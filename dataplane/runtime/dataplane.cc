@@ -8,7 +8,6 @@
 #include <array>
 #include <atomic>
 #include <map>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -16,8 +15,8 @@
 #include "dataplane/base/counter.h"
 #include "dataplane/base/cpu_list.h"
 #include "dataplane/base/log.h"
+#include "dataplane/runtime/check_options.h"
 #include "dataplane/runtime/cpu_plan.h"
-#include "dataplane/runtime/devargs.h"
 #include "dataplane/runtime/eal.h"
 #include "dataplane/runtime/event.h"
 #include "dataplane/runtime/exception_thread.h"
@@ -26,6 +25,7 @@
 #include "dataplane/runtime/memory_plan.h"
 #include "dataplane/runtime/nat_setup.h"
 #include "dataplane/runtime/neighbours.h"
+#include "dataplane/runtime/probe_routes.h"
 #include "dataplane/runtime/punt_queue.h"
 #include "dataplane/runtime/state_publisher.h"
 #include "dataplane/runtime/table_memory.h"
@@ -46,25 +46,6 @@ uint64_t NowMs() {
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
-absl::Status CheckOptions(const DataplaneOptions& options) {
-  if (options.ports.empty()) return absl::InvalidArgumentError("node.ports is empty: give at least one port");
-  if (options.ports.size() > fwd::kMaxPorts) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("node.ports has ", options.ports.size(), " ports, the limit is ", fwd::kMaxPorts));
-  }
-  std::set<std::string> devices;
-  for (const PortOptions& port : options.ports) {
-    for (const std::string& device : port.devices) {
-      if (!devices.insert(DeviceName(device)).second) {
-        return absl::InvalidArgumentError(absl::StrCat("port ", port.name, ": device ", DeviceName(device),
-                                                       " is named twice: number virtual devices, such as "
-                                                       "net_af_packet0 and net_af_packet1"));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
 // The exception port of one logical port.
 struct HostSide {
   std::unique_ptr<Tap> tap;
@@ -83,6 +64,7 @@ class DataplaneImpl final : public Dataplane {
   fwd::StateSink& sink() override { return *publisher_; }
   const fwd::DataplaneView& view() const override { return *view_; }
   fwd::WorkerMailbox& mailbox() override { return mailbox_; }
+  ProbePaths& probe_paths() override { return *probe_paths_; }
   std::vector<ThreadProgress> Progress() const override;
 
  private:
@@ -113,6 +95,7 @@ class DataplaneImpl final : public Dataplane {
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<std::unique_ptr<HostSide>> hosts_;  // by port; null: none
   Event punted_;
+  std::unique_ptr<ProbePaths> probe_paths_;
   std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<StatePublisher> publisher_;
   std::vector<std::unique_ptr<RssSteering>> steering_;  // by worker; empty: none
@@ -224,6 +207,7 @@ absl::Status DataplaneImpl::InitHostSides() {
 
 absl::Status DataplaneImpl::InitNeighbours() {
   std::vector<HostPort> host_ports;
+  std::vector<ProbePort> probe_ports;
   for (const auto& port : ports_) {
     const HostSide* host = hosts_[port->id().index()].get();
     host_ports.push_back({.id = port->id(),
@@ -231,7 +215,10 @@ absl::Status DataplaneImpl::InitNeighbours() {
                           .interface_index = host == nullptr ? 0 : static_cast<int>(host->tap->index()),
                           .addresses = port->options().addresses,
                           .gateway_mac = port->options().gateway_mac});
+    probe_ports.push_back(
+        ToProbePort(port->options().name, port->Traits(), host == nullptr ? nullptr : host->tap.get()));
   }
+  probe_paths_ = std::make_unique<ProbePaths>(options_, std::move(probe_ports));
   absl::StatusOr<std::unique_ptr<Neighbours>> neighbours = Neighbours::Create(std::move(host_ports));
   if (!neighbours.ok()) return neighbours.status();
   neighbours_ = *std::move(neighbours);
@@ -292,7 +279,8 @@ absl::Status DataplaneImpl::InitWorkers() {
                       .max_backends = options_.max_backends,
                       .fragments = {.packets = options_.fragment_packets,
                                     .held = options_.fragments_held,
-                                    .timeout_s = options_.fragment_timeout_s}};
+                                    .timeout_s = options_.fragment_timeout_s},
+                      .probes = &probe_paths_->ports};
     for (size_t p = 0; p < ports_.size(); ++p) {
       HostSide* host = hosts_[p].get();
       setup.ports.push_back({.id = ports_[p]->id(),

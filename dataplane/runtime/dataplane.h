@@ -14,6 +14,8 @@
 
 namespace sluice::runtime {
 
+struct ProbePaths;
+
 // How far a thread has come.
 struct ThreadProgress {
   std::string thread;  // "worker 0 on CPU 3"
@@ -39,6 +41,8 @@ class Dataplane {
   virtual fwd::StateSink& sink() = 0;
   virtual const fwd::DataplaneView& view() const = 0;
   virtual fwd::WorkerMailbox& mailbox() = 0;
+  // How packets of the host's health checks find their backends. One thread.
+  virtual ProbePaths& probe_paths() = 0;
   // Of every thread that packets or new states depend on; after Start. Any thread.
   virtual std::vector<ThreadProgress> Progress() const = 0;
 };

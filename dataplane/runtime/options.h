@@ -54,6 +54,9 @@ struct DataplaneOptions {
   uint32_t answers_per_s = 1000;  // per worker
   std::vector<uint16_t> management_ports = {22};
   uint32_t punt_rate_limit_pps = 10000;
+  // Source ports of the host's health checks, both ends included.
+  uint16_t probe_first_port = 1;
+  uint16_t probe_last_port = 0;  // below the first: none
   uint32_t max_vips = 16384;
   uint32_t max_backends = 32768;
 };

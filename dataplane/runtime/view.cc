@@ -51,6 +51,7 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
                .unsteered = counters.nat.unsteered.Value()};
   for (size_t i = 0; i < fwd::kAnswerKindCount; ++i) stats.answers[i] = counters.answers[i].Value();
   stats.related = counters.related.Value();
+  stats.probes = counters.probes.Value();
   stats.handed_over = counters.handed_over.Value();
   stats.taken_over = counters.taken_over.Value();
   stats.fragments_held = counters.fragments_held.Value();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dataplane/stage/encapsulate.h"
+#include "dataplane/stage/probes.h"
 
 namespace sluice::runtime {
 namespace {
@@ -39,15 +40,17 @@ Worker::Worker(WorkerSetup setup)
       idle_(setup_.idle, IdlePolicy::kMaxNapNs),
       tsc_hz_(rte_get_tsc_hz()) {
   for (const WorkerPort& port : setup_.ports) {
-    forwards_[port.id.index()].queue = answers_[port.id.index()].queue = port.queue;
+    forwards_[port.id.index()].queue = answers_[port.id.index()].queue = probes_[port.id.index()].queue = port.queue;
     forwards_[port.id.index()].sent = &counters_.forwarded;
     answers_[port.id.index()].sent = &counters_.answered;
+    probes_[port.id.index()].sent = &counters_.sent_for_host;
   }
   env_.node = setup_.node;
   env_.tables = setup_.tables.get();
   env_.counters = &counters_;
   env_.fragments = &fragments_;
   env_.unresolved = &unresolved_;
+  env_.probes = setup_.probes;
 }
 
 void Worker::Connect(std::vector<Worker*> workers) {
@@ -109,6 +112,7 @@ size_t Worker::Round() {
   for (const WorkerPort& port : setup_.ports) {
     Flush(port.id, forwards_[port.id.index()]);
     Flush(port.id, answers_[port.id.index()]);
+    Flush(port.id, probes_[port.id.index()]);
   }
   for (HandoverBuffer& buffer : handovers_) Flush(buffer);
   return packets;
@@ -146,7 +150,16 @@ size_t Worker::SendForHost(const WorkerPort& port) {
   std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   const size_t count =
       rte_ring_dequeue_burst(port.from_host, reinterpret_cast<void**>(mbufs.data()), stage::kBurstSize, nullptr);
-  if (count != 0) counters_.sent_for_host.Add(Send(port.id, port.queue, mbufs.data(), count));
+  if (count == 0) return 0;
+  const size_t others = stage::TakeProbes(mbufs.data(), count, port.id, env_, burst_);
+  for (const stage::Packet& probe : burst_) {
+    if (probe.fate == Fate::kForwarded) {
+      Append(probe.out_port, probes_[probe.out_port.index()], probe.mbuf);
+    } else {
+      Drop(probe.mbuf, probe.reason);
+    }
+  }
+  if (others != 0) counters_.sent_for_host.Add(Send(port.id, port.queue, mbufs.data(), others));
   return count;
 }
 

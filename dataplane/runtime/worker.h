@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dataplane/fwd/flow_tables.h"
+#include "dataplane/fwd/probe_ports.h"
 #include "dataplane/fwd/unresolved_clients.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/fragment_table.h"
@@ -55,6 +56,7 @@ struct WorkerSetup {
   std::unique_ptr<fwd::FlowTables> tables;
   size_t max_vips = 0, max_backends = 0;
   FragmentLimits fragments = {};
+  const fwd::ProbePorts* probes = nullptr;
 };
 
 // The packet path of one core: receives, runs the pipeline, transmits, to completion; between bursts it takes packets
@@ -139,6 +141,7 @@ class Worker final : public stage::PacketSink {
   stage::Burst burst_;
   std::array<TxBuffer, fwd::kMaxPorts> forwards_;  // by PortId
   std::array<TxBuffer, fwd::kMaxPorts> answers_;
+  std::array<TxBuffer, fwd::kMaxPorts> probes_;
   std::vector<HandoverBuffer> handovers_;  // by WorkerId
   HandoverQueue inbox_;
   lb::FragmentTable fragments_;

@@ -9,6 +9,7 @@
 #include "dataplane/base/ids.h"
 #include "dataplane/fwd/flow_tables.h"
 #include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/probe_ports.h"
 #include "dataplane/fwd/unresolved_clients.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/fragment_table.h"
@@ -93,6 +94,7 @@ struct StageEnv {
   uint16_t worker_count = 1;
   lb::FragmentTable* fragments = nullptr;
   ExtraPackets extras = {};
+  const fwd::ProbePorts* probes = nullptr;  // of the host's health checks; null: there are none
 };
 
 }  // namespace sluice::stage

@@ -83,6 +83,7 @@ class PipelineTest : public testing::Test {
   const std::vector<RecordingSink::Punted>& punted() const { return punted_; }
   uint64_t Dropped(DropReason reason) const { return counters_.dropped[static_cast<size_t>(reason)].Value(); }
   const stage::Packet& record(size_t i) const { return burst_.packets[i]; }
+  stage::StageEnv MakeEnv();
   // Takes up changes of `fixture_`.
   void Rebuild();
 
@@ -103,7 +104,6 @@ class PipelineTest : public testing::Test {
   uint16_t worker_count_ = 1;
 
  private:
-  stage::StageEnv MakeEnv();
   rte_mempool* pool_;
   stage::Burst burst_;
   stage::Burst resumed_;

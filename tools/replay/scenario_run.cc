@@ -36,6 +36,7 @@ absl::StatusOr<model::DesiredState> WithWeight(const model::Registry& registry, 
     copy.name = pool->name;
     copy.table_size = pool->table_size;
     copy.policy = pool->policy;
+    copy.health_check = pool->health_check;
     for (const model::BackendRecord& record : pool->backends) {
       copy.backends.push_back(record.desired);
       if (&record == *backend) copy.backends.back().weight = *step.weight;

@@ -235,23 +235,31 @@ void PrintPools(const v1::ListPoolsResponse& pools, std::ostream& out) {
   table.Print(out);
 }
 
-void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out) {
-  Table table({{"POOL"},
-               {"NAME"},
-               {"ADDRESS"},
-               {"STATE"},
-               {"WEIGHT", Align::kRight},
-               {"SLOTS", Align::kRight},
-               {"FLOWS", Align::kRight},
-               {"STARTED", Align::kRight},
-               {"PACKETS", Align::kRight},
-               {"BYTES", Align::kRight},
-               {"NEXT HOP"}});
+void PrintBackends(const v1::ListBackendsResponse& backends, bool wide, std::ostream& out) {
+  std::vector<Column> columns = {{"POOL"},
+                                 {"NAME"},
+                                 {"ADDRESS"},
+                                 {"STATE"},
+                                 {"WEIGHT", Align::kRight},
+                                 {"SLOTS", Align::kRight},
+                                 {"FLOWS", Align::kRight},
+                                 {"STARTED", Align::kRight},
+                                 {"PACKETS", Align::kRight},
+                                 {"BYTES", Align::kRight},
+                                 {"NEXT HOP"}};
+  if (wide) columns.insert(columns.end(), {{"LATENCY", Align::kRight}, {"CHECK"}});
+  Table table(columns);
   for (const v1::BackendStatus& backend : backends.backends()) {
-    table.AddRow({backend.pool(), backend.backend().name(), BackendText(backend.backend()), StateText(backend),
-                  std::to_string(backend.backend().weight()), HumanShare(backend.slot_share()),
-                  HumanCount(backend.flows_alive()), HumanCount(backend.flows_started()), HumanCount(backend.packets()),
-                  HumanBytes(backend.bytes()), NextHopText(backend.next_hop())});
+    std::vector<std::string> row({backend.pool(), backend.backend().name(), BackendText(backend.backend()),
+                                  StateText(backend), std::to_string(backend.backend().weight()),
+                                  HumanShare(backend.slot_share()), HumanCount(backend.flows_alive()),
+                                  HumanCount(backend.flows_started()), HumanCount(backend.packets()),
+                                  HumanBytes(backend.bytes()), NextHopText(backend.next_hop())});
+    if (wide) {
+      row.push_back(backend.has_check() ? HumanMicroseconds(backend.check().latency_us()) : "");
+      row.push_back(backend.has_check() ? backend.check().reason() : backend.health_reason());
+    }
+    table.AddRow(row);
   }
   table.Print(out);
 }

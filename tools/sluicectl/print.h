@@ -24,7 +24,8 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out);
 // `wide`: with the columns that most leave as they are.
 void PrintVips(const v1::ListVipsResponse& vips, bool wide, std::ostream& out);
 void PrintPools(const v1::ListPoolsResponse& pools, std::ostream& out);
-void PrintBackends(const v1::ListBackendsResponse& backends, std::ostream& out);
+// Wide: with what health checks have found last.
+void PrintBackends(const v1::ListBackendsResponse& backends, bool wide, std::ostream& out);
 void PrintPorts(const v1::ListPortsResponse& ports, std::ostream& out);
 void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);
 // Exact numbers, since their sum is meant to be looked at.

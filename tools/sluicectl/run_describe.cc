@@ -91,7 +91,7 @@ void PrintPool(const v1::PoolStatus& pool, std::ostream& out) {
   out << "\n";
   v1::ListBackendsResponse backends;
   *backends.mutable_backends() = pool.backends();
-  PrintBackends(backends, out);
+  PrintBackends(backends, false, out);
 }
 
 void PrintBackend(const v1::BackendStatus& backend, std::ostream& out) {
@@ -103,6 +103,16 @@ void PrintBackend(const v1::BackendStatus& backend, std::ostream& out) {
     Line("health", HealthLine(backend), out);
     Line("  checks", std::string(HealthText(backend.health_checked())), out);
     Line("  reports", std::string(HealthText(backend.health_reported())), out);
+  }
+  if (backend.has_check()) {
+    const v1::CheckStatus& check = backend.check();
+    Line("check", check.check(), out);
+    Line("  newest", check.reason(), out);
+    Line("  latency", HumanMicroseconds(check.latency_us()), out);
+    Line("  results",
+         Cat(check.passed(), " passed, ", check.failed(), " failed, ", check.not_made(), " not made, ",
+             check.transitions(), " transitions"),
+         out);
   }
   Line("weight", Cat(desired.weight(), ", ", HumanShare(backend.slot_share()), " of the pool's slots"), out);
   if (desired.has_cookie_id()) Line("cookie id", std::to_string(desired.cookie_id()), out);

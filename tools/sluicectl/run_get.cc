@@ -102,7 +102,7 @@ absl::Status RunGetBackends(Invocation& invocation) {
               return std::vector<std::string>{backend.pool(), Cat(backend.pool(), "/", backend.backend().name())};
             });
       },
-      [&](const v1::ListBackendsResponse& response) { PrintBackends(response, invocation.out); });
+      [&](const v1::ListBackendsResponse& response) { PrintBackends(response, invocation.wide, invocation.out); });
 }
 
 absl::Status RunGetPorts(Invocation& invocation) {

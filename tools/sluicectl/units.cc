@@ -40,6 +40,13 @@ std::string HumanBytes(uint64_t bytes) {
   return Scaled(static_cast<double>(bytes) / 1024, 1024, kPrefixes);
 }
 
+std::string HumanMicroseconds(uint64_t us) {
+  if (us < 1000) return Cat(us, "us");
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1fms", static_cast<double>(us) / 1000);
+  return text.data();
+}
+
 std::string HumanShare(double share) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.1f%%", share * 100);

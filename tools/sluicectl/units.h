@@ -15,6 +15,8 @@ std::string HumanBytes(uint64_t bytes);
 std::string HumanShare(double share);
 // "42s", "5m10s", "3h5m", "12d4h"
 std::string HumanDuration(uint64_t seconds);
+// "870us", "12.3ms"
+std::string HumanMicroseconds(uint64_t us);
 // "2024-05-04T10:11:12Z"; "-" for 0.
 std::string UtcTime(uint64_t unix_ms);
 

@@ -135,7 +135,7 @@ TEST(Print, BackendsAsATable) {
   backend->set_slot_share(0.25);
   backend->mutable_next_hop()->set_port("wan");
   std::ostringstream out;
-  PrintBackends(list, out);
+  PrintBackends(list, false, out);
   EXPECT_EQ(out.str(),
             "POOL  NAME   ADDRESS     STATE     WEIGHT  SLOTS  FLOWS  STARTED  PACKETS  BYTES  NEXT HOP\n"
             "web   web-1  192.0.2.11  draining     100  25.0%  12.3k        0        0     0B  unresolved on wan\n");
@@ -214,7 +214,7 @@ TEST(Print, BackendsShowTheirPorts) {
   v6->set_address("2001:db8::12");
   v6->set_port(8081);
   std::ostringstream out;
-  PrintBackends(list, out);
+  PrintBackends(list, false, out);
   EXPECT_THAT(out.str(), ::testing::ContainsRegex("192\\.0\\.2\\.11 +unknown"));
   EXPECT_THAT(out.str(), HasSubstr(" 192.0.2.12:8080 "));
   EXPECT_THAT(out.str(), HasSubstr(" [2001:db8::12]:8081 "));

@@ -1,0 +1,188 @@
+#!/usr/bin/python3
+"""Health checks: what they see is what a client would, because they take the way of the traffic to one backend."""
+
+import os
+import signal
+import unittest
+
+from lab_case import LabCase
+import lab
+from lab import config
+from lab.clients.tools import curl, http_load
+from lab.network import VIP4, VIP6, backend_host
+from lab.process import wait_until
+
+UP, DOWN = "BACKEND_HEALTH_UP", "BACKEND_HEALTH_DOWN"
+GRPC_PORT = 50051
+GRPC_SERVER = os.path.join(os.path.dirname(os.path.abspath(lab.__file__)), "servers", "grpc_health.py")
+TLS_PORT = 443
+TLS_CONF = """\
+daemon off;
+master_process off;
+pid {directory}/tls.pid;
+events {{ }}
+http {{
+  access_log off;
+  server {{
+    listen {port} ssl http2;
+    server_name www.example.com;
+    ssl_certificate {directory}/cert.pem;
+    ssl_certificate_key {directory}/key.pem;
+    location / {{ return 200 "all good\\n"; }}
+  }}
+}}
+"""
+# Far quicker than anybody's: the test waits for verdicts.
+QUICK = {"interval_ms": 300, "fast_interval_ms": 150, "timeout_ms": 800, "rise": 2, "fall": 3}
+
+
+class HealthTest(LabCase):
+    BACKENDS = 3
+    TUNNELS = True
+
+    def services(self, mode, **check):
+        part = config.services({1: 100, 2: 100, 3: 100}, mode=mode, udp=False)
+        for pool in part["pools"]:
+            pool["health_check"] = {**QUICK, **check}
+        return part
+
+    def health(self, index, version):
+        status = self.backend_status(backend_host(index).role, config.POOL[version])
+        return status.get("health_checked", ""), status.get("check", {}).get("reason", "")
+
+    def wait_for(self, wanted, *indexes):
+        for version in (4, 6):
+            for index in indexes:
+                wait_until(lambda v=version, i=index: self.health(i, v)[0] == wanted, 30,
+                           f"backend-{index} is {wanted} by IPv{version}")
+
+    def assert_reachable_by_itself(self, index):
+        """Its own address accepts connections: a check that went there would find nothing wrong."""
+        answer = curl(self.client, f"http://{backend_host(index).ipv4}/")
+        self.assertEqual(answer.strip(), f"backend-{index}")
+
+    def assert_only(self, *indexes):
+        """New connections go to these, all are answered, and nobody else gets any."""
+        self.wait_for_workers()
+        for version in (4, 6):
+            report = http_load(self.client, config.VIP[version], 300)
+            self.assert_all_answered(report)
+            self.assertEqual(set(report["by_backend"]), {f"backend-{index}" for index in indexes})
+
+    def test_tunnel(self):
+        """IPIP: a server that is stopped, and an agent that takes no tunnels off."""
+        self.start(self.services("ipip", type="http", path="/", status=["200"]))
+        self.wait_for(UP, 1, 2, 3)
+        self.assert_only(1, 2, 3)
+
+        self.lab.backends.nginx["backend-1"].kill()
+        self.wait_for(DOWN, 1)
+        self.assertEqual(self.health(1, 4)[1], f"connect to {VIP4}:80 on {backend_host(1).ipv4}: refused")
+        self.assert_only(2, 3)
+
+        agent = self.lab.backends.agents.pop("backend-2")
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(10)
+        self.wait_for(DOWN, 2)
+        self.assertEqual(self.health(2, 6)[1],
+                         f"connect to [{VIP6}]:80 on {backend_host(2).ipv6}: nothing within {QUICK['timeout_ms']} ms")
+        self.assert_reachable_by_itself(2)
+        self.assert_only(3)
+
+        del self.lab.backends.nginx["backend-1"]
+        self.lab.backends.start_nginx()
+        self.lab.backends.start_agent("backend-2")
+        self.wait_for(UP, 1, 2)
+        self.assert_only(1, 2, 3)
+        workers = self.director.ctl("get", "workers")["workers"]
+        self.assertGreater(sum(int(worker["probes"]) for worker in workers), 50)
+        text = self.director.ctl_text("get", "backends", "-o", "wide")
+        self.assertIn("HTTP status 200", text)
+
+    def test_l2(self):
+        """L2: a VIP that is missing from a server's lo, and a request that is not answered as wanted."""
+        services = self.services("l2", type="tcp")
+        self.start(services)
+        self.wait_for(UP, 1, 2, 3)
+        backend = self.lab.network.backends["backend-3"]
+        backend.ip(f"address del {VIP4}/32 dev lo", f"address del {VIP6}/128 dev lo")
+        self.addCleanup(backend.ip, f"address replace {VIP4}/32 dev lo", f"address replace {VIP6}/128 dev lo nodad")
+        self.wait_for(DOWN, 3)
+        self.assert_reachable_by_itself(3)
+        self.assert_only(1, 2)
+
+        # What is known stays when the check is another one.
+        for pool in services["pools"]:
+            pool["health_check"].update(type="http", path="/missing")
+        self.director.reload({"node": self.director.node(), "services": services})
+        self.wait_for(DOWN, 1, 2)
+        self.assertEqual(self.health(1, 4)[1], "HTTP status 404, wanted 200-299")
+        backend.ip(f"address replace {VIP4}/32 dev lo", f"address replace {VIP6}/128 dev lo nodad")
+        for pool in services["pools"]:
+            pool["health_check"]["path"] = "/"
+        self.director.reload({"node": self.director.node(), "services": services})
+        self.wait_for(UP, 1, 2, 3)
+        self.assert_only(1, 2, 3)
+
+    def start_tls(self, index):
+        """nginx with TLS and HTTP/2 beside the plain one; its certificate signs itself."""
+        role = backend_host(index).role
+        directory = os.path.join(self.lab.run.directory, f"tls-{role}")
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, "tls.conf"), "w", encoding="utf-8") as file:
+            file.write(TLS_CONF.format(directory=directory, port=TLS_PORT))
+        namespace = self.lab.network.backends[role]
+        namespace.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                       "-days", "2", "-subj", "/CN=www.example.com", "-addext", "subjectAltName=DNS:www.example.com",
+                       "-keyout", f"{directory}/key.pem", "-out", f"{directory}/cert.pem"])
+        process = namespace.start(f"tls-{role}", ["nginx", "-p", directory, "-c", f"{directory}/tls.conf",
+                                                  "-e", f"{directory}/error.log"])
+        self.addCleanup(process.kill)
+        return process, f"{directory}/cert.pem"
+
+    def start_grpc(self, index, status):
+        role = backend_host(index).role
+        path = os.path.join(self.lab.run.directory, f"grpc-{role}.status")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(status)
+        process = self.lab.network.backends[role].start(
+            f"grpc-{role}", ["/usr/bin/python3", GRPC_SERVER, str(GRPC_PORT), path])
+        self.addCleanup(process.kill)
+        return path
+
+    def pool(self, services):
+        """IPv4 alone: the families differ in nothing here."""
+        return services["pools"][0]
+
+    def wait_for_v4(self, index, wanted, reason):
+        wait_until(lambda: self.health(index, 4) == (wanted, reason), 30,
+                   f"backend-{index} is {wanted}: {reason}; it is {self.health(index, 4)}")
+
+    def test_tls_and_grpc(self):
+        """HTTPS with HTTP/2 and a verified certificate, and gRPC's health protocol, to the VIP of a tunnel."""
+        _, ca_file = self.start_tls(1)
+        services = config.services({1: 100, 2: 100}, mode="ipip", udp=False, versions=(4,))
+        self.pool(services)["health_check"] = {
+            **QUICK, "type": "https", "port": TLS_PORT, "http2": True, "server_name": "www.example.com",
+            "ca_file": ca_file, "body": "all good"}
+        self.start(services)
+        self.wait_for_v4(1, UP, "HTTP status 200")
+        self.wait_for_v4(2, DOWN, f"connect to {VIP4}:{TLS_PORT} on {backend_host(2).ipv4}: refused")
+        # A certificate that somebody else has signed.
+        process, _ = self.start_tls(2)
+        wait_until(lambda: "certificate" in self.health(2, 4)[1], 30, "the certificate is refused")
+        process.kill()
+
+        status = self.start_grpc(1, "SERVING")
+        self.start_grpc(2, "NOT_SERVING")
+        self.pool(services)["health_check"] = {**QUICK, "type": "grpc", "port": GRPC_PORT, "service": "lab.Echo"}
+        self.director.reload({"node": self.director.node(), "services": services})
+        self.wait_for_v4(1, UP, "gRPC health SERVING")
+        self.wait_for_v4(2, DOWN, "gRPC health NOT_SERVING")
+        with open(status, "w", encoding="utf-8") as file:
+            file.write("NOT_SERVING")
+        self.wait_for_v4(1, DOWN, "gRPC health NOT_SERVING")
+
+
+if __name__ == "__main__":
+    unittest.main()
