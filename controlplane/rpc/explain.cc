@@ -117,6 +117,11 @@ void DescribeEntry(const model::PoolRecord& pool, const fwd::FlowFinding& findin
   entry->set_state(std::string(StateName(finding.tracked.state)));
   entry->set_idle_s(finding.tracked.idle_s);
   entry->set_over(finding.tracked.over);
+  if (finding.tracked.in_slot) {
+    entry->mutable_counted()->set_packets(finding.tracked.packets);
+    entry->mutable_counted()->set_bytes(finding.tracked.bytes);
+    entry->mutable_counted()->set_age_s(finding.tracked.age_s);
+  }
   if (!finding.tracked.backend_exists) return;
   if (const model::BackendRecord* backend = FindBackend(pool, finding.tracked.backend)) {
     entry->set_backend(backend->desired.name);

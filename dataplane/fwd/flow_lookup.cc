@@ -80,7 +80,8 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
   if (!finding.backend.valid()) finding.refusal = vip.no_backend;
   finding.tracked = FindTracked(state, flow, now_s, tables);
   if (finding.tracked.exists && finding.tracked.backend_exists) {
-    Follow(state, flow, finding.tracked.backend, Rung::kConnectionTable, finding);
+    Follow(state, flow, finding.tracked.backend, finding.tracked.in_slot ? Rung::kSlot : Rung::kConnectionTable,
+           finding);
   }
   if (by_cookies) finding.cookie = vip.slots ? PeekSlot(state, flow, tables) : CookieBackend(state, flow);
   if (finding.cookie.valid()) {

@@ -310,7 +310,8 @@ ScheduledSlot ScheduleSlot(const ForwardingState& state, const FlowView& flow) {
 BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow) { return ScheduleSlot(state, flow).backend; }
 
 TrackedFlow FindTracked(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables) {
-  TrackedFlow tracked;
+  TrackedFlow tracked = SearchSlot(state, flow, now_s, tables);
+  if (tracked.exists) return tracked;
   WithEntry(state, flow, tables, [&](auto& entry, auto&) {
     tracked = {.exists = true,
                .backend_exists = BackendExists(*state.backends, entry.value),

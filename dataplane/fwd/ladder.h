@@ -74,7 +74,7 @@ BackendId ScheduleFlow(const ForwardingState& state, const FlowView& flow);
 // counts nothing.
 BackendId TrackedBackend(const ForwardingState& state, const FlowView& flow, FlowTables& tables);
 
-// What the connection table knows of a flow.
+// What the connection table, or its slot, knows of a flow.
 struct TrackedFlow {
   bool exists = false;
   bool backend_exists = false;  // else the flow's next packet gets another backend
@@ -82,8 +82,13 @@ struct TrackedFlow {
   BackendId backend;
   lb::FlowState state = lb::FlowState::kFree;
   uint32_t idle_s = 0;
+  // Of a connection in a slot only.
+  bool in_slot = false;
+  uint32_t packets = 0;  // of the client, modulo 2^32, and their bytes
+  uint64_t bytes = 0;
+  uint32_t age_s = 0;
 };
-// Changes and counts nothing.
+// A slot is found without the packet's word. Changes and counts nothing.
 TrackedFlow FindTracked(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables);
 
 // Notes a packet that `sender` (an address of the flow's family) sent back, for VIPs whose replies come this way: if it

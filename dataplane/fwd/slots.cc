@@ -81,6 +81,22 @@ BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32
   return slot->backend;
 }
 
+TrackedFlow SearchSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables) {
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
+  const lb::ConnectionSlot* slot = vip.slots ? tables.slots().table.Search(flow.hash, flow.vip) : nullptr;
+  if (slot == nullptr) return {};
+  return {.exists = true,
+          .backend_exists = HasBackend(*slot, state),
+          .over = slot->IdleSeconds(now_s) >= lb::TimeoutOf(slot->state, vip.timeouts),
+          .backend = slot->backend,
+          .state = slot->state,
+          .idle_s = slot->IdleSeconds(now_s),
+          .in_slot = true,
+          .packets = slot->packets,
+          .bytes = slot->bytes,
+          .age_s = now_s - slot->began_s};
+}
+
 BackendId PeekSlot(const ForwardingState& state, const FlowView& flow, FlowTables& tables) {
   if (!(*state.vips)[flow.vip.index()].slots || !flow.has_echo) return BackendId();
   const lb::ConnectionSlot* slot = FindSlot(flow, tables);

@@ -32,6 +32,10 @@ BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32
 // The same for whoever only wants to know: changes and counts nothing. Invalid for VIPs without slots. Worker thread.
 BackendId PeekSlot(const ForwardingState& state, const FlowView& flow, FlowTables& tables);
 
+// What is known of the flow in a slot, found by its hash alone; `exists` is false where there is none. Changes and
+// counts nothing. Worker thread.
+TrackedFlow SearchSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables);
+
 }  // namespace sluice::fwd
 
 #endif  // SLUICE_DATAPLANE_FWD_SLOTS_H_

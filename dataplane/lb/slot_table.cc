@@ -14,6 +14,20 @@ SlotTable::SlotTable(void* memory, size_t connections)
   SLUICE_CHECK(block_count_ <= UINT32_MAX);
 }
 
+const ConnectionSlot* SlotTable::Search(uint64_t hash, VipId vip) const {
+  if (block_count_ == 0) return nullptr;
+  const ConnectionSlot* newest = nullptr;
+  for (size_t i = IndexOf(hash, 0); i < IndexOf(hash, 0) + kBlockSlots; ++i) {
+    const ConnectionSlot& slot = slots_[i];
+    if (slot.state == FlowState::kFree || slot.check != hash || slot.vip != vip) continue;
+    // A SYN that was sent again has left slots of which nothing more is heard.
+    const bool more = newest == nullptr || slot.packets > newest->packets ||
+                      (slot.packets == newest->packets && slot.began_s > newest->began_s);
+    if (more) newest = &slot;
+  }
+  return newest;
+}
+
 std::optional<uint8_t> SlotTable::Insert(uint64_t hash, VipId vip, FlowState first, uint32_t now_s) {
   if (block_count_ == 0) return std::nullopt;
   FreeSlots& free = free_[BlockOf(hash)];

@@ -4,6 +4,7 @@ transfers of both families, SYN cookies, offloads."""
 
 import os
 import signal
+import socket as socketlib
 import sys
 import unittest
 
@@ -203,11 +204,22 @@ class StatefulTest(CookieCase):
             status = one.stop()
             self.assert_held(status)
             self.assertEqual(set(status["by_backend"]), {"backend-1", "backend-2"})
+        # What is counted of one connection.
+        socket = self.client.socket(socketlib.AF_INET, socketlib.SOCK_STREAM)
+        self.addCleanup(socket.close)
+        socket.connect((VIP4, 80))
+        socket.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
+        self.assertTrue(socket.recv(1))
+        address, port = socket.getsockname()
+        entry = self.director.ctl("explain", "tcp", f"{address}:{port}", f"{VIP4}:80")["entry"]
+        self.assertEqual((entry["backend"], entry["state"]), ("backend-1", "established"))
+        self.assertGreaterEqual(int(entry["counted"]["packets"]), 3)
+        self.assertGreater(int(entry["counted"]["bytes"]), 3 * 52)
         worker = self.worker()
         self.assertGreater(number(worker["rungs"], "slot"), 500)
-        self.assertEqual(number(worker["table_stateful"], "inserted"), 60 + 200)
+        self.assertEqual(number(worker["table_stateful"], "inserted"), 60 + 200 + 1)
         agents = [self.lab.backends.agent_status(role)["counters"] for role in ("backend-1", "backend-2")]
-        self.assertEqual(sum(agent["cookies_taken"] for agent in agents), 60 + 200)
+        self.assertEqual(sum(agent["cookies_taken"] for agent in agents), 60 + 200 + 1)
         self.assertEqual(sum(agent["cookie_foreign"] for agent in agents), 0)
         # A tick is a millisecond, so nothing looks old.
         self.assertEqual(kernel_counter(self.client, "TcpExtPAWSEstab"), 0)

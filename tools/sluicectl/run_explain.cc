@@ -81,6 +81,10 @@ void PrintExplanation(const v1::ExplainFlowRequest& request, const v1::ExplainFl
       line("entry", Cat(entry.backend().empty() ? "names a backend that is gone" : entry.backend(), ", ", entry.state(),
                         ", last packet ", HumanDuration(entry.idle_s()), " ago, at worker ", entry.worker(),
                         entry.over() ? "; its time is over: a SYN begins anew" : ""));
+      if (entry.has_counted()) {
+        line("counted", Cat(HumanCount(entry.counted().packets()), " packets and ", HumanCount(entry.counted().bytes()),
+                            " bytes of the client, began ", HumanDuration(entry.counted().age_s()), " ago"));
+      }
     } else {
       line("entry", "none");
     }

@@ -214,6 +214,26 @@ TEST_F(SlotsTest, AFullBlockIsForTheConnectionTable) {
   }
 }
 
+TEST_F(SlotsTest, WhatIsCountedCanBeReadByTheTuple) {
+  const Selection began = Syn(1);
+  // A SYN that was sent again leaves a slot behind.
+  Syn(1);
+  now_s_ += 3;
+  Give(Echoing(1, began));
+  now_s_ += 4;
+  const TrackedFlow known = FindTracked(*state_, Flow(1, kTcpAck), now_s_, tables_);
+  EXPECT_TRUE(known.exists && known.backend_exists && known.in_slot);
+  EXPECT_FALSE(known.over);
+  EXPECT_EQ(known.backend, began.backend);
+  EXPECT_EQ(known.packets, 2u);
+  EXPECT_EQ(known.bytes, 120u);
+  EXPECT_EQ(known.age_s, 7u);
+  EXPECT_EQ(known.idle_s, 4u);
+  EXPECT_FALSE(FindTracked(*state_, Flow(2, kTcpAck), now_s_, tables_).exists);
+  Give(Flow(3, kTcpSyn, false));
+  EXPECT_FALSE(FindTracked(*state_, Flow(3, kTcpAck), now_s_, tables_).in_slot);
+}
+
 TEST_F(SlotsTest, ErrorsAboutAConnectionFindItAndChangeNothing) {
   const Selection began = Syn(1);
   FlowView about = Echoing(1, began);
