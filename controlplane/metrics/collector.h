@@ -23,7 +23,7 @@ struct Sources {
   const ReloadStatus& reload;
   std::string version;
   double started_unix_s = 0;
-  const model::CallStats* calls = nullptr;  // null: not shown
+  const model::CallStats* calls = nullptr;           // null: not shown
   const model::CheckStatusSource* checks = nullptr;  // null: nothing is checked
 };
 

@@ -59,7 +59,11 @@ class PrometheusTest(LabCase):
 
     def configuration(self, workers=1):
         services = config.services({1: 100, 2: 100, 3: 100})
-        services["pools"].append({"name": "nat", "backends": [config.backend(1, port=80)]})
+        web, web6 = services["pools"]
+        web["panic_threshold_percent"] = 50
+        web6["backup"] = "spare6"
+        services["pools"] += [{"name": "nat", "backends": [config.backend(1, port=80)]},
+                              {"name": "spare6", "backends": [config.backend(2, 6)]}]
         for mode, port in (("full-nat", NAT_PORT), ("nat", OWNED_PORT)):
             services["vips"].append({"name": mode, "address": VIP4, "protocol": "tcp", "port": port, "pool": "nat",
                                      "mode": mode})
@@ -95,6 +99,14 @@ class PrometheusTest(LabCase):
         for name in ("backend-1", "backend-2", "backend-3"):
             self.director.ctl("backend", "undrain", "web", name)
 
+    def backends_that_are_down(self):
+        for pool, names, alert in (("web", (2, 3), "SluicePoolInPanic"), ("web6", (1, 2, 3), "SluicePoolUsesBackup")):
+            for index in names:
+                self.director.ctl("backend", "down", pool, f"backend-{index}", "--reason", "test")
+            self.prometheus.wait_fired(alert, "SluiceBackendDown")
+            for index in names:
+                self.director.ctl("backend", "up", pool, f"backend-{index}")
+
     def backend_removed_with_connections(self):
         connections = HeldConnections(self.client, VIP6, 30, name="moved")
         self.director.ctl("backend", "remove", "web6", "backend-3")
@@ -124,9 +136,20 @@ class PrometheusTest(LabCase):
         flood.popen.communicate()
 
     def nat_without_ports(self):
-        wrk = self.client.start("wrk-nat", ["wrk", "-t1", "-c100", "-d10s", f"http://{VIP4}:{NAT_PORT}/"])
+        """Connections that were answered keep their local ports, of which there are 32."""
+        connections = []
+        for _ in range(40):
+            connections.append(self.client.socket())
+            connections[-1].settimeout(2)
+            try:
+                connections[-1].connect((VIP4, NAT_PORT))
+                connections[-1].sendall(b"GET / HTTP/1.1\r\nHost: vip\r\n\r\n")
+                connections[-1].recv(4096)
+            except TimeoutError:
+                pass  # there was none left
         self.prometheus.wait_fired("SluiceNatExhausted")
-        wrk.wait(30)
+        for connection in connections:
+            connection.close()
 
     def changes_are_refused(self):
         """The first sixteen changes wait for the worker, the next is refused."""
@@ -182,10 +205,10 @@ class PrometheusTest(LabCase):
         self.prometheus.watch_queries(queries)
         self.traffic()
         self.assertEqual(self.prometheus.firing(), set(), "nothing is wrong yet")
-        for happening in (self.pool_without_backends, self.backend_removed_with_connections,
-                          self.backend_that_is_not_there, self.nat_without_ports, self.floods, self.port_without_link,
-                          self.file_that_is_wrong, self.worker_that_stands_still, self.process_that_ends,
-                          self.worker_that_leaves_the_other_alone):
+        for happening in (self.pool_without_backends, self.backends_that_are_down,
+                          self.backend_removed_with_connections, self.backend_that_is_not_there, self.nat_without_ports,
+                          self.floods, self.port_without_link, self.file_that_is_wrong, self.worker_that_stands_still,
+                          self.process_that_ends, self.worker_that_leaves_the_other_alone):
             with self.subTest(happening=happening.__name__):
                 happening()
                 print(f"\n{happening.__name__}: fired so far {len(self.prometheus.fired)}", flush=True)

@@ -33,7 +33,7 @@ WRONG_STEPS = (
     ("- advance: -5", "steps[0].advance: -5 is out of range"),
     ("- advance: 1m", '2:12: steps[0].advance: "1m" is not a whole number; give one from 1 to 10000000'),
     ("- backend: {name: web-1, change: drain}", '"web-1" does not name a backend; write pool and backend'),
-    ("- backend: {name: a/b, change: drian}", '"drian" is not one of add, drain, undrain, weight, remove, down, up; did'),
+    ("- backend: {name: a/b, change: drian}", '"drian" is not one of add, drain, undrain, weight, remove, down, up'),
     ("- backend: {name: a/b, change: down, weight: 5}", "backend.weight: has no meaning for down; remove it"),
     ("- backend: {name: a/b, change: add}", 'needs an address; add "address: 192.0.2.11"'),
     ("- backend: {name: a/b, change: add, address: 1.2.3}", 'address: "1.2.3" is not an IP address'),

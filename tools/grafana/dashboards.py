@@ -13,7 +13,7 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 RATE = "$__rate_interval"
 HERE = 'job=~"$job",instance=~"$instance"'
 
-ACTIVE = 'state="active"'
+NOBODY = 'service="none"'
 
 # ---- variables
 
@@ -121,8 +121,8 @@ def fleet():
          number("Packets dropped", "pps", rate("sluice_packets_dropped_total")),
          number("Workers stalled", "none", f"sum({gauge('sluice_worker_stalled')})", alarm_above=1),
          number("Pools without backends", "none",
-                f"count(sum by (instance, pool) ({gauge('sluice_pool_backends', ACTIVE)}) == 0) or vector(0)",
-                alarm_above=1)],
+                f"count({gauge('sluice_pool_service', NOBODY)} == 1) or vector(0)", alarm_above=1),
+         number("Backends down", "none", f"count({gauge('sluice_backend_up')} == 0) or vector(0)", alarm_above=1)],
         [graph("Packets received", "pps", (rate("sluice_packets_received_total", "instance"), "{{instance}}")),
          graph("Bits received", "bps", (rate("sluice_port_rx_bytes_total", "instance") + " * 8", "{{instance}}"))],
         [graph("Fates of packets", "pps",
@@ -197,6 +197,10 @@ def backend():
          graph("Flows left on backends that drain", "short",
                (f"sum by (pool, backend) ({gauge('sluice_backend_flows', chosen)} and "
                 f"{gauge('sluice_backend_draining', chosen)} == 1)", legend)),
+         graph("Up", "bool", (f"min by (pool, backend) ({gauge('sluice_backend_up', chosen)})", legend), maximum=1)],
+        [graph("Who takes the pool's new flows", "none",
+               (f"sum by (pool, service) ({gauge('sluice_pool_service', of_pool)})", "{{pool}} {{service}}"),
+               description="By directors: its own backends, all of them in panic, its backup, or none."),
          graph("Next hop known", "bool",
                (f"min by (pool, backend) ({gauge('sluice_backend_next_hop_resolved', chosen)})", legend), maximum=1)],
     ])

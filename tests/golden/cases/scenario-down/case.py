@@ -36,8 +36,8 @@ def build(case):
     def is_reset(policy, port, flags, rung):
         sent = packet(policy, port, flags)
         ack = flags == "S"
-        tcp = TCP(sport=sent[TCP].dport, dport=port, seq=0 if ack else 9, ack=8 if ack else 0, flags="RA" if ack else "R",
-                  window=0)
+        tcp = TCP(sport=sent[TCP].dport, dport=port, seq=0 if ack else 9, ack=8 if ack else 0,
+                  flags="RA" if ack else "R", window=0)
         answer = IP(src=kit.VIP_V4, dst=kit.CLIENT_V4, ttl=64, id=0, flags="DF") / tcp
         case.send(kit.ether_in() / sent).answered(kit.ether_back() / answer, policy, rung=rung)
 
