@@ -67,6 +67,7 @@ class Server {
         const ssize_t bytes = read(client, buffer, sizeof(buffer));
         if (bytes <= 0) break;
         request_.append(buffer, static_cast<size_t>(bytes));
+        if (request_.front() == 0x16) break;  // TLS, which it does not speak
       }
       [[maybe_unused]] const ssize_t sent = write(client, answer_.data(), answer_.size());
       close(client);
