@@ -87,7 +87,7 @@ std::string TargetText(const health::CheckTarget& target) {
   return text;
 }
 
-health::ProbeResult ConnectFailure(const health::CheckTarget& target, int error) {
+health::ProbeResult ConnectFailure(const health::CheckTarget& target, int error, bool at_once) {
   using Kind = health::ProbeResult::Kind;
   const std::string what = Cat("connect to ", TargetText(target), ": ");
   switch (error) {
@@ -98,9 +98,11 @@ health::ProbeResult ConnectFailure(const health::CheckTarget& target, int error)
     case EHOSTUNREACH:
       return {Kind::kFailed, what + "no such host on the network, or no route to it"};
     case ENETUNREACH:
+      // Said by a router or by the backend, unless the kernel knew it at once.
+      if (!at_once) return {Kind::kFailed, what + "answered with: no route to the destination"};
+      return {Kind::kNotMade, what + "this director has no route or no address of the family"};
     case EADDRNOTAVAIL:
-      return {Kind::kNotMade, what + (error == ENETUNREACH ? "this director has no route or no address of the family"
-                                                           : "no source address or port is free")};
+      return {Kind::kNotMade, what + "no source address or port is free"};
     default:
       return {Kind::kFailed, what + std::strerror(error)};
   }

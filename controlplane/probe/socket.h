@@ -52,7 +52,8 @@ std::string EndText(const net::IpAddress& address, uint16_t port);
 // "192.0.2.11:80", and on the data path "203.0.113.10:80 on 192.0.2.11".
 std::string TargetText(const health::CheckTarget& target);
 // "connect to 192.0.2.11:80: refused". An error that is this director's own makes it a probe that was not made.
-health::ProbeResult ConnectFailure(const health::CheckTarget& target, int error);
+// `at_once`: the kernel said so before any packet was sent.
+health::ProbeResult ConnectFailure(const health::CheckTarget& target, int error, bool at_once = false);
 
 }  // namespace sluice::probe
 

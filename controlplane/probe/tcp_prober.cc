@@ -22,7 +22,7 @@ void TcpProber::Start(health::ProbeId id, const health::CheckSpec& spec) {
   probes_[id] = {*std::move(socket), &spec.target};
   const SocketAddress to = AddressOf(spec.target.address, spec.target.port);
   if (connect(fd, to.get(), to.length) != 0 && errno != EINPROGRESS) {
-    End(id, ConnectFailure(spec.target, errno));
+    End(id, ConnectFailure(spec.target, errno, true));
     return;
   }
   loop_.Watch(fd, EPOLLOUT, [this, id](uint32_t) { Connected(id); });

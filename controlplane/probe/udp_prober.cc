@@ -19,9 +19,9 @@ using health::ProbeResult;
 using model::Cat;
 using Kind = ProbeResult::Kind;
 
-ProbeResult Failure(const health::CheckTarget& target, int error) {
+ProbeResult Failure(const health::CheckTarget& target, int error, bool at_once) {
   if (error == ECONNREFUSED) return {Kind::kFailed, Cat("datagram to ", TargetText(target), ": port unreachable")};
-  if (error == ENETUNREACH) return ConnectFailure(target, error);
+  if (error == ENETUNREACH) return ConnectFailure(target, error, at_once);
   return {Kind::kFailed, Cat("datagram to ", TargetText(target), ": ", std::strerror(error))};
 }
 
@@ -43,7 +43,7 @@ void UdpProber::Start(health::ProbeId id, const health::CheckSpec& spec) {
   const SocketAddress to = AddressOf(spec.target.address, spec.target.port);
   const std::string bytes = BytesOf(spec.config.send);
   if (connect(fd, to.get(), to.length) != 0 || send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
-    End(id, Failure(spec.target, errno));
+    End(id, Failure(spec.target, errno, true));
     return;
   }
   loop_.Watch(fd, EPOLLIN, [this, id](uint32_t) { Receive(id); });
@@ -54,7 +54,7 @@ void UdpProber::Receive(health::ProbeId id) {
   std::array<char, 65536> buffer;
   const ssize_t bytes = recv(probe.socket.fd(), buffer.data(), buffer.size(), 0);
   if (bytes < 0) {
-    if (errno != EAGAIN && errno != EINTR) End(id, Failure(probe.spec->target, errno));
+    if (errno != EAGAIN && errno != EINTR) End(id, Failure(probe.spec->target, errno, false));
     return;
   }
   const std::string_view answer(buffer.data(), static_cast<size_t>(bytes));

@@ -46,6 +46,24 @@ class HealthTest(LabCase):
             pool["health_check"] = {**QUICK, **check}
         return part
 
+    def start(self, services, **node):
+        self.services_in_force = services
+        super().start(services, **node)
+
+    def reload(self, services):
+        self.services_in_force = services
+        self.director.reload({"node": self.director.node(), "services": services})
+
+    def _finish(self):
+        """Checks go on for ever: without them the director comes to rest."""
+        if self.director.process is not None:
+            for pool in self.services_in_force["pools"]:
+                pool.pop("health_check", None)
+            self.reload(self.services_in_force)
+            wait_until(lambda: not any("check" in status for status in self.director.backends(config.POOL[4]).values()),
+                       30, "nothing is checked any more")
+        super()._finish()
+
     def health(self, index, version):
         status = self.backend_status(backend_host(index).role, config.POOL[version])
         return status.get("health_checked", ""), status.get("check", {}).get("reason", "")
@@ -108,19 +126,22 @@ class HealthTest(LabCase):
         backend.ip(f"address del {VIP4}/32 dev lo", f"address del {VIP6}/128 dev lo")
         self.addCleanup(backend.ip, f"address replace {VIP4}/32 dev lo", f"address replace {VIP6}/128 dev lo nodad")
         self.wait_for(DOWN, 3)
+        # What the backend's kernel answers to a packet that is not for it.
+        self.assertIn(self.health(3, 6)[1].partition(" on 2001:db8::13: ")[2],
+                      ("answered with: no route to the destination", "nothing within 800 ms"))
         self.assert_reachable_by_itself(3)
         self.assert_only(1, 2)
 
         # What is known stays when the check is another one.
         for pool in services["pools"]:
             pool["health_check"].update(type="http", path="/missing")
-        self.director.reload({"node": self.director.node(), "services": services})
+        self.reload(services)
         self.wait_for(DOWN, 1, 2)
         self.assertEqual(self.health(1, 4)[1], "HTTP status 404, wanted 200-299")
         backend.ip(f"address replace {VIP4}/32 dev lo", f"address replace {VIP6}/128 dev lo nodad")
         for pool in services["pools"]:
             pool["health_check"]["path"] = "/"
-        self.director.reload({"node": self.director.node(), "services": services})
+        self.reload(services)
         self.wait_for(UP, 1, 2, 3)
         self.assert_only(1, 2, 3)
 
@@ -176,7 +197,7 @@ class HealthTest(LabCase):
         status = self.start_grpc(1, "SERVING")
         self.start_grpc(2, "NOT_SERVING")
         self.pool(services)["health_check"] = {**QUICK, "type": "grpc", "port": GRPC_PORT, "service": "lab.Echo"}
-        self.director.reload({"node": self.director.node(), "services": services})
+        self.reload(services)
         self.wait_for_v4(1, UP, "gRPC health SERVING")
         self.wait_for_v4(2, DOWN, "gRPC health NOT_SERVING")
         with open(status, "w", encoding="utf-8") as file:
