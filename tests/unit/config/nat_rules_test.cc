@@ -43,9 +43,13 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"PortsForWorkers", "workers: {count: 1, idle: adaptive}",
                 "nat: {local_ports: 50000}\n  workers: {count: 2}", "50000}", "node.nat.local_ports",
                 "local_ports 50000 are 1 for 2 workers, each of which needs its own; give more"},
-        Mistake{"PortsOfTheKernel", kPunt, Nat("local_ports: 60000-65535, local_addresses: [192.0.2.2]"), "60000-",
+        Mistake{"PortsOfHealthChecks", kPunt, Nat("local_ports: 61000-65535, local_addresses: [192.0.2.2]"), "61000-",
                 "node.nat.local_ports",
-                "local_ports 60000-65535 on 192.0.2.2, the address of port \"wan\", contain ports that Linux gives to "
+                "local_ports 61000-65535 on 192.0.2.2, the address of port \"wan\", contain node.health.source_ports "
+                "61000-65535; give one of them a range without the other's ports"},
+        Mistake{"PortsOfTheKernel", kPunt, Nat("local_ports: 60000-60999, local_addresses: [192.0.2.2]"), "60000-",
+                "node.nat.local_ports",
+                "local_ports 60000-60999 on 192.0.2.2, the address of port \"wan\", contain ports that Linux gives to "
                 "the host's own connections, 32768-60999; write local_ports: 10000-32767, or give full NAT an address "
                 "of its own"},
         Mistake{
@@ -141,7 +145,7 @@ TEST(NatRulesTest, AnAddressOfItsOwnMayUseAllPorts) {
   };
   accepts("local_addresses: [198.51.100.5], local_ports: 1-65535");
   accepts("local_addresses: [192.0.2.2], local_ports: 10000-32767");
-  accepts("local_addresses: [192.0.2.2, 198.51.100.5], local_ports: 61000-65535");
+  accepts("local_addresses: [192.0.2.2, 198.51.100.5], local_ports: 1024-9104");
   accepts("");
 }
 
