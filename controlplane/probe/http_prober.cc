@@ -37,10 +37,10 @@ struct HttpTransfer {
   std::string Doing() const {
     curl_off_t connect_us = 0;
     curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connect_us);
-    curl_off_t tls_us = 0;
-    curl_easy_getinfo(easy, CURLINFO_APPCONNECT_TIME_T, &tls_us);
-    if (connect_us == 0) return Cat("connect to ", TargetText(spec.target));
-    if (spec.config.uses_tls() && tls_us == 0) return Cat("TLS handshake with ", TargetText(spec.target));
+    // With TLS libcurl counts a connection once its handshake is over.
+    if (connect_us == 0) {
+      return Cat(spec.config.uses_tls() ? "connect and TLS handshake with " : "connect to ", TargetText(spec.target));
+    }
     return Cat("answer of ", TargetText(spec.target));
   }
 
@@ -186,8 +186,10 @@ ProbeResult ResultOf(HttpTransfer& transfer, CURLcode code) {
   if (code == CURLE_SSL_CACERT_BADFILE) {
     return {Kind::kNotMade, Cat("ca_file ", transfer.spec.config.ca_file, " cannot be read")};
   }
+  const bool tls = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
   const char* said = transfer.error.front() != '\0' ? transfer.error.data() : curl_easy_strerror(code);
-  return {Kind::kFailed, Cat(transfer.Doing(), ": ", said)};
+  return {Kind::kFailed,
+          Cat(tls ? Cat("TLS handshake with ", TargetText(transfer.spec.target)) : transfer.Doing(), ": ", said)};
 }
 
 }  // namespace
