@@ -47,7 +47,7 @@ def seeds_of(kind, work):
 
 def make_seeds(kind, directory):
     golden = ROOT / "tests/golden/run.py"
-    subprocess.run([golden, f"--write-{kind}", directory], check=True, timeout=300)
+    subprocess.run([golden, f"--write-{kind}", directory], check=True, timeout=900)
     if kind == "configs":
         for example in (ROOT / "config/examples").glob("*.yaml"):
             shutil.copy(example, directory / example.name)
