@@ -13,6 +13,7 @@ import fcntl
 import os
 import pathlib
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,10 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Fewer runs than this in a second mean that the fuzzer hangs on something and tests nothing.
+# Fewer runs than this in a second of its CPU time mean that the fuzzer hangs on something and tests nothing. It runs
+# beside other tests, but not with less than this share of a CPU.
 MIN_RUNS_PER_SECOND = 20
+MIN_CPU_SHARE = 0.1
 
 
 def newest(*folders):
@@ -67,6 +70,12 @@ def run_fuzzer(command):
     return process.wait(), "".join(lines)
 
 
+def cpu_of_children():
+    """CPU seconds of all processes that were started here and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def main():
     parser = argparse.ArgumentParser(description="Runs one fuzzer.")
     parser.add_argument("--fuzzer", type=pathlib.Path, required=True)
@@ -83,6 +92,8 @@ def main():
         print(f"{name}: a finding of old is back")
         return 1
 
+    seeds = seeds_of(arguments.seeds, arguments.work)
+    cpu_before = cpu_of_children()
     status, output = run_fuzzer(
         [
             arguments.fuzzer,
@@ -92,17 +103,18 @@ def main():
             "-print_final_stats=1",
             f"-artifact_prefix={findings}/",
             corpus,
-            seeds_of(arguments.seeds, arguments.work),
+            seeds,
         ]
     )
+    cpu_s = max(cpu_of_children() - cpu_before, MIN_CPU_SHARE * arguments.seconds)
     if status != 0:
         print(f"{name}: the fuzzer ended with {status}")
         for finding in sorted(findings.iterdir()):
             print(f"{finding}: base64 {base64.b64encode(finding.read_bytes()).decode()}")
         return 1
     runs = re.search(r"stat::number_of_executed_units: (\d+)", output)
-    if not runs or int(runs[1]) < MIN_RUNS_PER_SECOND * arguments.seconds:
-        print(f"{name}: only {runs[1] if runs else 0} runs in {arguments.seconds} s")
+    if not runs or int(runs[1]) < MIN_RUNS_PER_SECOND * cpu_s:
+        print(f"{name}: only {runs[1] if runs else 0} runs in {arguments.seconds} s, of which {cpu_s:.0f} on a CPU")
         return 1
     print(f"{name}: {runs[1]} runs, no finding")
     return 0
