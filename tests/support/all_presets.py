@@ -64,7 +64,7 @@ def fuzzers(seconds):
     for fuzzer in found:
         command = fuzzer["command"]
         command[command.index("--seconds") + 1] = str(seconds)
-        yield from test(fuzzer["name"], [*MEANWHILE, *command], LABELS="fuzz", TIMEOUT=seconds + 1200)
+        yield from test(fuzzer["name"], [*MEANWHILE, *command], LABELS="fuzz", TIMEOUT=seconds + 1200, COST=500)
 
 
 def main():
