@@ -1,6 +1,9 @@
 #include "controlplane/app/sluiced.h"
 
+#include <unistd.h>
+
 #include <chrono>
+#include <csignal>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +13,7 @@
 #include "config/validate.h"
 #include "controlplane/app/affinity.h"
 #include "controlplane/app/dataplane_options.h"
+#include "controlplane/app/drain_keeper.h"
 #include "controlplane/app/node_diff.h"
 #include "controlplane/app/report.h"
 #include "controlplane/app/version.h"
@@ -84,11 +88,13 @@ class SluicedProcess final : public Sluiced {
   // In the order of their making: each uses those above it.
   model::EventBus events_;
   std::unique_ptr<model::Journal> journal_;
+  store::FileJournal* store_ = nullptr;  // the same where it is one
   // Read when the journal was opened; nothing where there is no store, or nothing in it.
   std::optional<store::FileJournal::Found> stored_;
   std::unique_ptr<runtime::Dataplane> dataplane_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;
   std::unique_ptr<reconcile::ViewFacts> facts_;
+  std::unique_ptr<DrainKeeper> drains_;
   std::unique_ptr<metrics::Exporter> exporter_;
   std::unique_ptr<rpc::Server> server_;
 };
@@ -114,6 +120,7 @@ absl::Status SluicedProcess::OpenJournal() {
   for (const std::string& warning : (*journal)->warnings()) SLUICE_LOG(kError) << "state: " << warning;
   if (!(*journal)->found().ok()) return (*journal)->found().status();
   stored_ = *(*journal)->found();
+  store_ = journal->get();
   journal_ = *std::move(journal);
   return absl::OkStatus();
 }
@@ -153,6 +160,8 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
   reconciler_->Attach(journal_.get(), &events_, [] { return preflight::AvailableBytes(preflight::SystemFiles("")); });
   if (absl::Status status = StartServices(services); !status.ok()) return status;
   ReportState(reconciler_->Current());
+  // The way of an operator's signal.
+  drains_ = std::make_unique<DrainKeeper>(*reconciler_, *facts_, &events_, store_, [] { kill(getpid(), SIGTERM); });
   ReloadDone(true);
   return absl::OkStatus();
 }
@@ -162,8 +171,9 @@ absl::Status SluicedProcess::StartMetrics() {
     SLUICE_LOG(kInfo) << "metrics: off";
     return absl::OkStatus();
   }
-  auto collector = std::make_shared<metrics::Collector>(metrics::Sources{
-      dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()), started_unix_s_, &calls_});
+  auto collector = std::make_shared<metrics::Collector>(metrics::Sources{dataplane_->view(), *facts_, *reconciler_,
+                                                                         reload_status_, std::string(Version()),
+                                                                         started_unix_s_, &calls_, &drains_->book()});
   auto exporter = metrics::Exporter::Start(node_.metrics.listen, std::move(collector));
   if (!exporter.ok()) return exporter.status();
   exporter_ = *std::move(exporter);
@@ -174,9 +184,10 @@ absl::Status SluicedProcess::StartMetrics() {
 absl::Status SluicedProcess::StartApi() {
   const rpc::Instance instance{node_.name, std::string(Version()), started_at_, &calls_, &dataplane_->mailbox()};
   auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view(),
-                                   {node_.api, node_.management, journal_.get(), &events_});
+                                   {node_.api, node_.management, journal_.get(), &events_, &drains_->book()});
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
+  drains_->TellServing([this](bool serving) { server_->SetServing(serving); });
   SLUICE_LOG(kInfo) << "api: listening on " << server_->address();
   if (!server_->tcp_address().empty()) {
     SLUICE_LOG(kInfo) << "api: listening on " << server_->tcp_address()
@@ -219,9 +230,11 @@ void SluicedProcess::ReloadDone(bool successful) {
 
 void SluicedProcess::Stop() {
   if (std::exchange(stopped_, true)) return;
+  if (drains_ != nullptr) drains_->TellServing(nullptr);
   if (server_ != nullptr) server_->Stop(kApiStopDeadline);
   SLUICE_LOG(kDebug) << "api: stopped";
   exporter_.reset();
+  drains_.reset();
   SLUICE_LOG(kDebug) << "metrics: stopped";
   if (dataplane_ == nullptr) return;
   dataplane_->Stop();

@@ -14,6 +14,7 @@ std::vector<prometheus::MetricFamily> Collector::Collect() const {
   CollectPackets(sources_, families);
   CollectVips(sources_, now, families);
   CollectPools(sources_, now, families);
+  CollectDrains(sources_, families);
   CollectPorts(sources_, families);
   CollectWorkers(sources_, families);
   return std::move(families).Take();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/drain/drain_book.h"
 #include "controlplane/metrics/reload_status.h"
 #include "controlplane/model/call_stats.h"
 #include "controlplane/model/dataplane_facts.h"
@@ -22,7 +23,8 @@ struct Sources {
   const ReloadStatus& reload;
   std::string version;
   double started_unix_s = 0;
-  const model::CallStats* calls = nullptr;  // null: not shown
+  const model::CallStats* calls = nullptr;   // null: not shown
+  const drain::DrainBook* drains = nullptr;  // the same
 };
 
 // Makes the metrics when they are asked for, from the workers' own counters: between scrapes nothing is spent on them.

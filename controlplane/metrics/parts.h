@@ -14,6 +14,8 @@ void CollectPackets(const Sources& sources, Families& out);
 void CollectVips(const Sources& sources, const model::Snapshot& now, Families& out);
 // Backends, and pools by the state of their backends.
 void CollectPools(const Sources& sources, const model::Snapshot& now, Families& out);
+// Drains that are on their way, and whether the node is withdrawn.
+void CollectDrains(const Sources& sources, Families& out);
 void CollectPorts(const Sources& sources, Families& out);
 // Workers and their connection tables.
 void CollectWorkers(const Sources& sources, Families& out);

@@ -158,18 +158,28 @@ absl::StatusOr<Outcome> Reconciler::AddBackend(std::string_view pool, const mode
 
 absl::StatusOr<Outcome> Reconciler::RemoveBackend(std::string_view pool, std::string_view backend,
                                                   const model::ChangeRequest& request) {
+  return RemoveBackends({{std::string(pool), std::string(backend)}}, request);
+}
+
+absl::StatusOr<Outcome> Reconciler::RemoveBackends(const std::vector<model::BackendName>& backends,
+                                                   const model::ChangeRequest& request) {
   const std::lock_guard lock(change_mutex_);
   if (absl::Status status = CheckVersion(request); !status.ok()) return status;
-  absl::StatusOr<model::Change> change = model::RemoveBackend(*Current().registry, pool, backend, Context());
+  absl::StatusOr<model::Change> change = model::RemoveBackends(*Current().registry, backends, Context());
   if (!change.ok()) return change.status();
   return Commit(*std::move(change), nullptr, request);
 }
 
 absl::StatusOr<Outcome> Reconciler::SetDrain(std::string_view pool, std::string_view backend, bool drain,
                                              const model::ChangeRequest& request) {
+  return SetDrains({{std::string(pool), std::string(backend)}}, drain, request);
+}
+
+absl::StatusOr<Outcome> Reconciler::SetDrains(const std::vector<model::BackendName>& backends, bool drain,
+                                              const model::ChangeRequest& request) {
   const std::lock_guard lock(change_mutex_);
   if (absl::Status status = CheckVersion(request); !status.ok()) return status;
-  absl::StatusOr<model::Change> change = model::SetDrain(*Current().registry, pool, backend, drain);
+  absl::StatusOr<model::Change> change = model::SetDrains(*Current().registry, backends, drain);
   if (!change.ok()) return change.status();
   return Commit(*std::move(change), nullptr, request);
 }

@@ -110,6 +110,10 @@ class GrpcServer final : public Server {
     if (!unix_path_.empty()) unlink(unix_path_.c_str());
   }
 
+  void SetServing(bool serving) override {
+    if (server_ != nullptr) server_->GetHealthCheckService()->SetServingStatus(serving);
+  }
+
   const std::string& address() const override { return address_; }
   const std::string& tcp_address() const override { return tcp_address_; }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "config/schema.h"
+#include "controlplane/drain/drain_book.h"
 #include "controlplane/model/event_bus.h"
 #include "controlplane/model/journal.h"
 #include "controlplane/reconcile/reconciler.h"
@@ -23,6 +24,7 @@ struct ServerOptions {
   // History and events; without them there is none to be had. They must live longer than the server.
   const model::Journal* journal = nullptr;
   model::EventBus* events = nullptr;
+  drain::DrainBook* drains = nullptr;
 };
 
 class Server {
@@ -39,6 +41,8 @@ class Server {
 
   // Takes no more calls, lets those in progress finish for at most `deadline`, and removes the socket. Idempotent.
   virtual void Stop(std::chrono::milliseconds deadline) = 0;
+  // What gRPC's health service says of this node.
+  virtual void SetServing(bool serving) = 0;
   // Where clients find it, as they write it.
   virtual const std::string& address() const = 0;
   // The same of api.tcp; empty: it does not listen there.

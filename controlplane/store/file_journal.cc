@@ -158,16 +158,34 @@ absl::Status FileJournal::SyncDirectory() const {
   return error == 0 ? absl::OkStatus() : FromErrno(error, "sync", directory_);
 }
 
-absl::Status FileJournal::Record(const model::ChangeEntry& entry, const model::KeptState& state) {
-  const std::string unfinished = Cat(directory_, "/", kUnfinished);
-  const std::string path = PathOf(entry.version);
-  absl::Status status = WriteSynced(unfinished, Encode(entry, state));
+absl::Status FileJournal::WriteWhole(const std::string& path, const std::string& unfinished,
+                                     std::string_view text) const {
+  absl::Status status = WriteSynced(unfinished, text);
   if (status.ok() && rename(unfinished.c_str(), path.c_str()) != 0) status = FromErrno(errno, "rename", unfinished);
   if (!status.ok()) {
     unlink(unfinished.c_str());
     return status;
   }
-  if (status = SyncDirectory(); !status.ok()) {
+  return SyncDirectory();
+}
+
+absl::Status FileJournal::WriteNote(std::string_view name, std::string_view text) {
+  const std::string path = Cat(directory_, "/", name);
+  return WriteWhole(path, path + ".unfinished", Seal(text));
+}
+
+absl::StatusOr<std::string> FileJournal::ReadNote(std::string_view name) const {
+  const absl::StatusOr<std::string> sealed = ReadFile(Cat(directory_, "/", name));
+  if (!sealed.ok()) return sealed.status();
+  const absl::StatusOr<std::string_view> text = Unseal(*sealed);
+  if (!text.ok()) return absl::DataLossError(Cat(directory_, "/", name, " ", std::string(text.status().message())));
+  return std::string(*text);
+}
+
+absl::Status FileJournal::Record(const model::ChangeEntry& entry, const model::KeptState& state) {
+  const std::string path = PathOf(entry.version);
+  const absl::Status status = WriteWhole(path, Cat(directory_, "/", kUnfinished), Encode(entry, state));
+  if (!status.ok()) {
     unlink(path.c_str());
     return status;
   }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -38,6 +39,10 @@ class FileJournal : public model::Journal {
   void Revoke(uint64_t version) override;
   std::vector<model::ChangeEntry> Entries() const override;
   absl::StatusOr<model::KeptState> StateAt(uint64_t version) const override;
+  // A text beside the states, as safe as these. `name`: none of a state. kNotFound: there is none; kDataLoss: it is
+  // damaged.
+  absl::Status WriteNote(std::string_view name, std::string_view text);
+  absl::StatusOr<std::string> ReadNote(std::string_view name) const;
 
  private:
   FileJournal(std::string directory, int lock_fd) : directory_(std::move(directory)), lock_fd_(lock_fd) {}
@@ -45,6 +50,8 @@ class FileJournal : public model::Journal {
   void Prune();
   std::string PathOf(uint64_t version) const;
   absl::Status SyncDirectory() const;
+  // Whole or not at all; `unfinished` is another name in the directory.
+  absl::Status WriteWhole(const std::string& path, const std::string& unfinished, std::string_view text) const;
 
   const std::string directory_;
   const int lock_fd_;
