@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_LB_CONNECTION_ENTRY_H_
 #define SLUICE_DATAPLANE_LB_CONNECTION_ENTRY_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -19,7 +20,14 @@ struct ConnectionKeyV4 {
   Be16 client_port;
   Be16 destination_port;
   VipId vip;
-  friend bool operator==(const ConnectionKeyV4&, const ConnectionKeyV4&) = default;
+  // Client and ports are eight bytes in a row: two comparisons and one branch rather than four of each.
+  friend bool operator==(const ConnectionKeyV4& a, const ConnectionKeyV4& b) {
+    uint64_t tuple_a = 0;
+    uint64_t tuple_b = 0;
+    std::memcpy(&tuple_a, &a, sizeof(tuple_a));
+    std::memcpy(&tuple_b, &b, sizeof(tuple_b));
+    return ((tuple_a ^ tuple_b) | (uint64_t{a.vip.value()} ^ b.vip.value())) == 0;
+  }
 
   // A cheap mix of all fields; only to find the second bucket, so it need not be keyed.
   uint64_t Mix() const {
@@ -28,6 +36,7 @@ struct ConnectionKeyV4 {
     return v ^ v >> 32;
   }
 };
+static_assert(offsetof(ConnectionKeyV4, vip) == sizeof(uint64_t));
 
 struct ConnectionKeyV6 {
   uint64_t client_high = 0;  // as in the packet

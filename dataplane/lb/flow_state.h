@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "dataplane/lb/flow_timeouts.h"
+#include "dataplane/net/headers.h"
 
 namespace sluice::lb {
 
@@ -19,6 +20,11 @@ enum class FlowState : uint8_t {
   kUdp = 6,          // UDP: more than one
 };
 
+// A SYN that is no answer to one.
+constexpr bool IsSyn(uint8_t tcp_flags) {
+  return (tcp_flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst)) == net::kTcpSyn;
+}
+
 // A flow that a single spoofed packet can make. These have a limit of their own in the table, so that a flood of them
 // cannot take the room of real connections.
 constexpr bool IsUnconfirmed(FlowState state) { return state == FlowState::kNew || state == FlowState::kUdpNew; }
@@ -28,7 +34,16 @@ FlowState FirstState(uint8_t protocol, uint8_t tcp_flags);
 
 // The state after another packet of the client. An RST or FIN is not believed for good, because anyone can forge one: a
 // later packet that is neither RST nor SYN brings the connection back, after a FIN one that pushes data.
-FlowState NextState(FlowState state, uint8_t tcp_flags);
+// Asked about every packet of a tracked flow, so it is inline.
+inline FlowState NextState(FlowState state, uint8_t tcp_flags) {
+  if (state == FlowState::kUdpNew || state == FlowState::kUdp) return FlowState::kUdp;
+  if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
+  if ((tcp_flags & net::kTcpFin) != 0) return FlowState::kClosing;
+  if (IsSyn(tcp_flags)) return state;
+  // After its FIN a client only acknowledges; data that it pushes shows that the FIN was forged.
+  if (state == FlowState::kClosing && (tcp_flags & net::kTcpPsh) == 0) return state;
+  return FlowState::kEstablished;
+}
 
 // The state after a packet of the backend, where the director sees those too. None makes an unconfirmed flow a
 // confirmed one, because a backend answers forged packets as well.
@@ -36,7 +51,9 @@ FlowState StateAfterReply(FlowState state, uint8_t tcp_flags);
 
 // True for a SYN that begins a new connection on a tuple whose old one is over. A SYN on a living connection does not:
 // it is a retransmission, or forged.
-bool BeginsAnew(FlowState state, uint8_t tcp_flags);
+inline bool BeginsAnew(FlowState state, uint8_t tcp_flags) {
+  return IsSyn(tcp_flags) && (state == FlowState::kClosing || state == FlowState::kReset);
+}
 
 // Seconds without a packet after which an entry in this state ends.
 uint32_t TimeoutOf(FlowState state, const FlowTimeouts& timeouts);

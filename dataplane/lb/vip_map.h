@@ -71,6 +71,8 @@ class VipMap {
     std::sort(lengths_.rbegin(), lengths_.rend());
     // Each claim brings at most one entry of its own and one for its address.
     slots_.resize(std::bit_ceil(4 * claims.size() + 2));
+    // 32 bits for each address: one in thirty others is looked up.
+    filter_.resize(std::bit_ceil(claims.size() / 2 + 1));
     for (const auto& claim : claims) Insert(claim);
     for (auto& list : ranges_) {
       std::sort(list.begin(), list.end(),
@@ -81,10 +83,11 @@ class VipMap {
   VipId Lookup(const Address& address, uint8_t protocol, uint16_t port) const {
     for (const int length : lengths_) {
       const Address masked = length == address_bits_ ? address : address.Masked(length);
+      if (!MayHave(masked, length)) continue;
       const Slot& single = slots_[Find(masked, length, protocol, port, Kind::kPort)];
-      if (single.kind == Kind::kPort) return VipId(single.value);
+      if (single.kind() == Kind::kPort) return VipId(single.value);
       const Slot& list = slots_[Find(masked, length, protocol, 0, Kind::kRanges)];
-      if (list.kind != Kind::kRanges) continue;
+      if (list.kind() != Kind::kRanges) continue;
       for (const Range& range : ranges_[list.value]) {
         if (range.first <= port && port <= range.last) return range.id;
       }
@@ -96,21 +99,28 @@ class VipMap {
   VipAddressInfo Describe(const Address& address) const {
     for (const int length : lengths_) {
       const Address masked = length == address_bits_ ? address : address.Masked(length);
+      if (!MayHave(masked, length)) continue;
       const Slot& slot = slots_[Find(masked, length, 0, 0, Kind::kAddress)];
-      if (slot.kind == Kind::kAddress) return {.is_vip = true, .answers_echo = slot.value != 0};
+      if (slot.kind() == Kind::kAddress) return {.is_vip = true, .answers_echo = slot.value != 0};
     }
     return {};
   }
 
  private:
   enum class Kind : uint8_t { kFree, kAddress, kPort, kRanges };
+  // All of the key but the address, in one number that compares at once: port, protocol, length and kind from the
+  // lowest bits up. 0: the slot is free.
+  static constexpr uint64_t What(int length, uint8_t protocol, uint16_t port, Kind kind) {
+    return uint64_t{port} | uint64_t{protocol} << 16 | uint64_t{static_cast<uint8_t>(length)} << 24 |
+           uint64_t{static_cast<uint8_t>(kind)} << kKindShift;
+  }
+  static constexpr int kKindShift = 32;
   struct Slot {
+    uint64_t what = 0;
     Address address;
-    uint16_t port = 0;
     uint16_t value = 0;  // kPort: the VipId; kRanges: index into ranges_; kAddress: whether it answers echo
-    uint8_t protocol = 0;
-    uint8_t length = 0;
-    Kind kind = Kind::kFree;
+
+    Kind kind() const { return static_cast<Kind>(what >> kKindShift); }
   };
   struct Range {
     uint16_t first;
@@ -120,36 +130,36 @@ class VipMap {
 
   // VIPs come from the configuration, not from clients, so an unkeyed mix is enough: nobody outside can choose
   // colliding entries.
-  static size_t Hash(const Address& address, int length, uint8_t protocol, uint16_t port, Kind kind) {
-    uint64_t key = address.Mix() ^
-                   (uint64_t{port} << 32 | uint64_t{protocol} << 48 | uint64_t{static_cast<uint8_t>(length)} << 56);
-    key = (key + static_cast<uint64_t>(kind)) * 0x9e37'79b9'7f4a'7c15;
+  static size_t Hash(const Address& address, uint64_t what) {
+    uint64_t key = (address.Mix() ^ what << 32 ^ what >> 24) * 0x9e37'79b9'7f4a'7c15;
     key ^= key >> 32;
     key *= 0xd6e8'feb8'6659'fd93;
     return static_cast<size_t>(key >> 32);
   }
 
+  // A bit for each address (of each length) that the map has: nearly all packets that are no VIP's, such as those of a
+  // flood to other addresses, are told by it, in the core's own cache, rather than by probes for each length.
+  static size_t FilterBit(const Address& address, int length) {
+    return static_cast<size_t>((address.Mix() + static_cast<uint64_t>(length)) * 0xc4ce'b9fe'1a85'ec53 >> 32);
+  }
+  bool MayHave(const Address& address, int length) const {
+    const size_t bit = FilterBit(address, length) & (64 * filter_.size() - 1);
+    return (filter_[bit / 64] >> bit % 64 & 1) != 0;
+  }
+
   // The slot that holds the key, or the free one where it belongs.
   size_t Find(const Address& address, int length, uint8_t protocol, uint16_t port, Kind kind) const {
     const size_t mask = slots_.size() - 1;
-    size_t i = Hash(address, length, protocol, port, kind) & mask;
-    while (slots_[i].kind != Kind::kFree &&
-           !(slots_[i].address == address && slots_[i].port == port && slots_[i].kind == kind &&
-             slots_[i].protocol == protocol && slots_[i].length == length)) {
-      i = (i + 1) & mask;
-    }
+    const uint64_t what = What(length, protocol, port, kind);
+    size_t i = Hash(address, what) & mask;
+    while (slots_[i].what != 0 && !(slots_[i].what == what && slots_[i].address == address)) i = (i + 1) & mask;
     return i;
   }
 
   Slot& Claim(const Address& address, int length, uint8_t protocol, uint16_t port, Kind kind) {
     Slot& slot = slots_[Find(address, length, protocol, port, kind)];
-    if (slot.kind != Kind::kFree) return slot;
-    slot = {.address = address,
-            .port = port,
-            .value = VipId::kInvalidValue,
-            .protocol = protocol,
-            .length = static_cast<uint8_t>(length),
-            .kind = kind};
+    if (slot.what != 0) return slot;
+    slot = {.what = What(length, protocol, port, kind), .address = address, .value = VipId::kInvalidValue};
     return slot;
   }
 
@@ -158,6 +168,8 @@ class VipMap {
     SLUICE_CHECK(claim.address == claim.address.Masked(claim.length));
     Slot& address = Claim(claim.address, claim.length, 0, 0, Kind::kAddress);
     if (address.value == VipId::kInvalidValue) address.value = 0;
+    const size_t bit = FilterBit(claim.address, claim.length) & (64 * filter_.size() - 1);
+    filter_[bit / 64] |= uint64_t{1} << bit % 64;
     if (claim.answers_echo) address.value = 1;
     if (claim.first_port == claim.last_port) {
       Slot& slot = Claim(claim.address, claim.length, claim.protocol, claim.first_port, Kind::kPort);
@@ -174,8 +186,9 @@ class VipMap {
   }
 
   int address_bits_;
-  std::vector<int> lengths_;  // in use, longest first
-  std::vector<Slot> slots_;   // a power of two
+  std::vector<int> lengths_;      // in use, longest first
+  std::vector<Slot> slots_;       // a power of two
+  std::vector<uint64_t> filter_;  // a power of two
   std::vector<std::vector<Range>> ranges_;
 };
 
