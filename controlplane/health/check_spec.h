@@ -2,8 +2,10 @@
 #define SLUICE_CONTROLPLANE_HEALTH_CHECK_SPEC_H_
 
 #include <cstdint>
+#include <string>
 
 #include "controlplane/model/desired_state.h"
+#include "controlplane/model/text.h"
 #include "dataplane/base/ids.h"
 #include "dataplane/net/address.h"
 
@@ -15,6 +17,11 @@ struct Subscriber {
   BackendGeneration generation = 0;
   friend auto operator<=>(const Subscriber&, const Subscriber&) = default;
 };
+
+// "192.0.2.11:80", "[2001:db8::11]:80"
+inline std::string EndText(const net::IpAddress& address, uint16_t port) {
+  return address.is_v4() ? model::Cat(address.ToString(), ":", port) : model::Cat("[", address.ToString(), "]:", port);
+}
 
 // Where a check's probes go.
 struct CheckTarget {

@@ -176,9 +176,8 @@ std::optional<model::CheckStatus> Checker::StatusOf(BackendId id) const {
   const Check& check = *found->second;
   model::CheckStatus status;
   const CheckTarget& target = check.spec.target;
-  const bool v6 = !target.address.is_v4();
-  status.check = model::Cat(target.on_data_path() ? "data path, " : "", v6 ? "[" : "", target.address.ToString(),
-                            v6 ? "]:" : ":", target.port, " ", model::DescribeCheck(check.spec.config));
+  status.check = model::Cat(target.on_data_path() ? "data path, " : "", EndText(target.address, target.port), " ",
+                            model::DescribeCheck(check.spec.config));
   status.health = check.state.health();
   status.reason = check.state.reason();
   const CheckState::Counts& counts = check.state.counts();

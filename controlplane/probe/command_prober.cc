@@ -125,10 +125,10 @@ void CommandProber::Ended(ProbeId id) {
   Probe probe = std::move(probes_.at(id));
   probes_.erase(id);
   Read(probe);
+  // What it left behind in its group. Until the program is waited for, its number is nobody else's.
+  kill(-probe.pid, SIGKILL);
   int status = 0;
   waitpid(probe.pid, &status, 0);
-  // What it left behind in its group.
-  kill(-probe.pid, SIGKILL);
   Close(probe);
   loop_.Forget(probe.pid_fd);
   close(probe.pid_fd);

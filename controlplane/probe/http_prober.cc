@@ -102,7 +102,7 @@ namespace {
 std::string UrlOf(const CheckSpec& spec) {
   const config::HealthCheckConfig& config = spec.config;
   const std::string_view scheme = config.uses_tls() ? "https://" : "http://";
-  const std::string authority = config.server_name.empty() ? EndText(spec.target.address, spec.target.port)
+  const std::string authority = config.server_name.empty() ? health::EndText(spec.target.address, spec.target.port)
                                                            : Cat(config.server_name, ":", spec.target.port);
   return Cat(scheme, authority, config.type == config::CheckType::kGrpc ? kGrpcHealthPath : config.path);
 }
@@ -116,7 +116,7 @@ void SetRequest(HttpTransfer& transfer) {
   CURL* easy = transfer.easy;
   const config::HealthCheckConfig& config = transfer.spec.config;
   curl_easy_setopt(easy, CURLOPT_URL, UrlOf(transfer.spec).c_str());
-  const std::string connect_to = Cat("::", EndText(transfer.spec.target.address, transfer.spec.target.port));
+  const std::string connect_to = Cat("::", health::EndText(transfer.spec.target.address, transfer.spec.target.port));
   transfer.connect_to = curl_slist_append(nullptr, connect_to.c_str());
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, transfer.connect_to);
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);

@@ -77,12 +77,8 @@ SocketAddress AddressOf(const net::IpAddress& address, uint16_t port) {
   return out;
 }
 
-std::string EndText(const net::IpAddress& address, uint16_t port) {
-  return address.is_v4() ? Cat(address.ToString(), ":", port) : Cat("[", address.ToString(), "]:", port);
-}
-
 std::string TargetText(const health::CheckTarget& target) {
-  std::string text = EndText(target.address, target.port);
+  std::string text = health::EndText(target.address, target.port);
   if (target.on_data_path()) text += Cat(" on ", target.backend_address.ToString());
   return text;
 }

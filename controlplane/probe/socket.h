@@ -47,8 +47,6 @@ struct SocketAddress {
 };
 SocketAddress AddressOf(const net::IpAddress& address, uint16_t port);
 
-// "192.0.2.11:80", "[2001:db8::11]:80"
-std::string EndText(const net::IpAddress& address, uint16_t port);
 // "192.0.2.11:80", and on the data path "203.0.113.10:80 on 192.0.2.11".
 std::string TargetText(const health::CheckTarget& target);
 // "connect to 192.0.2.11:80: refused". An error that is this director's own makes it a probe that was not made.

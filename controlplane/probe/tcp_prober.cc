@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <utility>
 
 #include "controlplane/model/text.h"
 
@@ -12,46 +11,28 @@ namespace sluice::probe {
 
 using health::ProbeResult;
 
-void TcpProber::Start(health::ProbeId id, const health::CheckSpec& spec) {
-  absl::StatusOr<Socket> socket = Socket::Open(SOCK_STREAM, spec.target, ways_);
-  if (!socket.ok()) {
-    sink_.Done(id, {ProbeResult::Kind::kNotMade, std::string(socket.status().message())});
-    return;
-  }
-  const int fd = socket->fd();
-  probes_[id] = {*std::move(socket), &spec.target};
+TcpProber::TcpProber(EventLoop& loop, Ways& ways, health::ProbeSink& sink)
+    : SocketProber(SOCK_STREAM, EPOLLOUT, loop, ways, sink) {}
+
+int TcpProber::Begin(int fd, const health::CheckSpec& spec) {
   const SocketAddress to = AddressOf(spec.target.address, spec.target.port);
-  if (connect(fd, to.get(), to.length) != 0 && errno != EINPROGRESS) {
-    End(id, ConnectFailure(spec.target, errno, true));
-    return;
-  }
-  loop_.Watch(fd, EPOLLOUT, [this, id](uint32_t) { Connected(id); });
+  return connect(fd, to.get(), to.length) != 0 && errno != EINPROGRESS ? errno : 0;
 }
 
-void TcpProber::Connected(health::ProbeId id) {
-  const Probe& probe = probes_.at(id);
+ProbeResult TcpProber::Failed(const health::CheckTarget& target, int error) const {
+  return ConnectFailure(target, error, true);
+}
+
+void TcpProber::OnReady(health::ProbeId id, int fd, const health::CheckSpec& spec) {
   int error = 0;
   socklen_t size = sizeof(error);
-  getsockopt(probe.socket.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
-  End(id, error != 0 ? ConnectFailure(*probe.target, error)
-                     : ProbeResult{ProbeResult::Kind::kPassed,
-                                   model::Cat("connect to ", TargetText(*probe.target), ": accepted")});
+  getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+  End(id, error != 0 ? ConnectFailure(spec.target, error)
+                     : ProbeResult{ProbeResult::Kind::kPassed, model::Cat(Doing(spec.target), ": accepted")});
 }
 
-void TcpProber::End(health::ProbeId id, ProbeResult result) {
-  const auto found = probes_.find(id);
-  loop_.Forget(found->second.socket.fd());
-  probes_.erase(found);
-  sink_.Done(id, std::move(result));
-}
-
-std::string TcpProber::Cancel(health::ProbeId id) {
-  const auto found = probes_.find(id);
-  if (found == probes_.end()) return "";
-  std::string what = model::Cat("connect to ", TargetText(*found->second.target));
-  loop_.Forget(found->second.socket.fd());
-  probes_.erase(found);
-  return what;
+std::string TcpProber::Doing(const health::CheckTarget& target) const {
+  return model::Cat("connect to ", TargetText(target));
 }
 
 }  // namespace sluice::probe

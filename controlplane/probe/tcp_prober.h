@@ -2,34 +2,21 @@
 #define SLUICE_CONTROLPLANE_PROBE_TCP_PROBER_H_
 
 #include <string>
-#include <unordered_map>
 
-#include "controlplane/health/prober.h"
-#include "controlplane/probe/event_loop.h"
-#include "controlplane/probe/socket.h"
+#include "controlplane/probe/socket_prober.h"
 
 namespace sluice::probe {
 
 // A connection is accepted; it is reset at once.
-class TcpProber final : public health::Prober {
+class TcpProber final : public SocketProber {
  public:
-  TcpProber(EventLoop& loop, Ways& ways, health::ProbeSink& sink) : loop_(loop), ways_(ways), sink_(sink) {}
-
-  void Start(health::ProbeId id, const health::CheckSpec& spec) override;
-  std::string Cancel(health::ProbeId id) override;
+  TcpProber(EventLoop& loop, Ways& ways, health::ProbeSink& sink);
 
  private:
-  struct Probe {
-    Socket socket;
-    const health::CheckTarget* target = nullptr;
-  };
-  void Connected(health::ProbeId id);
-  void End(health::ProbeId id, health::ProbeResult result);
-
-  EventLoop& loop_;
-  Ways& ways_;
-  health::ProbeSink& sink_;
-  std::unordered_map<health::ProbeId, Probe> probes_;
+  int Begin(int fd, const health::CheckSpec& spec) override;
+  health::ProbeResult Failed(const health::CheckTarget& target, int error) const override;
+  void OnReady(health::ProbeId id, int fd, const health::CheckSpec& spec) override;
+  std::string Doing(const health::CheckTarget& target) const override;
 };
 
 }  // namespace sluice::probe

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 #include <string_view>
-#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "controlplane/model/text.h"
@@ -32,33 +31,28 @@ std::string BytesOf(const std::string& text) {
   return absl::HexStringToBytes({text.data() + 2, text.size() - 2});
 }
 
-void UdpProber::Start(health::ProbeId id, const health::CheckSpec& spec) {
-  absl::StatusOr<Socket> socket = Socket::Open(SOCK_DGRAM, spec.target, ways_);
-  if (!socket.ok()) {
-    sink_.Done(id, {Kind::kNotMade, std::string(socket.status().message())});
-    return;
-  }
-  const int fd = socket->fd();
-  probes_[id] = {*std::move(socket), &spec};
+UdpProber::UdpProber(EventLoop& loop, Ways& ways, health::ProbeSink& sink)
+    : SocketProber(SOCK_DGRAM, EPOLLIN, loop, ways, sink) {}
+
+int UdpProber::Begin(int fd, const health::CheckSpec& spec) {
   const SocketAddress to = AddressOf(spec.target.address, spec.target.port);
   const std::string bytes = BytesOf(spec.config.send);
-  if (connect(fd, to.get(), to.length) != 0 || send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
-    End(id, Failure(spec.target, errno, true));
-    return;
-  }
-  loop_.Watch(fd, EPOLLIN, [this, id](uint32_t) { Receive(id); });
+  return connect(fd, to.get(), to.length) != 0 || send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
-void UdpProber::Receive(health::ProbeId id) {
-  const Probe& probe = probes_.at(id);
+ProbeResult UdpProber::Failed(const health::CheckTarget& target, int error) const {
+  return Failure(target, error, true);
+}
+
+void UdpProber::OnReady(health::ProbeId id, int fd, const health::CheckSpec& spec) {
   std::array<char, 65536> buffer;
-  const ssize_t bytes = recv(probe.socket.fd(), buffer.data(), buffer.size(), 0);
+  const ssize_t bytes = recv(fd, buffer.data(), buffer.size(), 0);
   if (bytes < 0) {
-    if (errno != EAGAIN && errno != EINTR) End(id, Failure(probe.spec->target, errno, false));
+    if (errno != EAGAIN && errno != EINTR) End(id, Failure(spec.target, errno, false));
     return;
   }
   const std::string_view answer(buffer.data(), static_cast<size_t>(bytes));
-  const std::string wanted = BytesOf(probe.spec->config.expect);
+  const std::string wanted = BytesOf(spec.config.expect);
   if (answer.find(wanted) == std::string_view::npos) {
     End(id, {Kind::kFailed, Cat("the answer of ", bytes, " bytes is not what is expected")});
   } else {
@@ -66,20 +60,6 @@ void UdpProber::Receive(health::ProbeId id) {
   }
 }
 
-void UdpProber::End(health::ProbeId id, ProbeResult result) {
-  const auto found = probes_.find(id);
-  loop_.Forget(found->second.socket.fd());
-  probes_.erase(found);
-  sink_.Done(id, std::move(result));
-}
-
-std::string UdpProber::Cancel(health::ProbeId id) {
-  const auto found = probes_.find(id);
-  if (found == probes_.end()) return "";
-  std::string what = Cat("answer of ", TargetText(found->second.spec->target));
-  loop_.Forget(found->second.socket.fd());
-  probes_.erase(found);
-  return what;
-}
+std::string UdpProber::Doing(const health::CheckTarget& target) const { return Cat("answer of ", TargetText(target)); }
 
 }  // namespace sluice::probe

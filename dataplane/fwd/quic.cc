@@ -1,11 +1,10 @@
 #include "dataplane/fwd/quic.h"
 
-#include <algorithm>
 #include <memory>
-#include <string_view>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "dataplane/fwd/by_pool.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/ladder.h"
 #include "dataplane/fwd/state_builder.h"
@@ -13,26 +12,10 @@
 namespace sluice::fwd {
 namespace {
 
-// By PoolId, of the pools that VIPs with QUIC use; null of others.
-std::vector<std::shared_ptr<QuicServers>> ServersByPool(const StateSpec& spec) {
-  std::vector<std::shared_ptr<QuicServers>> pools;
-  for (const VipSpec& vip : spec.vips) {
-    if (!vip.entry.quic) continue;
-    const size_t pool = vip.entry.pool.index();
-    if (pool >= pools.size()) pools.resize(pool + 1);
-    if (pools[pool] == nullptr) pools[pool] = std::make_shared<QuicServers>();
-  }
-  for (const BackendSpec& backend : spec.backends) {
-    const BackendInfo& info = backend.info;
-    const size_t pool = info.pool.index();
-    if (info.state == BackendState::kAbsent || pool >= pools.size() || pools[pool] == nullptr) continue;
-    for (const lb::QuicServerId& id : info.quic_server_ids) pools[pool]->backends.emplace(id, backend.id);
-  }
-  return pools;
-}
+bool HasQuic(const VipEntry& vip) { return vip.quic; }
 
-std::string_view Bytes(const lb::QuicServerId& id) {
-  return {reinterpret_cast<const char*>(id.bytes.data()), id.length};
+std::string HexOf(const lb::QuicServerId& id) {
+  return absl::BytesToHexString({reinterpret_cast<const char*>(id.bytes.data()), id.length});
 }
 
 }  // namespace
@@ -51,29 +34,26 @@ QuicConfigSet::QuicConfigSet(const QuicConfigSpecs& given) : specs(given) {
 void BuildQuic(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state) {
   const bool same = previous != nullptr && previous->quic_configs->specs == spec.quic_configs;
   state.quic_configs = same ? previous->quic_configs : std::make_shared<const QuicConfigSet>(spec.quic_configs);
-  const std::vector<std::shared_ptr<QuicServers>> servers = ServersByPool(spec);
-  state.quic_servers.assign(servers.begin(), servers.end());
-  if (previous == nullptr) return;
-  for (size_t pool = 0; pool < std::min(servers.size(), previous->quic_servers.size()); ++pool) {
-    const auto& before = previous->quic_servers[pool];
-    if (before != nullptr && servers[pool] != nullptr && *before == *servers[pool]) state.quic_servers[pool] = before;
-  }
+  const auto servers = ForPools<QuicServers>(spec, HasQuic);
+  ForBackends(spec, servers, [](const BackendSpec& backend, QuicServers& of_pool) {
+    for (const lb::QuicServerId& id : backend.info.quic_server_ids) of_pool.backends.emplace(id, backend.id);
+  });
+  using Shared = std::vector<std::shared_ptr<const QuicServers>>;
+  state.quic_servers = ShareByPool(servers, previous != nullptr ? previous->quic_servers : Shared());
 }
 
 std::vector<std::string> QuicVipTexts(const StateSpec& spec) {
+  const std::vector<std::string> pools =
+      DigestLines(spec, HasQuic, [](const BackendInfo& info, std::vector<std::string>& lines) {
+        for (const lb::QuicServerId& id : info.quic_server_ids) {
+          lines.push_back(absl::StrCat("  ", HexOf(id), " ", info.address.ToString(), "\n"));
+        }
+      });
   std::vector<std::string> texts;
   for (const VipSpec& vip : spec.vips) {
     if (!vip.entry.quic) continue;
-    std::vector<std::string> ids;
-    for (const BackendSpec& backend : spec.backends) {
-      if (backend.info.pool != vip.entry.pool || backend.info.state == BackendState::kAbsent) continue;
-      for (const lb::QuicServerId& id : backend.info.quic_server_ids) {
-        ids.push_back(absl::StrCat("  ", std::string(Bytes(id)), " ", backend.info.address.ToString(), "\n"));
-      }
-    }
-    std::sort(ids.begin(), ids.end());
     texts.push_back(absl::StrCat("quic ", vip.prefix.ToString(), " ", vip.first_port, "-", vip.last_port, "\n",
-                                 absl::StrJoin(ids, "")));
+                                 pools[vip.entry.pool.index()]));
   }
   return texts;
 }

@@ -16,7 +16,8 @@ class MailSlot {
   MailSlot(const MailSlot&) = delete;
   MailSlot& operator=(const MailSlot&) = delete;
 
-  // One asker at a time. False: the worker has an earlier question in hand.
+  // One asker at a time, who has taken the answer to the last question or given it up. False: the worker has an earlier
+  // question in hand.
   bool Ask(const fwd::FlowQuestion& question) {
     if (state_.load(std::memory_order_acquire) == State::kTaken) return false;
     question_ = question;

@@ -25,8 +25,12 @@ absl::StatusOr<std::vector<fwd::FlowFinding>> Mailbox::LookUpFlow(const fwd::Flo
   const Clock::time_point deadline = Clock::now() + kDeadline;
   const std::unique_lock lock(mutex_, deadline);
   if (!lock.owns_lock()) return absl::UnavailableError("workers are busy with others' questions; try again");
+  const auto give_up = [this](const Worker& silent) {
+    for (const auto& worker : workers_) worker->mail().GiveUp();
+    return NoAnswer(silent);
+  };
   for (const auto& worker : workers_) {
-    if (!worker->mail().Ask(question)) return NoAnswer(*worker);
+    if (!worker->mail().Ask(question)) return give_up(*worker);
     worker->Wake();
   }
   std::vector<fwd::FlowFinding> findings(workers_.size());
@@ -36,8 +40,7 @@ absl::StatusOr<std::vector<fwd::FlowFinding>> Mailbox::LookUpFlow(const fwd::Flo
         std::this_thread::sleep_for(kLookInterval);
         continue;
       }
-      for (const auto& worker : workers_) worker->mail().GiveUp();
-      return NoAnswer(*workers_[i]);
+      return give_up(*workers_[i]);
     }
   }
   return findings;

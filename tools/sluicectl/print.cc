@@ -77,10 +77,14 @@ std::string LifecycleText(v1::BackendLifecycle lifecycle) {
 
 }  // namespace
 
+std::string EndText(std::string_view address, std::string_view ports) {
+  const bool is_v6 = address.find(':') != std::string_view::npos;
+  return Cat(is_v6 ? "[" : "", address, is_v6 ? "]:" : ":", ports);
+}
+
 std::string ServiceText(const v1::Vip& vip) {
-  const bool is_v6 = vip.address().find(':') != std::string::npos;
   const std::string_view protocol = vip.protocol() == v1::PROTOCOL_UDP ? "udp" : "tcp";
-  return Cat(is_v6 ? "[" : "", vip.address(), is_v6 ? "]:" : ":", PortsText(vip), "/", protocol);
+  return Cat(EndText(vip.address(), PortsText(vip)), "/", protocol);
 }
 
 std::string_view HashText(v1::HashInput hash) {
@@ -126,8 +130,7 @@ std::string_view ModeText(v1::ForwardingMode mode) {
 
 std::string BackendText(const v1::Backend& backend) {
   if (!backend.has_port()) return backend.address();
-  const bool is_v6 = backend.address().find(':') != std::string::npos;
-  return Cat(is_v6 ? "[" : "", backend.address(), is_v6 ? "]:" : ":", backend.port());
+  return EndText(backend.address(), std::to_string(backend.port()));
 }
 
 std::string StateText(const v1::BackendStatus& backend) {

@@ -31,6 +31,9 @@ void PrintWorkers(const v1::ListWorkersResponse& workers, std::ostream& out);
 // Exact numbers, since their sum is meant to be looked at.
 void PrintStats(const v1::PacketTotals& packets, std::ostream& out);
 
+// "192.0.2.11:80", "[2001:db8::11]:1-65535"
+std::string EndText(std::string_view address, std::string_view ports);
+
 // "203.0.113.10:80/tcp"
 std::string ServiceText(const v1::Vip& vip);
 // "full", "off", "cookie, full"

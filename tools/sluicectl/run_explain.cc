@@ -60,13 +60,9 @@ void PrintExplanation(const v1::ExplainFlowRequest& request, const v1::ExplainFl
   const auto line = [&](std::string_view name, const std::string& value) {
     if (!value.empty()) out << name << std::string(14 - name.size(), ' ') << value << "\n";
   };
-  const bool is_v6 = request.address().find(':') != std::string::npos;
-  const auto endpoint = [&](const std::string& address, uint32_t port) {
-    return Cat(is_v6 ? "[" : "", address, is_v6 ? "]:" : ":", port);
-  };
-  line("flow",
-       Cat(request.protocol() == v1::PROTOCOL_UDP ? "udp " : "tcp ", endpoint(request.client(), request.client_port()),
-           " -> ", endpoint(request.address(), request.port())));
+  line("flow", Cat(request.protocol() == v1::PROTOCOL_UDP ? "udp " : "tcp ",
+                   EndText(request.client(), std::to_string(request.client_port())), " -> ",
+                   EndText(request.address(), std::to_string(request.port()))));
   line("result", Cat(answer.fate(), answer.drop_reason().empty() ? "" : Cat(" (", answer.drop_reason(), ")"), ": ",
                      answer.explanation()));
   if (answer.has_vip()) {

@@ -153,11 +153,12 @@ Section BackendSection(const TopSample& before, const TopSample& now, const Rate
     const v1::BackendStatus old = At(earlier, key);
     const double packets = rates.Of(old.packets(), backend.packets());
     const bool active = backend.lifecycle() == v1::BACKEND_LIFECYCLE_ACTIVE;
+    const bool down = backend.health() == v1::BACKEND_HEALTH_DOWN;
     section.Add(
         packets,
-        !backend.next_hop().resolved() ? Tone::kAlarm
-        : !active                      ? Tone::kNotice
-                                       : Tone::kPlain,
+        down || !backend.next_hop().resolved() ? Tone::kAlarm
+        : !active                              ? Tone::kNotice
+                                               : Tone::kPlain,
         {key, BackendText(backend.backend()), StateText(backend), HumanShare(backend.slot_share()),
          HumanCount(backend.flows_alive()), Rates::Text(rates.Of(old.flows_started(), backend.flows_started())),
          Rates::Text(packets), Rates::Bits(rates.Of(old.bytes(), backend.bytes())), NextHopText(backend.next_hop())});
@@ -180,7 +181,7 @@ Section WorkerSection(const TopSample& before, const TopSample& now, const Rates
   for (const v1::WorkerStatus& worker : now.workers.workers()) {
     const v1::WorkerStatus old = At(earlier, id(worker));
     const uint64_t flows = worker.table_v4().entries() + worker.table_v6().entries() + worker.table_wide().entries() +
-                           worker.table_nat().entries();
+                           worker.table_nat().entries() + worker.table_stateful().entries();
     section.Add(0, worker.stalled() ? Tone::kAlarm : Tone::kPlain,
                 {id(worker), std::to_string(worker.cpu()), worker.stalled() ? "STALLED" : "running",
                  HumanShare(rates.Share(old.busy_s(), worker.busy_s())),

@@ -353,7 +353,7 @@ TEST_F(PlanTest, ChecksOfL2AndTunnelsAreAddressedToTheVip) {
   std::vector<health::Wish> wishes = Plan();
   ASSERT_EQ(wishes.size(), 2u);
   EXPECT_TRUE(wishes[0].spec.target.on_data_path());
-  EXPECT_EQ(EndText(wishes[0].spec.target.address, wishes[0].spec.target.port), "203.0.113.11:8080");
+  EXPECT_EQ(health::EndText(wishes[0].spec.target.address, wishes[0].spec.target.port), "203.0.113.11:8080");
   EXPECT_EQ(wishes[0].spec.target.backend_address, Ip("10.0.0.1"));
   EXPECT_EQ(wishes[0].spec.target.via, wishes[0].subscriber);
   services_.pools[0].health_check->vip = "www";

@@ -92,6 +92,28 @@ TEST(Top, ColoursWhatIsWrong) {
   EXPECT_THAT(LineWith(text, "STALLED  "), HasSubstr("\x1b[31m"));
 }
 
+TEST(Top, ABackendThatIsDownIsWrong) {
+  TopSample now = Sample(1, 2, std::chrono::seconds(2));
+  v1::BackendStatus& backend = *now.backends.mutable_backends(0);
+  backend.set_lifecycle(v1::BACKEND_LIFECYCLE_ACTIVE);
+  backend.mutable_next_hop()->set_resolved(true);
+  const TopScreen screen{.rows = 0, .columns = 0, .colour = true};
+  EXPECT_THAT(LineWith(RenderTop(now, now, screen), "web/web-1"), Not(HasSubstr("\x1b")));
+  backend.set_health(v1::BACKEND_HEALTH_DOWN);
+  EXPECT_THAT(LineWith(RenderTop(now, now, screen), "web/web-1"), HasSubstr("\x1b[31m"));
+}
+
+TEST(Top, CountsTheFlowsOfAllTables) {
+  TopSample now = Sample(1, 2, std::chrono::seconds(2));
+  v1::WorkerStatus& worker = *now.workers.mutable_workers(0);
+  worker.mutable_table_v4()->set_entries(1);
+  worker.mutable_table_v6()->set_entries(20);
+  worker.mutable_table_wide()->set_entries(300);
+  worker.mutable_table_nat()->set_entries(4000);
+  worker.mutable_table_stateful()->set_entries(50000);
+  EXPECT_THAT(RenderTop(now, now, {}), HasSubstr("  54.3k\n"));
+}
+
 TEST(Yaml, HasWhatJsonHas) {
   v1::ExplainFlowResponse answer;
   answer.set_explanation("to \"web-1\": it's its slot");
