@@ -74,6 +74,12 @@ std::string KeyPath(std::string_view parent, std::string_view key) {
 
 std::string IndexPath(std::string_view parent, size_t index) { return Cat(parent, "[", index, "]"); }
 
+std::string VipPath(size_t vip) { return IndexPath("services.vips", vip); }
+
+std::string PoolPath(size_t pool) { return IndexPath("services.pools", pool); }
+
+std::string BackendPath(size_t pool, size_t backend) { return IndexPath(PoolPath(pool) + ".backends", backend); }
+
 std::string_view ParentPath(std::string_view path) {
   const size_t cut = path.find_last_of(".[");
   return cut == std::string_view::npos ? std::string_view() : path.substr(0, cut);

@@ -34,6 +34,11 @@ std::string_view ClosestWord(std::string_view word, const std::vector<std::strin
 // Paths: "parent.key", "parent[3]", and back. A parent of a top-level field is empty.
 std::string KeyPath(std::string_view parent, std::string_view key);
 std::string IndexPath(std::string_view parent, size_t index);
+
+// "services.vips[3]", "services.pools[3]", "services.pools[3].backends[2]"
+std::string VipPath(size_t vip);
+std::string PoolPath(size_t pool);
+std::string BackendPath(size_t pool, size_t backend);
 std::string_view ParentPath(std::string_view path);
 
 }  // namespace sluice::config

@@ -26,7 +26,7 @@ std::vector<Problem> ValidateTogether(const NodeConfig& node, const ServiceConfi
   };
   for (size_t v = 0; v < services.vips.size(); ++v) {
     const VipConfig& vip = services.vips[v];
-    const std::string field = IndexPath("services.vips", v) + ".address";
+    const std::string field = VipPath(v) + ".address";
     if (vip.prefix.length == vip.prefix.address.bits()) {
       check(field, "VIP", vip.name, vip.prefix.address,
             "give it an address that no interface has, or the node could not be reached at its own");
@@ -43,8 +43,8 @@ std::vector<Problem> ValidateTogether(const NodeConfig& node, const ServiceConfi
   for (size_t p = 0; p < services.pools.size(); ++p) {
     const PoolConfig& pool = services.pools[p];
     for (size_t b = 0; b < pool.backends.size(); ++b) {
-      check(IndexPath(IndexPath("services.pools", p) + ".backends", b) + ".address", "backend", pool.backends[b].name,
-            pool.backends[b].address, "a backend is another machine");
+      check(BackendPath(p, b) + ".address", "backend", pool.backends[b].name, pool.backends[b].address,
+            "a backend is another machine");
     }
   }
   CheckNatTogether(node, services, &problems);

@@ -13,11 +13,6 @@
 namespace sluice::config {
 namespace {
 
-std::string VipPath(size_t vip) { return IndexPath("services.vips", vip); }
-std::string BackendPath(size_t pool, size_t backend) {
-  return IndexPath(IndexPath("services.pools", pool) + ".backends", backend);
-}
-
 // The secret itself is in no message.
 void CheckKeys(const ServiceConfig& services, bool need_keys, ProblemList* problems) {
   std::set<uint32_t> numbers;

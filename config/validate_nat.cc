@@ -115,7 +115,7 @@ void CheckAgainstVips(const NodeConfig& node, const ServiceConfig& services, Pro
     const PoolConfig& pool = services.pools[p];
     for (size_t b = 0; b < pool.backends.size(); ++b) {
       if (!local.contains(pool.backends[b].address)) continue;
-      problems->Add(IndexPath(IndexPath("services.pools", p) + ".backends", b) + ".address",
+      problems->Add(BackendPath(p, b) + ".address",
                     Cat("backend ", Quote(pool.backends[b].name), " has the address ",
                         pool.backends[b].address.ToString(), " of this node's full NAT; a backend is another machine"));
     }
@@ -142,10 +142,9 @@ void CheckLocalFamilies(const NodeConfig& node, const ServiceConfig& services, P
     if (found == lacking.end()) continue;
     const BackendConfig& backend = *found->second;
     const std::string_view family = FamilyName(backend.address.family());
-    problems->Add(
-        IndexPath("services.vips", v) + ".mode",
-        Cat("mode full-nat of VIP ", Quote(vip.name), " needs an ", family, " address to send from to backend ",
-            Quote(backend.name), ", ", backend.address.ToString(), "; add one to ", kAddresses));
+    problems->Add(VipPath(v) + ".mode", Cat("mode full-nat of VIP ", Quote(vip.name), " needs an ", family,
+                                            " address to send from to backend ", Quote(backend.name), ", ",
+                                            backend.address.ToString(), "; add one to ", kAddresses));
   }
 }
 

@@ -82,13 +82,13 @@ void CheckServerIds(const PoolConfig& pool, const std::string& pool_path, Proble
 void CheckQuic(const ServiceConfig& services, bool need_keys, ProblemList* problems) {
   CheckConfigs(services, need_keys, problems);
   for (size_t p = 0; p < services.pools.size(); ++p) {
-    CheckServerIds(services.pools[p], IndexPath("services.pools", p), problems);
+    CheckServerIds(services.pools[p], PoolPath(p), problems);
   }
   bool used = false;
   for (size_t v = 0; v < services.vips.size(); ++v) {
     const VipConfig& vip = services.vips[v];
     if (!vip.quic) continue;
-    const std::string path = IndexPath("services.vips", v) + ".quic";
+    const std::string path = VipPath(v) + ".quic";
     const std::string what = Cat("quic of VIP ", Quote(vip.name));
     if (vip.protocol != Protocol::kUdp) {
       problems->Add(path,
@@ -121,7 +121,7 @@ void CheckQuicIdsOfFile(const ServiceConfig& services, ProblemList* problems) {
           return id.size() == kDigitsPerByte * config.server_id_bytes;
         });
         if (has_one) continue;
-        problems->Add(IndexPath(IndexPath("services.pools", p) + ".backends", b),
+        problems->Add(BackendPath(p, b),
                       Cat("backend ", Quote(backend.name), " has no QUIC server id of ", config.server_id_bytes,
                           " bytes, by which configuration ", config.number, " names servers of VIP ", Quote(vip->name),
                           "; add it to quic_server_ids"));

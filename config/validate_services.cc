@@ -37,9 +37,6 @@ uint64_t PrimeFrom(uint64_t n) {
   return candidate;
 }
 
-std::string PoolPath(size_t pool) { return IndexPath("services.pools", pool); }
-std::string BackendPath(size_t pool, size_t backend) { return IndexPath(PoolPath(pool) + ".backends", backend); }
-
 // The seed is a secret: no message shows it.
 void CheckSeed(const std::string& seed, SeedRule rule, ProblemList* problems) {
   constexpr std::string_view kHint = "; take your own from: openssl rand -hex 16";

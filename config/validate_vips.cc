@@ -14,8 +14,6 @@
 namespace sluice::config {
 namespace {
 
-std::string VipPath(size_t vip) { return IndexPath("services.vips", vip); }
-
 bool IsOneAddress(const net::IpPrefix& prefix) { return prefix.length == prefix.address.bits(); }
 
 void CheckPorts(const VipConfig& vip, const std::string& path, ProblemList* problems) {
@@ -182,7 +180,7 @@ void CheckBackendsAgainstVips(const ServiceConfig& services, ProblemList* proble
         if (found == vips.end()) continue;
         const VipConfig& vip = *found->second;
         const std::string what = Cat("backend ", Quote(backend.name), " has the address ", backend.address.ToString());
-        problems->Add(IndexPath(IndexPath("services.pools", p) + ".backends", b) + ".address",
+        problems->Add(BackendPath(p, b) + ".address",
                       IsOneAddress(vip.prefix)
                           ? Cat(what, " of VIP ", Quote(vip.name), "; give the server's own address")
                           : Cat(what, ", which is one of VIP ", Quote(vip.name), "'s prefix ", vip.prefix.ToString(),

@@ -12,6 +12,7 @@ namespace sluice::probe {
 namespace {
 
 using model::Cat;
+using Kind = health::ProbeResult::Kind;
 
 // Ports of the range that somebody else on this machine has are passed over.
 constexpr int kPortAttempts = 16;
@@ -84,7 +85,6 @@ std::string TargetText(const health::CheckTarget& target) {
 }
 
 health::ProbeResult ConnectFailure(const health::CheckTarget& target, int error, bool at_once) {
-  using Kind = health::ProbeResult::Kind;
   const std::string what = Cat("connect to ", TargetText(target), ": ");
   switch (error) {
     case ECONNREFUSED:

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "config/problem.h"
-#include "config/text.h"
+#include "controlplane/model/text.h"
 
 namespace sluice::rpc {
 namespace {
 
-using config::Cat;
 using config::Role;
+using model::Cat;
 using model::PoolRecord;
 
 // Of an operator who is limited to certain VIPs.

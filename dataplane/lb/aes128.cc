@@ -9,12 +9,6 @@ namespace {
 constexpr std::array<uint8_t, Aes128Key::kRounds> kRoundConstants = {0x01, 0x02, 0x04, 0x08, 0x10,
                                                                      0x20, 0x40, 0x80, 0x1b, 0x36};
 
-AesBlock Xor(const AesBlock& a, const AesBlock& b) {
-  AesBlock out;
-  for (size_t i = 0; i < out.size(); ++i) out[i] = a[i] ^ b[i];
-  return out;
-}
-
 std::array<uint8_t, 256> MakeInverse() {
   std::array<uint8_t, 256> inverse{};
   for (size_t byte = 0; byte < inverse.size(); ++byte) {
@@ -33,8 +27,6 @@ AesBlock ShiftBackAndSubstitute(const AesBlock& in) {
   return out;
 }
 
-uint8_t TimesX(uint8_t a) { return static_cast<uint8_t>(a << 1 ^ ((a & 0x80) != 0 ? 0x1b : 0)); }
-
 // Section 5.3.3. InvMixColumns is MixColumns after adding 4 times the sums of bytes two apart, which is cheaper than
 // four products for each byte.
 AesBlock MixColumnsBack(const AesBlock& in) {
@@ -42,11 +34,11 @@ AesBlock MixColumnsBack(const AesBlock& in) {
   for (size_t c = 0; c < in.size(); c += 4) {
     std::array<uint8_t, 4> a{};
     for (size_t i = 0; i < 4; ++i) {
-      a[i] = in[c + i] ^ TimesX(TimesX(static_cast<uint8_t>(in[c + i] ^ in[c + (i + 2) % 4])));
+      a[i] = in[c + i] ^ AesTimesX(AesTimesX(static_cast<uint8_t>(in[c + i] ^ in[c + (i + 2) % 4])));
     }
     const auto all = static_cast<uint8_t>(a[0] ^ a[1] ^ a[2] ^ a[3]);
     for (size_t i = 0; i < 4; ++i) {
-      out[c + i] = a[i] ^ all ^ TimesX(static_cast<uint8_t>(a[i] ^ a[(i + 1) % 4]));
+      out[c + i] = a[i] ^ all ^ AesTimesX(static_cast<uint8_t>(a[i] ^ a[(i + 1) % 4]));
     }
   }
   return out;

@@ -3,16 +3,11 @@
 namespace sluice::lb {
 namespace {
 
-// Multiplication by x in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1.
-constexpr uint8_t TimesX(uint8_t v) {
-  return static_cast<uint8_t>(static_cast<unsigned>(v) << 1 ^ ((v & 0x80) != 0 ? 0x11bu : 0u));
-}
-
 constexpr uint8_t Multiply(uint8_t a, uint8_t b) {
   uint8_t product = 0;
   for (; b != 0; b = static_cast<uint8_t>(b >> 1)) {
     if ((b & 1) != 0) product = static_cast<uint8_t>(product ^ a);
-    a = TimesX(a);
+    a = AesTimesX(a);
   }
   return product;
 }
@@ -49,7 +44,7 @@ AesBlock AesRoundPortable(const AesBlock& state, const AesBlock& round_key) {
       const uint8_t a1 = a[(row + 1) % 4];
       const uint8_t a2 = a[(row + 2) % 4];
       const uint8_t a3 = a[(row + 3) % 4];
-      out[column + row] = static_cast<uint8_t>(TimesX(a0) ^ TimesX(a1) ^ a1 ^ a2 ^ a3 ^ round_key[column + row]);
+      out[column + row] = static_cast<uint8_t>(AesTimesX(a0) ^ AesTimesX(a1) ^ a1 ^ a2 ^ a3 ^ round_key[column + row]);
     }
   }
   return out;

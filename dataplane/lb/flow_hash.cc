@@ -48,12 +48,6 @@ inline void FillBlocks(const FlowTuple& t, Blocks& b) {
   b.count = 3;
 }
 
-AesBlock Xor(const AesBlock& a, const AesBlock& b) {
-  AesBlock out;
-  for (size_t i = 0; i < out.size(); ++i) out[i] = a[i] ^ b[i];
-  return out;
-}
-
 // The blocks are put together in registers: stored in parts and loaded whole, they would stall on store forwarding,
 // which costs three times the hash itself (bench FlowHash).
 __attribute__((target("aes,sse4.1"))) inline __m128i LoadBlock(const uint8_t* at) {

@@ -109,6 +109,8 @@ struct __attribute__((packed)) GreHeader {
 };
 static_assert(sizeof(GreHeader) == 4);
 
+inline constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200, section 5
+
 inline constexpr uint16_t kEtherTypeIpv4 = 0x0800;
 inline constexpr uint16_t kEtherTypeArp = 0x0806;
 inline constexpr uint16_t kEtherTypeVlan = 0x8100;

@@ -51,15 +51,15 @@ constexpr int kMaxQuotedExtensions = 4;
 // Bytes of the extension header of type `next` at `at`, if it is one that can stand before a flow's ports and is all
 // there; otherwise 0, as for a fragment other than the first, which has no ports.
 uint32_t ExtensionLength(const uint8_t* frame, uint32_t end, uint8_t next, uint32_t at) {
-  constexpr uint32_t kUnit = 8;
-  if (at + kUnit > end) return 0;
+  constexpr uint32_t kExtensionUnit = 8;
+  if (at + kExtensionUnit > end) return 0;
   switch (next) {
     case kProtocolHopByHop:
     case kProtocolRouting:
     case kProtocolDestinationOptions:
-      return kUnit + frame[at + 1] * kUnit;
+      return kExtensionUnit + frame[at + 1] * kExtensionUnit;
     case kProtocolFragment:
-      return (frame[at + 2] | (frame[at + 3] & 0xf8)) == 0 ? kUnit : 0;
+      return (frame[at + 2] | (frame[at + 3] & 0xf8)) == 0 ? kExtensionUnit : 0;
     default:
       return 0;
   }

@@ -17,7 +17,6 @@ namespace {
 
 constexpr uint32_t kQuoteOffset = sizeof(IcmpHeader);
 constexpr uint32_t kHeaderDifference = sizeof(Ipv6Header) - sizeof(Ipv4Header);
-constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200, section 5
 
 constexpr uint8_t kNoRoute = 0;          // ICMPv6 unreachable
 constexpr uint8_t kProhibited = 1;       // ICMPv6 unreachable

@@ -80,11 +80,11 @@ Extensions ReadExtensions(const PacketBytes& packet) {
   uint8_t next = Load<Ipv6Header>(packet.ip).next_header;
   const auto end = static_cast<uint32_t>(packet.l4 - packet.ip);
   uint32_t at = sizeof(Ipv6Header);
-  constexpr uint32_t kUnit = 8;
+  constexpr uint32_t kExtensionUnit = 8;
   while (at < end && found.translatable) {
     const uint8_t* const header = packet.ip + at;
-    uint32_t length = kUnit;
-    if (end - at < kUnit) {
+    uint32_t length = kExtensionUnit;
+    if (end - at < kExtensionUnit) {
       found.translatable = false;
       break;
     }
@@ -92,11 +92,11 @@ Extensions ReadExtensions(const PacketBytes& packet) {
       found.has_fragment = true;
       found.fragment = Load<Ipv6FragmentHeader>(header);
       const bool atomic = found.offset() == 0 && !found.more();
-      found.translatable = atomic || at + kUnit == end;
+      found.translatable = atomic || at + kExtensionUnit == end;
     } else if (next == kProtocolHopByHop || next == kProtocolDestinationOptions || next == kProtocolRouting) {
       constexpr size_t kSegmentsLeft = 3;
       found.translatable = next != kProtocolRouting || header[kSegmentsLeft] == 0;
-      length = kUnit + header[1] * kUnit;
+      length = kExtensionUnit + header[1] * kExtensionUnit;
     } else {
       found.translatable = false;
     }

@@ -1,9 +1,9 @@
 #include "dataplane/runtime/host_interface.h"
 
-#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netlink/errno.h>
 #include <netlink/route/link/inet6.h>
 #include <sys/socket.h>

@@ -15,7 +15,6 @@
 namespace sluice::runtime {
 namespace {
 
-constexpr uint32_t kCacheLine = 64;
 // Ethernet header, two VLAN tags and a little for drivers that add bytes of their own.
 constexpr uint32_t kFrameOverheadBytes = 64;
 
@@ -50,13 +49,13 @@ uint32_t NeededMbufs(const DataplaneOptions& options) {
 }  // namespace
 
 uint32_t MbufStrideBytes(uint32_t room_bytes) {
-  return RoundUp(static_cast<uint32_t>(sizeof(rte_mempool_objhdr)), kCacheLine) +
-         RoundUp(static_cast<uint32_t>(sizeof(rte_mbuf)) + room_bytes, kCacheLine);
+  return RoundUp(static_cast<uint32_t>(sizeof(rte_mempool_objhdr)), RTE_CACHE_LINE_SIZE) +
+         RoundUp(static_cast<uint32_t>(sizeof(rte_mbuf)) + room_bytes, RTE_CACHE_LINE_SIZE);
 }
 
 uint32_t SpreadRoomBytes(uint32_t room_bytes) {
-  const uint32_t room = RoundUp(room_bytes, kCacheLine);
-  return MbufStrideBytes(room) / kCacheLine % 2 == 1 ? room : room + kCacheLine;
+  const uint32_t room = RoundUp(room_bytes, RTE_CACHE_LINE_SIZE);
+  return MbufStrideBytes(room) / RTE_CACHE_LINE_SIZE % 2 == 1 ? room : room + RTE_CACHE_LINE_SIZE;
 }
 
 MemoryPlan PlanMemory(const DataplaneOptions& options) {

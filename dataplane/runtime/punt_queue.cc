@@ -6,7 +6,6 @@
 namespace sluice::runtime {
 namespace {
 
-constexpr size_t kCacheLine = 64;
 // A flood of control packets may hold up the others, but not the thread: it has packets of the kernel to read too.
 constexpr size_t kMaxControlBatches = 8;
 
@@ -15,8 +14,9 @@ constexpr size_t kMaxControlBatches = 8;
 Ring MakeRing(const char* name, uint32_t size, unsigned flags) {
   const ssize_t bytes = rte_ring_get_memsize(size);
   SLUICE_CHECK(bytes > 0);
-  const size_t rounded = (static_cast<size_t>(bytes) + kCacheLine - 1) / kCacheLine * kCacheLine;
-  Ring ring(static_cast<rte_ring*>(std::aligned_alloc(kCacheLine, rounded)));
+  const size_t rounded = (static_cast<size_t>(bytes) + size_t{RTE_CACHE_LINE_SIZE} - 1) / size_t{RTE_CACHE_LINE_SIZE} *
+                         size_t{RTE_CACHE_LINE_SIZE};
+  Ring ring(static_cast<rte_ring*>(std::aligned_alloc(size_t{RTE_CACHE_LINE_SIZE}, rounded)));
   SLUICE_CHECK(ring != nullptr);
   SLUICE_CHECK(rte_ring_init(ring.get(), name, size, flags) == 0);
   return ring;

@@ -12,8 +12,6 @@
 namespace sluice::runtime {
 namespace {
 
-constexpr size_t kCacheLine = 64;
-
 std::vector<net::IpAddress> BackendAddresses(const fwd::ForwardingState& state) {
   std::vector<net::IpAddress> addresses;
   for (const fwd::BackendInfo& info : *state.backend_infos) {
@@ -38,8 +36,9 @@ bool SameNextHops(const fwd::BackendTable& a, const fwd::BackendTable& b) {
 
 StatePublisher::StatePublisher(uint32_t readers, NextHopSource* next_hops) : readers_(readers), next_hops_(next_hops) {
   SLUICE_CHECK(readers > 0);
-  const size_t bytes = (rte_rcu_qsbr_get_memsize(readers) + kCacheLine - 1) / kCacheLine * kCacheLine;
-  qsbr_.reset(static_cast<rte_rcu_qsbr*>(std::aligned_alloc(kCacheLine, bytes)));
+  const size_t bytes = (rte_rcu_qsbr_get_memsize(readers) + size_t{RTE_CACHE_LINE_SIZE} - 1) /
+                       size_t{RTE_CACHE_LINE_SIZE} * size_t{RTE_CACHE_LINE_SIZE};
+  qsbr_.reset(static_cast<rte_rcu_qsbr*>(std::aligned_alloc(size_t{RTE_CACHE_LINE_SIZE}, bytes)));
   SLUICE_CHECK(qsbr_ != nullptr);
   SLUICE_CHECK(rte_rcu_qsbr_init(qsbr_.get(), readers) == 0);
   for (uint32_t reader = 0; reader < readers; ++reader) {

@@ -1,8 +1,8 @@
 #include "dataplane/runtime/tap.h"
 
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,8 +12,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-
-extern "C" unsigned if_nametoindex(const char* name);  // <net/if.h> contradicts <linux/if.h>
 
 namespace sluice::runtime {
 namespace {

@@ -19,7 +19,6 @@ using net::Store;
 using net::Word;
 
 constexpr uint8_t kAnswerHopLimit = 64;
-constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200, section 5
 
 // Sends the frame back to the station it came from.
 void ReturnToSender(Packet& packet, const StageEnv& env, fwd::AnswerKind kind) {
@@ -175,7 +174,7 @@ void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env) {
   const auto* l3 = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.headers.l3_offset);
   const bool may_be_fragmented = v4 && (Load<net::Ipv4Header>(l3).fragment.Host() & net::kIpv4DontFragment) == 0;
   // Hosts do not believe in a smaller one (RFC 8201, section 4), so telling it would not help.
-  const bool unbelievable = !v4 && mtu_bytes < kMinMtuV6;
+  const bool unbelievable = !v4 && mtu_bytes < net::kMinMtuV6;
   // No error about an error, nor about an IPv4 fragment other than the first (RFC 1122, section 3.2.2).
   const bool later_fragment = v4 && packet.part == FragmentPart::kLater;
   if (may_be_fragmented || unbelievable || packet.related || later_fragment) {

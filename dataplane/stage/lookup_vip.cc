@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dataplane/lb/flow_hash.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/icmp.h"
 #include "dataplane/stage/answer.h"
@@ -14,14 +15,6 @@
 
 namespace sluice::stage {
 namespace {
-
-const uint8_t* FrameOf(const Packet& packet) { return rte_pktmbuf_mtod(packet.mbuf, const uint8_t*); }
-
-Be32 LoadV4(const uint8_t* at) {
-  uint32_t raw = 0;
-  std::memcpy(&raw, at, sizeof(raw));
-  return Be32::FromRaw(raw);
-}
 
 // The packet's own addresses: the client sent it to the VIP.
 inline void LocateAddresses(Packet& packet) {
@@ -48,7 +41,7 @@ inline bool IsMartian(const Packet& packet) {
 inline VipId FindVip(const Packet& packet, const lb::VipTable& table) {
   const net::ParsedHeaders& h = packet.headers;
   const uint8_t* address = FrameOf(packet) + packet.vip_offset;
-  return h.family == net::Family::kIpv4 ? table.LookupV4(LoadV4(address), h.protocol, h.destination_port)
+  return h.family == net::Family::kIpv4 ? table.LookupV4(net::Load<Be32>(address), h.protocol, h.destination_port)
                                         : table.LookupV6(address, h.protocol, h.destination_port);
 }
 
@@ -135,7 +128,7 @@ inline const lb::ReturnService* LookupPacket(Packet& packet, StageEnv& env) {
   if (!packet.vip.valid()) [[unlikely]] {
     const uint8_t* destination = FrameOf(packet) + packet.vip_offset;
     const lb::VipAddressInfo address = packet.headers.family == net::Family::kIpv4
-                                           ? table.DescribeV4(LoadV4(destination))
+                                           ? table.DescribeV4(net::Load<Be32>(destination))
                                            : table.DescribeV6(destination);
     if (!address.is_vip) return RecogniseReply(packet, env);
     if (IsMartian(packet)) {

@@ -22,8 +22,6 @@
 namespace sluice::stage {
 namespace {
 
-constexpr uint32_t kMinMtuV6 = 1280;  // RFC 8200, section 5
-
 constexpr uint16_t IpHeaderBytes(net::Family family) {
   return family == net::Family::kIpv4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header);
 }
@@ -53,11 +51,11 @@ struct Cut {
 Cut CutFor(const Packet& packet, const Leg& leg, int32_t growth, uint32_t mtu_bytes) {
   const net::ParsedHeaders& h = packet.headers;
   const bool to_v6 = leg.family == net::Family::kIpv6 && h.family == net::Family::kIpv4;
-  const uint32_t limit = to_v6 && !leg.to_backend ? std::min(mtu_bytes, kMinMtuV6) : mtu_bytes;
+  const uint32_t limit = to_v6 && !leg.to_backend ? std::min(mtu_bytes, net::kMinMtuV6) : mtu_bytes;
   if (h.ip_length + growth <= static_cast<int32_t>(limit) || packet.related) return {};
   // IPv6 senders need not make packets of 1280 bytes any smaller, so these become IPv4 packets without DF.
   const bool from_v6 = leg.family == net::Family::kIpv4 && h.family == net::Family::kIpv6;
-  const bool may_be_cut = from_v6 ? h.ip_length <= kMinMtuV6 : MayBeFragmented(packet);
+  const bool may_be_cut = from_v6 ? h.ip_length <= net::kMinMtuV6 : MayBeFragmented(packet);
   return {.needed = may_be_cut, .limit_bytes = limit};
 }
 
@@ -66,7 +64,7 @@ Cut CutFor(const Packet& packet, const Leg& leg, int32_t growth, uint32_t mtu_by
 uint32_t FittingSize(const Packet& packet, const Leg& leg, int32_t growth, uint32_t mtu_bytes) {
   const auto size = static_cast<uint32_t>(static_cast<int32_t>(mtu_bytes) - growth);
   const bool from_v6 = leg.family == net::Family::kIpv4 && packet.headers.family == net::Family::kIpv6;
-  return from_v6 ? std::max(size, kMinMtuV6) : size;
+  return from_v6 ? std::max(size, net::kMinMtuV6) : size;
 }
 
 // The largest data of a segment, beside the IP and TCP header without options, that a link takes.

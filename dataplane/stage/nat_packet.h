@@ -31,9 +31,8 @@ inline lb::ReturnMatch MatchSource(const Packet& packet, const StageEnv& env) {
   const net::ParsedHeaders& h = packet.headers;
   const auto* source = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.vip_offset);
   const lb::ReturnTable& returns = *env.state->returns;
-  return h.family == net::Family::kIpv4
-             ? returns.LookupV4(Be32::FromRaw(net::Load<uint32_t>(source)), h.protocol, h.source_port)
-             : returns.LookupV6(source, h.protocol, h.source_port);
+  return h.family == net::Family::kIpv4 ? returns.LookupV4(net::Load<Be32>(source), h.protocol, h.source_port)
+                                        : returns.LookupV6(source, h.protocol, h.source_port);
 }
 
 }  // namespace sluice::stage

@@ -13,10 +13,6 @@
 namespace sluice::stage {
 namespace {
 
-const uint8_t* FrameOf(const Packet& packet) { return rte_pktmbuf_mtod(packet.mbuf, const uint8_t*); }
-
-Be32 LoadV4(const uint8_t* at) { return Be32::FromRaw(net::Load<uint32_t>(at)); }
-
 size_t AddressBytes(net::Family family) { return family == net::Family::kIpv4 ? 4 : 16; }
 
 // An address of the host itself: what is sent there is the host's, whoever sent it. Health checks and the host's own
@@ -24,7 +20,7 @@ size_t AddressBytes(net::Family family) { return family == net::Family::kIpv4 ? 
 bool IsOwnAddress(const uint8_t* address, net::Family family, const StageEnv& env) {
   const fwd::ClientRoutes& routes = *env.state->client_routes;
   const fwd::ClientHop* hop =
-      family == net::Family::kIpv4 ? routes.LookupV4(LoadV4(address), 0) : routes.LookupV6(address, 0);
+      family == net::Family::kIpv4 ? routes.LookupV4(net::Load<Be32>(address), 0) : routes.LookupV6(address, 0);
   return hop != nullptr && hop->local;
 }
 
@@ -32,7 +28,7 @@ bool IsOwnAddress(const uint8_t* address, net::Family family, const StageEnv& en
 lb::ReturnMatch FindService(const uint8_t* address, net::Family family, uint8_t protocol, Be16 port,
                             const StageEnv& env) {
   const lb::ReturnTable& returns = *env.state->returns;
-  return family == net::Family::kIpv4 ? returns.LookupV4(LoadV4(address), protocol, port)
+  return family == net::Family::kIpv4 ? returns.LookupV4(net::Load<Be32>(address), protocol, port)
                                       : returns.LookupV6(address, protocol, port);
 }
 

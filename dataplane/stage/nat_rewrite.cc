@@ -16,9 +16,8 @@ namespace {
 // The way to a client; null when there is none now: the packet was dropped.
 const fwd::ClientHop* RouteTo(Packet& packet, const uint8_t* client, net::Family family, StageEnv& env) {
   const fwd::ClientRoutes& routes = *env.state->client_routes;
-  const fwd::ClientHop* hop = family == net::Family::kIpv4
-                                  ? routes.LookupV4(Be32::FromRaw(net::Load<uint32_t>(client)), packet.flow_hash)
-                                  : routes.LookupV6(client, packet.flow_hash);
+  const fwd::ClientHop* hop = family == net::Family::kIpv4 ? routes.LookupV4(net::Load<Be32>(client), packet.flow_hash)
+                                                           : routes.LookupV6(client, packet.flow_hash);
   if (hop == nullptr || hop->local) {
     Drop(packet, DropReason::kNoClientRoute);
     return nullptr;

@@ -82,6 +82,9 @@ struct Burst {
   Packet* end() { return packets.data() + count; }
 };
 
+inline const uint8_t* FrameOf(const rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbuf, const uint8_t*); }
+inline const uint8_t* FrameOf(const Packet& packet) { return FrameOf(packet.mbuf); }
+
 inline void Drop(Packet& packet, DropReason reason) {
   packet.fate = Fate::kDropped;
   packet.reason = reason;

@@ -17,8 +17,6 @@ namespace {
 
 constexpr size_t kEchoIdOffset = 4;  // RFC 792, RFC 4443: type, code, checksum, identifier
 
-const uint8_t* FrameOf(const rte_mbuf* mbuf) { return rte_pktmbuf_mtod(mbuf, const uint8_t*); }
-
 // What tells one check's packets from another's.
 std::optional<Be16> SourceOf(const rte_mbuf* mbuf, const net::ParsedHeaders& h) {
   if (h.status != net::ParseStatus::kOk) return std::nullopt;
@@ -29,7 +27,7 @@ std::optional<Be16> SourceOf(const rte_mbuf* mbuf, const net::ParsedHeaders& h) 
 }
 
 bool IsForVip(const uint8_t* destination, net::Family family, const lb::VipTable& table) {
-  return family == net::Family::kIpv4 ? table.DescribeV4(Be32::FromRaw(net::Load<uint32_t>(destination))).is_vip
+  return family == net::Family::kIpv4 ? table.DescribeV4(net::Load<Be32>(destination)).is_vip
                                       : table.DescribeV6(destination).is_vip;
 }
 

@@ -23,8 +23,6 @@ Bytes WithMacs(Bytes frame, uint8_t last) {
   return frame;
 }
 
-FrameBuilder V6() { return {.source = "2001:db8:c::1", .destination = "2001:db8:f::10"}; }
-
 TEST_F(ForwardingTest, L2ChangesOnlyTheMacAddresses) {
   const Bytes v4 = FrameBuilder{.tos = 0xb9, .payload = 100}.Build();
   FrameBuilder v6_builder = V6();

@@ -33,6 +33,9 @@ struct FrameBuilder {
   Bytes Build() const;
 };
 
+// The same over IPv6.
+inline FrameBuilder V6() { return {.source = "2001:db8:c::1", .destination = "2001:db8:f::10"}; }
+
 }  // namespace sluice::test
 
 #endif  // SLUICE_TESTS_STAGE_FRAMES_H_

@@ -35,8 +35,6 @@ Bytes IcmpFrame(FrameBuilder builder, uint8_t type, uint8_t code, const Bytes& b
   return frame;
 }
 
-FrameBuilder V6() { return {.source = "2001:db8:c::1", .destination = "2001:db8:f::10"}; }
-
 bool Icmpv6ChecksumIsValid(const Bytes& frame) {
   const size_t length = frame.size() - 54;
   Bytes summed(frame.begin() + 22, frame.begin() + 54);

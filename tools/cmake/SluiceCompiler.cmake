@@ -20,9 +20,10 @@ option(SLUICE_COVERAGE "Count executed lines (clang only, see tools/coverage)" O
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  # Without the sloppiness, ccache passes over whatever uses a precompiled header; with the rest, clones share the cache.
+  # Without the sloppiness, ccache passes over whatever uses a precompiled header. Depend mode spares what is not in the
+  # cache a run of the preprocessor. With the rest, clones share the cache.
   set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}
-    CCACHE_NOHASHDIR=true ${CCACHE_PROGRAM})
+    CCACHE_NOHASHDIR=true CCACHE_DEPEND=true ${CCACHE_PROGRAM})
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     add_compile_options(-fpch-preprocess)
   else()

@@ -5,9 +5,17 @@ function(sluice_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE sluice_warnings PUBLIC ${ARG_DEPS})
+  sluice_unity(${name})
   if(ARG_KIND)
     sluice_precompile(${name} ${ARG_KIND}+pic)
   endif()
+endfunction()
+
+# Sources of one target are compiled several at a time: what each costs is mostly the headers, which they share. So names of
+# one target's anonymous namespaces are unique. A source still includes all that it uses: preset clang compiles each by itself.
+option(SLUICE_UNITY "Compile the sources of a target several at a time" ON)
+function(sluice_unity name)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${SLUICE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
 endfunction()
 
 # Most of the time that a source takes to compile goes to foreign headers, so targets of one kind share a precompiled one:
@@ -66,6 +74,7 @@ function(sluice_test_binary name)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE sluice_warnings ${ARG_DEPS} GTest::gmock GTest::gtest)
   sluice_test_options(${name})
+  sluice_unity(${name})
   sluice_precompile(${name} ${ARG_KIND}+pie)
 endfunction()
 

@@ -25,8 +25,6 @@
 namespace sluice::replay {
 namespace {
 
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
-
 struct FreeDeleter {
   void operator()(void* memory) const { std::free(memory); }
 };

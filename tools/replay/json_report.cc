@@ -4,13 +4,12 @@
 #include "tools/replay/counters.h"
 #include "tools/replay/json_writer.h"
 #include "tools/replay/names.h"
+#include "tools/replay/pcap_file.h"
 #include "tools/replay/report.h"
 #include "tools/replay/report_terms.h"
 
 namespace sluice::replay {
 namespace {
-
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
 
 void WriteNumbers(ObjectWriter& object, const Counters& counters) {
   for (const auto& [name, value] : counters) object.Number(name, value);

@@ -11,11 +11,7 @@
 #include "absl/strings/str_cat.h"
 
 namespace sluice::replay {
-namespace {
-
-constexpr uint64_t kNsPerSecond = 1'000'000'000;
-
-}  // namespace
+namespace {}  // namespace
 
 void PcapReader::Closer::operator()(pcap* handle) const { pcap_close(handle); }
 

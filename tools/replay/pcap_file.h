@@ -18,6 +18,8 @@ namespace sluice::replay {
 // Frames beyond this are refused: no capture tool writes them, and a forged length would cost memory.
 inline constexpr uint32_t kMaxFrameBytes = 262144;
 
+inline constexpr uint64_t kNsPerSecond = 1'000'000'000;
+
 struct Frame {
   uint64_t time_ns = 0;  // since the epoch
   std::vector<uint8_t> bytes;

@@ -14,6 +14,7 @@ namespace sluice::ctl {
 namespace {
 
 using config::Cat;
+using Stub = v1::Inspector::Stub;
 
 std::vector<std::string> Split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -102,7 +103,6 @@ std::vector<std::string> FlagsFor(const std::vector<std::string>& words) {
 
 std::vector<std::string> NamesAt(const std::string& server, const TlsFiles& tls, NameKind kind,
                                  const std::string& pool) {
-  using Stub = v1::Inspector::Stub;
   absl::StatusOr<Client> client = Client::Connect(server, tls);
   if (!client.ok()) return {};
   std::set<std::string> names;

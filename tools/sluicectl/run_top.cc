@@ -16,6 +16,7 @@ namespace sluice::ctl {
 namespace {
 
 using config::Cat;
+using Stub = v1::Inspector::Stub;
 
 constexpr uint64_t kMaxIntervalS = 3600;
 constexpr uint64_t kMaxCount = 1'000'000;
@@ -27,7 +28,6 @@ absl::StatusOr<uint64_t> ReadFlag(const Invocation& invocation, std::string_view
 }
 
 absl::StatusOr<TopSample> Look(Client& client) {
-  using Stub = v1::Inspector::Stub;
   TopSample sample;
   const absl::Status statuses[] = {client.Call(&Stub::GetStatus, v1::GetStatusRequest(), &sample.status),
                                    client.Call(&Stub::ListVips, v1::ListVipsRequest(), &sample.vips),

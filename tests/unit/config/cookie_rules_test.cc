@@ -14,8 +14,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kSecret = "00112233445566778899aabbccddeeff";
-
 // kValid with cookies; `vip` goes to the VIP beside `consistency: cookie`.
 std::string WithCookies(const std::string& key_file, std::string_view vip = "") {
   std::string text = Replaced(kValid, "192.0.2.11,", "192.0.2.11, cookie_id: 1,");

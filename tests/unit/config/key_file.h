@@ -10,6 +10,8 @@
 
 namespace sluice::config {
 
+inline constexpr std::string_view kSecret = "00112233445566778899aabbccddeeff";
+
 // A file with the text, as long as the object lives.
 class KeyFile {
  public:

@@ -12,8 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kSecret = "00112233445566778899aabbccddeeff";
-
 class QuicRules : public testing::Test {
  protected:
   std::string Configs() const {

@@ -13,8 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr model::Limits kLimits = {.vips = 4, .pools = 4, .backends = 4};
-
 // VIP www (203.0.113.10:80/tcp, l2) over web-1 and web-2.
 class ExplainTest : public ::testing::Test {
  protected:
@@ -60,7 +58,7 @@ class ExplainTest : public ::testing::Test {
 
   config::ServiceConfig services_;
   FakeDataplane dataplane_;
-  reconcile::Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
+  reconcile::Reconciler reconciler_{kSampleLimits, ValidateSample, dataplane_, dataplane_};
   fwd::FlowQuestion question_;
   fwd::FlowFinding finding_;
 };

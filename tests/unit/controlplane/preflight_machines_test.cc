@@ -14,8 +14,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-constexpr uint64_t kMegabyte = 1 << 20;
-
 Demand DemandFor(const std::string& pci_address) {
   Demand demand;
   PortDemand port;

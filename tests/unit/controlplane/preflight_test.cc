@@ -6,6 +6,7 @@
 
 #include "controlplane/preflight/examine.h"
 #include "controlplane/preflight/print.h"
+#include "tests/unit/controlplane/recorded_machine.h"
 
 namespace sluice::preflight {
 
@@ -21,7 +22,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-constexpr uint64_t kMegabyte = 1 << 20;
 constexpr uint64_t kNetAdmin = 1 << 12;
 constexpr uint64_t kNetRaw = 1 << 13;
 

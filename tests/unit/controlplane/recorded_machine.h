@@ -1,9 +1,12 @@
 #ifndef SLUICE_TESTS_UNIT_CONTROLPLANE_RECORDED_MACHINE_H_
 #define SLUICE_TESTS_UNIT_CONTROLPLANE_RECORDED_MACHINE_H_
 
+#include <cstdint>
 #include <string>
 
 namespace sluice {
+
+inline constexpr uint64_t kMegabyte = 1 << 20;
 
 // Lays a recording of a machine's files (machines/NAME.txt, written as machines/record.py says) out in a directory of
 // its own, which is removed at the end.

@@ -7,8 +7,11 @@
 
 #include "config/validate.h"
 #include "controlplane/model/desired_state.h"
+#include "controlplane/model/registry.h"
 
 namespace sluice {
+
+inline constexpr model::Limits kSampleLimits = {.vips = 4, .pools = 4, .backends = 4};
 
 inline constexpr std::string_view kSampleSeed = "000102030405060708090a0b0c0d0e0f";
 

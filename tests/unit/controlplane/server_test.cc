@@ -26,8 +26,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr model::Limits kLimits = {.vips = 4, .pools = 4, .backends = 4};
-
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest() {
@@ -59,7 +57,7 @@ class ServerTest : public ::testing::Test {
   std::filesystem::path socket_;
   FakeDataplane dataplane_;
   model::CallStats calls_;
-  reconcile::Reconciler reconciler_{kLimits, ValidateSample, dataplane_, dataplane_};
+  reconcile::Reconciler reconciler_{kSampleLimits, ValidateSample, dataplane_, dataplane_};
 };
 
 TEST_F(ServerTest, SocketIsForItsOwnerAndGroupOnlyAndGoesWithTheServer) {

@@ -4,15 +4,13 @@
 
 #include "dataplane/net/headers.h"
 #include "tests/support/state_fixture.h"
+#include "tests/unit/fwd/cookie_sample.h"
 
 namespace sluice::fwd {
 namespace {
 
 using net::kTcpAck;
 using net::kTcpSyn;
-
-constexpr lb::CookieLayout kLayout = {.key_bits = 1, .backend_bits = 8, .check_bits = 4, .clock_bits = 5};
-constexpr lb::AesBlock kSecret = {1, 2, 3};
 
 class CookiesTest : public testing::Test {
  protected:

@@ -4,12 +4,10 @@
 
 #include "dataplane/net/headers.h"
 #include "tests/support/state_fixture.h"
+#include "tests/unit/fwd/cookie_sample.h"
 
 namespace sluice::fwd {
 namespace {
-
-constexpr lb::CookieLayout kLayout = {.key_bits = 1, .backend_bits = 8, .check_bits = 4, .clock_bits = 5};
-constexpr lb::AesBlock kSecret = {1, 2, 3};
 
 // Questions about flows, beside packets of the same flows through the ladder.
 class FlowLookupTest : public testing::Test {

@@ -6,11 +6,10 @@
 
 #include "dataplane/net/headers.h"
 #include "tests/support/state_fixture.h"
+#include "tests/unit/fwd/cookie_sample.h"
 
 namespace sluice::fwd {
 namespace {
-
-constexpr lb::AesBlock kSecret = {1, 2, 3};
 
 lb::QuicServerId Id(std::initializer_list<uint8_t> bytes) {
   lb::QuicServerId id;

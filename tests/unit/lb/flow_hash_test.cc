@@ -64,7 +64,7 @@ TEST(AesRoundTest, EqualsTheInstruction) {
   }
 }
 
-struct Flow {
+struct RandomFlow {
   std::array<uint8_t, 16> source{};
   std::array<uint8_t, 16> destination{};
   FlowTuple tuple(net::Family family, uint16_t source_port) const {
@@ -81,7 +81,7 @@ TEST(FlowHashTest, FastAndPortableAgree) {
   const HashKeys keys(CountingSeed());
   std::mt19937 random(5);
   for (int round = 0; round < 1000; ++round) {
-    Flow flow;
+    RandomFlow flow;
     for (auto& b : flow.source) b = static_cast<uint8_t>(random());
     for (auto& b : flow.destination) b = static_cast<uint8_t>(random());
     const auto family = random() % 2 == 0 ? net::Family::kIpv4 : net::Family::kIpv6;
@@ -95,12 +95,12 @@ TEST(FlowHashTest, FastAndPortableAgree) {
 TEST(FlowHashTest, EveryInputBitMatters) {
   const HashKeys keys(CountingSeed());
   for (const auto family : {net::Family::kIpv4, net::Family::kIpv6}) {
-    Flow base;
+    RandomFlow base;
     const uint64_t reference = FlowHashPortable(keys, base.tuple(family, 1000));
     const size_t bits = family == net::Family::kIpv4 ? 32 : 128;
     double flipped = 0;
     for (size_t bit = 0; bit < bits; ++bit) {
-      Flow changed = base;
+      RandomFlow changed = base;
       changed.source[bit / 8] = static_cast<uint8_t>(1u << (bit % 8));
       const uint64_t hash = FlowHashPortable(keys, changed.tuple(family, 1000));
       EXPECT_NE(hash, reference);
@@ -122,7 +122,7 @@ TEST(FlowHashTest, SpreadsSequentialPortsEvenlyOverSlotsAndBuckets) {
   constexpr uint32_t kBins = 64;
   std::vector<double> upper(kBins);
   std::vector<double> lower(kBins);
-  Flow flow;
+  RandomFlow flow;
   constexpr int kFlows = 64000;
   for (int i = 0; i < kFlows; ++i) {
     const uint64_t hash = FlowHashPortable(keys, flow.tuple(net::Family::kIpv4, static_cast<uint16_t>(i)));
@@ -140,7 +140,7 @@ TEST(FlowHashTest, SpreadsSequentialPortsEvenlyOverSlotsAndBuckets) {
 TEST(FlowHashTest, DependsOnTheSeed) {
   Seed other = CountingSeed();
   other[15] = 0;
-  const Flow flow;
+  const RandomFlow flow;
   const FlowTuple tuple = flow.tuple(net::Family::kIpv4, 1);
   EXPECT_NE(FlowHashPortable(HashKeys(CountingSeed()), tuple), FlowHashPortable(HashKeys(other), tuple));
 }

@@ -24,7 +24,7 @@ LocalEnds Ends(uint16_t first, uint16_t last) {
   return ends;
 }
 
-uint64_t Hash(uint64_t i) {
+uint64_t Scattered(uint64_t i) {
   i = (i ^ i >> 30) * 0xbf58476d1ce4e5b9 + 1;
   i = (i ^ i >> 27) * 0x94d049bb133111eb;
   return i ^ i >> 31;
@@ -72,20 +72,20 @@ TEST(NatPortsTest, FewPortsAreAllUsed) {
     };
     for (uint64_t flow = 0; flow < 30u * addresses; ++flow) {
       NatTuple reply;
-      ASSERT_EQ(kEndFree, ChooseLocalEnd(local, {.first = 100, .count = 30}, Hash(flow), nullptr, reply, is_free))
+      ASSERT_EQ(kEndFree, ChooseLocalEnd(local, {.first = 100, .count = 30}, Scattered(flow), nullptr, reply, is_free))
           << flow;
       EXPECT_GE(reply.destination_port.Host(), 100);
       EXPECT_LT(reply.destination_port.Host(), 130);
       EXPECT_TRUE(used.insert({reply.destination[0], reply.destination_port.Host()}).second);
     }
     NatTuple reply;
-    EXPECT_EQ(kEndTaken, ChooseLocalEnd(local, {.first = 100, .count = 30}, Hash(1), nullptr, reply, is_free));
+    EXPECT_EQ(kEndTaken, ChooseLocalEnd(local, {.first = 100, .count = 30}, Scattered(1), nullptr, reply, is_free));
   }
 }
 
 // Of many ports nineteen in twenty can be used before any flow finds none.
 TEST(NatPortsTest, ManyPortsAreUsedToNineteenTwentieths) {
-  constexpr uint32_t kPorts = 20'000;
+  constexpr uint32_t kPortCount = 20'000;
   std::set<uint16_t> used;
   uint32_t probes = 0;
   const auto is_free = [&](const NatTuple& reply) {
@@ -93,10 +93,10 @@ TEST(NatPortsTest, ManyPortsAreUsedToNineteenTwentieths) {
     return used.contains(reply.destination_port.Host()) ? kEndTaken : kEndFree;
   };
   uint32_t refused = 0;
-  for (uint64_t flow = 0; used.size() < kPorts * 19 / 20; ++flow) {
+  for (uint64_t flow = 0; used.size() < kPortCount * 19 / 20; ++flow) {
     NatTuple reply;
     probes = 0;
-    if (ChooseLocalEnd(Addresses(1), {.first = 1024, .count = kPorts}, Hash(flow), nullptr, reply, is_free) ==
+    if (ChooseLocalEnd(Addresses(1), {.first = 1024, .count = kPortCount}, Scattered(flow), nullptr, reply, is_free) ==
         kEndFree) {
       used.insert(reply.destination_port.Host());
     } else {
@@ -113,9 +113,9 @@ TEST(NatPortsTest, TheSameFlowBeginsWithTheSameEnd) {
     NatTuple a;
     NatTuple b;
     ASSERT_EQ(kEndFree,
-              ChooseLocalEnd(Addresses(3), {.first = 1024, .count = 60000}, Hash(flow), nullptr, a, all_free));
+              ChooseLocalEnd(Addresses(3), {.first = 1024, .count = 60000}, Scattered(flow), nullptr, a, all_free));
     ASSERT_EQ(kEndFree,
-              ChooseLocalEnd(Addresses(3), {.first = 1024, .count = 60000}, Hash(flow), nullptr, b, all_free));
+              ChooseLocalEnd(Addresses(3), {.first = 1024, .count = 60000}, Scattered(flow), nullptr, b, all_free));
     EXPECT_EQ(a, b);
   }
 }
@@ -133,8 +133,8 @@ TEST(NatPortsTest, PortsThatTheNicSteersHereArePreferred) {
   int steered = 0;
   for (uint64_t flow = 0; flow < 1000; ++flow) {
     NatTuple reply;
-    ASSERT_EQ(kEndFree,
-              ChooseLocalEnd(Addresses(2), {.first = 1024, .count = 60000}, Hash(flow), &steering, reply, all_free));
+    ASSERT_EQ(kEndFree, ChooseLocalEnd(Addresses(2), {.first = 1024, .count = 60000}, Scattered(flow), &steering, reply,
+                                       all_free));
     steered += steering.ArrivesHere(reply.family, reply.destination[0], reply.destination_port);
   }
   EXPECT_EQ(steered, 1000);
@@ -147,7 +147,7 @@ TEST(NatPortsTest, WithoutASteeredPortAnyFreeOneWillDo) {
   };
   for (uint64_t flow = 0; flow < 100; ++flow) {
     NatTuple reply;
-    EXPECT_EQ(kEndFree, ChooseLocalEnd(Addresses(2), {.first = 1024, .count = 60000}, Hash(flow), &steering, reply,
+    EXPECT_EQ(kEndFree, ChooseLocalEnd(Addresses(2), {.first = 1024, .count = 60000}, Scattered(flow), &steering, reply,
                                        none_steered));
   }
 }
@@ -166,7 +166,7 @@ TEST(NatPortsTest, WithoutAFreePortTheOldestUnconfirmedUseGives) {
     }
   };
   NatTuple reply;
-  EXPECT_EQ(ChooseLocalEnd(Addresses(1), {.first = 100, .count = 30}, Hash(3), nullptr, reply, offer), 9u);
+  EXPECT_EQ(ChooseLocalEnd(Addresses(1), {.first = 100, .count = 30}, Scattered(3), nullptr, reply, offer), 9u);
   EXPECT_EQ(reply.destination_port.Host(), 107);
 }
 

@@ -11,7 +11,7 @@
 namespace sluice::lb {
 namespace {
 
-PrefixTable Table(const std::vector<std::pair<std::string, uint32_t>>& prefixes) {
+PrefixTable MakePrefixTable(const std::vector<std::pair<std::string, uint32_t>>& prefixes) {
   std::vector<PrefixValue> values;
   for (const auto& [text, value] : prefixes) values.push_back({*net::IpPrefix::Parse(text), value});
   return PrefixTable(values);
@@ -32,15 +32,15 @@ TEST(PrefixTableTest, WithoutPrefixesNothingMatches) {
 }
 
 TEST(PrefixTableTest, TheLongestPrefixWins) {
-  const PrefixTable table = Table({{"0.0.0.0/0", 0},
-                                   {"10.0.0.0/8", 1},
-                                   {"10.1.0.0/16", 2},
-                                   {"10.1.2.3/32", 3},
-                                   {"255.255.255.255/32", 4},
-                                   {"2001:db8::/32", 5},
-                                   {"2001:db8:0:1::/64", 6},
-                                   {"2001:db8:0:1::7/128", 7},
-                                   {"ff00::/8", 8}});
+  const PrefixTable table = MakePrefixTable({{"0.0.0.0/0", 0},
+                                             {"10.0.0.0/8", 1},
+                                             {"10.1.0.0/16", 2},
+                                             {"10.1.2.3/32", 3},
+                                             {"255.255.255.255/32", 4},
+                                             {"2001:db8::/32", 5},
+                                             {"2001:db8:0:1::/64", 6},
+                                             {"2001:db8:0:1::7/128", 7},
+                                             {"ff00::/8", 8}});
   EXPECT_EQ(Lookup(table, "9.255.255.255"), 0u);
   EXPECT_EQ(Lookup(table, "10.0.0.0"), 1u);
   EXPECT_EQ(Lookup(table, "10.0.255.255"), 1u);
@@ -62,7 +62,8 @@ TEST(PrefixTableTest, TheLongestPrefixWins) {
 }
 
 TEST(PrefixTableTest, HostBitsAreIgnoredAndTheLastOfEqualsCounts) {
-  const PrefixTable table = Table({{"10.1.2.3/8", 1}, {"10.0.0.0/8", 2}, {"2001:db8::5/32", 3}, {"2001:db8::/32", 4}});
+  const PrefixTable table =
+      MakePrefixTable({{"10.1.2.3/8", 1}, {"10.0.0.0/8", 2}, {"2001:db8::5/32", 3}, {"2001:db8::/32", 4}});
   EXPECT_EQ(Lookup(table, "10.200.0.1"), 2u);
   EXPECT_EQ(Lookup(table, "2001:db8::1"), 4u);
 }

@@ -119,7 +119,7 @@ TEST(IcmpTranslateTest, WhatIsNoErrorIsDropped) {
 }
 
 // The whole error, translated; empty when it is not.
-Bytes Translated(const Bytes& packet, uint32_t l4_bytes) {
+Bytes TranslatedError(const Bytes& packet, uint32_t l4_bytes) {
   const ExactCopy copy(packet);
   const bool to_v6 = packet[0] >> 4 == 4;
   const IpAddress local = *IpAddress::Parse(to_v6 ? "2001:db8::5" : "192.0.2.5");
@@ -133,14 +133,14 @@ Bytes Translated(const Bytes& packet, uint32_t l4_bytes) {
   EXPECT_EQ(copy.bytes(), packet);
   return out;
 }
-Bytes Translated(const Bytes& packet) {
-  return Translated(packet, static_cast<uint32_t>(packet.size()) - (packet[0] >> 4 == 4 ? 20 : 40));
+Bytes TranslatedError(const Bytes& packet) {
+  return TranslatedError(packet, static_cast<uint32_t>(packet.size()) - (packet[0] >> 4 == 4 ? 20 : 40));
 }
 
 TEST(IcmpTranslateTest, WholeErrorsAgreeWithTheOracle) {
   for (const auto& vector :
        {oracle::kErrorTo6Short, oracle::kErrorTo6Udp, oracle::kErrorTo4, oracle::kErrorTo4WithExtension}) {
-    EXPECT_EQ(Translated(FromHex(vector.before)), FromHex(vector.after));
+    EXPECT_EQ(TranslatedError(FromHex(vector.before)), FromHex(vector.after));
   }
 }
 
@@ -148,7 +148,7 @@ TEST(IcmpTranslateTest, LongQuotesAreCut) {
   const Bytes udp = Udp(1208) + Bytes(1200, 0x5a);
   const Bytes quote = Ipv6(17, udp.size()) + udp;
   const Bytes packet = Sealed(Ipv6(58, 8 + quote.size()) + Icmp(2) + quote, 40, kProtocolIcmpv6);
-  const Bytes v4 = Translated(packet);
+  const Bytes v4 = TranslatedError(packet);
   EXPECT_EQ(v4.size(), 576u);
   EXPECT_EQ(v4, Sealed(v4, 20, kProtocolIcmp));
   EXPECT_EQ(v4[28 + 2] << 8 | v4[28 + 3], 20 + 1208) << "the quoted length is the whole packet's";
@@ -156,14 +156,14 @@ TEST(IcmpTranslateTest, LongQuotesAreCut) {
 
 TEST(IcmpTranslateTest, WholeErrorsThatAreNotTranslated) {
   const Bytes error = FromHex(oracle::kErrorTo6Udp.before);
-  EXPECT_FALSE(Translated(error).empty());
-  EXPECT_TRUE(Translated(error, 8 + 20 + 7).empty()) << "the quote ends before its eighth byte of UDP";
+  EXPECT_FALSE(TranslatedError(error).empty());
+  EXPECT_TRUE(TranslatedError(error, 8 + 20 + 7).empty()) << "the quote ends before its eighth byte of UDP";
   Bytes changed = error;
   changed[8] = 1;
-  EXPECT_TRUE(Translated(changed).empty()) << "no hop left";
+  EXPECT_TRUE(TranslatedError(changed).empty()) << "no hop left";
   changed = error;
   changed[20] = 4;
-  EXPECT_TRUE(Translated(changed).empty()) << "source quench";
+  EXPECT_TRUE(TranslatedError(changed).empty()) << "source quench";
 }
 
 }  // namespace

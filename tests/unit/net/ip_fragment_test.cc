@@ -12,8 +12,9 @@ namespace {
 using namespace test;
 
 // A frame with its headers, as the parser finds them.
-struct Parsed {
-  explicit Parsed(const Bytes& frame) : copy(frame), headers(ParseFrame(copy.data(), copy.size(), copy.size())) {
+struct ParsedFragment {
+  explicit ParsedFragment(const Bytes& frame)
+      : copy(frame), headers(ParseFrame(copy.data(), copy.size(), copy.size())) {
     EXPECT_EQ(headers.l4_status, L4Status::kFragment);
   }
   auto fragment() const { return ParseFragment(copy.data(), copy.size(), headers); }
@@ -36,7 +37,7 @@ Bytes FrameV6(uint16_t field, const Bytes& payload, uint8_t next = 17, const Byt
 }
 
 TEST(IpFragmentTest, Ipv4) {
-  const Parsed first(FrameV4(kIpv4MoreFragments, Udp(100) + Bytes(8, 1), 7));
+  const ParsedFragment first(FrameV4(kIpv4MoreFragments, Udp(100) + Bytes(8, 1), 7));
   const auto info = first.fragment();
   ASSERT_TRUE(info);
   EXPECT_TRUE(info->is_first());
@@ -51,7 +52,7 @@ TEST(IpFragmentTest, Ipv4) {
   EXPECT_EQ(ports->source.Host(), 53);
   EXPECT_EQ(ports->destination.Host(), 54);
 
-  const Parsed last(FrameV4(185, Bytes(5, 1)) + Bytes(20, 0));
+  const ParsedFragment last(FrameV4(185, Bytes(5, 1)) + Bytes(20, 0));
   ASSERT_TRUE(last.fragment());
   EXPECT_FALSE(last.fragment()->is_first());
   EXPECT_FALSE(last.fragment()->more);
@@ -62,7 +63,7 @@ TEST(IpFragmentTest, Ipv4) {
 
 TEST(IpFragmentTest, Ipv6) {
   const Bytes options = {44, 0, 0, 0, 0, 0, 0, 0};
-  const Parsed first(FrameV6(1, Udp(100) + Bytes(8, 1), 17, options));
+  const ParsedFragment first(FrameV6(1, Udp(100) + Bytes(8, 1), 17, options));
   const auto info = first.fragment();
   ASSERT_TRUE(info);
   EXPECT_TRUE(info->is_first());
@@ -74,7 +75,7 @@ TEST(IpFragmentTest, Ipv6) {
   ASSERT_TRUE(first.ports());
   EXPECT_EQ(first.ports()->destination.Host(), 54);
 
-  const Parsed last(FrameV6(1448, Bytes(3, 1)));
+  const ParsedFragment last(FrameV6(1448, Bytes(3, 1)));
   ASSERT_TRUE(last.fragment());
   EXPECT_EQ(last.fragment()->offset, 1448);
   EXPECT_FALSE(last.fragment()->more);
@@ -82,17 +83,18 @@ TEST(IpFragmentTest, Ipv6) {
 }
 
 TEST(IpFragmentTest, WhatCannotBe) {
-  EXPECT_FALSE(Parsed(FrameV4(kIpv4MoreFragments, Bytes(9, 1))).fragment()) << "more follows an odd end";
-  EXPECT_FALSE(Parsed(FrameV4(kIpv4MoreFragments, {})).fragment());
-  EXPECT_FALSE(Parsed(FrameV4(0x1fff, Bytes(9, 1))).fragment()) << "65528 + 9 bytes";
-  EXPECT_FALSE(Parsed(FrameV4(0x1ffc, Bytes(12, 1))).fragment()) << "with its header the packet would pass 64 KiB";
-  EXPECT_TRUE(Parsed(FrameV4(0x1ffc, Bytes(11, 1))).fragment());
-  EXPECT_FALSE(Parsed(FrameV6(1, Bytes(9, 1))).fragment());
-  EXPECT_FALSE(Parsed(FrameV6(8, {})).fragment());
-  EXPECT_FALSE(Parsed(FrameV6(0xfff8, Bytes(8, 1))).fragment());
-  EXPECT_TRUE(Parsed(FrameV6(0xfff8, Bytes(7, 1))).fragment());
+  EXPECT_FALSE(ParsedFragment(FrameV4(kIpv4MoreFragments, Bytes(9, 1))).fragment()) << "more follows an odd end";
+  EXPECT_FALSE(ParsedFragment(FrameV4(kIpv4MoreFragments, {})).fragment());
+  EXPECT_FALSE(ParsedFragment(FrameV4(0x1fff, Bytes(9, 1))).fragment()) << "65528 + 9 bytes";
+  EXPECT_FALSE(ParsedFragment(FrameV4(0x1ffc, Bytes(12, 1))).fragment())
+      << "with its header the packet would pass 64 KiB";
+  EXPECT_TRUE(ParsedFragment(FrameV4(0x1ffc, Bytes(11, 1))).fragment());
+  EXPECT_FALSE(ParsedFragment(FrameV6(1, Bytes(9, 1))).fragment());
+  EXPECT_FALSE(ParsedFragment(FrameV6(8, {})).fragment());
+  EXPECT_FALSE(ParsedFragment(FrameV6(0xfff8, Bytes(8, 1))).fragment());
+  EXPECT_TRUE(ParsedFragment(FrameV6(0xfff8, Bytes(7, 1))).fragment());
   // A header that is cut by the packet's end, and one that lies in the next buffer.
-  EXPECT_FALSE(Parsed(Ether(0x86dd) + Ipv6(44, 7) + Bytes(7, 0)).fragment());
+  EXPECT_FALSE(ParsedFragment(Ether(0x86dd) + Ipv6(44, 7) + Bytes(7, 0)).fragment());
   const Bytes frame = FrameV6(1, Bytes(8, 1));
   const ExactCopy front(Bytes(frame.begin(), frame.begin() + 61));
   const ParsedHeaders headers = ParseFrame(front.data(), front.size(), static_cast<uint32_t>(frame.size()));
@@ -101,26 +103,26 @@ TEST(IpFragmentTest, WhatCannotBe) {
 }
 
 TEST(IpFragmentTest, FirstFragmentsThatHideTheirPorts) {
-  EXPECT_FALSE(Parsed(FrameV4(kIpv4MoreFragments, Bytes(16, 0), 5, 6)).ports()) << "16 bytes of a TCP header";
-  EXPECT_TRUE(Parsed(FrameV4(kIpv4MoreFragments, Tcp(kTcpSyn) + Bytes(4, 0), 5, 6)).ports());
-  EXPECT_FALSE(Parsed(FrameV4(kIpv4MoreFragments, Bytes(24, 0), 5, 1)).ports()) << "not TCP or UDP";
-  EXPECT_FALSE(Parsed(FrameV6(1, Bytes(24, 0), 58)).ports());
+  EXPECT_FALSE(ParsedFragment(FrameV4(kIpv4MoreFragments, Bytes(16, 0), 5, 6)).ports()) << "16 bytes of a TCP header";
+  EXPECT_TRUE(ParsedFragment(FrameV4(kIpv4MoreFragments, Tcp(kTcpSyn) + Bytes(4, 0), 5, 6)).ports());
+  EXPECT_FALSE(ParsedFragment(FrameV4(kIpv4MoreFragments, Bytes(24, 0), 5, 1)).ports()) << "not TCP or UDP";
+  EXPECT_FALSE(ParsedFragment(FrameV6(1, Bytes(24, 0), 58)).ports());
 }
 
 TEST(IpFragmentTest, ExtensionHeadersInsideTheFirstFragment) {
   const Bytes options = {17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-  const Parsed first(FrameV6(1, options + Udp(100), 60));
+  const ParsedFragment first(FrameV6(1, options + Udp(100), 60));
   const auto ports = first.ports();
   ASSERT_TRUE(ports);
   EXPECT_EQ(ports->protocol, 17);
   EXPECT_EQ(ports->l4_offset, 14 + 40 + 8 + 16);
   EXPECT_EQ(ports->source.Host(), 53);
   // One that says it is longer than the fragment, one that is cut, and an endless chain.
-  EXPECT_FALSE(Parsed(FrameV6(1, Bytes{17, 9, 0, 0, 0, 0, 0, 0} + Udp(100), 60)).ports());
-  EXPECT_FALSE(Parsed(FrameV6(1, Bytes{60, 0, 0, 0, 0, 0, 0, 0}, 60)).ports());
+  EXPECT_FALSE(ParsedFragment(FrameV6(1, Bytes{17, 9, 0, 0, 0, 0, 0, 0} + Udp(100), 60)).ports());
+  EXPECT_FALSE(ParsedFragment(FrameV6(1, Bytes{60, 0, 0, 0, 0, 0, 0, 0}, 60)).ports());
   Bytes chain;
   for (int i = 0; i < 8; ++i) chain = chain + Bytes{60, 0, 0, 0, 0, 0, 0, 0};
-  EXPECT_FALSE(Parsed(FrameV6(1, chain, 60)).ports());
+  EXPECT_FALSE(ParsedFragment(FrameV6(1, chain, 60)).ports());
 }
 
 // The fragments end to end, as a plan makes them.

@@ -5,10 +5,6 @@
 namespace sluice::backend::test {
 namespace {
 
-constexpr uint8_t kSyn = 0x02;
-constexpr uint8_t kSynAck = 0x12;
-constexpr uint8_t kAck = 0x10;
-
 Bytes MssOption(uint16_t mss) { return {2, 4, static_cast<uint8_t>(mss >> 8), static_cast<uint8_t>(mss)}; }
 
 class ClampMssTest : public ProgramTest {

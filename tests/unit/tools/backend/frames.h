@@ -10,6 +10,11 @@
 // Frames written byte by byte from the RFCs, by nothing that the agent uses.
 namespace sluice::backend::test {
 
+// TCP flags
+inline constexpr uint8_t kSyn = 0x02;
+inline constexpr uint8_t kSynAck = 0x12;
+inline constexpr uint8_t kAck = 0x10;
+
 using Bytes = std::vector<uint8_t>;
 
 struct IpOptions {

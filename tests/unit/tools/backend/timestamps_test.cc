@@ -11,10 +11,6 @@
 namespace sluice::backend::test {
 namespace {
 
-constexpr uint8_t kSyn = 0x02;
-constexpr uint8_t kSynAck = 0x12;
-constexpr uint8_t kAck = 0x10;
-
 Bytes Word32(uint32_t v) {
   return {static_cast<uint8_t>(v >> 24), static_cast<uint8_t>(v >> 16), static_cast<uint8_t>(v >> 8),
           static_cast<uint8_t>(v)};
