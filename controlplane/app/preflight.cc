@@ -67,9 +67,12 @@ preflight::PortDemand ToPortDemand(const config::PortConfig& port, uint32_t work
   if (port.exception.enabled) demand.exception_interface = port.exception.interface;
   demand.ipv6_addresses = std::any_of(port.addresses.begin(), port.addresses.end(),
                                       [](const net::IpPrefix& prefix) { return !prefix.address.is_v4(); });
-  demand.default_route_v4 =
-      port.exception.enabled && std::any_of(port.gateways.begin(), port.gateways.end(),
-                                            [](const net::IpAddress& gateway) { return gateway.is_v4(); });
+  const auto gateway = [&port](bool v4) {
+    return port.exception.enabled && std::any_of(port.gateways.begin(), port.gateways.end(),
+                                                 [v4](const net::IpAddress& address) { return address.is_v4() == v4; });
+  };
+  demand.default_route_v4 = gateway(true);
+  demand.default_route_v6 = gateway(false);
   return demand;
 }
 
@@ -161,6 +164,7 @@ preflight::Demand ToDemand(const config::Config& config, const std::string& file
   AddPlans(node, &demand);
   AddTunnels(config.services, &demand);
   demand.api_listen = node.api.listen;
+  demand.api_tcp_listen = node.api.tcp.listen;
   if (node.metrics.enabled) demand.metrics_listen = node.metrics.listen;
   demand.files.push_back({.path = file, .purpose = "the configuration with the seed", .secret = true});
   const config::ApiTcpConfig& tcp = node.api.tcp;

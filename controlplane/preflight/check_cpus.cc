@@ -130,7 +130,8 @@ void CheckCpus(const Demand& demand, const Facts& facts, Findings* out) {
   }
   if (facts.cpu_flags.count("aes") == 0) {
     out->push_back({Severity::kWarning, "cpu.features", "flow hash",
-                    "the CPU has no AES instructions: each packet's hash costs several times as much", ""});
+                    "the CPU has no AES instructions: each packet's hash costs several times as much",
+                    "a processor with them (grep -w aes /proc/cpuinfo); to a virtual machine its host must show them"});
   }
 }
 

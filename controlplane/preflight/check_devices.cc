@@ -37,6 +37,11 @@ class DeviceCheck {
       return Add(Severity::kError, "device.pmd", Cat("no installed DPDK driver knows this device (", Id(pci), ")"),
                  "apt install librte-meta-net; if it is installed already, DPDK does not support the card");
     }
+    // While the kernel has it, the kernel knows whether a cable is in it. A PMD raises an interface that is down.
+    for (const std::string& name : pci.interfaces) {
+      const Interface* interface = FindInterface(facts_, name);
+      if (interface != nullptr && interface->up) CheckLink(name, *interface);
+    }
     const bool bound = CheckBinding(pci);
     if (bound) CheckIommu(pci);
     if (pci.link_width != 0 && pci.link_width < pci.max_link_width) {
@@ -53,7 +58,7 @@ class DeviceCheck {
       return Add(Severity::kError, "device.present",
                  Cat("there is no interface ", device_.interface, " in this network namespace"), "ip link show");
     }
-    CheckLink(*interface);
+    CheckLink(device_.interface, *interface);
     if (interface->mtu_bytes < port_.mtu_bytes) {
       Add(Severity::kWarning, "device.mtu",
           Cat(device_.interface, " carries ", interface->mtu_bytes, " bytes, the port's mtu is ", port_.mtu_bytes,
@@ -174,18 +179,16 @@ class DeviceCheck {
     }
   }
 
-  void CheckLink(const Interface& interface) const {
+  void CheckLink(const std::string& name, const Interface& interface) const {
     if (!interface.up) {
-      return Add(Severity::kWarning, "device.link", Cat(device_.interface, " is down"),
-                 Cat("ip link set ", device_.interface, " up"));
+      return Add(Severity::kWarning, "device.link", Cat(name, " is down"), Cat("ip link set ", name, " up"));
     }
     if (!interface.carrier) {
-      return Add(Severity::kWarning, "device.link", Cat(device_.interface, " has no carrier"),
-                 Cat("plug the cable in, or look at the switch: ethtool ", device_.interface));
+      return Add(Severity::kWarning, "device.link", Cat(name, " has no carrier"),
+                 Cat("plug the cable in, or look at the switch: ethtool ", name));
     }
     Add(Severity::kOk, "device.link",
-        Cat(device_.interface, " is up",
-            interface.speed_mbps == 0 ? std::string() : Cat(", ", interface.speed_mbps, " Mbit/s")),
+        Cat(name, " is up", interface.speed_mbps == 0 ? std::string() : Cat(", ", interface.speed_mbps, " Mbit/s")),
         "");
   }
 

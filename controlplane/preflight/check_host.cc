@@ -49,6 +49,13 @@ void CheckRoutes(const PortDemand& port, const Facts& facts, Findings* out) {
                     "give that of the management interface a metric (ip route replace default via GATEWAY metric 100), "
                     "or take the gateway out of the port"});
   }
+  if (port.default_route_v6 && facts.usual_default_route_v6) {
+    out->push_back({Severity::kError, "host.default_route_v6", Cat("port ", port.name),
+                    "it has an IPv6 gateway, and the kernel has a default route of the same metric already, perhaps "
+                    "from a router's advertisement",
+                    "ip -6 route show default; then sysctl net.ipv6.conf.INTERFACE.accept_ra_defrtr=0 and ip -6 route "
+                    "del default dev INTERFACE, or take the gateway out of the port"});
+  }
 }
 
 // Full-sized packets of clients and the tunnel's headers must fit the ports.

@@ -125,6 +125,7 @@ void CheckProcess(const Demand& demand, const Facts& facts, Findings* out) {
   CheckKernel(facts, out);
   CheckCapabilities(demand, facts, out);
   CheckListen("api.listen", demand.api_listen, facts, out);
+  CheckListen("api.tcp.listen", demand.api_tcp_listen, facts, out);
   CheckListen("metrics.listen", demand.metrics_listen, facts, out);
   for (const FileDemand& file : demand.files) CheckFile(file, facts, out);
 }

@@ -25,6 +25,7 @@ struct PortDemand {
   std::string exception_interface;  // empty: none
   bool ipv6_addresses = false;
   bool default_route_v4 = false;  // sluiced sets one by this port
+  bool default_route_v6 = false;
 };
 
 // A file that the configuration names, or is.
@@ -49,6 +50,7 @@ struct Demand {
   uint32_t tunnel_bytes = 0;
   std::string tunnel_vip;
   std::string api_listen;      // "unix:/path" or "host:port"
+  std::string api_tcp_listen;  // with TLS; empty: off
   std::string metrics_listen;  // empty: off
   std::vector<FileDemand> files;
 };

@@ -83,6 +83,7 @@ struct Facts {
   bool tun_exists = false, tun_accessible = false;
   bool ipv6 = false;
   bool unmetered_default_route_v4 = false;  // of metric 0, which another of metric 0 would contradict
+  bool usual_default_route_v6 = false;      // of metric 1024, the kernel's for all that names none; routers' too
 
   uint32_t uid = 0;
   uint64_t capabilities = 0;                    // effective; bit numbers of capabilities(7)

@@ -150,6 +150,7 @@ Facts Gather(const Demand& demand, const Places& places) {
   facts.pci = GatherPci(files, addresses, pmds);
   facts.interfaces = GatherInterfaces(files);
   facts.unmetered_default_route_v4 = GatherRoutes(files, &facts.interfaces);
+  facts.usual_default_route_v6 = GatherUsualDefaultRouteV6(files);
   facts.iommu_groups = static_cast<uint32_t>(files.Names("/sys/kernel/iommu_groups").size());
   facts.vfio_without_iommu = files.Line("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode") == "Y";
   facts.tun_exists = files.Exists("/dev/net/tun");

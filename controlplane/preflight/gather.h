@@ -31,6 +31,8 @@ std::map<std::string, PciDevice> GatherPci(const SystemFiles& files, const std::
                                            const std::vector<PmdInfo>& pmds);
 // Marks the interfaces that IPv4 routes lead to; true if there is a default route of metric 0.
 bool GatherRoutes(const SystemFiles& files, std::map<std::string, Interface>* interfaces);
+// True if there is an IPv6 default route of the metric that the kernel gives where none is named.
+bool GatherUsualDefaultRouteV6(const SystemFiles& files);
 
 }  // namespace sluice::preflight
 

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
 #include <utility>
@@ -85,6 +86,17 @@ bool GatherRoutes(const SystemFiles& files, std::map<std::string, Interface>* in
     unmetered_default = unmetered_default || words[kMetric] == "0";
   }
   return unmetered_default;
+}
+
+bool GatherUsualDefaultRouteV6(const SystemFiles& files) {
+  // Destination, its length, source, its length, next hop, metric, ...: all in hexadecimal.
+  constexpr size_t kDestination = 0, kLength = 1, kMetric = 5;
+  const std::vector<std::string> lines = Lines(files.Text("/proc/net/ipv6_route"));
+  return std::any_of(lines.begin(), lines.end(), [](const std::string& line) {
+    const std::vector<std::string> words = Words(line);
+    return words.size() > kMetric && words[kDestination] == std::string(32, '0') && words[kLength] == "00" &&
+           words[kMetric] == "00000400";
+  });
 }
 
 std::map<std::string, PciDevice> GatherPci(const SystemFiles& files, const std::set<std::string>& addresses,

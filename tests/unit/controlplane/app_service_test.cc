@@ -164,7 +164,7 @@ config::Config SampleConfig() {
   wan.name = "wan";
   wan.devices = {"net_af_packet0,iface=eth0"};
   wan.addresses = {*net::IpPrefix::Parse("192.0.2.2/24"), *net::IpPrefix::Parse("2001:db8::2/64")};
-  wan.gateways = {Ip("192.0.2.1")};
+  wan.gateways = {Ip("192.0.2.1"), Ip("2001:db8::1")};
   wan.exception.interface = "sluice-wan";
   config::PortConfig lan;
   lan.name = "lan";
@@ -190,6 +190,7 @@ TEST(ToDemand, SaysWhatTheConfigurationAsks) {
   EXPECT_EQ(wan.exception_interface, "sluice-wan");
   EXPECT_TRUE(wan.ipv6_addresses);
   EXPECT_TRUE(wan.default_route_v4);
+  EXPECT_TRUE(wan.default_route_v6);
   const preflight::PortDemand& lan = demand.ports[1];
   EXPECT_EQ(lan.devices[0].pci_address, "0000:03:00.0");
   EXPECT_EQ(lan.devices[0].queues, 1u);
@@ -198,6 +199,7 @@ TEST(ToDemand, SaysWhatTheConfigurationAsks) {
   EXPECT_EQ(lan.mtu_bytes, 9000u);
   EXPECT_EQ(lan.exception_interface, "");
   EXPECT_FALSE(lan.default_route_v4);
+  EXPECT_FALSE(lan.default_route_v6);
   EXPECT_TRUE(demand.busy_polling);
   EXPECT_EQ(demand.hugepages, preflight::HugepageRule::kRequire);
   EXPECT_GT(demand.packet_bytes, 64u << 20);

@@ -39,6 +39,7 @@ std::vector<std::string> Complaints(const Demand& demand, const Facts& facts) {
   std::vector<std::string> complaints;
   for (const Finding& finding : Examine(demand, facts)) {
     if (finding.severity == Severity::kOk) continue;
+    EXPECT_FALSE(finding.remedy.empty()) << finding.check << ": " << finding.message;
     complaints.push_back(std::string(SeverityName(finding.severity)) + " " + finding.check);
   }
   return complaints;
@@ -149,6 +150,21 @@ TEST(Listeners, AreReadFromProc) {
   ASSERT_EQ(facts.listeners.size(), 2u);
   EXPECT_EQ(facts.listeners[0].port, 9105);
   EXPECT_EQ(facts.listeners[0].address, "0100007F");
+}
+
+TEST(Routes, OfIpv6AreReadFromProc) {
+  const RecordedMachine machine("vm");
+  const std::string zeros(32, '0');
+  const std::string gateway = "fe800000000000000000000000000001";
+  const auto found = [&](const std::string& line) {
+    machine.Write("/proc/net/ipv6_route", line);
+    return FactsOf(machine, DemandFor("")).usual_default_route_v6;
+  };
+  EXPECT_TRUE(found(zeros + " 00 " + zeros + " 00 " + gateway + " 00000400 00000001 00000000 00450003     eth0\n"));
+  EXPECT_FALSE(found(zeros + " 00 " + zeros + " 00 " + gateway + " 00000064 00000001 00000000 00450003     eth0\n"));
+  // What the kernel has where there is none.
+  EXPECT_FALSE(found(zeros + " 00 " + zeros + " 00 " + zeros + " ffffffff 00000001 00000000 00200200       lo\n"));
+  EXPECT_FALSE(found(gateway + " 40 " + zeros + " 00 " + zeros + " 00000400 00000001 00000000 00000001     eth0\n"));
 }
 
 TEST(PmdCatalogue, ReadsWhatDriversSayOfThemselves) {

@@ -81,7 +81,7 @@ Demand GoodDemand(DeviceDemand device = Pci()) {
   port.devices = {std::move(device)};
   port.mtu_bytes = 1600;
   port.exception_interface = "sluice-wan";
-  port.ipv6_addresses = port.default_route_v4 = true;
+  port.ipv6_addresses = port.default_route_v4 = port.default_route_v6 = true;
   demand.ports = {port};
   demand.workers = 2;
   demand.busy_polling = true;
@@ -166,6 +166,12 @@ const Case
                  [](Demand&, Facts& f) { Nic(f).vfio_accessible = false; }},
                 {"narrow_slot", kWarning, "device.pcie", "4 of its 8", "slot",
                  [](Demand&, Facts& f) { Nic(f).link_width = 4; }},
+                {"no_cable_in_the_card", kWarning, "device.link", "enp1 has no carrier", "ethtool enp1",
+                 [](Demand&, Facts& f) {
+                   Nic(f).pmd_kernel_drivers = {Nic(f).driver = "mlx5_core"};
+                   Nic(f).interfaces = {"enp1"};
+                   f.interfaces["enp1"].up = true;
+                 }},
                 {"no_such_interface", kError, "device.present", "no interface eth0", "ip link",
                  [](Demand& d, Facts& f) {
                    UseVirtual(d, "net_af_packet");
@@ -221,7 +227,8 @@ const Case
                  [](Demand&, Facts& f) {
                    f.allowed_cpus = {4, 5};
                  }},
-                {"no_aes", kWarning, "cpu.features", "AES", "", [](Demand&, Facts& f) { f.cpu_flags.clear(); }},
+                {"no_aes", kWarning, "cpu.features", "AES", "/proc/cpuinfo",
+                 [](Demand&, Facts& f) { f.cpu_flags.clear(); }},
                 // ---- memory
                 {"too_few_hugepages", kError, "memory.hugepages", "200 MB are free and 300 MB are needed",
                  "vm.nr_hugepages=250",
@@ -258,6 +265,8 @@ const Case
                  [](Demand&, Facts& f) { f.ipv6 = false; }},
                 {"default_route", kError, "host.default_route", "default route already", "metric 100",
                  [](Demand&, Facts& f) { f.unmetered_default_route_v4 = true; }},
+                {"default_route_v6", kError, "host.default_route_v6", "router's advertisement", "accept_ra_defrtr=0",
+                 [](Demand&, Facts& f) { f.usual_default_route_v6 = true; }},
                 {"tunnel_mtu", kWarning, "host.tunnel_mtu", "1448", "advmss 1388",
                  [](Demand& d, Facts&) { d.ports[0].mtu_bytes = 1500; }},
                 // ---- process
@@ -269,6 +278,11 @@ const Case
                  "AmbientCapabilities=CAP_SYS_ADMIN", [](Demand& d, Facts&) { UseVirtual(d, "net_af_xdp"); }},
                 {"api_taken", kError, "process.listen", "another process", "ss -xlp",
                  [](Demand&, Facts& f) { f.unix_listeners = {"/run/sluice/sluiced.sock"}; }},
+                {"api_for_others_taken", kError, "process.listen", "another process", "ss -tlnp | grep :9443",
+                 [](Demand& d, Facts& f) {
+                   d.api_tcp_listen = "192.0.2.2:9443";
+                   f.listeners = {{"00000000", 9443}};
+                 }},
                 {"metrics_taken", kError, "process.listen", "another process", "ss -tlnp | grep :9105",
                  [](Demand&, Facts& f) {
                    f.listeners = {{"0100007F", 9105}};
@@ -298,6 +312,7 @@ TEST_P(OneThingWrong, IsFound) {
   EXPECT_EQ(found[0].check, c.check);
   EXPECT_THAT(found[0].message, HasSubstr(c.message));
   EXPECT_THAT(found[0].remedy, HasSubstr(c.remedy));
+  EXPECT_THAT(found[0].remedy, Not(IsEmpty()));
   EXPECT_THAT(found[0].subject, Not(IsEmpty()));
 }
 
