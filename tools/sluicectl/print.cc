@@ -75,6 +75,16 @@ std::string LifecycleText(v1::BackendLifecycle lifecycle) {
   }
 }
 
+// In one word whether this director works, or what is in its way. Backends and links have tables of their own.
+std::string HealthOf(const v1::GetStatusResponse& status) {
+  std::string wrong;
+  const auto add = [&wrong](std::string_view what) { wrong += Cat(wrong.empty() ? "UNHEALTHY: " : ", ", what); };
+  if (status.workers_stalled() != 0) add("workers make no progress");
+  if (status.exception_thread_stalled()) add("the host cannot be reached by the ports");
+  if (status.backends() != 0 && status.backends_down() == status.backends()) add("every backend is down");
+  return wrong.empty() ? "healthy" : wrong;
+}
+
 }  // namespace
 
 std::string EndText(std::string_view address, std::string_view ports) {
@@ -174,6 +184,7 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
   line("node", status.node());
   line("version", status.version());
   line("running", Cat(HumanDuration(status.uptime_s()), " (pid ", status.pid(), ")"));
+  line("health", HealthOf(status));
   std::string state = Cat("generation ", status.state_generation(), " of ", UtcTime(status.last_change_unix_ms()));
   state += status.state_generation_in_use() >= status.state_generation()
                ? ", used by all workers"

@@ -257,6 +257,24 @@ TEST(Print, StatsShowBothSumsAndTheMostFrequentDropFirst) {
   EXPECT_LT(out.str().find("no_backend"), out.str().find("fragment"));
 }
 
+TEST(Print, StatusSaysWhetherTheDirectorWorks) {
+  v1::GetStatusResponse status;
+  status.set_backends(2);
+  status.set_backends_down(1);
+  const auto printed = [&status] {
+    std::ostringstream out;
+    PrintStatus(status, out);
+    return out.str();
+  };
+  EXPECT_THAT(printed(), HasSubstr("health        healthy\n"));
+  status.set_backends_down(2);
+  EXPECT_THAT(printed(), HasSubstr("health        UNHEALTHY: every backend is down\n"));
+  status.set_workers_stalled(1);
+  status.set_exception_thread_stalled(true);
+  EXPECT_THAT(printed(),
+              HasSubstr("UNHEALTHY: workers make no progress, the host cannot be reached by the ports, every"));
+}
+
 TEST(Print, JsonHasFieldNamesOfTheApiAndZeroValues) {
   v1::GetStatusResponse status;
   status.set_node("edge-1");
