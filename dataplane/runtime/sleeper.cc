@@ -26,6 +26,7 @@ bool Sleeper::AttachAll() {
     if (rte_eth_dev_rx_intr_ctl_q(queue.device, queue.queue, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, nullptr) != 0) {
       return false;
     }
+    ++tied_;
     // Some drivers have a file descriptor, but not the means to switch its events on and off (net_tap).
     if (rte_eth_dev_rx_intr_enable(queue.device, queue.queue) != 0) return false;
     rte_eth_dev_rx_intr_disable(queue.device, queue.queue);
@@ -43,7 +44,9 @@ void Sleeper::Attach() {
 }
 
 void Sleeper::DetachAll() {
-  for (const PortQueue& queue : queues_) {
+  // No more than that: where a card has one interrupt for all queues, the rest is another worker's.
+  for (; tied_ > 0; --tied_) {
+    const PortQueue& queue = queues_[tied_ - 1];
     rte_eth_dev_rx_intr_ctl_q(queue.device, queue.queue, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_DEL, nullptr);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <rte_epoll.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -40,6 +41,7 @@ class Sleeper {
   void DetachAll();
   const std::vector<PortQueue> queues_;
   const bool try_interrupts_;
+  size_t tied_ = 0;  // queues, from the first on, whose interrupts the thread waits for
   bool attached_ = false;
   Event wake_;
   rte_epoll_event wake_event_{};  // DPDK keeps a pointer to it
