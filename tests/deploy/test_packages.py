@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """The packages, from their making to their removal, in a clean Debian: needs root, and a mirror the first time."""
 
+import atexit
+import functools
 import json
 import os
 import pathlib
@@ -20,9 +22,19 @@ EXAMPLES = "/usr/share/doc/sluice/examples"
 OLDER = "0.0.1"
 
 
+@functools.cache
+def programs():
+    """Copies without what is for debuggers, which dh_strip takes minutes to set aside."""
+    folder = tempfile.TemporaryDirectory(prefix="sluice-programs-")
+    atexit.register(folder.cleanup)
+    for program in ("sluiced", "sluicectl", "sluice-replay", "sluice-backend"):
+        run("strip", "--strip-debug", "-o", pathlib.Path(folder.name) / program, BINARIES / program)
+    return folder.name
+
+
 def make_packages(output, *options):
     environment = {**os.environ, "DEB_BUILD_OPTIONS": "noautodbgsym"}
-    run(ROOT / "tools" / "package", "--binaries", BINARIES, "--output", output, *options, env=environment)
+    run(ROOT / "tools" / "package", "--binaries", programs(), "--output", output, *options, env=environment)
     return sorted(pathlib.Path(output).glob("*.deb"))
 
 
@@ -133,17 +145,51 @@ class PackagesTest(unittest.TestCase):
     def test_5_the_labs_traffic_through_the_installed_programs(self):
         self.system.bind("/run/sluice-lab")
         wrappers = self.system.wrappers(self.folder / "bin",
-                                        {"sluiced": "/usr/sbin/sluiced", "sluicectl": "/usr/bin/sluicectl"})
+                                        {"sluiced": "/usr/sbin/sluiced", "sluicectl": "/usr/bin/sluicectl",
+                                         "sluice-backend": "/usr/sbin/sluice-backend"})
         environment = {**os.environ, "SLUICE_BINARIES": str(wrappers)}
-        test = ROOT / "tests" / "e2e" / "test_forwarding.py"
-        done = run("/usr/bin/python3", "-B", test, "-v", "ForwardingTest.test_downloads_arrive_whole",
-                   "ForwardingTest.test_each_new_flow_is_counted_once", env=environment)
-        self.assertIn("OK", done.stderr)
+        for test, names in {"test_forwarding.py": ["ForwardingTest.test_downloads_arrive_whole",
+                                                   "ForwardingTest.test_each_new_flow_is_counted_once"],
+                            # With the agent of its package on the backends.
+                            "test_tunnels.py": ["TunnelsTest.test_each_kind"]}.items():
+            done = run("/usr/bin/python3", "-B", ROOT / "tests" / "e2e" / test, "-v", *names, env=environment)
+            self.assertIn("OK", done.stderr)
+
+    def test_5_every_program_has_its_page(self):
+        for page, words in {"man8/sluiced.8": ["PREFLIGHT", "--probe", "/etc/sluice/sluice.yaml", "SIGHUP"],
+                            "man1/sluicectl.1": ["backend drain", "SLUICE_SERVER", "Exit codes"],
+                            "man5/sluice.yaml.5": ["connections_v4", "proxy_protocol", "rate_limit_pps"],
+                            "man1/sluice-replay.1": ["--neighbours", "SCENARIOS", "flows_alive"],
+                            "man8/sluice-backend.8": ["--director", "drop_foreign_source", "backend.yaml"]}.items():
+            with self.subTest(page=page):
+                path = self.system.root / "usr/share/man" / f"{page}.gz"
+                shown = run("man", "--warnings", "--no-hyphenation", "--local-file", path,
+                            env={**os.environ, "MANWIDTH": "120"})
+                self.assertEqual(shown.stderr, "")
+                for word in words:
+                    self.assertIn(word.lower(), shown.stdout.lower())
+
+    def test_5_documents_name_files_that_are_there(self):
+        documents = self.system.root / "usr/share/doc/sluice"
+        present = {path.name.removesuffix(".gz") for path in documents.iterdir()}
+        self.assertLessEqual({"README.md", "PLANNING.md", "BACKENDS.md", "TROUBLESHOOTING.md", "configuration.md"},
+                             present)
+
+    def test_5_what_the_guide_asks_for_is_done(self):
+        """So that there is something to be left behind."""
+        self.system.run("systemctl", "enable", "sluiced", "sluice-hugepages", "sluice-backend",
+                        "sluice-bind@0000:03:00.0")
+        for path in ("etc/systemd/system/sluiced.service.d/af-xdp.conf", "etc/sluice/backend.yaml",
+                     "etc/sluice/server.key", "var/lib/sluice/state/1"):
+            path = self.system.root / path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("", "ascii")
 
     def test_6_removal_leaves_the_operators_files(self):
         self.system.run("apt-get", "remove", "--yes", *self.names())
         self.assertFalse((self.system.root / "usr/sbin/sluiced").exists())
-        for kept in ("etc/sluice/sluice.yaml", "etc/default/sluice"):
+        for kept in ("etc/sluice/sluice.yaml", "etc/default/sluice", "etc/sluice/backend.yaml",
+                     "var/lib/sluice/state/1"):
             self.assertTrue((self.system.root / kept).exists(), kept)
 
     def test_7_purge_leaves_nothing(self):
