@@ -33,15 +33,15 @@ def dependencies(packages):
     return sorted(names - {package.name.split("_")[0] for package in packages})
 
 
-def base_archive(names):
-    """The tar archive of a system with exactly these packages and what they need."""
-    key = hashlib.sha256("\n".join([SUITE, *BASE, *names]).encode()).hexdigest()[:16]
+def base_archive(names, hooks=()):
+    """The tar archive of a system with exactly these packages and what they need. `hooks`: options of mmdebstrap."""
+    key = hashlib.sha256("\n".join([SUITE, *BASE, *names, *hooks]).encode()).hexdigest()[:16]
     archive = CACHE / f"{key}.tar"
     if not archive.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         part = archive.with_suffix(".part.tar")
         run("mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join([*BASE, *names])}",
-            "--aptopt=APT::Install-Recommends false", SUITE, part, timeout=1800)
+            "--aptopt=APT::Install-Recommends false", *hooks, SUITE, part, timeout=1800)
         part.rename(archive)
     return archive
 

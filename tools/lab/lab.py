@@ -25,7 +25,7 @@ class Lab:
     def __init__(self, backend_count=4, binaries=None, udp=False, tunnels=False, agent_options=()):
         if os.geteuid() != 0:
             raise LabError("the lab needs root: it makes network namespaces")
-        _stop_by_exception()
+        stop_by_exception()
         registry.remove_abandoned()
         self._interfaces = machine_interfaces()
         self.run = registry.Run.create()
@@ -69,7 +69,7 @@ class Lab:
         return left
 
 
-def _stop_by_exception():
+def stop_by_exception():
     """SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises KeyboardInterrupt, so that cleaning up runs."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:

@@ -17,10 +17,10 @@ def _url(address, path):
     return f"http://[{address}]{path}" if ":" in address else f"http://{address}{path}"
 
 
-def http_load(namespace, address, requests, concurrency=32, path="/", timeout=60):
+def http_load(namespace, address, requests, concurrency=32, path="/", timeout=60, request_timeout=10):
     """`requests` HTTP requests, each on a connection of its own, no retries; the report of http_load.py."""
     command = ["/usr/bin/python3", os.path.join(_HERE, "http_load.py"), address, "--path", path,
-               "--requests", str(requests), "--concurrency", str(concurrency)]
+               "--requests", str(requests), "--concurrency", str(concurrency), "--timeout", str(request_timeout)]
     return json.loads(namespace.run(command, timeout=timeout).stdout)
 
 
