@@ -32,30 +32,30 @@ def newest(*folders):
 
 
 def seeds_of(kind, work):
-    """The folder of seeds, which all fuzzers share; they are made anew when what they are made from has changed."""
-    directory = work / "seeds" / kind
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    made = directory.with_suffix(".made")
-    with open(directory.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+    """The folder of seeds of one kind. All fuzzers share it; it is made anew when what it is made from has changed."""
+    directory = work / "seeds"
+    work.mkdir(parents=True, exist_ok=True)
+    made = work / "seeds.made"
+    with open(work / "seeds.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists() or made.stat().st_mtime < newest(ROOT / "tests/golden", ROOT / "config/examples"):
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
             start = time.time()
-            make_seeds(kind, directory)
+            make_seeds(directory)
             made.touch()
             os.utime(made, (start, start))
-    return directory
+    return directory / kind
 
 
-def make_seeds(kind, directory):
+def make_seeds(directory):
     golden = ROOT / "tests/golden/run.py"
-    subprocess.run([golden, f"--write-{kind}", directory], check=True, timeout=900)
-    if kind == "configs":
-        for example in (ROOT / "config/examples").glob("*.yaml"):
-            shutil.copy(example, directory / example.name)
-    if not any(directory.iterdir()):
-        sys.exit(f"{golden} wrote no seeds")
+    subprocess.run([golden, "--write-seeds", directory], check=True, timeout=900)
+    for example in (ROOT / "config/examples").glob("*.yaml"):
+        shutil.copy(example, directory / "configs" / example.name)
+    for kind in ("frames", "configs"):
+        if not any((directory / kind).iterdir()):
+            sys.exit(f"{golden} wrote no {kind}")
 
 
 def run_fuzzer(command):

@@ -2,8 +2,8 @@
 """Runs golden cases: captures in, captures and counters out, compared byte by byte with what each case expects.
 
     run.py --replay PATH [NAME...]     runs the named cases (shell patterns); all without names
-    run.py --write-frames DIR [NAME...]  writes what arrives in them, one file for each frame: seeds for fuzzers
-    run.py --write-configs DIR [NAME...] writes their configurations, for the same purpose
+    run.py --write-seeds DIR [NAME...]   writes seeds for fuzzers: what arrives in the cases into DIR/frames, one file for
+                                         each frame, and their configurations into DIR/configs
 """
 
 import argparse
@@ -144,36 +144,30 @@ def run(case, replay, folder):
     return problems
 
 
-def write_frames(names, directory):
-    directory.mkdir(parents=True, exist_ok=True)
+def write_seeds(names, directory):
+    frames, configs = directory / "frames", directory / "configs"
+    for folder in (frames, configs):
+        folder.mkdir(parents=True, exist_ok=True)
     for name in names:
+        case = load(name)
         # Some cases send thousands of like frames.
-        for number, packet in enumerate(load(name).packets[:200]):
-            (directory / f"{name}-{number}").write_bytes(packet.frame)
-
-
-def write_configs(names, directory):
-    directory.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (directory / f"{name}.yaml").write_text(yaml.safe_dump(load(name).config(), sort_keys=False))
+        for number, packet in enumerate(case.packets[:200]):
+            (frames / f"{name}-{number}").write_bytes(packet.frame)
+        (configs / f"{name}.yaml").write_text(yaml.safe_dump(case.config(), sort_keys=False))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Runs golden cases.")
     parser.add_argument("--replay", type=pathlib.Path, help="the sluice-replay to test")
-    parser.add_argument("--write-frames", type=pathlib.Path, metavar="DIR")
-    parser.add_argument("--write-configs", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--write-seeds", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--keep", type=pathlib.Path, metavar="DIR", help="leave the captures in this folder")
     parser.add_argument("patterns", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     names = [n for n in all_names() if not arguments.patterns or any(fnmatch.fnmatch(n, p) for p in arguments.patterns)]
     if not names:
         parser.error("no case has such a name")
-    if arguments.write_frames:
-        write_frames(names, arguments.write_frames)
-    if arguments.write_configs:
-        write_configs(names, arguments.write_configs)
-    if arguments.write_frames or arguments.write_configs:
+    if arguments.write_seeds:
+        write_seeds(names, arguments.write_seeds)
         return 0
     if not arguments.replay:
         parser.error("--replay is missing")
