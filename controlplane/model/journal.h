@@ -47,14 +47,23 @@ struct KeptState {
   friend bool operator==(const KeptState&, const KeptState&) = default;
 };
 
+// A change and the state after it.
+struct RecordedChange {
+  ChangeEntry entry;
+  KeptState state;
+};
+
 class Journal {
  public:
   virtual ~Journal() = default;
-  // Keeps a change and the state after it. Where the journal is durable, it is on disk when this returns OK; otherwise
-  // nothing is kept. Under the reconciler's change mutex.
-  virtual absl::Status Record(const ChangeEntry& entry, const KeptState& state) = 0;
+  // Keeps changes, the oldest first; all or none. Where the journal is durable, they are on disk when this returns OK.
+  // Under the reconciler's change mutex.
+  virtual absl::Status Record(const std::vector<RecordedChange>& changes) = 0;
   // The change that was recorded last did not come about.
   virtual void Revoke(uint64_t version) = 0;
+  // Versions up to this one were given out, by earlier runs too, whether their states are still whole or not; new ones
+  // are beyond.
+  virtual uint64_t VersionsUsed() const { return 0; }
   // The newest first. Any thread.
   virtual std::vector<ChangeEntry> Entries() const = 0;
   // The state right after a change. kNotFound: not kept. Any thread.

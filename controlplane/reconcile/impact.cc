@@ -2,6 +2,7 @@
 
 #include <set>
 #include <utility>
+#include <vector>
 
 namespace sluice::reconcile {
 namespace {
@@ -36,7 +37,7 @@ uint64_t EstimateBytes(const fwd::StateSpec& spec, const fwd::ForwardingState* b
 }
 
 void Compare(const model::Registry& before, const fwd::ForwardingState& state_before, const model::Registry& after,
-             const fwd::ForwardingState& state_after, const model::DataplaneFacts& facts, Impact* impact) {
+             const fwd::ForwardingState& state_after, Impact* impact) {
   uint64_t slots = 0;
   uint64_t moved = 0;
   for (const auto& pool : after.pools) {
@@ -55,16 +56,29 @@ void Compare(const model::Registry& before, const fwd::ForwardingState& state_be
     }
   }
   if (slots > 0) impact->slots_moved = static_cast<double>(moved) / static_cast<double>(slots);
+}
+
+uint64_t FlowsOnRemoved(const model::Registry& before, const model::Registry& after,
+                        const model::DataplaneFacts& facts) {
+  // What two registries share has not changed.
+  const auto changed = [](const model::Registry& registry, const model::Registry& other) {
+    std::vector<const model::PoolRecord*> pools;
+    for (const auto& pool : registry.pools) {
+      if (other.FindPool(pool->name) != pool.get()) pools.push_back(pool.get());
+    }
+    return pools;
+  };
   std::set<std::pair<uint16_t, uint16_t>> stay;
-  for (const auto& pool : after.pools) {
+  for (const model::PoolRecord* pool : changed(after, before)) {
     for (const model::BackendRecord& backend : pool->backends) stay.emplace(backend.id.value(), backend.generation);
   }
-  for (const auto& pool : before.pools) {
+  uint64_t flows = 0;
+  for (const model::PoolRecord* pool : changed(before, after)) {
     for (const model::BackendRecord& backend : pool->backends) {
-      if (stay.contains({backend.id.value(), backend.generation})) continue;
-      impact->flows_on_removed += facts.CountsOf(backend.id).flows_alive;
+      if (!stay.contains({backend.id.value(), backend.generation})) flows += facts.CountsOf(backend.id).flows_alive;
     }
   }
+  return flows;
 }
 
 }  // namespace sluice::reconcile

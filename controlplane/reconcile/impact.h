@@ -30,9 +30,11 @@ struct Impact {
 // null.
 uint64_t EstimateBytes(const fwd::StateSpec& spec, const fwd::ForwardingState* before);
 
-// Fills in slots and flows.
+// Fills in the slots.
 void Compare(const model::Registry& before, const fwd::ForwardingState& state_before, const model::Registry& after,
-             const fwd::ForwardingState& state_after, const model::DataplaneFacts& facts, Impact* impact);
+             const fwd::ForwardingState& state_after, Impact* impact);
+uint64_t FlowsOnRemoved(const model::Registry& before, const model::Registry& after,
+                        const model::DataplaneFacts& facts);
 
 }  // namespace sluice::reconcile
 

@@ -1,7 +1,10 @@
 #ifndef SLUICE_CONTROLPLANE_RECONCILE_RECONCILER_H_
 #define SLUICE_CONTROLPLANE_RECONCILE_RECONCILER_H_
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,8 +29,10 @@
 
 namespace sluice::reconcile {
 
-// The one way from a wish to the workers: truth -> ForwardingState -> StateSink. Changes come one at a time; each is
-// tried on a copy of the truth, and the copy becomes the truth only once the data plane took the state made from it.
+// The one way from a wish to the workers: truth -> ForwardingState -> StateSink. Changes come one after the other; each
+// is tried on a copy of the truth, and the copy becomes the truth only once the data plane took the state made from it.
+// Those that come while a state is made wait, and then are one state together: each with its version, its entry in the
+// journal, and its own answer, which none gets before it is kept and published.
 // All methods on any thread. Errors of all changes, beside those of the model (changes.h): kInvalidArgument from the
 // validator or the state builder; kUnavailable when the data plane does not take states or the journal cannot be
 // written at the moment (try again); kAborted when the author has not seen the version in force. No error leaves a
@@ -68,25 +73,57 @@ class Reconciler : public model::SnapshotSource {
 
   model::Snapshot Current() const override;
   model::PublishStats publish_stats() const override;
+  // Changes that have come and are not begun with. Any thread.
+  size_t waiting() const;
 
  private:
+  // What a change makes of the truth. `document`: what is desired from now on; null: as before.
+  struct Prepared {
+    model::Change change;
+    std::shared_ptr<const model::DesiredState> document = nullptr;
+  };
+  using Prepare = std::function<absl::StatusOr<Prepared>(const model::Snapshot& now)>;
+  struct Keeping {
+    // Whether a version and an entry in the journal tell of the change, where it differs in what is to be kept.
+    bool recorded = true;
+    // Of one that is in the journal already.
+    uint64_t version = 0;
+    model::EventKind kind = model::EventKind::kChange;
+  };
+  // A change that waits in the frame of its caller.
+  struct Ticket {
+    const Prepare& prepare;
+    const model::ChangeRequest& request;
+    Keeping keeping;
+    std::optional<absl::StatusOr<Outcome>> result = std::nullopt;
+  };
+  // More are not one state: all of them are to be in the history.
+  static constexpr size_t kMaxTogether = 32;
+
+  // Does the change, or waits until another caller has done it along with its own. `prepare` may run on that one's
+  // thread, with change_mutex_ held.
+  absl::StatusOr<Outcome> Submit(const model::ChangeRequest& request, const Prepare& prepare, Keeping keeping);
+  absl::StatusOr<Outcome> Submit(const model::ChangeRequest& request, const Prepare& prepare);
   // All of these with change_mutex_ held.
+  std::vector<Ticket*> TakeTickets();
+  // Gives all of them results, as one state where that is possible.
+  void Do(const std::vector<Ticket*>& tickets);
+  // False: they cannot be one state, and have no results.
+  bool DoTogether(const std::vector<Ticket*>& tickets);
+  // `now` becomes what the change makes of it.
+  absl::StatusOr<Outcome> Admit(const Ticket& ticket, model::Snapshot* now,
+                                std::vector<model::RecordedChange>* records) const;
+  // `next` becomes what all see; the state is null where nothing differs that workers see. `start`: of making it.
+  absl::Status Bring(std::shared_ptr<const fwd::ForwardingState> state,
+                     const std::vector<model::RecordedChange>& records, model::Snapshot next,
+                     std::chrono::steady_clock::time_point start, Impact* impact);
   uint64_t NextGeneration() const;
   model::ChangeContext Context() const;
-  absl::Status CheckVersion(const model::ChangeRequest& request) const;
-  absl::StatusOr<Outcome> ApplyLocked(model::DesiredState desired, const model::ChangeRequest& request);
-  absl::StatusOr<model::DesiredState> Complete(model::DesiredState desired) const;
-  // `document`: what is desired from now on; null: as before. `version`: the one that is in force afterwards, with
-  // nothing to be written; absent: a new one, where something differs that is to be kept.
-  absl::StatusOr<Outcome> Commit(model::Change change, std::shared_ptr<const model::DesiredState> document,
-                                 const model::ChangeRequest& request, std::optional<uint64_t> version = {},
-                                 model::EventKind kind = model::EventKind::kChange);
-  absl::StatusOr<Outcome> SetHealthLocked(const std::vector<model::HealthUpdate>& updates);
+  absl::StatusOr<Prepared> PrepareApply(const model::Registry& current, model::DesiredState desired) const;
+  absl::StatusOr<model::DesiredState> Complete(const model::Registry& current, model::DesiredState desired) const;
   // Fills in the parts of `impact` that concern memory; kResourceExhausted when it does not suffice.
   absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Build(const model::Registry& next, Impact* impact) const;
   absl::Status Publish(std::shared_ptr<const fwd::ForwardingState> state);
-  absl::Status Record(uint64_t version, const std::vector<std::string>& lines, const model::KeptState& kept,
-                      const model::Author& author);
   void Tell(const Outcome& outcome, model::EventKind kind, const model::Author& author) const;
 
   const model::Validator validate_;
@@ -97,8 +134,10 @@ class Reconciler : public model::SnapshotSource {
   model::EventSink* events_ = nullptr;
   std::function<uint64_t()> available_bytes_;
 
-  // Serialises changes. Readers never wait for it.
+  // Serialises states. Readers never wait for it.
   std::mutex change_mutex_;
+  mutable std::mutex tickets_mutex_;
+  std::deque<Ticket*> tickets_;  // the oldest first
   // The newest state that the data plane took; null before the first.
   std::shared_ptr<const fwd::ForwardingState> state_;
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -49,26 +50,48 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   }
 }
 
-// Returns once the bytes are on the disk.
-absl::Status WriteSynced(const std::string& path, std::string_view text) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return FromErrno(errno, "create", path);
-  while (!text.empty()) {
-    const ssize_t n = write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const int error = errno;
-      close(fd);
-      return FromErrno(error, "write", path);
+// A file that is open for writing.
+class NewFile {
+ public:
+  explicit NewFile(std::string path)
+      : path_(std::move(path)),
+        fd_(open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)),
+        error_(fd_ < 0 ? errno : 0) {}
+  ~NewFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  const std::string& path() const { return path_; }
+
+  absl::Status Write(std::string_view text) {
+    if (fd_ < 0) return FromErrno(error_, "create", path_);
+    while (!text.empty()) {
+      const ssize_t n = write(fd_, text.data(), text.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return FromErrno(errno, "write", path_);
+      text.remove_prefix(static_cast<size_t>(n));
     }
-    text.remove_prefix(static_cast<size_t>(n));
+    return absl::OkStatus();
   }
-  if (fsync(fd) != 0) {
-    const int error = errno;
-    close(fd);
-    return FromErrno(error, "sync", path);
+  // Returns once the bytes are on the disk.
+  absl::Status Sync() {
+    if (fsync(fd_) != 0) return FromErrno(errno, "sync", path_);
+    return close(std::exchange(fd_, -1)) == 0 ? absl::OkStatus() : FromErrno(errno, "close", path_);
   }
-  return close(fd) == 0 ? absl::OkStatus() : FromErrno(errno, "close", path);
+
+ private:
+  const std::string path_;
+  int fd_;
+  const int error_;
+};
+
+// Of the name of a change's file, also one that was set aside.
+uint64_t VersionOf(std::string_view name) {
+  name.remove_prefix(kPrefix.size());
+  uint64_t version = 0;
+  std::from_chars(name.data(), name.data() + name.size(), version);
+  return version;
 }
 
 }  // namespace
@@ -99,11 +122,19 @@ absl::StatusOr<std::unique_ptr<FileJournal>> FileJournal::Open(const std::string
 
 void FileJournal::Read() {
   std::vector<std::string> names;
+  std::vector<fs::path> unfinished;
   std::error_code error;
   for (const auto& file : fs::directory_iterator(directory_, error)) {
     const std::string name = file.path().filename().string();
-    if (name.starts_with(kPrefix) && !name.ends_with(".damaged")) names.push_back(name);
+    if (name.starts_with(kUnfinished)) unfinished.push_back(file.path());
+    if (!name.starts_with(kPrefix)) continue;
+    if (name.ends_with(".damaged")) {
+      damaged_up_to_ = std::max(damaged_up_to_, VersionOf(name));
+    } else {
+      names.push_back(name);
+    }
   }
+  for (const fs::path& path : unfinished) fs::remove(path, error);
   // Names have numbers of one width, so that their order is that of the changes.
   std::sort(names.begin(), names.end(), std::greater<>());
   std::optional<Found> found;
@@ -111,6 +142,7 @@ void FileJournal::Read() {
   const auto set_aside = [&](const std::string& path, const absl::Status& why) {
     ++damaged;
     warnings_.push_back(Cat(path, " ", std::string(why.message()), "; it is set aside as ", path, ".damaged"));
+    damaged_up_to_ = std::max(damaged_up_to_, VersionOf(fs::path(path).filename().string()));
     std::error_code ignored;
     fs::rename(path, path + ".damaged", ignored);
   };
@@ -158,21 +190,34 @@ absl::Status FileJournal::SyncDirectory() const {
   return error == 0 ? absl::OkStatus() : FromErrno(error, "sync", directory_);
 }
 
-absl::Status FileJournal::Record(const model::ChangeEntry& entry, const model::KeptState& state) {
-  const std::string unfinished = Cat(directory_, "/", kUnfinished);
-  const std::string path = PathOf(entry.version);
-  absl::Status status = WriteSynced(unfinished, Encode(entry, state));
-  if (status.ok() && rename(unfinished.c_str(), path.c_str()) != 0) status = FromErrno(errno, "rename", unfinished);
-  if (!status.ok()) {
-    unlink(unfinished.c_str());
-    return status;
-  }
-  if (status = SyncDirectory(); !status.ok()) {
-    unlink(path.c_str());
+absl::Status FileJournal::Record(const std::vector<model::RecordedChange>& changes) {
+  std::deque<NewFile> files;
+  size_t renamed = 0;
+  const auto make = [&]() -> absl::Status {
+    for (const model::RecordedChange& change : changes) {
+      NewFile& file = files.emplace_back(Cat(directory_, "/", kUnfinished, ".", files.size()));
+      if (absl::Status status = file.Write(Encode(change.entry, change.state)); !status.ok()) return status;
+    }
+    // All are written before the first is synced, so that the file system can do it at once.
+    for (NewFile& file : files) {
+      if (absl::Status status = file.Sync(); !status.ok()) return status;
+    }
+    for (; renamed < files.size(); ++renamed) {
+      const std::string& unfinished = files[renamed].path();
+      if (rename(unfinished.c_str(), PathOf(changes[renamed].entry.version).c_str()) != 0) {
+        return FromErrno(errno, "rename", unfinished);
+      }
+    }
+    return SyncDirectory();
+  };
+  if (absl::Status status = make(); !status.ok()) {
+    for (size_t i = 0; i < files.size(); ++i) {
+      unlink(i < renamed ? PathOf(changes[i].entry.version).c_str() : files[i].path().c_str());
+    }
     return status;
   }
   const std::lock_guard lock(mutex_);
-  entries_.push_front(entry);
+  for (const model::RecordedChange& change : changes) entries_.push_front(change.entry);
   Prune();
   return absl::OkStatus();
 }

@@ -14,9 +14,9 @@
 namespace sluice::store {
 
 // A journal that survives kill -9 and the loss of power: a directory with one file for each of the last changes
-// (state_file.h). A file is written under another name, synced, renamed and its directory synced before Record returns;
-// files are never altered. The newest one that is whole is the state to start with, so a torn one costs the change that
-// it was to keep and no more.
+// (state_file.h). Files are written under other names, synced, renamed in their order and the directory synced before
+// Record returns; they are never altered. The newest one that is whole is the state to start with, so a torn one costs
+// the change that it was to keep and no more.
 class FileJournal : public model::Journal {
  public:
   ~FileJournal() override;
@@ -34,8 +34,9 @@ class FileJournal : public model::Journal {
   const absl::StatusOr<std::optional<Found>>& found() const { return found_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
 
-  absl::Status Record(const model::ChangeEntry& entry, const model::KeptState& state) override;
+  absl::Status Record(const std::vector<model::RecordedChange>& changes) override;
   void Revoke(uint64_t version) override;
+  uint64_t VersionsUsed() const override { return damaged_up_to_; }
   std::vector<model::ChangeEntry> Entries() const override;
   absl::StatusOr<model::KeptState> StateAt(uint64_t version) const override;
 
@@ -50,6 +51,7 @@ class FileJournal : public model::Journal {
   const int lock_fd_;
   absl::StatusOr<std::optional<Found>> found_ = std::optional<Found>();
   std::vector<std::string> warnings_;
+  uint64_t damaged_up_to_ = 0;  // the newest change whose file was set aside, now or earlier
   mutable std::mutex mutex_;
   std::deque<model::ChangeEntry> entries_;  // newest first
 };

@@ -12,10 +12,12 @@ absl::Status NotKept(uint64_t version, const std::vector<model::ChangeEntry>& en
                                         " to ", entries.front().version, " are (`sluicectl history`)"));
 }
 
-absl::Status MemoryJournal::Record(const model::ChangeEntry& entry, const model::KeptState& state) {
+absl::Status MemoryJournal::Record(const std::vector<model::RecordedChange>& changes) {
   const std::lock_guard lock(mutex_);
-  kept_.emplace_front(entry, state);
-  if (kept_.size() > capacity_) kept_.pop_back();
+  for (const model::RecordedChange& change : changes) {
+    kept_.emplace_front(change.entry, change.state);
+    if (kept_.size() > capacity_) kept_.pop_back();
+  }
   return absl::OkStatus();
 }
 

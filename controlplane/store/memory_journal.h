@@ -16,7 +16,7 @@ class MemoryJournal : public model::Journal {
  public:
   explicit MemoryJournal(size_t capacity = 20) : capacity_(capacity) {}
 
-  absl::Status Record(const model::ChangeEntry& entry, const model::KeptState& state) override;
+  absl::Status Record(const std::vector<model::RecordedChange>& changes) override;
   void Revoke(uint64_t version) override;
   std::vector<model::ChangeEntry> Entries() const override;
   absl::StatusOr<model::KeptState> StateAt(uint64_t version) const override;

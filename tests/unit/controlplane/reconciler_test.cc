@@ -3,9 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
+#include "controlplane/store/memory_journal.h"
 #include "tests/unit/controlplane/reconciler_fixture.h"
 
 namespace sluice::reconcile {
@@ -238,11 +243,144 @@ TEST_F(ReconcilerTest, ConcurrentChangesAreAllDoneAndEachPublishedOnce) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(dataplane_.states.size(), 1u + 2 * kThreads);
+  EXPECT_LE(dataplane_.states.size(), 1u + 2 * kThreads);  // those that came together are one
+  EXPECT_EQ(reconciler_.Current().version, 1u + 2 * kThreads);
   std::set<BackendId> ids;
   for (const auto& backend : reconciler_.Current().registry->pools[0]->backends) ids.insert(backend.id);
   EXPECT_EQ(ids.size(), 2u + kThreads);
   for (size_t i = 0; i < dataplane_.states.size(); ++i) EXPECT_EQ(dataplane_.states[i]->generation, i + 1);
+}
+
+// A journal that says what it is told.
+class JournalOfBursts final : public store::MemoryJournal {
+ public:
+  absl::Status Record(const std::vector<model::RecordedChange>& changes) override {
+    if (changes.size() > 1) {
+      if (absl::Status status = before_burst(); !status.ok()) return status;
+    }
+    bursts.push_back(changes.size());
+    ++calls;
+    return MemoryJournal::Record(changes);
+  }
+  std::function<absl::Status()> before_burst = [] { return absl::OkStatus(); };
+  std::vector<size_t> bursts;  // how many changes came with each call
+  std::atomic<size_t> calls = 0;
+};
+
+class BurstTest : public ReconcilerTest {
+ protected:
+  static constexpr size_t kWaiting = 8;
+
+  BurstTest() { reconciler_.Attach(&journal_, nullptr, nullptr); }
+  ~BurstTest() override {
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
+  }
+
+  // `calls` come while the state of a change before them is being published; what each was answered.
+  std::vector<absl::StatusOr<Outcome>> Burst(const std::vector<std::function<absl::StatusOr<Outcome>()>>& calls) {
+    std::vector<absl::StatusOr<Outcome>> answers(calls.size(), absl::UnknownError(""));
+    {
+      const auto hold = dataplane_.Hold();
+      threads_.emplace_back([this] { EXPECT_TRUE(reconciler_.SetDrain("web", "web-2", true).ok()); });
+      while (journal_.calls == 0) std::this_thread::yield();  // it stands before the workers' door
+      for (size_t i = 0; i < calls.size(); ++i) {
+        threads_.emplace_back([&, i] { answers[i] = calls[i](); });
+        while (reconciler_.waiting() <= i) std::this_thread::yield();
+      }
+    }
+    for (std::thread& thread : threads_) thread.join();
+    return answers;
+  }
+  std::function<absl::StatusOr<Outcome>()> Adding(size_t i) {
+    return [this, i] {
+      const std::string number = std::to_string(i);
+      return reconciler_.AddBackend("web", SampleBackend("new-" + number, "10.0.1.1" + number),
+                                    {.author = {"client-" + number, "AddBackend"}});
+    };
+  }
+
+  JournalOfBursts journal_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(BurstTest, ChangesThatWaitBecomeOneStateAndKeepTheirOwnHistory) {
+  std::vector<std::function<absl::StatusOr<Outcome>()>> calls;
+  for (size_t i = 0; i < kWaiting; ++i) calls.push_back(Adding(i));
+  const auto answers = Burst(calls);
+  EXPECT_EQ(dataplane_.states.size(), 3u) << "the first, that of the drain, and one for all that waited";
+  EXPECT_THAT(journal_.bursts, ElementsAre(1u, kWaiting)) << "kept before it is answered, and together";
+  const std::vector<model::ChangeEntry> entries = journal_.Entries();  // the newest first
+  ASSERT_EQ(entries.size(), 1 + kWaiting);
+  for (size_t i = 0; i < kWaiting; ++i) {
+    ASSERT_TRUE(answers[i].ok()) << answers[i].status();
+    EXPECT_EQ(answers[i]->version, 3 + i);
+    EXPECT_EQ(answers[i]->generation, 3u);
+    ASSERT_EQ(answers[i]->changes.size(), 1u);
+    EXPECT_THAT(answers[i]->changes[0], HasSubstr("web/new-" + std::to_string(i)));
+    const model::ChangeEntry& entry = entries[kWaiting - 1 - i];
+    EXPECT_EQ(entry.version, answers[i]->version);
+    EXPECT_EQ(entry.author.user, "client-" + std::to_string(i));
+    EXPECT_EQ(entry.lines, answers[i]->changes);
+    EXPECT_EQ(journal_.StateAt(entry.version)->desired.pools[0].backends.size(), 3 + i);
+  }
+}
+
+TEST_F(BurstTest, EachIsJudgedByWhatThoseBeforeItDid) {
+  const auto answers = Burst({
+      Adding(0),
+      Adding(0),  // there is one now
+      [this] { return reconciler_.RemoveBackend("web", "new-0"); },
+      [this] { return reconciler_.SetDrain("web", "nope", true); },
+      [this] { return reconciler_.SetDrain("web", "web-1", true, {.author = {}, .expected_version = 2}); },
+      [this] { return reconciler_.SetDrain("web", "web-1", true, {.author = {}, .expected_version = 4}); },
+  });
+  EXPECT_TRUE(answers[0].ok());
+  EXPECT_EQ(answers[1].status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(answers[2].ok());
+  EXPECT_EQ(answers[3].status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(answers[4].status().code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(answers[5].ok()) << answers[5].status();
+  EXPECT_EQ(reconciler_.Current().version, 5u);
+  EXPECT_EQ(LifecycleOf("web-1"), model::Lifecycle::kDraining);
+  EXPECT_EQ(dataplane_.states.size(), 3u);
+}
+
+TEST_F(BurstTest, WhatCannotBeKeptIsRefusedToAllOfThem) {
+  journal_.before_burst = [] { return absl::InternalError("disk full"); };
+  for (const auto& answer : Burst({Adding(0), Adding(1)})) {
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_THAT(answer.status().message(), HasSubstr("disk full"));
+  }
+  EXPECT_EQ(reconciler_.Current().version, 2u);
+  EXPECT_EQ(dataplane_.states.size(), 2u);
+  EXPECT_TRUE(Adding(0)().ok());
+}
+
+TEST_F(BurstTest, WhatTheWorkersDoNotTakeIsNotInTheHistory) {
+  journal_.before_burst = [this] {
+    dataplane_.next_publish = absl::ResourceExhaustedError("worker 1 makes no progress");
+    return absl::OkStatus();
+  };
+  for (const auto& answer : Burst({Adding(0), Adding(1)})) {
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable);
+  }
+  EXPECT_EQ(journal_.Entries().size(), 1u) << "that of the drain";
+  EXPECT_EQ(reconciler_.Current().version, 2u);
+  dataplane_.next_publish = absl::OkStatus();
+  EXPECT_EQ(Adding(0)()->version, 3u);
+}
+
+TEST_F(BurstTest, OneThatNoStateCanBeMadeOfDoesNotSpoilTheOthers) {
+  reconciler_.Attach(&journal_, nullptr, [] { return uint64_t{1} << 20; });
+  config::ServiceConfig large = SampleServices();
+  large.pools[0].table_size = 1000003;
+  const auto answers = Burst({Adding(0), [&] { return reconciler_.Apply(large); }, Adding(1)});
+  EXPECT_TRUE(answers[0].ok()) << answers[0].status();
+  EXPECT_EQ(answers[1].status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(answers[2].ok()) << answers[2].status();
+  EXPECT_NE(reconciler_.Current().registry->FindPool("web")->Find("new-1"), nullptr);
 }
 
 }  // namespace

@@ -129,15 +129,15 @@ TEST_F(FileJournalTest, EmptyStoreIsForItsOwnerOnlyAndHasNothing) {
   struct stat info {};
   ASSERT_EQ(stat(directory_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700u);
-  ASSERT_TRUE(journal->Record(Entry(1), State()).ok());
+  ASSERT_TRUE(journal->Record({{Entry(1), State()}}).ok());
   ASSERT_EQ(stat(Newest().c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
 TEST_F(FileJournalTest, NewestStateIsFoundAgain) {
   auto journal = Open();
-  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
-  ASSERT_TRUE(journal->Record(Entry(2), State(2)).ok());
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
   journal = nullptr;
   journal = Open();
   ASSERT_TRUE(journal->found().ok() && journal->found()->has_value());
@@ -151,8 +151,8 @@ TEST_F(FileJournalTest, NewestStateIsFoundAgain) {
 
 TEST_F(FileJournalTest, TornFileIsSaidAndTheLastGoodStateIsUsed) {
   auto journal = Open();
-  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
-  ASSERT_TRUE(journal->Record(Entry(2), State(2)).ok());
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
   journal = nullptr;
   const fs::path torn = Newest();
   fs::resize_file(torn, fs::file_size(torn) / 2);
@@ -163,11 +163,27 @@ TEST_F(FileJournalTest, TornFileIsSaidAndTheLastGoodStateIsUsed) {
   EXPECT_THAT(journal->warnings()[0], HasSubstr(torn.string()));
   EXPECT_THAT(journal->warnings()[1], HasSubstr("version 1"));
   EXPECT_TRUE(fs::exists(torn.string() + ".damaged"));
+  // Somebody may have been told of version 2: it is not given to another state, after a second restart neither.
+  EXPECT_EQ(journal->VersionsUsed(), 2u);
+  journal = nullptr;
+  EXPECT_EQ(Open()->VersionsUsed(), 2u);
+}
+
+TEST_F(FileJournalTest, ChangesThatCameTogetherAreAllKept) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}, {Entry(2), State(2)}, {Entry(3), State(3)}}).ok());
+  journal->Revoke(3);
+  journal = nullptr;
+  journal = Open();
+  EXPECT_EQ((*journal->found())->version, 2u);
+  EXPECT_EQ(*journal->StateAt(1), State(1));
+  EXPECT_EQ(*journal->StateAt(2), State(2));
+  EXPECT_EQ(journal->Entries().size(), 2u);
 }
 
 TEST_F(FileJournalTest, StoreWithoutAGoodStateIsNotTakenForAnEmptyOne) {
   auto journal = Open();
-  ASSERT_TRUE(journal->Record(Entry(1), State()).ok());
+  ASSERT_TRUE(journal->Record({{Entry(1), State()}}).ok());
   journal = nullptr;
   std::ofstream(Newest()) << "rubbish";
   EXPECT_EQ(Open()->found().status().code(), absl::StatusCode::kDataLoss);
@@ -175,18 +191,19 @@ TEST_F(FileJournalTest, StoreWithoutAGoodStateIsNotTakenForAnEmptyOne) {
 
 TEST_F(FileJournalTest, UnfinishedWriteIsNoState) {
   auto journal = Open();
-  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
   journal = nullptr;
-  std::ofstream(directory_ / "unfinished") << "sluice-state 1 crc32c=";
+  std::ofstream(directory_ / "unfinished.0") << "sluice-state 1 crc32c=";
   journal = Open();
   EXPECT_EQ((*journal->found())->version, 1u);
   EXPECT_TRUE(journal->warnings().empty());
+  EXPECT_FALSE(fs::exists(directory_ / "unfinished.0"));
 }
 
 TEST_F(FileJournalTest, RevokedChangeIsGone) {
   auto journal = Open();
-  ASSERT_TRUE(journal->Record(Entry(1), State(1)).ok());
-  ASSERT_TRUE(journal->Record(Entry(2), State(2)).ok());
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
   journal->Revoke(2);
   EXPECT_EQ(journal->Entries().size(), 1u);
   journal = nullptr;
@@ -199,16 +216,18 @@ TEST_F(FileJournalTest, OneProcessHasTheStore) {
 }
 
 TEST_F(FileJournalTest, WhatCannotBeWrittenIsAnErrorAndLeavesNothing) {
-  const auto journal = Open();
-  ASSERT_TRUE(journal->Record(Entry(1), State()).ok());
-  fs::create_directory(directory_ / "unfinished");  // where the next state would be written
-  EXPECT_FALSE(journal->Record(Entry(2), State()).ok());
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(1), State()}}).ok());
+  fs::create_directory(directory_ / "unfinished.1");  // where the state after the next would be written
+  EXPECT_FALSE(journal->Record({{Entry(2), State()}, {Entry(3), State()}}).ok());
   EXPECT_EQ(journal->Entries().size(), 1u);
+  journal = nullptr;
+  EXPECT_EQ((*Open()->found())->version, 1u);
 }
 
 TEST_F(FileJournalTest, OldChangesGo) {
   auto journal = Open();
-  for (uint64_t version = 1; version <= 55; ++version) ASSERT_TRUE(journal->Record(Entry(version), State()).ok());
+  for (uint64_t version = 1; version <= 55; ++version) ASSERT_TRUE(journal->Record({{Entry(version), State()}}).ok());
   EXPECT_EQ(journal->Entries().size(), 50u);
   EXPECT_EQ(journal->Entries().back().version, 6u);
   journal = nullptr;
@@ -218,7 +237,7 @@ TEST_F(FileJournalTest, OldChangesGo) {
 TEST(MemoryJournalTest, KeepsTheNewest) {
   MemoryJournal journal(2);
   for (uint64_t version = 1; version <= 3; ++version) {
-    ASSERT_TRUE(journal.Record(Entry(version), State(static_cast<uint32_t>(version))).ok());
+    ASSERT_TRUE(journal.Record({{Entry(version), State(static_cast<uint32_t>(version))}}).ok());
   }
   EXPECT_EQ(*journal.StateAt(3), State(3));
   EXPECT_EQ(journal.StateAt(1).status().code(), absl::StatusCode::kNotFound);
