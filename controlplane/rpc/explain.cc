@@ -140,6 +140,12 @@ std::string_view WhyThisOne(const model::VipRecord& vip, const fwd::FlowFinding&
 
 void ExplainWithoutBackend(const model::PoolRecord& pool, const fwd::FlowFinding& finding,
                            v1::ExplainFlowResponse* response) {
+  if (finding.has_session) {
+    response->set_fate("answered");
+    response->set_explanation(Cat("the backend of its session is down, and on_down of pool ", pool.name,
+                                  " is not keep: a translated TCP connection cannot go on with another, and is reset"));
+    return;
+  }
   const bool known = finding.rung == fwd::Rung::kConnectionTable || ByCookie(finding);
   if (known && finding.refusal == fwd::Refusal::kReset) {
     response->set_fate("answered");
@@ -252,15 +258,15 @@ void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question,
   response->set_slot(finding.slot);
   response->set_slots(finding.slots);
   response->set_rung(std::string(DecidedBy(finding)));
-  if (const model::BackendRecord* scheduled = FindBackend(*pool, finding.scheduled)) {
-    response->set_slot_backend(scheduled->desired.name);
-  }
   if (question.has_echo && vip->desired.cookies != config::Cookies::kNone) {
     const model::BackendRecord* named = finding.cookie.valid() ? FindBackend(*pool, finding.cookie) : nullptr;
     response->set_cookie_backend(named == nullptr ? "" : named->desired.name);
   }
   DescribeEntry(*pool, finding, response);
   const model::PoolRecord* backup = snapshot.registry->FindPool(pool->policy.backup);
+  const model::BackendRecord* scheduled = FindBackend(*pool, finding.scheduled);
+  if (scheduled == nullptr && backup != nullptr) scheduled = FindBackend(*backup, finding.scheduled);
+  if (scheduled != nullptr) response->set_slot_backend(scheduled->desired.name);
   const model::BackendRecord* chosen = finding.backend.valid() ? FindBackend(*pool, finding.backend) : nullptr;
   const bool in_backup = chosen == nullptr && finding.backend.valid() && backup != nullptr;
   if (in_backup) chosen = FindBackend(*backup, finding.backend);

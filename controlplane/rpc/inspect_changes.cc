@@ -71,7 +71,7 @@ std::string Inspector::ResumeText(uint64_t sequence) const { return Cat(RunId(),
 
 grpc::Status Inspector::GetDesired(grpc::ServerContext* context, const v1::GetDesiredRequest* request,
                                    v1::GetDesiredResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   if (request->version() == 0 || request->version() == now.version) {
     rpc::ToProto(model::DocumentOf(*now.registry, *now.document), response->mutable_desired());
@@ -92,7 +92,7 @@ grpc::Status Inspector::GetDesired(grpc::ServerContext* context, const v1::GetDe
 
 grpc::Status Inspector::ListChanges(grpc::ServerContext* context, const v1::ListChangesRequest* request,
                                     v1::ListChangesResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   if (options_.journal == nullptr) return grpc::Status::OK;
   for (const model::ChangeEntry& entry : options_.journal->Entries()) {
     if (request->limit() != 0 && static_cast<uint32_t>(response->changes_size()) == request->limit()) break;
@@ -109,7 +109,7 @@ grpc::Status Inspector::ListChanges(grpc::ServerContext* context, const v1::List
 
 grpc::Status Inspector::Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                               grpc::ServerWriter<v1::WatchResponse>* writer) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   if (options_.events == nullptr) return ToGrpc(absl::UnimplementedError("this instance has no events"));
   uint64_t after = request->from_oldest() ? options_.events->before_oldest() : options_.events->newest();
   bool restarted = false;

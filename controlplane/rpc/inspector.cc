@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -13,11 +14,12 @@
 #include "controlplane/rpc/convert_stats.h"
 #include "controlplane/rpc/explain.h"
 #include "controlplane/rpc/grpc_status.h"
+#include "controlplane/rpc/request_check.h"
 
 namespace sluice::rpc {
-grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest*,
+grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetStatusRequest* request,
                                   v1::GetStatusResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const auto uptime = std::chrono::steady_clock::now() - instance_.started_at;
   response->set_node(instance_.node);
@@ -55,8 +57,13 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetSta
   response->set_workers_stalled(stalled);
   response->set_exception_thread_stalled(view_.ExceptionThreadStalled());
   response->set_last_change_unix_ms(UnixMs(now.published_at));
-  response->set_cookie_ids_digest(model::HexDigits(now.cookie_ids_digest));
-  response->set_cookie_keys_digest(model::HexDigits(now.cookie_keys_digest));
+  const bool has_cookies = std::any_of(now.registry->vips->begin(), now.registry->vips->end(), [](const auto& vip) {
+    return vip.desired.cookies == config::Cookies::kBackend;
+  });
+  if (has_cookies) {
+    response->set_cookie_ids_digest(model::HexDigits(now.cookie_ids_digest));
+    response->set_cookie_keys_digest(model::HexDigits(now.cookie_keys_digest));
+  }
   response->set_desired_version(now.version);
   response->set_management(std::string(config::ManagementName(options_.management)));
   rpc::ToProto(view_.Totals(), response->mutable_packets());
@@ -65,8 +72,11 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetSta
 
 grpc::Status Inspector::ListVips(grpc::ServerContext* context, const v1::ListVipsRequest* request,
                                  v1::ListVipsResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
+  if (!request->pool().empty()) {
+    if (const auto pool = now.registry->GetPool(request->pool()); !pool.ok()) return ToGrpc(pool.status());
+  }
   for (const model::VipRecord& vip : *now.registry->vips) {
     if (!vip.desired.name.starts_with(request->name_prefix())) continue;
     if (!request->pool().empty() && vip.desired.pool != request->pool()) continue;
@@ -77,7 +87,7 @@ grpc::Status Inspector::ListVips(grpc::ServerContext* context, const v1::ListVip
 
 grpc::Status Inspector::ListBackends(grpc::ServerContext* context, const v1::ListBackendsRequest* request,
                                      v1::ListBackendsResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const std::vector<fwd::PortStats> ports = view_.Ports();
   const auto add = [&](const model::PoolRecord& pool) {
@@ -105,36 +115,36 @@ grpc::Status Inspector::ListBackends(grpc::ServerContext* context, const v1::Lis
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::ListPorts(grpc::ServerContext* context, const v1::ListPortsRequest*,
+grpc::Status Inspector::ListPorts(grpc::ServerContext* context, const v1::ListPortsRequest* request,
                                   v1::ListPortsResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   for (const fwd::PortStats& port : view_.Ports()) rpc::ToProto(port, response->add_ports());
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::ListWorkers(grpc::ServerContext* context, const v1::ListWorkersRequest*,
+grpc::Status Inspector::ListWorkers(grpc::ServerContext* context, const v1::ListWorkersRequest* request,
                                     v1::ListWorkersResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const auto uptime = std::chrono::steady_clock::now() - instance_.started_at;
   for (const fwd::WorkerStats& worker : view_.Workers()) rpc::ToProto(worker, uptime, response->add_workers());
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::GetStats(grpc::ServerContext* context, const v1::GetStatsRequest*,
+grpc::Status Inspector::GetStats(grpc::ServerContext* context, const v1::GetStatsRequest* request,
                                  v1::GetStatsResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   rpc::ToProto(view_.Totals(), response->mutable_packets());
   return grpc::Status::OK;
 }
 
-grpc::Status Inspector::MayLook(const grpc::ServerContext* context) const {
+grpc::Status Inspector::MayLook(const grpc::ServerContext* context, const google::protobuf::Message& request) const {
   const absl::StatusOr<Caller> caller = Identify(*context, options_.api);
-  return ToGrpc(caller.status());
+  return ToGrpc(caller.ok() ? CheckRequest(request) : caller.status());
 }
 
 grpc::Status Inspector::GetVip(grpc::ServerContext* context, const v1::GetVipRequest* request,
                                v1::VipStatus* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const model::VipRecord* vip = now.registry->FindVip(request->name());
   if (vip == nullptr) {
@@ -147,7 +157,7 @@ grpc::Status Inspector::GetVip(grpc::ServerContext* context, const v1::GetVipReq
 
 grpc::Status Inspector::GetBackend(grpc::ServerContext* context, const v1::GetBackendRequest* request,
                                    v1::BackendStatus* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const auto backend = now.registry->GetBackend(request->pool(), request->backend());
   if (!backend.ok()) return ToGrpc(backend.status());
@@ -179,7 +189,7 @@ void Inspector::FillPool(const model::Snapshot& now, const model::PoolRecord& po
 
 grpc::Status Inspector::GetPool(grpc::ServerContext* context, const v1::GetPoolRequest* request,
                                 v1::PoolStatus* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   const auto pool = now.registry->GetPool(request->name());
   if (!pool.ok()) return ToGrpc(pool.status());
@@ -195,7 +205,7 @@ grpc::Status Inspector::GetPool(grpc::ServerContext* context, const v1::GetPoolR
 
 grpc::Status Inspector::ListPools(grpc::ServerContext* context, const v1::ListPoolsRequest* request,
                                   v1::ListPoolsResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   const model::Snapshot now = source_.Current();
   for (const auto& pool : now.registry->pools) {
     if (pool->name.starts_with(request->name_prefix())) FillPool(now, *pool, response->add_pools());
@@ -205,12 +215,12 @@ grpc::Status Inspector::ListPools(grpc::ServerContext* context, const v1::ListPo
 
 grpc::Status Inspector::ExplainFlow(grpc::ServerContext* context, const v1::ExplainFlowRequest* request,
                                     v1::ExplainFlowResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
+  const absl::StatusOr<fwd::FlowQuestion> question = ReadQuestion(*request);
+  if (!question.ok()) return ToGrpc(question.status());
   if (instance_.mailbox == nullptr) {
     return {grpc::StatusCode::UNIMPLEMENTED, "this sluiced has no workers that could be asked about flows"};
   }
-  const absl::StatusOr<fwd::FlowQuestion> question = ReadQuestion(*request);
-  if (!question.ok()) return ToGrpc(question.status());
   // A change between the answer and the look at the model would give the ids other names.
   constexpr int kTries = 5;
   for (int i = 0; i < kTries; ++i) {

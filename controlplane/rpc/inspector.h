@@ -38,8 +38,8 @@ class Inspector final : public v1::Inspector::Service {
   grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
 
  private:
-  // Whether the client may look at all.
-  grpc::Status MayLook(const grpc::ServerContext* context) const;
+  // Whether the client may look at all, and the request is one (request_check.h). Every call begins with it.
+  grpc::Status MayLook(const grpc::ServerContext* context, const google::protobuf::Message& request) const;
   grpc::Status Follow(grpc::ServerContext* context, const v1::WatchRequest& request, uint64_t after, bool restarted,
                       grpc::ServerWriter<v1::WatchResponse>* writer);
   std::string ResumeText(uint64_t sequence) const;

@@ -25,11 +25,12 @@ absl::StatusOr<DocumentEdit> EditOf(const Message& message, std::string_view fie
 
 }  // namespace
 
-grpc::Status Manager::Edit(const grpc::ServerContext* context, const Call& call, std::string_view complaints_about,
-                           const std::function<absl::StatusOr<DocumentEdit>()>& edit, v1::ChangeResponse* response) {
+grpc::Status Manager::Edit(const grpc::ServerContext* context, const Request& request, const Call& call,
+                           std::string_view complaints_about, const std::function<absl::StatusOr<DocumentEdit>()>& edit,
+                           v1::ChangeResponse* response) {
   reconcile::Outcome outcome;
   grpc::Status status = Run(
-      context, call,
+      context, request, call,
       [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
         const absl::StatusOr<DocumentEdit> made = edit();
         if (!made.ok()) return made.status();
@@ -50,7 +51,7 @@ grpc::Status Manager::CreateVip(grpc::ServerContext* context, const v1::CreateVi
                   .target = {Target::Kind::kInventory},
                   .expected_version = request->expected_version()};
   return Edit(
-      context, call, "vip", [&] { return EditOf(request->vip(), "vip", model::CreateVip); }, response);
+      context, *request, call, "vip", [&] { return EditOf(request->vip(), "vip", model::CreateVip); }, response);
 }
 
 grpc::Status Manager::UpdateVip(grpc::ServerContext* context, const v1::UpdateVipRequest* request,
@@ -60,7 +61,7 @@ grpc::Status Manager::UpdateVip(grpc::ServerContext* context, const v1::UpdateVi
                   .target = {Target::Kind::kVip, request->vip().name(), request->vip().pool()},
                   .expected_version = request->expected_version()};
   return Edit(
-      context, call, "vip", [&] { return EditOf(request->vip(), "vip", model::UpdateVip); }, response);
+      context, *request, call, "vip", [&] { return EditOf(request->vip(), "vip", model::UpdateVip); }, response);
 }
 
 grpc::Status Manager::DeleteVip(grpc::ServerContext* context, const v1::DeleteVipRequest* request,
@@ -74,7 +75,7 @@ grpc::Status Manager::DeleteVip(grpc::ServerContext* context, const v1::DeleteVi
       return model::DeleteVip(name, document);
     });
   };
-  return Edit(context, call, "vip", edit, response);
+  return Edit(context, *request, call, "vip", edit, response);
 }
 
 grpc::Status Manager::CreatePool(grpc::ServerContext* context, const v1::CreatePoolRequest* request,
@@ -84,7 +85,7 @@ grpc::Status Manager::CreatePool(grpc::ServerContext* context, const v1::CreateP
                   .target = {Target::Kind::kInventory},
                   .expected_version = request->expected_version()};
   return Edit(
-      context, call, "pool", [&] { return EditOf(request->pool(), "pool", model::CreatePool); }, response);
+      context, *request, call, "pool", [&] { return EditOf(request->pool(), "pool", model::CreatePool); }, response);
 }
 
 grpc::Status Manager::UpdatePool(grpc::ServerContext* context, const v1::UpdatePoolRequest* request,
@@ -94,7 +95,7 @@ grpc::Status Manager::UpdatePool(grpc::ServerContext* context, const v1::UpdateP
                   .target = {Target::Kind::kPool, request->pool().name(), request->pool().backup()},
                   .expected_version = request->expected_version()};
   return Edit(
-      context, call, "pool", [&] { return EditOf(request->pool(), "pool", model::UpdatePool); }, response);
+      context, *request, call, "pool", [&] { return EditOf(request->pool(), "pool", model::UpdatePool); }, response);
 }
 
 grpc::Status Manager::DeletePool(grpc::ServerContext* context, const v1::DeletePoolRequest* request,
@@ -108,7 +109,7 @@ grpc::Status Manager::DeletePool(grpc::ServerContext* context, const v1::DeleteP
       return model::DeletePool(name, document);
     });
   };
-  return Edit(context, call, "pool", edit, response);
+  return Edit(context, *request, call, "pool", edit, response);
 }
 
 grpc::Status Manager::UpdateBackend(grpc::ServerContext* context, const v1::UpdateBackendRequest* request,
@@ -122,7 +123,7 @@ grpc::Status Manager::UpdateBackend(grpc::ServerContext* context, const v1::Upda
     return model::UpdateBackend(pool, backend, document, path);
   };
   return Edit(
-      context, call, "backend", [&] { return EditOf(request->backend(), "backend", apply); }, response);
+      context, *request, call, "backend", [&] { return EditOf(request->backend(), "backend", apply); }, response);
 }
 
 }  // namespace sluice::rpc

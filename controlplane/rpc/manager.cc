@@ -5,6 +5,7 @@
 #include "controlplane/rpc/convert.h"
 #include "controlplane/rpc/convert_stats.h"
 #include "controlplane/rpc/grpc_status.h"
+#include "controlplane/rpc/request_check.h"
 
 namespace sluice::rpc {
 namespace {
@@ -36,6 +37,8 @@ void ToProto(const reconcile::Outcome& outcome, v1::ApplyResponse* response) {
 
 // It is shown in tables and told in events.
 constexpr size_t kMaxReasonBytes = 200;
+// What the audit log shows of what was asked for: more than two names take.
+constexpr size_t kMaxObjectBytes = 200;
 
 absl::StatusOr<model::Health> HealthOf(v1::BackendHealth health) {
   switch (health) {
@@ -58,21 +61,23 @@ std::string BackendText(const std::string& pool, const std::string& backend) {
 
 }  // namespace
 
-grpc::Status Manager::Run(const grpc::ServerContext* context, const Call& call, const Body& body,
-                          reconcile::Outcome* outcome) {
+grpc::Status Manager::Run(const grpc::ServerContext* context, const Request& request, const Call& call,
+                          const Body& body, reconcile::Outcome* outcome) {
   AuditRecord record;
   record.peer = context->peer();
   record.action = std::string(call.action);
-  record.object = call.object;
+  record.object = call.object.substr(0, kMaxObjectBytes);
   const absl::StatusOr<Caller> caller = Identify(*context, options_.api);
   record.user = caller.ok() ? caller->user : "unknown";
   const auto run = [&]() -> absl::StatusOr<reconcile::Outcome> {
     if (!caller.ok()) return caller.status();
-    if (call.dry_run) return body({});  // who may look may ask
-    if (absl::Status status = MayChange(*caller, call.action, call.target, *reconciler_.Current().registry);
-        !status.ok()) {
-      return status;
+    // Who may look may ask.
+    if (!call.dry_run) {
+      absl::Status allowed = MayChange(*caller, call.action, call.target, *reconciler_.Current().registry);
+      if (!allowed.ok()) return allowed;
     }
+    if (absl::Status status = CheckRequest(request); !status.ok()) return status;
+    if (call.dry_run) return body({});
     if (options_.management == config::Management::kFile && !call.also_with_file) return FileManages(call.action);
     return body({.author = {caller->user, std::string(call.action)}, .expected_version = call.expected_version});
   };
@@ -105,7 +110,7 @@ grpc::Status Manager::Apply(grpc::ServerContext* context, const v1::ApplyRequest
                   .dry_run = request->dry_run()};
   reconcile::Outcome outcome;
   grpc::Status status = Run(
-      context, call,
+      context, *request, call,
       [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
         // An absent document is not an empty one, which would remove everything.
         if (!request->has_desired()) {
@@ -129,7 +134,7 @@ grpc::Status Manager::Rollback(grpc::ServerContext* context, const v1::RollbackR
                   .dry_run = request->dry_run()};
   reconcile::Outcome outcome;
   grpc::Status status = Run(
-      context, call,
+      context, *request, call,
       [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
         if (options_.journal == nullptr) return absl::NotFoundError("to_version: no history is kept");
         absl::StatusOr<model::KeptState> kept = options_.journal->StateAt(request->to_version());
@@ -152,11 +157,12 @@ grpc::Status Manager::AddBackend(grpc::ServerContext* context, const v1::AddBack
                   .object = BackendText(request->pool(), name),
                   .target = {Target::Kind::kPool, request->pool()},
                   .expected_version = request->expected_version()};
-  grpc::Status status = Run(context, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
-    const auto backend = FromProto(request->backend(), "backend");
-    if (!backend.ok()) return backend.status();
-    return reconciler_.AddBackend(request->pool(), *backend, by);
-  });
+  grpc::Status status =
+      Run(context, *request, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+        const auto backend = FromProto(request->backend(), "backend");
+        if (!backend.ok()) return backend.status();
+        return reconciler_.AddBackend(request->pool(), *backend, by);
+      });
   if (status.ok()) Describe(request->pool(), name, response->mutable_backend());
   return status;
 }
@@ -169,7 +175,7 @@ grpc::Status Manager::RemoveBackend(grpc::ServerContext* context, const v1::Remo
                   .expected_version = request->expected_version()};
   reconcile::Outcome outcome;
   grpc::Status status = Run(
-      context, call,
+      context, *request, call,
       [&](const model::ChangeRequest& by) {
         return reconciler_.RemoveBackend(request->pool(), request->backend(), by);
       },
@@ -178,29 +184,29 @@ grpc::Status Manager::RemoveBackend(grpc::ServerContext* context, const v1::Remo
   return status;
 }
 
-grpc::Status Manager::SetDrain(const grpc::ServerContext* context, const std::string& pool, const std::string& backend,
-                               bool drain, uint64_t expected_version, v1::BackendStatus* status) {
+template <typename DrainRequest>
+grpc::Status Manager::SetDrain(const grpc::ServerContext* context, const DrainRequest& request, bool drain,
+                               v1::BackendStatus* status) {
   const Call call{.action = drain ? "DrainBackend" : "UndrainBackend",
-                  .object = BackendText(pool, backend),
-                  .target = {Target::Kind::kPool, pool},
-                  .expected_version = expected_version,
+                  .object = BackendText(request.pool(), request.backend()),
+                  .target = {Target::Kind::kPool, request.pool()},
+                  .expected_version = request.expected_version(),
                   .also_with_file = true};
-  grpc::Status result = Run(
-      context, call, [&](const model::ChangeRequest& by) { return reconciler_.SetDrain(pool, backend, drain, by); });
-  if (result.ok()) Describe(pool, backend, status);
+  grpc::Status result = Run(context, request, call, [&](const model::ChangeRequest& by) {
+    return reconciler_.SetDrain(request.pool(), request.backend(), drain, by);
+  });
+  if (result.ok()) Describe(request.pool(), request.backend(), status);
   return result;
 }
 
 grpc::Status Manager::DrainBackend(grpc::ServerContext* context, const v1::DrainBackendRequest* request,
                                    v1::DrainBackendResponse* response) {
-  return SetDrain(context, request->pool(), request->backend(), true, request->expected_version(),
-                  response->mutable_backend());
+  return SetDrain(context, *request, true, response->mutable_backend());
 }
 
 grpc::Status Manager::UndrainBackend(grpc::ServerContext* context, const v1::UndrainBackendRequest* request,
                                      v1::UndrainBackendResponse* response) {
-  return SetDrain(context, request->pool(), request->backend(), false, request->expected_version(),
-                  response->mutable_backend());
+  return SetDrain(context, *request, false, response->mutable_backend());
 }
 
 grpc::Status Manager::ReportHealth(grpc::ServerContext* context, const v1::ReportHealthRequest* request,
@@ -209,15 +215,16 @@ grpc::Status Manager::ReportHealth(grpc::ServerContext* context, const v1::Repor
                   .object = BackendText(request->pool(), request->backend()),
                   .target = {Target::Kind::kPool, request->pool()},
                   .also_with_file = true};
-  grpc::Status result = Run(context, call, [&](const model::ChangeRequest&) -> absl::StatusOr<reconcile::Outcome> {
-    const auto health = HealthOf(request->health());
-    if (!health.ok()) return health.status();
-    if (request->reason().size() > kMaxReasonBytes) {
-      return absl::InvalidArgumentError(
-          Cat("reason: has ", request->reason().size(), " bytes; give at most ", kMaxReasonBytes));
-    }
-    return reconciler_.ReportHealth(request->pool(), request->backend(), *health, request->reason());
-  });
+  grpc::Status result =
+      Run(context, *request, call, [&](const model::ChangeRequest&) -> absl::StatusOr<reconcile::Outcome> {
+        const auto health = HealthOf(request->health());
+        if (!health.ok()) return health.status();
+        if (request->reason().size() > kMaxReasonBytes) {
+          return absl::InvalidArgumentError(
+              Cat("reason: has ", request->reason().size(), " bytes; give at most ", kMaxReasonBytes));
+        }
+        return reconciler_.ReportHealth(request->pool(), request->backend(), *health, request->reason());
+      });
   if (result.ok()) Describe(request->pool(), request->backend(), response->mutable_backend());
   return result;
 }

@@ -53,16 +53,21 @@ class Manager final : public v1::Manager::Service {
     bool dry_run = false;
   };
   using Body = std::function<absl::StatusOr<reconcile::Outcome>(const model::ChangeRequest&)>;
-  // Who calls, whether that client may, the call, and its line in the audit log.
-  grpc::Status Run(const grpc::ServerContext* context, const Call& call, const Body& body,
+  using Request = google::protobuf::Message;
+  // Who calls, whether that client may, whether the request is one (request_check.h), the call, and its line in the
+  // audit log.
+  grpc::Status Run(const grpc::ServerContext* context, const Request& request, const Call& call, const Body& body,
                    reconcile::Outcome* outcome = nullptr);
-  grpc::Status Edit(const grpc::ServerContext* context, const Call& call, std::string_view complaints_about,
+  grpc::Status Edit(const grpc::ServerContext* context, const Request& request, const Call& call,
+                    std::string_view complaints_about,
                     const std::function<absl::StatusOr<reconcile::Reconciler::Edit>()>& edit,
                     v1::ChangeResponse* response);
   // Fills in the backend as it is now; one that another client has just removed leaves its names only.
   void Describe(const std::string& pool, const std::string& backend, v1::BackendStatus* status) const;
-  grpc::Status SetDrain(const grpc::ServerContext* context, const std::string& pool, const std::string& backend,
-                        bool drain, uint64_t expected_version, v1::BackendStatus* status);
+  // Of DrainBackend and UndrainBackend.
+  template <typename DrainRequest>
+  grpc::Status SetDrain(const grpc::ServerContext* context, const DrainRequest& request, bool drain,
+                        v1::BackendStatus* status);
 
   reconcile::Reconciler& reconciler_;
   const fwd::DataplaneView& view_;

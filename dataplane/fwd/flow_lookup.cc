@@ -18,6 +18,15 @@ void LookUpSession(const ForwardingState& state, const FlowView& flow, FlowTable
                               .family = flow.family};
   const lb::NatSession* session = tables.nat().table().FindByClient(tuple, flow.vip, flow.hash);
   if (session == nullptr || !NatFlows::IsCurrent(*session, state)) return;
+  if (!(*state.backends)[session->backend.index()].keeps_flows()) {
+    // As the ladder has it: a translated TCP connection cannot go on with another backend, other flows can.
+    if (flow.protocol != net::kProtocolTcp) return;
+    finding.has_session = true;
+    finding.backend = BackendId();
+    finding.refusal = Refusal::kReset;
+    finding.rung = Rung::kConnectionTable;
+    return;
+  }
   finding.has_session = true;
   finding.source_translated = session->source_translated;
   finding.local = net::IpAddress::FromBytes(session->backend_family, session->local_address.data());

@@ -110,8 +110,21 @@ TEST_F(ExplainTest, ABackendOfTheBackupIsNamed) {
   const v1::ExplainFlowResponse answer = Answer();
   EXPECT_EQ(answer.fate(), "forwarded");
   EXPECT_EQ(answer.backend(), "spare-1");
+  EXPECT_EQ(answer.slot_backend(), "spare-1");
   ASSERT_EQ(answer.backends_size(), 3);
   EXPECT_TRUE(answer.backends(2).chosen());
+}
+
+TEST_F(ExplainTest, ASessionOfABackendThatGivesItsFlowsAwayIsReset) {
+  finding_.has_session = true;
+  finding_.rung = fwd::Rung::kConnectionTable;
+  finding_.backend = BackendId();
+  finding_.refusal = fwd::Refusal::kReset;
+  const v1::ExplainFlowResponse answer = Answer();
+  EXPECT_EQ(answer.fate(), "answered");
+  EXPECT_EQ(answer.rung(), "session");
+  EXPECT_EQ(answer.backend(), "");
+  EXPECT_THAT(answer.explanation(), HasSubstr("the backend of its session is down"));
 }
 
 TEST_F(ExplainTest, AKnownFlowStaysWithADrainingBackend) {
