@@ -8,7 +8,7 @@ import unittest
 from lab_case import LabCase
 import lab
 from lab import config
-from lab.clients.tools import curl, http_load
+from lab.clients.tools import HeldConnections, Wrk, curl, http_load
 from lab.network import VIP4, VIP6, backend_host
 from lab.process import wait_until
 
@@ -144,6 +144,61 @@ class HealthTest(LabCase):
         self.reload(services)
         self.wait_for(UP, 1, 2, 3)
         self.assert_only(1, 2, 3)
+
+    def test_under_load(self):
+        """A server that is killed while it has connections, and comes back, and an echo that stays out: clients lose
+        what they had there, and nothing once the verdict is in."""
+        services = self.services("l2", type="http", path="/", status=["200"])
+        self.start(services)
+        self.wait_for(UP, 1, 2, 3)
+        held = HeldConnections(self.client, VIP4, 30)
+        on_it = held.status()["by_backend"]["backend-1"]["open"]
+        self.assertGreater(on_it, 0)
+        load = Wrk(self.client, VIP4, 60, name="wrk-killed")
+        self.lab.backends.nginx.pop("backend-1").kill()
+        self.wait_for(DOWN, 1)
+        self.wait_for_workers()
+        # What the load asked of it until now may have failed; what is asked from now on may not.
+        self.assertGreater(load.stop()["requests"], 0)
+        load = Wrk(self.client, VIP4, 60, name="wrk-revived")
+        self.assert_only(2, 3)
+        self.lab.backends.start_nginx()
+        self.wait_for(UP, 1)
+        self.assert_only(1, 2, 3)
+        report = load.stop()
+        self.assertEqual(report["failed"], 0, report["text"])
+        lost = held.stop()["failures"]
+        self.assertEqual((len(lost), [text for text in lost if "connection to backend-1 " not in text]), (on_it, []))
+
+        for pool in services["pools"]:
+            pool["health_check"] = {**QUICK, "type": "icmp"}
+        self.reload(services)
+        self.wait_for_check("icmp")
+        load = Wrk(self.client, VIP4, 60, name="wrk-deaf")
+        deaf = self.lab.network.backends["backend-2"]
+        deaf.run(["sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1"])
+        self.addCleanup(deaf.run, ["sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0"])
+        wait_until(lambda: self.health(2, 4)[0] == DOWN, 30, "the backend without an echo is down")
+        self.assertEqual(self.health(2, 6)[0], UP)
+        self.wait_for_workers()
+        report = http_load(self.client, VIP4, 300)
+        self.assert_all_answered(report)
+        self.assertEqual(set(report["by_backend"]), {"backend-1", "backend-3"})
+        deaf.run(["sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0"])
+        self.wait_for(UP, 2)
+        self.assert_only(1, 2, 3)
+        report = load.stop()
+        self.assertEqual(report["failed"], 0, report["text"])
+
+    def wait_for_check(self, kind):
+        """Until all backends were found up by checks of this kind."""
+        def found():
+            statuses = [self.backend_status(backend_host(index).role, config.POOL[version]).get("check", {})
+                        for version in (4, 6) for index in (1, 2, 3)]
+            return all(kind in status.get("check", "").lower() and int(status.get("passed", 0)) > 0
+                       for status in statuses)
+
+        wait_until(found, 30, f"all backends have passed a check by {kind}")
 
     def start_tls(self, index):
         """nginx with TLS and HTTP/2 beside the plain one; its certificate signs itself."""
