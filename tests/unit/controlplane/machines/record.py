@@ -12,7 +12,8 @@ import os
 FILES = [
     "/proc/sys/kernel/osrelease", "/proc/meminfo", "/proc/cpuinfo", "/proc/self/status", "/proc/self/limits",
     "/proc/net/route", "/proc/net/ipv6_route", "/proc/net/tcp", "/proc/net/if_inet6",
-    "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/sys/devices/system/cpu/online", "/sys/devices/system/cpu/isolated", "/sys/devices/system/cpu/nohz_full",
+    "/proc/sys/net/ipv6/conf/all/disable_ipv6",
+    "/sys/devices/system/cpu/online", "/sys/devices/system/cpu/isolated", "/sys/devices/system/cpu/nohz_full",
     "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "/dev/net/tun",
 ]
 PATTERNS = [
