@@ -33,7 +33,7 @@ def programs():
 
 
 def make_packages(output, *options):
-    environment = {**os.environ, "DEB_BUILD_OPTIONS": "noautodbgsym"}
+    environment = {**os.environ, "DEB_BUILD_OPTIONS": "noautodbgsym", "DPKG_DEB_COMPRESSOR_LEVEL": "0"}
     run(ROOT / "tools" / "package", "--binaries", programs(), "--output", output, *options, env=environment)
     return sorted(pathlib.Path(output).glob("*.deb"))
 
