@@ -85,4 +85,4 @@ class VirtualMachine:
     def power_off(self):
         """As an operator would; QEMU ends by itself."""
         self.call("systemctl", "poweroff", check=False)
-        return self.process.wait(300)
+        return self.process.wait(CALL_S)
