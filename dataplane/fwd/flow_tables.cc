@@ -33,12 +33,6 @@ constexpr size_t kSlotsPerBucket = 2;
 
 }  // namespace
 
-bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& value) {
-  if (value.backend.index() >= backends.size()) return false;
-  const BackendEntry& backend = backends[value.backend.index()];
-  return backend.state != BackendState::kAbsent && static_cast<uint8_t>(backend.generation) == value.generation;
-}
-
 bool EndIfOver(const lb::ConnectionSlot& slot, const ForwardingState& state, uint32_t now_s, size_t& unconfirmed,
                WorkerCounters& counters) {
   const std::vector<VipEntry>& vips = *state.vips;

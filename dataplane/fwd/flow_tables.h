@@ -15,7 +15,11 @@
 namespace sluice::fwd {
 
 // True when the backend that an entry names is still the one it was made for.
-bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& value);
+inline bool BackendExists(const BackendTable& backends, const lb::ConnectionValue& value) {
+  if (value.backend.index() >= backends.size()) return false;
+  const BackendEntry& backend = backends[value.backend.index()];
+  return backend.state != BackendState::kAbsent && static_cast<uint8_t>(backend.generation) == value.generation;
+}
 
 // True when the time of an entry is over, or its backend or VIP is gone.
 template <typename Entry>

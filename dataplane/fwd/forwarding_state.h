@@ -163,12 +163,29 @@ struct VipEntry {
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };
 
+// What the common way of packets (stage/common_way.h) reads of a VIP, indexed by VipId: a quarter of a cache line, so
+// that those of many VIPs stay in the nearest cache.
+struct CommonVip {
+  enum class Way : uint8_t {
+    kNone,    // no VIP has the id, or it has address translation: packets go the general way from the start
+    kLadder,  // the whole ladder chooses the backend
+    kTable,   // an established flow's backend is what the connection table says
+    kHash,    // all packets go by the hash of their tuple alone
+  };
+  const uint16_t* slots = nullptr;  // of the pool's table; kHash only, and then there are some
+  uint32_t slot_count = 0;
+  Way way = Way::kNone;
+  ForwardingMode mode = ForwardingMode::kL2;
+};
+static_assert(sizeof(CommonVip) == 16);
+
 struct ForwardingState {
   uint64_t generation = 0;
   std::shared_ptr<const lb::HashKeys> keys;
   std::shared_ptr<const lb::VipTable> vip_table;
   std::shared_ptr<const std::vector<VipEntry>> vips;
-  std::vector<std::shared_ptr<const PoolTable>> pools;  // by PoolId; null where no pool has the id
+  std::shared_ptr<const std::vector<CommonVip>> common_vips;  // as many as `vips`
+  std::vector<std::shared_ptr<const PoolTable>> pools;        // by PoolId; null where no pool has the id
   // By PoolId, of pools that VIPs with cookies use; null of others, or shorter. The keys are never null.
   std::vector<std::shared_ptr<const CookieIds>> cookie_ids;
   std::shared_ptr<const CookieKeySet> cookie_keys;

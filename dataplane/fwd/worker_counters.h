@@ -48,13 +48,14 @@ struct PortCounters {
   Counter rx_packets, rx_bytes, tx_packets, tx_bytes;
 };
 
-struct VipCounters {
+// One cache line: all that a packet counts of its VIP.
+struct alignas(64) VipCounters {
   Counter packets, bytes, new_flows, dropped;
   Counter reply_packets, reply_bytes;  // of backends, with address translation
   Counter unprotected;                 // see UnprotectedCounters; packets of all causes
 };
 
-struct BackendCounters {
+struct alignas(32) BackendCounters {
   Counter packets, bytes;
   // Entries of the connection table: those made, and those that ended. Their difference is the flows alive now.
   Counter flows_started, flows_ended;

@@ -43,6 +43,10 @@ class ConnectionTable {
 
   void Prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[FirstBucket(hash)], 1); }
 
+  // The entries of the bucket where nearly every connection of the hash lies: what FindKnown (lb/find_known.h) looks
+  // at.
+  std::array<Entry, kWays>& FirstEntries(uint64_t hash) { return buckets_[FirstBucket(hash)].entries; }
+
   // The connection's entry, or null. `hash` is the flow hash of the same packet.
   Entry* Find(const Key& key, uint64_t hash) {
     const size_t first = FirstBucket(hash);

@@ -1,11 +1,10 @@
 #include "dataplane/lb/flow_hash.h"
 
-#include <immintrin.h>
-
 #include <cstring>
 #include <string_view>
 
 #include "dataplane/lb/aes_round.h"
+#include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/lb/siphash.h"
 
 namespace sluice::lb {
@@ -48,37 +47,21 @@ inline void FillBlocks(const FlowTuple& t, Blocks& b) {
   b.count = 3;
 }
 
-// The blocks are put together in registers: stored in parts and loaded whole, they would stall on store forwarding,
-// which costs three times the hash itself (bench FlowHash).
-__attribute__((target("aes,sse4.1"))) inline __m128i LoadBlock(const uint8_t* at) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-}
-
-__attribute__((target("aes,sse4.1"))) inline __m128i TwoRounds(__m128i s, __m128i k0, __m128i k1) {
-  return _mm_aesenc_si128(_mm_aesenc_si128(s, k1), k0);
-}
-
-__attribute__((target("aes,sse4.1"))) void FlowHashesAesNi(const HashKeys& keys, const FlowTuple* tuples, size_t count,
-                                                           uint64_t* hashes) {
-  const __m128i k0 = LoadBlock(keys.flow[0].data());
-  const __m128i k1 = LoadBlock(keys.flow[1].data());
+__attribute__((target("aes,sse4.1"))) void FlowHashesAesNi(const HashKeys& hash_keys, const FlowTuple* tuples,
+                                                           size_t count, uint64_t* hashes) {
+  const AesFlowKeys keys = LoadFlowKeys(hash_keys);
   for (size_t i = 0; i < count; ++i) {
     const FlowTuple& t = tuples[i];
     const int ports = static_cast<int>(PortsOf(t));
-    __m128i s;
     if (t.family == net::Family::kIpv4) {
       int source = 0;
       int destination = 0;
       std::memcpy(&source, t.source, sizeof(source));
       std::memcpy(&destination, t.destination, sizeof(destination));
-      s = _mm_xor_si128(_mm_set_epi32(t.protocol, ports, destination, source), k0);
+      hashes[i] = FlowHashV4(_mm_set_epi32(t.protocol, ports, destination, source), keys);
     } else {
-      s = _mm_xor_si128(LoadBlock(t.source), k0);
-      s = _mm_xor_si128(TwoRounds(s, k0, k1), LoadBlock(t.destination));
-      s = _mm_xor_si128(TwoRounds(s, k0, k1), _mm_set_epi32(0, 0, t.protocol, ports));
+      hashes[i] = FlowHashV6(t.source, t.destination, _mm_set_epi32(0, 0, t.protocol, ports), keys);
     }
-    s = TwoRounds(TwoRounds(s, k0, k1), k0, k1);
-    hashes[i] = static_cast<uint64_t>(_mm_cvtsi128_si64(s));
   }
 }
 

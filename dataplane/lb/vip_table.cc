@@ -40,7 +40,9 @@ std::vector<VipClaim<Address>> ClaimsOf(const std::vector<VipTable::Vip>& vips, 
 VipTable::VipTable(std::vector<Vip> vips)
     : vips_(std::move(vips)),
       v4_(ClaimsOf<VipAddressV4>(vips_, net::Family::kIpv4), 32),
-      v6_(ClaimsOf<VipAddressV6>(vips_, net::Family::kIpv6), 128) {}
+      v6_(ClaimsOf<VipAddressV6>(vips_, net::Family::kIpv6), 128),
+      exact_v4_(ClaimsOf<VipAddressV4>(vips_, net::Family::kIpv4), 32),
+      exact_v6_(ClaimsOf<VipAddressV6>(vips_, net::Family::kIpv6), 128) {}
 
 VipAddressV6 VipTable::LoadV6(const uint8_t* address) { return FromBytes(address, VipAddressV6()); }
 

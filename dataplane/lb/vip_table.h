@@ -6,6 +6,7 @@
 
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/ids.h"
+#include "dataplane/lb/exact_vips.h"
 #include "dataplane/lb/vip_map.h"
 #include "dataplane/net/address.h"
 
@@ -39,6 +40,10 @@ class VipTable {
   VipAddressInfo DescribeV4(Be32 address) const { return v4_.Describe({address.raw()}); }
   VipAddressInfo DescribeV6(const uint8_t* address) const { return v6_.Describe(LoadV6(address)); }
 
+  // The short answers to both, for the common way of packets.
+  const ExactVips<VipAddressV4>& exact_v4() const { return exact_v4_; }
+  const ExactVips<VipAddressV6>& exact_v6() const { return exact_v6_; }
+
   const std::vector<Vip>& vips() const { return vips_; }
 
  private:
@@ -47,6 +52,8 @@ class VipTable {
   std::vector<Vip> vips_;
   VipMap<VipAddressV4> v4_;
   VipMap<VipAddressV6> v6_;
+  ExactVips<VipAddressV4> exact_v4_;
+  ExactVips<VipAddressV6> exact_v6_;
 };
 
 }  // namespace sluice::lb

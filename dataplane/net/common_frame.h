@@ -33,42 +33,10 @@ inline bool ParseCommonL4(const uint8_t* l4, uint8_t protocol, int l4_length, Pa
   return true;
 }
 
-// Fills `headers` as ParseFrame would, if the frame is of the common kind. Otherwise returns false, and `headers` is
-// to be filled by ParseFrame. Arguments as for ParseFrame.
-inline bool ParseCommonFrame(const uint8_t* frame, uint32_t contiguous, uint32_t frame_length, ParsedHeaders& headers) {
-  constexpr uint32_t kL3 = sizeof(EtherHeader);
-  // Every Ethernet frame is as long as this, a minimal UDP datagram with its padding too.
-  if (contiguous < kL3 + sizeof(Ipv4Header) + sizeof(TcpHeader)) return false;
-  const uint8_t* const ip = frame + kL3;
-  const auto type = Load<Be16>(frame + offsetof(EtherHeader, ether_type));
-  uint32_t ip_bytes = 0;
-  uint32_t header_bytes = 0;
-  if (type == Be16::FromHost(kEtherTypeIpv4)) {
-    constexpr auto kFragmented = Be16::FromHost(kIpv4MoreFragments | kIpv4FragmentOffsetMask);
-    const uint16_t fragment = Load<Be16>(ip + offsetof(Ipv4Header, fragment)).raw();
-    if (ip[0] != 0x45 || (fragment & kFragmented.raw()) != 0) return false;
-    header_bytes = sizeof(Ipv4Header);
-    ip_bytes = Load<Be16>(ip + offsetof(Ipv4Header, total_length)).Host();
-    if (ip_bytes > frame_length - kL3) return false;
-    if (!ParseCommonL4(ip + sizeof(Ipv4Header), ip[offsetof(Ipv4Header, protocol)],
-                       static_cast<int>(ip_bytes) - static_cast<int>(sizeof(Ipv4Header)), headers)) {
-      return false;
-    }
-    headers.family = Family::kIpv4;
-  } else if (type == Be16::FromHost(kEtherTypeIpv6)) {
-    if (contiguous < kL3 + sizeof(Ipv6Header) + sizeof(TcpHeader) || ip[0] >> 4 != 6) return false;
-    header_bytes = sizeof(Ipv6Header);
-    const uint32_t payload_bytes = Load<Be16>(ip + offsetof(Ipv6Header, payload_length)).Host();
-    ip_bytes = static_cast<uint32_t>(sizeof(Ipv6Header)) + payload_bytes;
-    if (ip_bytes > frame_length - kL3 || ip_bytes > UINT16_MAX) return false;
-    if (!ParseCommonL4(ip + sizeof(Ipv6Header), ip[offsetof(Ipv6Header, next_header)], static_cast<int>(payload_bytes),
-                       headers)) {
-      return false;
-    }
-    headers.family = Family::kIpv6;
-  } else {
-    return false;
-  }
+// What is the same for all frames of the common kind.
+inline void SetCommonHeaders(Family family, uint32_t header_bytes, uint32_t ip_bytes, ParsedHeaders& headers) {
+  constexpr auto kL3 = static_cast<uint16_t>(sizeof(EtherHeader));
+  headers.family = family;
   headers.status = ParseStatus::kOk;
   headers.l4_status = L4Status::kPorts;
   headers.error = ParsedHeaders().error;
@@ -77,8 +45,44 @@ inline bool ParseCommonFrame(const uint8_t* frame, uint32_t contiguous, uint32_t
   headers.l3_offset = kL3;
   headers.l4_offset = static_cast<uint16_t>(kL3 + header_bytes);
   headers.ip_length = static_cast<uint16_t>(ip_bytes);
-  headers.ether_type = type;
-  return true;
+  headers.ether_type = Be16::FromHost(family == Family::kIpv4 ? kEtherTypeIpv4 : kEtherTypeIpv6);
+}
+
+// Bytes of a frame that are read of the common kind: TCP is the longer of the two, and every Ethernet frame is as long
+// as this over IPv4, a minimal UDP datagram with its padding too.
+constexpr uint32_t kCommonBytesV4 = sizeof(EtherHeader) + sizeof(Ipv4Header) + sizeof(TcpHeader);
+constexpr uint32_t kCommonBytesV6 = sizeof(EtherHeader) + sizeof(Ipv6Header) + sizeof(TcpHeader);
+
+// The IP part of ParseCommonFrame: an untagged frame of that EtherType, of which kCommonBytesV4 or kCommonBytesV6 can
+// be read, with version (and IPv4 header length) known to be right.
+inline bool ParseCommonIpv4(const uint8_t* ip, uint32_t frame_length, ParsedHeaders& headers) {
+  constexpr auto kFragmented = Be16::FromHost(kIpv4MoreFragments | kIpv4FragmentOffsetMask);
+  const uint16_t fragment = Load<Be16>(ip + offsetof(Ipv4Header, fragment)).raw();
+  const uint32_t ip_bytes = Load<Be16>(ip + offsetof(Ipv4Header, total_length)).Host();
+  if ((fragment & kFragmented.raw()) != 0 || ip_bytes > frame_length - sizeof(EtherHeader)) return false;
+  SetCommonHeaders(Family::kIpv4, sizeof(Ipv4Header), ip_bytes, headers);
+  return ParseCommonL4(ip + sizeof(Ipv4Header), ip[offsetof(Ipv4Header, protocol)],
+                       static_cast<int>(ip_bytes) - static_cast<int>(sizeof(Ipv4Header)), headers);
+}
+
+inline bool ParseCommonIpv6(const uint8_t* ip, uint32_t frame_length, ParsedHeaders& headers) {
+  const uint32_t payload_bytes = Load<Be16>(ip + offsetof(Ipv6Header, payload_length)).Host();
+  const uint32_t ip_bytes = static_cast<uint32_t>(sizeof(Ipv6Header)) + payload_bytes;
+  if (ip_bytes > frame_length - sizeof(EtherHeader) || ip_bytes > UINT16_MAX) return false;
+  SetCommonHeaders(Family::kIpv6, sizeof(Ipv6Header), ip_bytes, headers);
+  return ParseCommonL4(ip + sizeof(Ipv6Header), ip[offsetof(Ipv6Header, next_header)], static_cast<int>(payload_bytes),
+                       headers);
+}
+
+// Fills `headers` as ParseFrame would, if the frame is of the common kind. Otherwise returns false, and `headers` is
+// to be filled by ParseFrame. Arguments as for ParseFrame.
+inline bool ParseCommonFrame(const uint8_t* frame, uint32_t contiguous, uint32_t frame_length, ParsedHeaders& headers) {
+  if (contiguous < kCommonBytesV4) return false;
+  const uint8_t* const ip = frame + sizeof(EtherHeader);
+  const auto type = Load<Be16>(frame + offsetof(EtherHeader, ether_type));
+  if (type == Be16::FromHost(kEtherTypeIpv4)) return ip[0] == 0x45 && ParseCommonIpv4(ip, frame_length, headers);
+  return type == Be16::FromHost(kEtherTypeIpv6) && contiguous >= kCommonBytesV6 && ip[0] >> 4 == 6 &&
+         ParseCommonIpv6(ip, frame_length, headers);
 }
 
 // True when the checksum of an IPv4 header without options is right: ChecksumIsValid of its 20 bytes, in five

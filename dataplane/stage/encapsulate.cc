@@ -9,6 +9,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/mbuf_sum.h"
+#include "dataplane/stage/outer_header.h"
 
 namespace sluice::stage {
 namespace {
@@ -16,10 +17,6 @@ namespace {
 using net::Store;
 
 constexpr uint16_t kEphemeralPorts = 0xc000;  // 49152 and up: what a host's own sources would be
-
-uint8_t InnerProtocol(net::Family inner) {
-  return inner == net::Family::kIpv4 ? net::kProtocolIpip : net::kProtocolIpv6;
-}
 
 uint8_t OuterProtocol(fwd::ForwardingMode mode, net::Family inner) {
   switch (mode) {
@@ -35,11 +32,6 @@ uint8_t OuterProtocol(fwd::ForwardingMode mode, net::Family inner) {
       break;
   }
   return InnerProtocol(inner);
-}
-
-uint8_t TrafficClassOf(const uint8_t* ip, net::Family family) {
-  if (family == net::Family::kIpv4) return ip[offsetof(net::Ipv4Header, tos)];
-  return static_cast<uint8_t>(ip[0] << 4 | ip[1] >> 4);
 }
 
 // Ethernet padding would follow the inner packet into the tunnel. In a chain of buffers it is left: the IP lengths tell
@@ -69,9 +61,6 @@ void ApplySourcePrefix(const TunnelSource& source, uint64_t flow_hash, uint8_t* 
   if (has_others && (all_zero || all_one)) address[size - 1] ^= 1;
 }
 
-// RFC 6438: the label spreads flows to one backend over the network's paths.
-uint32_t FlowLabel(uint64_t flow_hash) { return static_cast<uint32_t>(flow_hash >> 8) & 0x000f'ffff; }
-
 uint16_t UdpSourcePort(uint64_t flow_hash) {
   return static_cast<uint16_t>(kEphemeralPorts | (flow_hash >> 32 & 0x3fff));
 }
@@ -81,20 +70,6 @@ struct Outer {
   uint8_t protocol;
   uint16_t payload_bytes;  // behind the IP header
 };
-
-void LeaveChecksumToDevice(Packet& packet) {
-  packet.mbuf->l2_len = packet.headers.l3_offset & 0x7f;  // 7 bits wide; at most 22
-  packet.mbuf->l3_len = sizeof(net::Ipv4Header);
-  packet.mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
-}
-
-// Of the outer header that was made from a template with this checksum: length, TOS and protocol were zero when that
-// was taken; the latter two are the second bytes of their words. RFC 1624, equation 3, for three words at once.
-uint16_t CompleteChecksum(uint16_t template_checksum, Be16 total_length, uint8_t tos, uint8_t protocol) {
-  const uint32_t sum = uint32_t{static_cast<uint16_t>(~template_checksum)} + total_length.raw() + (uint32_t{tos} << 8) +
-                       (uint32_t{protocol} << 8);
-  return static_cast<uint16_t>(~net::FoldSum(sum));
-}
 
 void WriteOuterV4(uint8_t* at, const Outer& outer, Packet& packet, const fwd::BackendEntry& backend,
                   const StageEnv& env) {
@@ -118,10 +93,6 @@ void WriteOuterV4(uint8_t* at, const Outer& outer, Packet& packet, const fwd::Ba
     ip.checksum = CompleteChecksum(ip.checksum, ip.total_length, ip.tos, ip.protocol);
   }
   Store(at, ip);
-}
-
-Be32 VersionClassFlow(uint8_t traffic_class, uint64_t flow_hash) {
-  return Be32::FromHost(0x6000'0000 | uint32_t{traffic_class} << 20 | FlowLabel(flow_hash));
 }
 
 void WriteOuterV6(uint8_t* at, const Outer& outer, const Packet& packet, const fwd::BackendEntry& backend,
@@ -178,47 +149,6 @@ void FillUdpChecksumV6(rte_mbuf* mbuf, uint32_t ip_offset, uint16_t udp_bytes) {
 }
 
 }  // namespace
-
-// The frame's first bytes and the backend's line agree from here on: Ethernet header, then outer IP header.
-static_assert(offsetof(fwd::BackendEntry, ether) == 0);
-static_assert(offsetof(fwd::BackendEntry, outer) == sizeof(net::EtherHeader));
-
-bool EncapsulateIpip(Packet& packet, const fwd::BackendEntry& backend, const StageEnv& env) {
-  constexpr size_t kL3 = sizeof(net::EtherHeader);
-  const bool v4 = backend.family == net::Family::kIpv4;
-  const TunnelSource& source = v4 ? env.node->tunnel_source_v4 : env.node->tunnel_source_v6;
-  if (packet.headers.l3_offset != kL3 || packet.mbuf->nb_segs != 1 || !backend.has_source || source.enabled)
-    return false;
-  TrimPadding(packet);
-  const uint16_t overhead = OuterIpBytes(backend.family);
-  auto* const frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet.mbuf, overhead));
-  if (frame == nullptr) return false;
-  const auto* const ready = reinterpret_cast<const uint8_t*>(&backend);
-  uint8_t* const outer = frame + kL3;
-  const uint8_t traffic_class = TrafficClassOf(outer + overhead, packet.headers.family);
-  const uint8_t protocol = InnerProtocol(packet.headers.family);
-  if (v4) {
-    std::memcpy(frame, ready, kL3 + sizeof(net::Ipv4Header));
-    const auto length = Be16::FromHost(static_cast<uint16_t>(sizeof(net::Ipv4Header) + packet.headers.ip_length));
-    uint16_t checksum = 0;
-    if (env.node->ports[backend.port.index()].tx_ipv4_checksum) {
-      LeaveChecksumToDevice(packet);
-    } else {
-      checksum = CompleteChecksum(net::Load<uint16_t>(ready + kL3 + offsetof(net::Ipv4Header, checksum)), length,
-                                  traffic_class, protocol);
-    }
-    outer[offsetof(net::Ipv4Header, tos)] = traffic_class;
-    outer[offsetof(net::Ipv4Header, protocol)] = protocol;
-    Store(outer + offsetof(net::Ipv4Header, total_length), length);
-    Store(outer + offsetof(net::Ipv4Header, checksum), checksum);
-  } else {
-    std::memcpy(frame, ready, kL3 + sizeof(net::Ipv6Header));
-    Store(outer, VersionClassFlow(traffic_class, packet.flow_hash));
-    outer[offsetof(net::Ipv6Header, next_header)] = protocol;
-    Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(packet.headers.ip_length));
-  }
-  return true;
-}
 
 TunnelFields TunnelFieldsOf(const NodeTraits& node, const fwd::BackendEntry& backend, uint64_t flow_hash) {
   const bool v4 = backend.family == net::Family::kIpv4;

@@ -52,12 +52,6 @@ TunnelFields TunnelFieldsOf(const NodeTraits& node, const fwd::BackendEntry& bac
 // bits of the source where tunnels have a source prefix. False: the packet was dropped.
 bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, const StageEnv& env);
 
-// The same for what is most common, IP in IP of a frame without VLAN tags in one buffer, from the port's own address:
-// Ethernet and outer header are copied as one run of known size from the backend's line, and what varies is written
-// over it, where the general way puts them together piece by piece. The MAC addresses are written too. False: the
-// general way is needed.
-bool EncapsulateIpip(Packet& packet, const fwd::BackendEntry& backend, const StageEnv& env);
-
 }  // namespace sluice::stage
 
 #endif  // SLUICE_DATAPLANE_STAGE_ENCAPSULATE_H_

@@ -150,7 +150,9 @@ void FollowFragment(Packet& packet, StageEnv& env) {
 void FollowFragments(Burst& burst, StageEnv& env) {
   bool any = false;
   for (Packet& packet : burst) {
-    if (packet.fate != Fate::kPending || packet.headers.l4_status != net::L4Status::kFragment) continue;
+    if (packet.fate != Fate::kPending || packet.past != Past::kNothing ||
+        packet.headers.l4_status != net::L4Status::kFragment)
+      continue;
     FollowFragment(packet, env);
     any = true;
   }

@@ -9,6 +9,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/net/icmp.h"
 #include "dataplane/stage/answer.h"
+#include "dataplane/stage/martian.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/tunnel_source.h"
@@ -26,16 +27,9 @@ inline void LocateAddresses(Packet& packet) {
   packet.vip_offset = static_cast<uint16_t>(h.l3_offset + destination);
 }
 
-// A source that no client can have. The host's kernel judges its own packets itself, so this is asked for VIPs only.
-inline bool IsMartian(const Packet& packet) {
-  const uint8_t* source = FrameOf(packet) + packet.client_offset;
-  const uint8_t* destination = FrameOf(packet) + packet.vip_offset;
-  if (packet.headers.family == net::Family::kIpv4) {
-    return source[0] == 0 || source[0] == 127 || source[0] >= 224 || std::memcmp(source, destination, 4) == 0;
-  }
-  const net::IpAddress address = net::IpAddress::FromBytes(net::Family::kIpv6, source);
-  return address.IsMulticast() || address.IsUnspecified() || address.IsLoopback() ||
-         std::memcmp(source, destination, 16) == 0;
+// The host's kernel judges its own packets itself, so this is asked for VIPs only.
+inline bool IsMartianPacket(const Packet& packet) {
+  return IsMartian(packet.headers.family, FrameOf(packet) + packet.client_offset, FrameOf(packet) + packet.vip_offset);
 }
 
 inline VipId FindVip(const Packet& packet, const lb::VipTable& table) {
@@ -131,12 +125,12 @@ inline const lb::ReturnService* LookupPacket(Packet& packet, StageEnv& env) {
                                            ? table.DescribeV4(net::Load<Be32>(destination))
                                            : table.DescribeV6(destination);
     if (!address.is_vip) return RecogniseReply(packet, env);
-    if (IsMartian(packet)) {
+    if (IsMartianPacket(packet)) {
       Drop(packet, DropReason::kMartianSource);
       return nullptr;
     }
     HandleUnserved(packet, address, env);
-  } else if (IsMartian(packet)) {
+  } else if (IsMartianPacket(packet)) {
     Drop(packet, DropReason::kMartianSource);
   }
   // Only with NAT a flow has an owner before it has a backend.
@@ -166,8 +160,9 @@ inline lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* serv
   return tuple;
 }
 
-// What the next stages will read and write for the packet.
-inline void Prefetch(const Packet& packet, StageEnv& env) {
+}  // namespace
+
+void PrefetchForSelection(const Packet& packet, StageEnv& env) {
   if (packet.vip.valid()) __builtin_prefetch(&env.counters->vips[packet.vip.index()], 1);
   if (packet.direction == Direction::kToClient) {
     env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
@@ -188,15 +183,13 @@ inline void Prefetch(const Packet& packet, StageEnv& env) {
   }
 }
 
-}  // namespace
-
 void LookupVip(Burst& burst, StageEnv& env) {
   std::array<lb::FlowTuple, kBurstSize> tuples;
   std::array<uint64_t, kBurstSize> hashes;
   std::array<Packet*, kBurstSize> found;
   size_t count = 0;
   for (Packet& packet : burst) {
-    if (packet.fate != Fate::kPending) continue;
+    if (packet.fate != Fate::kPending || packet.past != Past::kNothing) continue;
     const lb::ReturnService* service = LookupPacket(packet, env);
     if (packet.fate != Fate::kPending) continue;
     tuples[count] = TupleOf(packet, service);
@@ -205,7 +198,7 @@ void LookupVip(Burst& burst, StageEnv& env) {
   lb::FlowHashes(*env.state->keys, tuples.data(), count, hashes.data());
   for (size_t i = 0; i < count; ++i) {
     found[i]->flow_hash = hashes[i];
-    Prefetch(*found[i], env);
+    PrefetchForSelection(*found[i], env);
   }
 }
 

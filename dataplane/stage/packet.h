@@ -39,6 +39,14 @@ enum class Direction : uint8_t {
   kToClient,           // a backend's answer whose session tells the rest
 };
 
+// The stages that the common way (stage/common_way.h) has done for a packet, so that the general ones leave it alone.
+enum class Past : uint8_t {
+  kNothing,
+  kLookup,     // up to LookupVip
+  kSelection,  // SelectBackends too
+  kAll,        // the packet is ready, and counted for its VIP and backend
+};
+
 // One packet on its way through the stages: exactly one cache line, filled by Parse, completed by later stages.
 // Addresses are not copied: the headers are in the cache anyway.
 struct alignas(64) Packet {
@@ -68,7 +76,8 @@ struct alignas(64) Packet {
   bool resumed;       // it was in the pipeline before: the mbuf has a TravelNote
   Direction direction;
   uint8_t session_use;  // NatSession::use when it was found
-  uint32_t session;     // lb::NatTable::at of this worker; kNone: the packet has no session
+  Past past;
+  uint32_t session;  // lb::NatTable::at of this worker; kNone: the packet has no session
 };
 static_assert(sizeof(Packet) == 64);
 

@@ -64,7 +64,7 @@ void ParsePacket(Packet& packet, const NodeTraits& node) {
 
 void Parse(Burst& burst, StageEnv& env) {
   for (Packet& packet : burst) {
-    if (packet.fate != Fate::kPending) continue;
+    if (packet.fate != Fate::kPending || packet.past != Past::kNothing) continue;
     if (!ParseCommonPacket(packet, *env.node)) [[unlikely]] {
       ParsePacket(packet, *env.node);
     }

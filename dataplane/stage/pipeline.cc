@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "dataplane/base/check.h"
+#include "dataplane/stage/common_way.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
 
@@ -33,6 +34,7 @@ void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
   packet.resumed = false;
   packet.direction = Direction::kToBackend;
   packet.session_use = 0;
+  packet.past = Past::kNothing;
   packet.session = lb::NatTable::kNone;
 }
 
@@ -77,19 +79,11 @@ void Readmit(Packet& packet, const lb::FragmentTable::Released& released) {
   WriteTravelNote(mbuf, note);
 }
 
-void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
-  fwd::VipCounters& vip = counters.vips[packet.vip.index()];
-  vip.packets.Increment();
-  vip.bytes.Add(packet.headers.ip_length);
-  fwd::BackendCounters& backend = counters.backends[packet.backend.index()];
-  backend.packets.Increment();
-  backend.bytes.Add(packet.headers.ip_length);
-}
-
 // Counts VIPs and backends while the mbufs are still ours.
 void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
+    if (packet.past == Past::kAll) continue;
     if (packet.fate == Fate::kForwarded && packet.direction == Direction::kToBackend) [[likely]] {
       CountForwarded(packet, counters);
       continue;
@@ -206,7 +200,21 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink) {
   SLUICE_DCHECK(count <= kBurstSize);
   Admit(mbufs, count, port, env, burst);
-  for (const auto stage : kStages) stage(burst, env);
+  if (!env.common_way) {
+    for (const auto stage : kStages) stage(burst, env);
+    Settle(burst, env, sink);
+    return;
+  }
+  if (LookUpCommon(burst, port, env) != 0) {
+    Parse(burst, env);
+    FollowFragments(burst, env);
+    LookupVip(burst, env);
+  }
+  if (const PortId out = ForwardCommon(burst, env); out.valid()) [[likely]] {
+    sink.Transmit(out, mbufs, count);
+    return;
+  }
+  Rewrite(burst, env);
   Settle(burst, env, sink);
 }
 

@@ -69,11 +69,6 @@ inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::B
     }
     return;
   }
-  if (vip.mode == fwd::ForwardingMode::kIpip && EncapsulateIpip(packet, backend, env)) {
-    packet.out_port = backend.port;
-    packet.fate = Fate::kForwarded;
-    return;
-  }
   RewriteForMode(packet, vip, backend, env);
 }
 

@@ -28,39 +28,42 @@ void PrefetchForRewrite(const Packet& packet, const StageEnv& env) {
 
 }  // namespace
 
+void SelectBackendFor(Packet& packet, StageEnv& env) {
+  if (packet.direction != Direction::kToBackend) {
+    SelectReply(packet, env);
+    return;
+  }
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  if (fwd::IsNat(vip.mode)) {
+    SelectForNat(packet, env);
+    return;
+  }
+  fwd::FlowView flow = ViewFlow(packet);
+  if (vip.cookies) {
+    if (vip.quic) {
+      ViewQuicId(packet, flow);
+    } else {
+      ViewTimestamps(packet, flow);
+    }
+  }
+  if ((!flow.has_echo || vip.slots) && IsElsewhere(packet, flow, env) &&
+      AskNextWorker(packet, env.worker, env.worker_count)) {
+    return;
+  }
+  const fwd::Selection selection = fwd::SelectBackend(*env.state, flow, env.now_s, *env.tables, *env.counters);
+  packet.rung = selection.rung;
+  packet.backend = selection.backend;
+  if (!selection.backend.valid()) {
+    AnswerRefusal(packet, selection.refusal, selection.reason, env);
+    return;
+  }
+  if (selection.syn_echo != 0) PutSynEcho(packet, selection.syn_echo);
+  PrefetchForRewrite(packet, env);
+}
+
 void SelectBackends(Burst& burst, StageEnv& env) {
   for (Packet& packet : burst) {
-    if (packet.fate != Fate::kPending) continue;
-    if (packet.direction != Direction::kToBackend) {
-      SelectReply(packet, env);
-      continue;
-    }
-    if (fwd::IsNat((*env.state->vips)[packet.vip.index()].mode)) {
-      SelectForNat(packet, env);
-      continue;
-    }
-    fwd::FlowView flow = ViewFlow(packet);
-    const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
-    if (vip.cookies) {
-      if (vip.quic) {
-        ViewQuicId(packet, flow);
-      } else {
-        ViewTimestamps(packet, flow);
-      }
-    }
-    if ((!flow.has_echo || vip.slots) && IsElsewhere(packet, flow, env) &&
-        AskNextWorker(packet, env.worker, env.worker_count)) {
-      continue;
-    }
-    const fwd::Selection selection = fwd::SelectBackend(*env.state, flow, env.now_s, *env.tables, *env.counters);
-    packet.rung = selection.rung;
-    packet.backend = selection.backend;
-    if (!selection.backend.valid()) {
-      AnswerRefusal(packet, selection.refusal, selection.reason, env);
-      continue;
-    }
-    if (selection.syn_echo != 0) PutSynEcho(packet, selection.syn_echo);
-    PrefetchForRewrite(packet, env);
+    if (packet.fate == Fate::kPending) SelectBackendFor(packet, env);
   }
 }
 

@@ -81,6 +81,9 @@ class AnswerBudget {
   uint32_t used_ = 0;
 };
 
+// Whether the CPU has what stage/common_way.h needs.
+bool CommonWayIsSupported();
+
 // What a worker lends to its stages for one burst.
 struct StageEnv {
   const fwd::ForwardingState* state = nullptr;
@@ -94,7 +97,8 @@ struct StageEnv {
   uint16_t worker_count = 1;
   lb::FragmentTable* fragments = nullptr;
   ExtraPackets extras = {};
-  const fwd::ProbePorts* probes = nullptr;  // of the host's health checks; null: there are none
+  const fwd::ProbePorts* probes = nullptr;   // of the host's health checks; null: there are none
+  bool common_way = CommonWayIsSupported();  // false: the stages do all the work (stage/common_way.h)
 };
 
 }  // namespace sluice::stage

@@ -21,6 +21,11 @@ void LookupVip(Burst& burst, StageEnv& env);
 
 // Finds the backend by the ladder (fwd/ladder.h).
 void SelectBackends(Burst& burst, StageEnv& env);
+// The same of one packet whose fate is pending.
+void SelectBackendFor(Packet& packet, StageEnv& env);
+
+// Fetches what SelectBackends and the counters need of a packet that LookupVip is done with.
+void PrefetchForSelection(const Packet& packet, StageEnv& env);
 
 // Gives the packets the headers that bring them to their backends, by the VIP's forwarding mode. What would not fit the
 // MTU is answered with "fragmentation needed" or "packet too big" where it may not be fragmented.

@@ -1,6 +1,6 @@
 // The whole pipeline on any frame, in one buffer or several, for every kind of VIP and backend. AddressSanitizer
-// watches buffers of exactly the frame's size; checked are the packet sum, that every buffer comes back, and what
-// leaves.
+// watches buffers of exactly the frame's size; checked are the packet sum, that every buffer comes back, what leaves,
+// and that the common way of packets (stage/common_way.h) makes no difference.
 
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -20,6 +20,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/pipeline.h"
 #include "tests/fuzz/exact_mbuf.h"
+#include "tests/support/counter_values.h"
 #include "tools/replay/eal.h"
 
 namespace sluice {
@@ -97,7 +98,9 @@ class CheckingSink final : public stage::PacketSink {
   void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override {
     SLUICE_CHECK(port == PortId(0));
     for (size_t i = 0; i < count; ++i) {
-      CheckForwarded(test::BytesOf(mbufs[i]));
+      const std::vector<uint8_t> out = test::BytesOf(mbufs[i]);
+      CheckForwarded(out);
+      Keep(out);
       rte_pktmbuf_free(mbufs[i]);
     }
     counters_.forwarded.Add(count);
@@ -112,6 +115,7 @@ class CheckingSink final : public stage::PacketSink {
     SLUICE_CHECK(h.status == net::ParseStatus::kOk && h.ip_length <= kMtu);
     SLUICE_CHECK(std::equal(out.begin(), out.begin() + 6, frame_ + 6));
     SLUICE_CHECK(std::equal(kOwnMac.begin(), kOwnMac.end(), out.begin() + 6));
+    Keep(out);
     rte_pktmbuf_free(mbuf);
     counters_.answered.Increment();
   }
@@ -120,13 +124,19 @@ class CheckingSink final : public stage::PacketSink {
     SLUICE_CHECK(port == PortId(0));
     const std::vector<uint8_t> out = test::BytesOf(mbuf);
     SLUICE_CHECK(out.size() == size_ && std::equal(out.begin(), out.end(), frame_));
+    Keep(out);
     rte_pktmbuf_free(mbuf);
     counters_.punted.Increment();
   }
 
   void HandOver(WorkerId, rte_mbuf*) override { SLUICE_CHECK(false && "there is one worker"); }
 
+  // All that left, in order.
+  const std::vector<uint8_t>& kept() const { return kept_; }
+
  private:
+  void Keep(const std::vector<uint8_t>& out) { kept_.insert(kept_.end(), out.begin(), out.end()); }
+
   void CheckForwarded(const std::vector<uint8_t>& out) const {
     const net::ParsedHeaders in_headers =
         net::ParseFrame(frame_, static_cast<uint32_t>(size_), static_cast<uint32_t>(size_));
@@ -154,6 +164,7 @@ class CheckingSink final : public stage::PacketSink {
   const uint8_t* frame_;
   size_t size_;
   fwd::WorkerCounters& counters_;
+  std::vector<uint8_t> kept_;
 };
 
 void CheckSum(const fwd::WorkerCounters& c) {
@@ -188,7 +199,14 @@ struct World {
   }
 };
 
-void RunFrame(const uint8_t* data, size_t size) {
+// What came of it: two runs are equal when nothing that can be seen of them differs.
+struct Outcome {
+  std::vector<uint8_t> left;
+  std::vector<uint64_t> counters;
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+Outcome RunFrame(const uint8_t* data, size_t size, bool common_way) {
   static World world;
   Tables tables;
   lb::FragmentTable fragments(8, 4, 10);
@@ -210,7 +228,8 @@ void RunFrame(const uint8_t* data, size_t size) {
                           .tables = &tables.tables,
                           .counters = &counters,
                           .now_s = now_s,
-                          .fragments = &fragments};
+                          .fragments = &fragments,
+                          .common_way = common_way};
       stage::RunPipeline(copies.data(), copies.size(), PortId(0), env, world.burst, sink);
       while (stage::ResumeFragments(env, world.burst, sink) != 0) continue;
       fragments.Expire(now_s + 10);
@@ -219,6 +238,7 @@ void RunFrame(const uint8_t* data, size_t size) {
     }
   }
   SLUICE_CHECK(rte_mempool_in_use_count(world.pool) == 0);
+  return {.left = sink.kept(), .counters = test::CounterValues(counters)};
 }
 
 }  // namespace
@@ -233,6 +253,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // Longer frames say nothing new; the MTU is 1500.
   constexpr size_t kMaxFrame = 4096;
   if (size > kMaxFrame) return 0;
-  sluice::RunFrame(data, size);
+  const auto by_stages = sluice::RunFrame(data, size, false);
+  if (!sluice::stage::CommonWayIsSupported()) return 0;
+  SLUICE_CHECK(sluice::RunFrame(data, size, true) == by_stages);
   return 0;
 }

@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "dataplane/lb/find_known.h"
+
 namespace sluice::lb {
 namespace {
 
@@ -60,6 +62,67 @@ TEST(ConnectionTableTest, InsertFindEnd) {
   EXPECT_EQ(entry->IdleSeconds(17), 10);
   holder.table.Sweep(0, holder.table.bucket_count(), [](const auto& e) { return e.value.backend == BackendId(9); });
   EXPECT_EQ(holder.table.Find(Key(1), Hash(1)), nullptr);
+}
+
+// FindKnown has no place of its own for anything but entries of exactly the key and state, in the first bucket.
+template <typename Table, typename Find>
+void ExpectFindKnown(Find find_known) {
+  if (!__builtin_cpu_supports("avx2")) GTEST_SKIP();
+  Holder<Table> holder(40);  // few buckets, so that they fill up and overflow
+  std::mt19937 random(3);
+  using Key = typename Table::Key;
+  const auto key_of = [](uint32_t i) {
+    Key key;
+    if constexpr (sizeof(Key) == 10) {
+      key.client = i & 1;
+    } else {
+      key.client_high = i & 1;
+      key.client_low = uint64_t{i & 2} << 62;
+    }
+    key.client_port = Be16::FromHost(static_cast<uint16_t>(i >> 2 & 1));
+    key.destination_port = Be16::FromHost(static_cast<uint16_t>(i >> 3 & 1));
+    key.vip = VipId(static_cast<uint16_t>(i >> 4 & 3));
+    return key;
+  };
+  int found = 0;
+  for (int step = 0; step < 20000; ++step) {
+    const Key key = key_of(static_cast<uint32_t>(random()));
+    const uint64_t hash = Hash(key.Mix());
+    const auto state = static_cast<FlowState>(1 + random() % 6);
+    auto* const entry = holder.table.Find(key, hash);
+    auto& entries = holder.table.FirstEntries(hash);
+    const bool in_first = entry >= entries.data() && entry < entries.data() + entries.size();
+    const bool known = entry != nullptr && in_first && entry->state() == state;
+    ASSERT_EQ(find_known(entries, key, state), known ? entry : nullptr);
+    found += known ? 1 : 0;
+    if (entry == nullptr) {
+      auto* const made = holder.table.Insert(key, hash, 0, kNone);
+      if (made == nullptr) continue;
+      made->value.backend = BackendId(static_cast<uint16_t>(random()));
+      made->value.generation = static_cast<uint8_t>(random());
+      made->value.last_seen_s = static_cast<uint16_t>(random());
+      made->set_state(state);
+    } else if (random() % 4 == 0) {
+      holder.table.Sweep(0, holder.table.bucket_count(), [&](const auto& e) { return e.key == key; });
+    }
+  }
+  EXPECT_GT(found, 100);
+}
+
+TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {
+  ExpectFindKnown<ConnectionTableV4>([](auto& entries, const ConnectionKeyV4& key, FlowState state) {
+    uint64_t first = 0;
+    std::memcpy(&first, &key, sizeof(first));
+    return FindKnown(entries, first, key.vip, state);
+  });
+}
+
+TEST(ConnectionTableTest, KnownOnesOfIpv6AreFoundAtOnce) {
+  ExpectFindKnown<ConnectionTableV6>([](auto& entries, const ConnectionKeyV6& key, FlowState state) {
+    uint32_t ports = 0;
+    std::memcpy(&ports, &key.client_port, sizeof(ports));
+    return FindKnown(entries, reinterpret_cast<const uint8_t*>(&key), ports, key.vip, state);
+  });
 }
 
 TEST(ConnectionTableTest, ComparesTheWholeKey) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 #include <string>
 
@@ -20,6 +21,24 @@ VipId Lookup(const VipTable& table, const std::string& address, uint8_t protocol
   const auto parsed = *net::IpAddress::Parse(address);
   return parsed.is_v4() ? table.LookupV4(parsed.v4(), protocol, Be16::FromHost(port))
                         : table.LookupV6(parsed.data(), protocol, Be16::FromHost(port));
+}
+
+VipAddressV6 KeyV6(const uint8_t* bytes) {
+  VipAddressV6 address;
+  std::memcpy(&address.high, bytes, 8);
+  std::memcpy(&address.low, bytes + 8, 8);
+  return address;
+}
+
+VipId FindExact(const VipTable& table, const net::IpAddress& address, uint8_t protocol, uint16_t port) {
+  const Be16 wire_port = Be16::FromHost(port);
+  return address.is_v4() ? table.exact_v4().Find({address.v4().raw()}, protocol, wire_port)
+                         : table.exact_v6().Find(KeyV6(address.data()), protocol, wire_port);
+}
+
+bool MayHave(const VipTable& table, const net::IpAddress& address) {
+  return address.is_v4() ? table.exact_v4().MayHave({address.v4().raw()})
+                         : table.exact_v6().MayHave(KeyV6(address.data()));
 }
 
 TEST(VipTableTest, FindsByAddressProtocolAndPort) {
@@ -126,8 +145,27 @@ TEST(VipTableTest, AgreesWithALinearSearch) {
         }
       }
       ASSERT_EQ(Lookup(table, address.ToString(), protocol, port), best == nullptr ? VipId() : best->id);
+      // The short answers: of a VIP of one address and one port, and that nothing claims the address.
+      const bool exact =
+          best != nullptr && best->prefix.length == address.bits() && best->first_port == best->last_port;
+      ASSERT_EQ(FindExact(table, address, protocol, port), exact ? best->id : VipId());
+      const bool claimed =
+          std::any_of(vips.begin(), vips.end(), [&](const auto& vip) { return vip.prefix.Contains(address); });
+      ASSERT_TRUE(!claimed || MayHave(table, address));
     }
   }
+}
+
+TEST(VipTableTest, MostStrangersAreToldWithoutASearch) {
+  std::vector<VipTable::Vip> vips;
+  for (uint16_t i = 0; i < 1000; ++i) {
+    vips.push_back(Vip("198.18." + std::to_string(i / 250) + "." + std::to_string(i % 250), 6, 80, 80, i));
+  }
+  const VipTable table(vips);
+  std::mt19937 random(1);
+  int searched = 0;
+  for (int i = 0; i < 10000; ++i) searched += table.exact_v4().MayHave({static_cast<uint32_t>(random() | 1)}) ? 1 : 0;
+  EXPECT_LT(searched, 1000);
 }
 
 TEST(VipTableDeathTest, RefusesTheSameVipTwice) {

@@ -1,0 +1,103 @@
+#ifndef SLUICE_DATAPLANE_LB_EXACT_VIPS_H_
+#define SLUICE_DATAPLANE_LB_EXACT_VIPS_H_
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "dataplane/base/byte_order.h"
+#include "dataplane/base/ids.h"
+#include "dataplane/lb/vip_map.h"
+
+namespace sluice::lb {
+
+// The short answers of a VipMap, for packets in great numbers. Made of the same claims, immutable once built.
+//
+// A VIP of one address and one port wins over every other claim on its packets, so a packet that is found here needs no
+// further search. What is not found may still be a VIP's, by a range of ports or a prefix; unless no claim has the
+// address, which a filter of a few bits for each address tells of most addresses that are no VIP's.
+template <typename Address>
+class ExactVips {
+ public:
+  ExactVips(const std::vector<VipClaim<Address>>& claims, int address_bits) : address_bits_(address_bits) {
+    size_t singles = 0;
+    for (const auto& claim : claims) {
+      singles += IsSingle(claim) ? 1 : 0;
+      if (std::find(lengths_.begin(), lengths_.end(), claim.length) == lengths_.end()) lengths_.push_back(claim.length);
+    }
+    slots_.resize(std::bit_ceil(2 * singles + 2));
+    slot_shift_ = 64 - std::countr_zero(slots_.size());
+    filter_.resize(std::bit_ceil(kFilterBits * claims.size() + 64) / 64);
+    filter_shift_ = 64 - std::countr_zero(filter_.size() * 64);
+    for (const auto& claim : claims) {
+      const size_t bit = FilterBit(claim.address);
+      filter_[bit / 64] |= uint64_t{1} << bit % 64;
+      if (IsSingle(claim)) Insert(claim);
+    }
+  }
+
+  // The VIP that has the address and port for itself; invalid: it must be looked for in the VipMap.
+  VipId Find(const Address& address, uint8_t protocol, Be16 port) const {
+    const uint32_t service = ServiceOf(protocol, port);
+    for (size_t i = SlotOf(address, service);; i = (i + 1) & (slots_.size() - 1)) {
+      const Slot& slot = slots_[i];
+      if (slot.address == address && slot.service == service) return slot.vip;
+      if (slot.service == kFree) return VipId();
+    }
+  }
+
+  // False: no claim has the address, whatever the protocol and port. True: one may.
+  bool MayHave(const Address& address) const {
+    for (const int length : lengths_) {
+      const size_t bit = FilterBit(length == address_bits_ ? address : address.Masked(length));
+      if ((filter_[bit / 64] >> bit % 64 & 1) != 0) return true;
+    }
+    return false;
+  }
+
+ private:
+  // Of 16 addresses that are no VIP's one at most needs the search.
+  static constexpr size_t kFilterBits = 16;
+  static constexpr uint32_t kFree = 0;
+
+  struct Slot {
+    Address address;
+    uint32_t service = kFree;
+    VipId vip;
+  };
+
+  bool IsSingle(const VipClaim<Address>& claim) const {
+    return claim.length == address_bits_ && claim.first_port == claim.last_port;
+  }
+
+  // Port and protocol; never kFree, because no claim has the protocol 0.
+  static uint32_t ServiceOf(uint8_t protocol, Be16 port) { return port.raw() | uint32_t{protocol} << 16; }
+
+  // The product's upper bits depend on all of the key. Not keyed, as VipMap.
+  size_t SlotOf(const Address& address, uint32_t service) const {
+    return static_cast<size_t>((address.Mix() ^ uint64_t{service} << 32) * 0x9e37'79b9'7f4a'7c15 >> slot_shift_);
+  }
+  size_t FilterBit(const Address& masked) const {
+    return static_cast<size_t>((masked.Mix() + 1) * 0xd6e8'feb8'6659'fd93 >> filter_shift_);
+  }
+
+  void Insert(const VipClaim<Address>& claim) {
+    const uint32_t service = ServiceOf(claim.protocol, Be16::FromHost(claim.first_port));
+    size_t i = SlotOf(claim.address, service);
+    while (slots_[i].service != kFree) i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = {.address = claim.address, .service = service, .vip = claim.id};
+  }
+
+  int address_bits_;
+  int slot_shift_ = 0;    // of a product, to a slot
+  int filter_shift_ = 0;  // to a bit of the filter
+  std::vector<int> lengths_;
+  std::vector<Slot> slots_;  // a power of two, at most half of them in use
+  std::vector<uint64_t> filter_;
+};
+
+}  // namespace sluice::lb
+
+#endif  // SLUICE_DATAPLANE_LB_EXACT_VIPS_H_

@@ -1,0 +1,309 @@
+// That the common way changes nothing: random bursts through two directors that differ in nothing but in having it.
+// The same bytes leave in the same order, and records, counters and tables are the same after each burst.
+
+#include "dataplane/stage/common_way.h"
+
+#include <gtest/gtest.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "tests/stage/allocation_guard.h"
+#include "tests/stage/pipeline_fixture.h"
+#include "tests/support/counter_values.h"
+
+namespace sluice::test {
+namespace {
+
+constexpr size_t kConnections = 200;
+constexpr size_t kTableBytes = lb::ConnectionTableV4::BytesFor(kConnections) +
+                               lb::ConnectionTableV6::BytesFor(kConnections) +
+                               lb::ConnectionTableWide::BytesFor(kConnections);
+
+// Memory whose content can be compared: the connection tables of one director, one behind the other.
+class ComparableMemory {
+ public:
+  fwd::TableMemory Source() {
+    return [this](size_t bytes) {
+      if (bytes == lb::ConnectionTableV4::BytesFor(kConnections) || used_ > 0) {
+        if (used_ + bytes <= sizeof(block_)) {
+          void* const at = block_ + used_;
+          used_ += bytes;
+          return at;
+        }
+      }
+      return other_.Source()(bytes);
+    };
+  }
+  bool operator==(const ComparableMemory& other) const {
+    return used_ == other.used_ && std::memcmp(block_, other.block_, used_) == 0;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  alignas(64) uint8_t block_[kTableBytes] = {};
+  size_t used_ = 0;
+  TestMemory other_;
+};
+
+struct Director {
+  explicit Director(bool common_way) : with_common_way(common_way) {}
+
+  const bool with_common_way;
+  fwd::WorkerCounters counters{64, 64};
+  ComparableMemory memory;
+  fwd::FlowTables tables{{.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = 64}, memory.Source()};
+  RecordingSink sink{counters};
+  lb::FragmentTable fragments{8, 4, 2};
+  stage::AnswerBudget answers;
+  stage::Burst burst;
+  std::vector<RecordingSink::Sent> sent;
+  std::vector<RecordingSink::Punted> punted;
+};
+
+class CommonWayTest : public PipelineTest, public testing::WithParamInterface<unsigned> {
+ protected:
+  CommonWayTest() : random_(GetParam()) {
+    node_.ports[0].mtu_bytes = 1500;
+    node_.ports[1].mtu_bytes = 600;
+    node_.ports[1].tx_ipv4_checksum = true;
+    for (const std::string& vip : {std::string("203.0.113.20"), std::string("2001:db8:f::20")}) AddVips(vip);
+    if (Draw(2) == 0) {
+      // Now and then nothing claims a whole prefix, so that most strangers can be told at once.
+      AddVip("198.18.0.0/24", 6, 80, fwd::ForwardingMode::kIpip);
+      AddVip("2001:db8:18::/64", 6, 80, fwd::ForwardingMode::kIpip);
+    }
+    if (Draw(2) == 0) AddVip("203.0.113.30", 6, 80, fwd::ForwardingMode::kNat);
+    if (Draw(4) == 0) {
+      node_.tunnel_source_v4.enabled = true;
+      node_.tunnel_source_v4.prefix = {192, 0, 2, 128};
+      node_.tunnel_source_v4.host_mask = {0, 0, 0, 15};
+    }
+    stage::OwnSources& own = node_.own_sources_v4;
+    own.count = 1;
+    own.addresses[0] = {192, 0, 2, 2};
+    Rebuild();
+  }
+
+  size_t Draw(size_t count) { return random_() % count; }
+  template <typename T>
+  const T& Pick(const std::vector<T>& from) {
+    return from[Draw(from.size())];
+  }
+
+  VipId AddVip(const std::string& vip, uint8_t protocol, uint16_t port, fwd::ForwardingMode mode) {
+    const bool other_family = Draw(3) == 0;
+    const bool v4 = (vip.find(':') == std::string::npos) != other_family;
+    const bool nat = fwd::IsNat(mode);
+    const PoolId pool = fixture_.AddPool(13);
+    const size_t count = Draw(8) == 0 ? 0 : 2;
+    for (size_t i = 0; i < count; ++i) {
+      const std::string last = std::to_string(10 + backends_.size());
+      const bool of_v4 = nat ? true : v4;
+      backends_.push_back({fixture_.AddBackend(pool, (of_v4 ? "192.0.2." : "2001:db8::") + last), pool});
+    }
+    return fixture_.AddVip(vip, protocol, port, pool, mode);
+  }
+
+  void AddVips(const std::string& vip) {
+    using Mode = fwd::ForwardingMode;
+    for (const auto& [port, mode] :
+         {std::pair<uint16_t, Mode>{80, Mode::kL2}, {81, Mode::kIpip}, {82, Mode::kGue}, {83, Mode::kGre}}) {
+      AddVip(vip, 6, port, mode);
+      AddVip(vip, 17, port, mode);
+    }
+    fixture_.Vip(AddVip(vip, 6, 84, Mode::kIpip)).entry.tracked = false;
+    fwd::VipSpec& by_client = fixture_.Vip(AddVip(vip, 6, 85, Mode::kIpip));
+    by_client.entry.tracked = Draw(2) == 0;
+    by_client.entry.hash_input = fwd::HashInput::kClient;
+    fwd::VipSpec& range = fixture_.Vip(AddVip(vip, 6, 90, Mode::kL2));
+    range.last_port = 99;
+  }
+
+  // One that the common way knows, unless its backend makes it another.
+  Bytes PlainFrame() {
+    const bool v4 = Draw(3) != 0;
+    FrameBuilder builder;
+    builder.source = v4 ? "198.51.100.1" : "2001:db8:c::1";
+    builder.destination = v4 ? "203.0.113.20" : "2001:db8:f::20";
+    builder.protocol = Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
+    builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
+    builder.destination_port = Pick<uint16_t>({80, 81, 84});
+    builder.tcp_flags = Draw(2) == 0 ? 0x10 : 0x18;
+    builder.tos = static_cast<uint8_t>(Draw(256));
+    builder.payload = Draw(40);
+    builder.padding = Draw(10);
+    return builder.Build();
+  }
+
+  Bytes Frame() {
+    if (Draw(2) == 0) return PlainFrame();
+    const bool v4 = Draw(3) != 0;
+    const std::vector<std::string> clients_v4 = {"198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.2",
+                                                 "127.0.0.1",    "0.1.2.3",      "224.0.0.5",    "192.0.2.2",
+                                                 "203.0.113.20", "192.0.2.11"};
+    const std::vector<std::string> clients_v6 = {
+        "2001:db8:c::1", "2001:db8:c::2", "2001:db8:c::1", "2001:db8:c::2", "::1", "::", "ff02::1", "2001:db8:f::20"};
+    const std::vector<std::string> vips_v4 = {"203.0.113.20", "203.0.113.20", "203.0.113.20", "203.0.113.20",
+                                              "203.0.113.10", "198.18.0.7",   "203.0.113.30", "198.51.100.200"};
+    const std::vector<std::string> vips_v6 = {"2001:db8:f::20", "2001:db8:f::20", "2001:db8:f::10", "2001:db8:18::7",
+                                              "2001:db8:77::1"};
+    const std::vector<uint16_t> ports = {80, 81, 82, 83, 84, 85, 90, 95, 99, 53, 8080, 7};
+    const std::vector<uint8_t> flags = {0x02, 0x10, 0x10, 0x10, 0x18, 0x11, 0x04, 0x14, 0x12, 0x00};
+    FrameBuilder builder;
+    builder.source = Pick(v4 ? clients_v4 : clients_v6);
+    builder.destination = Pick(v4 ? vips_v4 : vips_v6);
+    builder.protocol = Draw(20) == 0 ? uint8_t{4} : Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
+    builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
+    builder.destination_port = Pick(ports);
+    builder.tcp_flags = Pick(flags);
+    builder.tos = static_cast<uint8_t>(Draw(256));
+    builder.payload = Draw(10) == 0 ? Draw(1460) : Draw(40);
+    builder.padding = Draw(4) == 0 ? Draw(10) : 0;
+    builder.vlan_tags = Draw(20) == 0 ? 1 : 0;
+    builder.destination_mac_first = Draw(30) == 0 ? static_cast<uint8_t>(Draw(256)) : uint8_t{2};
+    builder.bad_checksum = Draw(30) == 0;
+    if (Draw(25) == 0) builder.fragment = static_cast<uint16_t>(Draw(2) == 0 ? 0x2000 : Draw(1 << 16));
+    builder.id = static_cast<uint16_t>(Draw(3));
+    Bytes frame = builder.Build();
+    // The backend's own station sends it back.
+    if (Draw(20) == 0)
+      std::copy_n(std::to_array<uint8_t>({2, 0, 0, 0, 1, uint8_t(10 + Draw(30))}).begin(), 6, &frame[6]);
+    if (Draw(8) == 0) frame[Draw(std::min<size_t>(frame.size(), 80))] = static_cast<uint8_t>(Draw(256));
+    if (Draw(30) == 0) frame.resize(1 + Draw(frame.size()));
+    return frame;
+  }
+
+  // Backends come, go and change between bursts, and time passes.
+  void ChangeSomething() {
+    if (Draw(4) == 0) now_s_ += static_cast<uint32_t>(Draw(3) == 0 ? Draw(100) : 1);
+    if (Draw(5) != 0) return;
+    const auto& [backend, pool] = Pick(backends_);
+    switch (Draw(6)) {
+      case 0:
+        fixture_.Drain(backend);
+        break;
+      case 1:
+        fixture_.Drain(backend);
+        fixture_.Undrain(backend, pool);
+        break;
+      case 2:
+        fixture_.Down(backend, static_cast<fwd::OnDown>(Draw(3)));
+        break;
+      case 3:
+        fixture_.Drain(backend);
+        fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(100 + Draw(50)));
+        break;
+      case 4:
+        fixture_.hop().resolved = Draw(6) != 0;
+        fixture_.hop().on_link = Draw(4) != 0;
+        break;
+      case 5:
+        fixture_.hop().port = PortId(static_cast<uint8_t>(Draw(2)));
+        fixture_.hop().source_v6 = Draw(3) == 0 ? Address("::") : Address("2001:db8::2");
+        break;
+    }
+    Rebuild();
+  }
+
+  void RunOn(Director& director, const std::vector<Bytes>& frames, const std::vector<uint64_t>& offloads,
+             const std::vector<size_t>& segments) {
+    std::vector<rte_mbuf*> mbufs;
+    for (size_t i = 0; i < frames.size(); ++i) {
+      mbufs.push_back(MakeMbuf(frames[i], segments[i]));
+      mbufs.back()->ol_flags |= offloads[i];
+    }
+    stage::StageEnv env = MakeEnv();
+    env.tables = &director.tables;
+    env.counters = &director.counters;
+    env.fragments = &director.fragments;
+    env.answers = director.answers;
+    env.common_way = director.with_common_way;
+    director.sent.clear();
+    director.punted.clear();
+    {
+      const AllocationGuard guard;
+      stage::RunPipeline(mbufs.data(), mbufs.size(), PortId(0), env, director.burst, director.sink);
+      stage::Burst resumed;
+      while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
+      director.fragments.Expire(now_s_);
+      while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
+    }
+    director.answers = env.answers;
+    director.sink.Collect(director.sent, director.punted);
+    director.tables.Sweep(Draw(2), now_s_, *state_, director.counters);
+  }
+
+  void ExpectEqual(const Director& a, const Director& b, size_t count) {
+    ASSERT_EQ(a.sent.size(), b.sent.size());
+    for (size_t i = 0; i < a.sent.size(); ++i) {
+      ASSERT_EQ(a.sent[i].port, b.sent[i].port);
+      ASSERT_EQ(a.sent[i].frame, b.sent[i].frame);
+    }
+    ASSERT_EQ(a.punted.size(), b.punted.size());
+    for (size_t i = 0; i < a.punted.size(); ++i) {
+      ASSERT_EQ(a.punted[i].frame, b.punted[i].frame);
+      ASSERT_EQ(a.punted[i].punt_class, b.punted[i].punt_class);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const stage::Packet& x = a.burst.packets[i];
+      const stage::Packet& y = b.burst.packets[i];
+      ASSERT_EQ(x.fate, y.fate);
+      ASSERT_EQ(x.reason, y.reason);
+      ASSERT_EQ(x.vip, y.vip);
+      ASSERT_EQ(x.backend, y.backend);
+      ASSERT_EQ(x.rung, y.rung);
+      ASSERT_EQ(x.flow_hash, y.flow_hash);
+      ASSERT_EQ(x.out_port, y.out_port);
+      ASSERT_EQ(x.client_offset, y.client_offset);
+      ASSERT_EQ(x.vip_offset, y.vip_offset);
+      ASSERT_EQ(x.headers.ip_length, y.headers.ip_length);
+      ASSERT_EQ(x.headers.l4_offset, y.headers.l4_offset);
+    }
+    ASSERT_EQ(a.sink.last_tx_flags(), b.sink.last_tx_flags());
+    ASSERT_EQ(CounterValues(a.counters), CounterValues(b.counters));
+    ASSERT_TRUE(a.memory == b.memory) << "the connection tables differ";
+  }
+
+  std::mt19937_64 random_;
+  std::vector<std::pair<BackendId, PoolId>> backends_;
+};
+
+TEST_P(CommonWayTest, LeavesEverythingAsTheStagesDo) {
+  if (!stage::CommonWayIsSupported()) GTEST_SKIP() << "this CPU has no AVX2 or AES-NI";
+  auto common = std::make_unique<Director>(true);
+  auto stages = std::make_unique<Director>(false);
+  ASSERT_EQ(common->memory.used(), kTableBytes);
+  size_t all_common = 0;
+  for (int round = 0; round < 400; ++round) {
+    std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
+    std::vector<uint64_t> offloads;
+    std::vector<size_t> segments;
+    for (Bytes& frame : frames) {
+      frame = Frame();
+      offloads.push_back(Pick<uint64_t>({0, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD}));
+      segments.push_back(Draw(20) == 0 ? 300 + Draw(300) : SIZE_MAX);
+    }
+    const auto random = random_;
+    RunOn(*common, frames, offloads, segments);
+    random_ = random;
+    RunOn(*stages, frames, offloads, segments);
+    ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
+    const auto is_past = [](const stage::Packet& packet) { return packet.past == stage::Past::kAll; };
+    all_common += static_cast<size_t>(std::count_if(common->burst.begin(), common->burst.end(), is_past));
+    ChangeSomething();
+  }
+  // Fragments that still wait go, too.
+  now_s_ += 1000;
+  RunOn(*common, {}, {}, {});
+  RunOn(*stages, {}, {}, {});
+  ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
+  EXPECT_GT(all_common, 500u) << "too few packets went the common way for the test to mean anything";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, CommonWayTest, testing::Range(1u, 13u));
+
+}  // namespace
+}  // namespace sluice::test
