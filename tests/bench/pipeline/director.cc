@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "config/limits.h"
 #include "dataplane/base/check.h"
+#include "dataplane/fwd/client_routes.h"
 #include "tests/bench/pipeline/traffic.h"
 
 namespace sluice::bench {
@@ -17,6 +19,9 @@ constexpr uint32_t kReader = 0;  // the one worker
 config::ServiceConfig Services(const Scenario& scenario) {
   config::ServiceConfig services;
   services.seed = "000102030405060708090a0b0c0d0e0f";
+  if (scenario.selection == Selection::kCookie) {
+    services.cookie_keys.push_back({.number = 0, .secret = std::string(kCookieSecret)});
+  }
   const uint32_t pools = (scenario.backends + kPoolBackends - 1) / kPoolBackends;
   for (uint32_t p = 0; p < pools; ++p) {
     config::PoolConfig pool;
@@ -25,6 +30,7 @@ config::ServiceConfig Services(const Scenario& scenario) {
       config::BackendConfig backend;
       backend.name = absl::StrCat("backend-", b);
       backend.address = BackendAddress(scenario.family, b);
+      if (scenario.selection == Selection::kCookie) backend.cookie_id = CookieIdOf(b);
       pool.backends.push_back(std::move(backend));
     }
     services.pools.push_back(std::move(pool));
@@ -37,6 +43,8 @@ config::ServiceConfig Services(const Scenario& scenario) {
     vip.pool = services.pools[v % pools].name;
     vip.mode = scenario.mode;
     if (scenario.selection == Selection::kHash) vip.tracking = config::ConnectionTracking::kOff;
+    if (scenario.selection == Selection::kCookie) vip.cookies = config::Cookies::kBackend;
+    if (scenario.selection == Selection::kSlot) vip.cookies = config::Cookies::kSlot;
     services.vips.push_back(std::move(vip));
   }
   return services;
@@ -52,7 +60,32 @@ uint32_t Capacity(const Scenario& scenario) {
 fwd::TableCapacities Capacities(const Scenario& scenario) {
   const auto least = static_cast<uint32_t>(config::limits::kConnections.min);
   const bool v4 = scenario.family == net::Family::kIpv4;
-  return {.v4 = v4 ? Capacity(scenario) : least, .v6 = v4 ? least : Capacity(scenario), .wide = least, .nat = 0};
+  return {.v4 = v4 ? Capacity(scenario) : least,
+          .v6 = v4 ? least : Capacity(scenario),
+          .wide = least,
+          .nat = config::IsNat(scenario.mode) ? Capacity(scenario) : 0,
+          .stateful = scenario.selection == Selection::kSlot ? Capacity(scenario) : 0};
+}
+
+fwd::NatSetup NatSetupOf(const Scenario& scenario) {
+  fwd::NatSetup setup;
+  if (scenario.mode == config::ForwardingMode::kFullNat) SLUICE_CHECK(setup.ends.Add(LocalAddress(scenario.family)));
+  return setup;
+}
+
+// All clients are behind one router.
+std::shared_ptr<const fwd::ClientRoutes> RoutesToClients() {
+  fwd::ClientHop router;
+  router.port = Director::port();
+  router.resolved = true;
+  std::memcpy(router.ether.source, PortMac().data(), sizeof(router.ether.source));
+  router.ether.destination[0] = 0x02;
+  std::vector<lb::PrefixValue> everywhere = {{*net::IpPrefix::Parse("0.0.0.0/0"), 0},
+                                             {*net::IpPrefix::Parse("::/0"), 0}};
+  return std::make_shared<const fwd::ClientRoutes>(
+      std::make_shared<const fwd::RouteSet>(std::move(everywhere), std::vector<fwd::RouteSet::Group>{{0}}),
+      std::vector<fwd::ClientHop>{router},
+      std::make_shared<const fwd::NeighbourTable>(std::vector<fwd::NeighbourTable::Neighbour>()));
 }
 
 constexpr model::Limits kLimits = {
@@ -75,6 +108,10 @@ class Director::NextHops final : public runtime::NextHopSource {
     hop.source_v6 = PortAddress(net::Family::kIpv6);
     return hop;
   }
+  std::shared_ptr<const fwd::ClientRoutes> Routes() override { return routes_; }
+
+ private:
+  const std::shared_ptr<const fwd::ClientRoutes> routes_ = RoutesToClients();
 };
 
 // The reconciler asks only whether ids may be reused; here no backend is ever removed.
@@ -99,7 +136,8 @@ Director::Director(const Scenario& scenario, bool hugepages)
       services_(Services(scenario)),
       counters_(kLimits.vips, kLimits.backends),
       memory_(hugepages),
-      tables_(Capacities(scenario), [this](size_t bytes) { return memory_.Allocate(bytes, 0); }) {
+      tables_(
+          Capacities(scenario), [this](size_t bytes) { return memory_.Allocate(bytes, 0); }, NatSetupOf(scenario)) {
   // Room for the largest frames of a row with any encapsulation.
   stage::PortTraits& traits = node_.ports[port().index()];
   traits.mac = PortMac();

@@ -31,7 +31,7 @@ over many short windows; beside it stands a reference loop of the same run (take
 that ratios can be compared between machines.
 
   --row TEXT    only rows whose name contains TEXT
-  --windows N   windows of 8192 packets for each row; default 200
+  --windows N   windows of 1024 packets for each row; default 1000
   --json        one JSON object a row
   --no-huge     ordinary memory, also where there are huge pages
   --list        names of the rows only
@@ -41,7 +41,7 @@ Exit status: 0; 1 when a row could not be measured; 2 for wrong usage.
 
 struct Arguments {
   std::string row;
-  uint32_t windows = 200;
+  uint32_t windows = 1000;
   bool json = false;
   bool no_huge = false;
   bool list = false;
@@ -153,7 +153,7 @@ int Main(int argc, char** argv) {
   if (!arguments.json) ReportHead(std::cout);
   for (const Scenario& row : rows) {
     const auto result =
-        Measure(row, {.windows = arguments.windows, .window_packets = 8192, .hugepages = hugepages}, buffers);
+        Measure(row, {.windows = arguments.windows, .window_packets = kWindowPackets, .hugepages = hugepages}, buffers);
     if (!result.ok()) {
       std::cerr << "sluice-bench: " << result.status().message() << "\n";
       status = 1;

@@ -25,7 +25,19 @@ std::string_view LoadName(Load load) {
   return "unknown";
 }
 
-std::string_view SelectionName(Selection selection) { return selection == Selection::kHash ? "hash" : "table"; }
+std::string_view SelectionName(Selection selection) {
+  switch (selection) {
+    case Selection::kHash:
+      return "hash";
+    case Selection::kTable:
+      return "table";
+    case Selection::kCookie:
+      return "cookie";
+    case Selection::kSlot:
+      return "stateful";
+  }
+  return "unknown";
+}
 
 std::string Scenario::Name() const {
   const std::string size = packet_bytes == kImix ? "imix" : absl::StrCat(packet_bytes, "B");
@@ -54,6 +66,16 @@ std::vector<Scenario> Matrix() {
   for (const uint32_t flows : {1000u, 1'000'000u}) {
     for (const Selection selection : {Selection::kHash, Selection::kTable}) {
       add("ipv6", v6, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+    }
+  }
+  for (const uint32_t flows : {1000u, 1'000'000u}) {
+    for (const Selection selection : {Selection::kCookie, Selection::kSlot}) {
+      add("cookies", base, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+    }
+  }
+  for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
+    for (const uint32_t flows : {1000u, 1'000'000u}) {
+      add("nat", base, [&](Scenario& row) { row.flows = flows, row.mode = mode; });
     }
   }
   for (const config::ForwardingMode mode : {config::ForwardingMode::kL2, config::ForwardingMode::kGue,

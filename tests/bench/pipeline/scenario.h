@@ -14,15 +14,17 @@ namespace sluice::bench {
 
 // What the packets of a row are.
 enum class Load : uint8_t {
-  kEstablished,  // packets of connections that were opened before, in random order
+  kEstablished,  // packets of connections that were opened before, in random order; with NAT of both directions
   kNew,          // the first packet of a connection each
   kNoVip,        // a flood to an address that is no VIP's: dropped, because the port has no exception port
 };
 
 // How a backend is found.
 enum class Selection : uint8_t {
-  kHash,   // connection_tracking: off
-  kTable,  // the connection table
+  kHash,    // connection_tracking: off
+  kTable,   // the connection table; with address translation its sessions
+  kCookie,  // a cookie that names the backend
+  kSlot,    // a cookie that names the connection's slot: consistency: stateful
 };
 
 // Frame sizes without the frame check sequence; kImix is 7 of 60, 4 of 576 and 1 of 1500 bytes.

@@ -4,6 +4,9 @@
 #include <array>
 #include <cstring>
 
+#include "config/cookie_layout.h"
+#include "dataplane/lb/cookie.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 
@@ -29,6 +32,10 @@ constexpr uint32_t kBackendNet = 0xac10'0000;  // 172.16.0.0/12
 constexpr uint32_t kClientNet = 0x0a00'0000;   // 10.0.0.0/8
 constexpr uint32_t kPortsOfClient = 8;         // flows from one client
 
+// Two NOPs and the option of timestamps (RFC 7323), its values zero.
+constexpr std::array<uint8_t, 12> kTimestamps = {1, 1, 8, 10};
+constexpr size_t kEchoOffset = 8;  // of TSecr among them
+
 // Flow numbers in an order that no prefetcher and no cache guesses: a multiplication that is a bijection of 64 bits.
 uint64_t Scatter(uint64_t value) { return value * 0xd134'2543'de82'ef95; }
 
@@ -38,6 +45,8 @@ net::IpAddress VipAddress(net::Family family, uint32_t index) { return Address(f
 net::IpAddress BackendAddress(net::Family family, uint32_t index) { return Address(family, kBackendNet, 2, index + 1); }
 net::MacAddress PortMac() { return net::MacAddress(std::array<uint8_t, 6>{0x02, 0x5c, 0, 0, 0, 0}.data()); }
 net::IpAddress PortAddress(net::Family family) { return Address(family, kBackendNet, 2, 0xf'ffff); }
+net::IpAddress LocalAddress(net::Family family) { return Address(family, kBackendNet, 2, 0xf'fffe); }
+uint16_t CookieIdOf(uint32_t index) { return static_cast<uint16_t>(index % kPoolBackends); }
 
 Traffic::Traffic(const Scenario& scenario) : scenario_(scenario) {
   net::EtherHeader ether{};
@@ -64,9 +73,67 @@ Traffic::Traffic(const Scenario& scenario) : scenario_(scenario) {
     append(ip);
   }
   net::TcpHeader tcp{};
-  tcp.data_offset = 5 << 4;
+  tcp.data_offset = static_cast<uint8_t>((has_timestamps() ? 8 : 5) << 4);
   tcp.destination_port = Be16::FromHost(kVipPort);
   append(tcp);
+  if (has_timestamps()) append(kTimestamps);
+  if (config::IsNat(scenario.mode)) learned_.resize(scenario.flows);
+  if (has_timestamps()) echoes_.resize(scenario.flows);
+  if (scenario.selection == Selection::kCookie) MakeCookies();
+}
+
+// A cookie for each flow that names one backend of its VIP's pool, as the backend's agent would have sent it.
+void Traffic::MakeCookies() {
+  const lb::CookieLayout layout = config::CookieLayoutOf(config::VipConfig());
+  lb::AesBlock secret{};
+  for (size_t i = 0; i < secret.size(); ++i) secret[i] = static_cast<uint8_t>(i);  // kCookieSecret
+  lb::CookieKeys keys;
+  keys.Set(0, secret);
+  std::vector<uint8_t> frame(2048);
+  for (uint64_t flow = 0; flow < scenario_.flows; ++flow) {
+    Write(flow, net::kTcpAck, frame.data());
+    const uint8_t* const ip = frame.data() + sizeof(net::EtherHeader);
+    const bool v4 = scenario_.family == net::Family::kIpv4;
+    const uint8_t* const source = ip + (v4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source));
+    const uint8_t* const l4 = ip + (v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header));
+    const lb::FlowTuple tuple = {.source = source,
+                                 .destination = source + (v4 ? 4 : 16),
+                                 .source_port = net::Load<Be16>(l4),
+                                 .destination_port = net::Load<Be16>(l4 + 2),
+                                 .protocol = net::kProtocolTcp,
+                                 .family = scenario_.family};
+    const uint32_t backend = CookieIdOf(static_cast<uint32_t>(Scatter(flow) >> 20));
+    const uint32_t cookie = lb::EncodeCookie(layout, keys, 0, tuple, {.tier = 0, .backend = backend});
+    echoes_[flow] = Be32::FromHost(lb::EncodeTimestamp(layout, 123'456'789, cookie)).raw();
+  }
+}
+
+void Traffic::Learn(uint64_t flow, const uint8_t* forwarded) {
+  const uint8_t* const ip = forwarded + sizeof(net::EtherHeader);
+  if (config::IsNat(scenario_.mode)) {
+    learned_[flow] = {.backend = net::Load<uint32_t>(ip + offsetof(net::Ipv4Header, destination)),
+                      .local = net::Load<uint32_t>(ip + offsetof(net::Ipv4Header, source)),
+                      .local_port = net::Load<uint16_t>(ip + sizeof(net::Ipv4Header))};
+  } else if (scenario_.selection == Selection::kSlot) {
+    // In a tunnel of IPv4: the low byte of what the director put into the SYN comes back with every packet.
+    const uint8_t* const options = ip + 2 * sizeof(net::Ipv4Header) + sizeof(net::TcpHeader);
+    const uint32_t told = net::Load<Be32>(options + kEchoOffset).Host();
+    echoes_[flow] = Be32::FromHost(123'456u << 8 | (told & 0xff)).raw();
+  }
+}
+
+uint32_t Traffic::WriteReply(uint64_t flow, uint8_t tcp_flags, uint8_t* frame) {
+  const uint32_t length = Write(flow, tcp_flags, frame);
+  const Flow& learned = learned_[flow];
+  auto& ip = *reinterpret_cast<net::Ipv4Header*>(frame + sizeof(net::EtherHeader));
+  ip.source = Be32::FromRaw(learned.backend);
+  ip.destination = Be32::FromRaw(learned.local);
+  ip.checksum = 0;
+  ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
+  auto& tcp = *reinterpret_cast<net::TcpHeader*>(frame + sizeof(net::EtherHeader) + sizeof(ip));
+  tcp.source_port = Be16::FromHost(kVipPort);
+  tcp.destination_port = Be16::FromRaw(learned.local_port);
+  return length;
 }
 
 uint64_t Traffic::Random() {  // xorshift64*
@@ -84,7 +151,9 @@ uint32_t Traffic::FrameBytes() {
 
 uint32_t Traffic::Next(uint8_t* frame) {
   if (scenario_.load == Load::kNew) return Write(scenario_.flows + next_new_flow_++, net::kTcpSyn, frame);
-  return Write(Random() % scenario_.flows, net::kTcpAck, frame);
+  const uint64_t flow = Random() % scenario_.flows;
+  const bool reply = config::IsNat(scenario_.mode) && Random() % 2 == 0;
+  return reply ? WriteReply(flow, net::kTcpAck, frame) : Write(flow, net::kTcpAck, frame);
 }
 
 uint32_t Traffic::Write(uint64_t flow, uint8_t tcp_flags, uint8_t* frame) {
@@ -118,6 +187,9 @@ uint32_t Traffic::Write(uint64_t flow, uint8_t tcp_flags, uint8_t* frame) {
   tcp.source_port = Be16::FromHost(
       static_cast<uint16_t>(1024 + flow % kPortsOfClient + (flow / kPortsOfClient >> 24) * kPortsOfClient));
   tcp.flags = tcp_flags;
+  if (has_timestamps() && (tcp_flags & net::kTcpSyn) == 0) {
+    std::memcpy(tcp_at + sizeof(tcp) + kEchoOffset, &echoes_[flow], sizeof(echoes_[flow]));
+  }
   return frame_bytes;
 }
 

@@ -2,6 +2,7 @@
 #define SLUICE_TESTS_BENCH_PIPELINE_TRAFFIC_H_
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "dataplane/net/address.h"
@@ -13,6 +14,10 @@ namespace sluice::bench {
 net::IpAddress VipAddress(net::Family family, uint32_t index);
 net::IpAddress BackendAddress(net::Family family, uint32_t index);
 net::IpAddress PortAddress(net::Family family);
+net::IpAddress LocalAddress(net::Family family);  // of full NAT
+// By what cookies name backend `index`, and the secret that they are made with (hexadecimal).
+uint16_t CookieIdOf(uint32_t index);
+inline constexpr std::string_view kCookieSecret = "000102030405060708090a0b0c0d0e0f";
 inline constexpr uint16_t kVipPort = 80;
 net::MacAddress PortMac();
 
@@ -26,8 +31,24 @@ class Traffic {
   uint32_t Next(uint8_t* frame);
   // A packet of flow `flow` (0 to flows - 1) with these TCP flags: to open the connections.
   uint32_t Write(uint64_t flow, uint8_t tcp_flags, uint8_t* frame);
+  // The backend's, of a flow that was learned.
+  uint32_t WriteReply(uint64_t flow, uint8_t tcp_flags, uint8_t* frame);
+  // Takes from a flow's forwarded SYN what later packets of the flow need: who answers, and to whom, or what the client
+  // will echo.
+  void Learn(uint64_t flow, const uint8_t* forwarded);
 
  private:
+  // What the director made of a flow, in network byte order.
+  struct Flow {
+    uint32_t backend = 0;  // NAT only
+    uint32_t local = 0;    // whom the backend answers
+    uint16_t local_port = 0;
+  };
+
+  bool has_timestamps() const {
+    return scenario_.selection == Selection::kCookie || scenario_.selection == Selection::kSlot;
+  }
+  void MakeCookies();
   uint64_t Random();
   uint32_t FrameBytes();
 
@@ -35,6 +56,8 @@ class Traffic {
   std::vector<uint8_t> header_;  // Ethernet, IP and TCP of a packet; what varies is written over
   uint64_t random_ = 0x9e37'79b9'7f4a'7c15;
   uint64_t next_new_flow_ = 0;
+  std::vector<Flow> learned_;     // by flow, with NAT
+  std::vector<uint32_t> echoes_;  // by flow, with cookies: the TSecr of its packets, in network byte order
 };
 
 }  // namespace sluice::bench
