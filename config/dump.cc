@@ -37,6 +37,7 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
   const auto add = [&](bool differs, std::string_view key, const std::string& value) {
     if (differs) *out += Cat("      ", key, ": ", value, "\n");
   };
+  add(policy.scheduling != usual.scheduling, "policy", std::string(SchedulingName(policy.scheduling)));
   add(policy.on_down != usual.on_down, "on_down", std::string(OnDownName(policy.on_down)));
   add(policy.no_backend != usual.no_backend, "no_backend", std::string(NoBackendName(policy.no_backend)));
   add(!policy.backup.empty(), "backup", Word(policy.backup));

@@ -12,7 +12,10 @@ enum class OnDown : uint8_t { kKeep, kReschedule, kReset };
 // What packets get for which there is no backend: nothing, ICMP "port unreachable", or a TCP reset.
 enum class NoBackend : uint8_t { kDrop, kIcmp, kReset };
 
-// How a pool treats backends that are down.
+// How a new connection's backend is chosen, where something remembers it afterwards.
+enum class Scheduling : uint8_t { kMaglev, kWeightedRoundRobin, kPowerOfTwo, kLeastConnections };
+
+// How a pool chooses backends, and treats those that are down.
 struct PoolPolicy {
   OnDown on_down = OnDown::kKeep;
   NoBackend no_backend = NoBackend::kDrop;
@@ -20,6 +23,7 @@ struct PoolPolicy {
   std::string backup = {};
   // While fewer than this share of the backends is up, all are used as if they were; 0: never.
   uint32_t panic_threshold_percent = 0;
+  Scheduling scheduling = Scheduling::kMaglev;  // `policy` in the file
   friend bool operator==(const PoolPolicy&, const PoolPolicy&) = default;
 };
 
@@ -43,6 +47,20 @@ constexpr std::string_view NoBackendName(NoBackend no_backend) {
       return "icmp";
     case NoBackend::kReset:
       return "reset";
+  }
+  return "unknown";
+}
+
+constexpr std::string_view SchedulingName(Scheduling scheduling) {
+  switch (scheduling) {
+    case Scheduling::kMaglev:
+      return "maglev";
+    case Scheduling::kWeightedRoundRobin:
+      return "weighted-round-robin";
+    case Scheduling::kPowerOfTwo:
+      return "power-of-two";
+    case Scheduling::kLeastConnections:
+      return "least-connections";
   }
   return "unknown";
 }

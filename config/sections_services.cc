@@ -30,10 +30,18 @@ void ReadNoBackend(const YamlValue& value, NoBackend* out) {
   ReadEnum(value, {NoBackend::kDrop, NoBackend::kIcmp, NoBackend::kReset}, NoBackendName, out);
 }
 
+void ReadScheduling(const YamlValue& value, Scheduling* out) {
+  ReadEnum(value,
+           {Scheduling::kMaglev, Scheduling::kWeightedRoundRobin, Scheduling::kPowerOfTwo,
+            Scheduling::kLeastConnections},
+           SchedulingName, out);
+}
+
 void ReadPool(const YamlValue& value, PoolConfig* out) {
   value.Map([&](MapReader& map) {
     map.Required("name", "web", &out->name, ReadText);
     map.Optional("table_size", &out->table_size, Number(limits::kTableSize));
+    map.Optional("policy", &out->policy.scheduling, ReadScheduling);
     map.Optional("on_down", &out->policy.on_down, ReadOnDown);
     map.Optional("no_backend", &out->policy.no_backend, ReadNoBackend);
     map.Optional("backup", &out->policy.backup, ReadText);

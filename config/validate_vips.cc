@@ -191,6 +191,24 @@ void CheckBackendsAgainstVips(const ServiceConfig& services, ProblemList* proble
   }
 }
 
+// A choice that a second look would not come to again must be remembered, and it depends on the connection, not on its
+// client.
+void CheckPolicy(const VipConfig& vip, const std::string& path, const PoolConfig& pool, ProblemList* problems) {
+  if (pool.policy.scheduling == Scheduling::kMaglev) return;
+  const std::string policy = Cat("policy ", SchedulingName(pool.policy.scheduling), " of pool ", Quote(pool.name));
+  const bool remembered = vip.mode == ForwardingMode::kFullNat || ConsistencyOf(vip) != Consistency::kHash;
+  if (!remembered) {
+    problems->Add(path + ".pool",
+                  Cat(policy, " cannot be with VIP ", Quote(vip.name), ", whose consistency is hash: nothing remembers ",
+                      "where a connection went, so that its next packet would go elsewhere; take consistency cookie, ",
+                      "track or stateful, or policy maglev"));
+  } else if (vip.hash != HashInput::kTuple) {
+    problems->Add(path + ".hash",
+                  Cat("hash ", HashInputName(vip.hash), " of VIP ", Quote(vip.name), " cannot be with ", policy,
+                      ", by which a client's connections go to different backends; remove it, or take policy maglev"));
+  }
+}
+
 }  // namespace
 
 void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, ProblemList* problems) {
@@ -218,6 +236,7 @@ void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, Pr
       const auto check = [&](const PoolConfig& used) {
         if (!wrong_address) CheckFamilies(vip, path, used, problems);
         CheckBackendPorts(vip, path, used, problems);
+        CheckPolicy(vip, path, used, problems);
       };
       check(services.pools[pool->second]);
       const auto backup = pools.find(services.pools[pool->second].policy.backup);

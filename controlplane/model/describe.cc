@@ -96,6 +96,7 @@ std::string DescribeChanged(std::string_view pool, const config::PoolPolicy& bef
     return policy.backup.empty() ? std::string_view("-") : std::string_view(policy.backup);
   };
   Differences differences;
+  differences.Add("policy", config::SchedulingName(before.scheduling), config::SchedulingName(after.scheduling));
   differences.Add("on_down", config::OnDownName(before.on_down), config::OnDownName(after.on_down));
   differences.Add("no_backend", config::NoBackendName(before.no_backend), config::NoBackendName(after.no_backend));
   differences.Add("backup", backup(before), backup(after));

@@ -66,6 +66,20 @@ fwd::Refusal RefusalOf(config::NoBackend no_backend) {
   return fwd::Refusal::kDrop;
 }
 
+fwd::SchedulingPolicy PolicyOf(config::Scheduling scheduling) {
+  switch (scheduling) {
+    case config::Scheduling::kMaglev:
+      break;
+    case config::Scheduling::kWeightedRoundRobin:
+      return fwd::SchedulingPolicy::kWeightedRoundRobin;
+    case config::Scheduling::kPowerOfTwo:
+      return fwd::SchedulingPolicy::kPowerOfTwo;
+    case config::Scheduling::kLeastConnections:
+      return fwd::SchedulingPolicy::kLeastConnections;
+  }
+  return fwd::SchedulingPolicy::kMaglev;
+}
+
 fwd::ForwardingMode ModeOf(model::ForwardingMode mode) {
   switch (mode) {
     case model::ForwardingMode::kL2:
@@ -153,6 +167,7 @@ void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd
   const bool panic = pool.is_in_panic();
   out.id = pool.id;
   out.table_size = pool.table_size;
+  out.policy = PolicyOf(pool.policy.scheduling);
   for (const model::BackendRecord& backend : pool.backends) {
     const bool usable = panic || model::IsUsable(backend.health.value());
     spec.backends.push_back({.id = backend.id,

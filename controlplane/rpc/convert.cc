@@ -103,6 +103,14 @@ constexpr std::pair<v1::OnDown, config::OnDown> kOnDowns[] = {
     {v1::ON_DOWN_RESET, config::OnDown::kReset},
 };
 
+constexpr std::pair<v1::SchedulingPolicy, config::Scheduling> kSchedulings[] = {
+    {v1::SCHEDULING_POLICY_MAGLEV, config::Scheduling::kMaglev},
+    {v1::SCHEDULING_POLICY_WEIGHTED_ROUND_ROBIN, config::Scheduling::kWeightedRoundRobin},
+    {v1::SCHEDULING_POLICY_POWER_OF_TWO, config::Scheduling::kPowerOfTwo},
+    {v1::SCHEDULING_POLICY_LEAST_CONNECTIONS, config::Scheduling::kLeastConnections},
+    {v1::SCHEDULING_POLICY_UNSPECIFIED, config::Scheduling::kMaglev},
+};
+
 constexpr std::pair<v1::NoBackend, config::NoBackend> kNoBackends[] = {
     {v1::NO_BACKEND_UNSPECIFIED, config::NoBackend::kDrop},
     {v1::NO_BACKEND_DROP, config::NoBackend::kDrop},
@@ -134,6 +142,9 @@ config::PoolConfig ReadPool(const v1::Pool& message, std::string_view field, Pro
   pool.policy.no_backend = ReadEnum(message.no_backend(), kNoBackends, v1::NoBackend_Name<v1::NoBackend>, "no_backend",
                                     config::KeyPath(field, "no_backend"), problems);
   pool.policy.backup = message.backup();
+  pool.policy.scheduling =
+      ReadEnum(message.policy(), kSchedulings, v1::SchedulingPolicy_Name<v1::SchedulingPolicy>, "policy",
+               config::KeyPath(field, "policy"), problems);
   pool.policy.panic_threshold_percent = message.panic_threshold_percent();
   if (message.has_health_check()) {
     pool.health_check = ReadHealthCheck(message.health_check(), config::KeyPath(field, "health_check"), problems);
@@ -350,6 +361,7 @@ void ToProto(const config::PoolConfig& pool, v1::Pool* message) {
   message->set_on_down(EnumOf(pool.policy.on_down, kOnDowns));
   message->set_no_backend(EnumOf(pool.policy.no_backend, kNoBackends));
   message->set_backup(pool.policy.backup);
+  message->set_policy(EnumOf(pool.policy.scheduling, kSchedulings));
   message->set_panic_threshold_percent(pool.policy.panic_threshold_percent);
   if (pool.health_check) ToProto(*pool.health_check, message->mutable_health_check());
   for (const config::BackendConfig& backend : pool.backends) ToProto(backend, message->add_backends());

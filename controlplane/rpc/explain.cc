@@ -84,14 +84,18 @@ bool ByCookie(const fwd::FlowFinding& finding) {
   return finding.rung == fwd::Rung::kCookie || finding.rung == fwd::Rung::kSlot;
 }
 
-// Why this backend gets the packet, or does not. `panic`: all of its pool are used, those that are down too.
-std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen, bool panic,
+std::string_view PolicyName(const model::PoolRecord& pool) { return config::SchedulingName(pool.policy.scheduling); }
+
+// Why this backend of `pool` gets the packet, or does not.
+std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen, const model::PoolRecord& pool,
                      const fwd::FlowFinding& finding) {
+  const bool panic = pool.is_in_panic();
   const bool by_hash = finding.rung == fwd::Rung::kScheduler || finding.rung == fwd::Rung::kHashOnly;
   if (&backend == chosen) {
     if (finding.has_session) return "the flow has a session with it";
     if (ByCookie(finding)) return "the packet's cookie names it";
     if (!by_hash) return "the connection's entry names it";
+    if (finding.by_policy) return Cat("policy ", PolicyName(pool), " chooses it for a connection that begins now");
     return Cat("slot ", finding.slot, " is its own");
   }
   if (!panic && !model::IsUsable(backend.health.value())) {
@@ -105,8 +109,11 @@ std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRe
   if (ByCookie(finding)) return Cat("the packet's cookie names ", chosen->desired.name);
   if (!by_hash) {
     return Cat("the connection stays with ", chosen->desired.name,
-               finding.scheduled == backend.id ? "; a new one would come here" : "");
+               finding.scheduled == backend.id && pool.policy.scheduling == config::Scheduling::kMaglev
+                   ? "; a new one would come here"
+                   : "");
   }
+  if (finding.by_policy) return Cat("policy ", PolicyName(pool), " chooses ", chosen->desired.name, " now");
   return Cat("slot ", finding.slot, " is ", chosen->desired.name, "'s");
 }
 
@@ -132,6 +139,7 @@ std::string_view WhyThisOne(const model::VipRecord& vip, const fwd::FlowFinding&
   if (finding.has_session) return ", with which the flow has a session";
   if (ByCookie(finding)) return ", as the packet's cookie says";
   if (finding.rung == fwd::Rung::kConnectionTable) return ", as the connection's entry says";
+  if (finding.by_policy) return ", which the pool's policy chooses now; it remembers nothing of this flow";
   if (vip.desired.mode == config::ForwardingMode::kFullNat) {
     return ", whose slot the flow's hash chooses; if it is TCP and began before, it is dropped (nat_no_session)";
   }
@@ -258,6 +266,7 @@ void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question,
   response->set_slot(finding.slot);
   response->set_slots(finding.slots);
   response->set_rung(std::string(DecidedBy(finding)));
+  if (finding.by_policy) response->set_policy(std::string(PolicyName(*pool)));
   if (question.has_echo && vip->desired.cookies != config::Cookies::kNone) {
     const model::BackendRecord* named = finding.cookie.valid() ? FindBackend(*pool, finding.cookie) : nullptr;
     response->set_cookie_backend(named == nullptr ? "" : named->desired.name);
@@ -276,7 +285,7 @@ void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question,
       v1::BackendVerdict* verdict = response->add_backends();
       verdict->set_name(backend.desired.name);
       verdict->set_chosen(&backend == chosen);
-      verdict->set_reason(ReasonOf(backend, chosen, each->is_in_panic(), finding));
+      verdict->set_reason(ReasonOf(backend, chosen, *each, finding));
     }
   }
   if (chosen == nullptr) return ExplainWithoutBackend(*pool, finding, response);

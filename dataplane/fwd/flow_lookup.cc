@@ -28,6 +28,7 @@ void LookUpSession(const ForwardingState& state, const FlowView& flow, FlowTable
     return;
   }
   finding.has_session = true;
+  finding.by_policy = false;
   finding.source_translated = session->source_translated;
   finding.local = net::IpAddress::FromBytes(session->backend_family, session->local_address.data());
   finding.local_port = session->local_port;
@@ -40,6 +41,7 @@ void Follow(const ForwardingState& state, const FlowView& flow, BackendId known,
   const BackendEntry& backend = (*state.backends)[known.index()];
   const bool reset = IsResetByDown(backend, flow.protocol, net::kTcpAck);
   if (!backend.keeps_flows() && !reset) return;
+  finding.by_policy = false;
   finding.backend = reset ? BackendId() : known;
   finding.refusal = reset ? Refusal::kReset : Refusal::kDrop;
   finding.rung = rung;
@@ -47,7 +49,8 @@ void Follow(const ForwardingState& state, const FlowView& flow, BackendId known,
 
 }  // namespace
 
-FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& question, uint32_t now_s, FlowTables& tables) {
+FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& question, uint32_t now_s, FlowTables& tables,
+                       const WorkerCounters& counters) {
   FlowFinding finding;
   finding.generation = state.generation;
   const bool v4 = question.destination.is_v4();
@@ -65,10 +68,13 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
                                .protocol = question.protocol,
                                .family = question.client.family()};
   lb::FlowHashes(*state.keys, &tuple, 1, &finding.hash);
+  // The first packet of TCP is a SYN.
+  const bool begins = question.protocol == net::kProtocolTcp && !question.has_echo;
   const FlowView flow = {.client = tuple.source,
                          .destination = tuple.destination,
                          .family = tuple.family,
                          .protocol = tuple.protocol,
+                         .tcp_flags = begins ? net::kTcpSyn : uint8_t{0},
                          .has_timestamps = question.has_echo,
                          .has_echo = question.has_echo,
                          .client_port = tuple.source_port,
@@ -86,6 +92,10 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
   // What is to come back by its cookie is not remembered.
   const bool remembered = vip.mode == ForwardingMode::kFullNat || (vip.tracked && (!by_cookies || vip.slots));
   if (finding.backend.valid()) finding.rung = remembered ? Rung::kScheduler : Rung::kHashOnly;
+  if (finding.backend.valid() && remembered && !question.has_echo && GoesByPolicy(state, vip)) {
+    finding.by_policy = true;
+    finding.backend = PeekPlace(state, flow, now_s, tables, counters);
+  }
   if (!finding.backend.valid()) finding.refusal = vip.no_backend;
   finding.tracked = FindTracked(state, flow, now_s, tables);
   if (finding.tracked.exists && finding.tracked.backend_exists) {

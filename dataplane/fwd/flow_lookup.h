@@ -37,7 +37,9 @@ struct FlowFinding {
   Rung rung = Rung::kNone;
   BackendId backend;  // invalid: none, the packet is treated as `refusal` says
   Refusal refusal = Refusal::kDrop;
-  // The scheduler's choice, whether it counts or not. No slots: no backend of the pool takes new flows.
+  // `backend` is whom the pool's policy chooses for a new connection at this worker and moment.
+  bool by_policy = false;
+  // The hash's choice, whether it counts or not. No slots: no backend of the pool takes new flows.
   BackendId scheduled;
   uint32_t slot = 0;
   uint32_t slots = 0;
@@ -58,7 +60,8 @@ struct FlowFinding {
 };
 
 // Looks, changes and counts nothing. The worker whose tables these are.
-FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& question, uint32_t now_s, FlowTables& tables);
+FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& question, uint32_t now_s, FlowTables& tables,
+                       const WorkerCounters& counters);
 
 }  // namespace sluice::fwd
 

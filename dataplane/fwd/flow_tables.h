@@ -7,6 +7,7 @@
 
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/nat_flows.h"
+#include "dataplane/fwd/policies.h"
 #include "dataplane/fwd/table_memory.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/connection_table.h"
@@ -74,7 +75,7 @@ struct TableCapacities {
   size_t stateful = 0;  // connections in slots, of both families
 };
 
-// The connection tables of one worker, which alone may use them.
+// The connection tables of one worker, and what its policies know, which alone may use them.
 class FlowTables {
  public:
   FlowTables(const TableCapacities& capacities, const TableMemory& memory, const NatSetup& nat = {});
@@ -84,6 +85,7 @@ class FlowTables {
   CountedTable<lb::ConnectionTableWide>& wide() { return wide_; }
   NatFlows& nat() { return nat_; }
   CountedTable<lb::SlotTable>& slots() { return slots_; }
+  PolicyMemory& policies() { return policies_; }
 
   // Looks at some buckets of the tables, about `buckets` in all, and ends the entries that are over. Called again and
   // again it passes over the tables in turns. Returns true when a pass was completed.
@@ -98,6 +100,7 @@ class FlowTables {
   CountedTable<lb::ConnectionTableWide> wide_;
   NatFlows nat_;
   CountedTable<lb::SlotTable> slots_;
+  PolicyMemory policies_;
   size_t cursor_ = 0;
   uint64_t pass_generation_ = 0;
 };

@@ -17,6 +17,7 @@
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/lb/return_table.h"
+#include "dataplane/lb/turns.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/address.h"
 #include "dataplane/net/headers.h"
@@ -37,6 +38,14 @@ enum class ForwardingMode : uint8_t {
 };
 
 constexpr bool IsNat(ForwardingMode mode) { return mode == ForwardingMode::kNat || mode == ForwardingMode::kFullNat; }
+
+// How the backend of a new connection is chosen, where something remembers it afterwards (policies.h).
+enum class SchedulingPolicy : uint8_t {
+  kMaglev,              // by the flow's hash and the pool's table: the only one that needs no memory
+  kWeightedRoundRobin,  // in turns, as many as weights say
+  kPowerOfTwo,          // of two backends that the hash draws, the one with fewer connections for its weight
+  kLeastConnections,    // the one with the fewest connections for its weight
+};
 
 // What the scheduler hashes, so which flows share a backend. Tracked flows keep theirs either way.
 enum class HashInput : uint8_t {
@@ -126,7 +135,7 @@ static_assert(sizeof(BackendEntry) == 64);
 // Indexed by BackendId; as long as the largest id in use needs.
 using BackendTable = std::vector<BackendEntry>;
 
-// A pool's Maglev table.
+// A pool's Maglev table, and what its policy needs.
 struct PoolTable {
   // Slot -> BackendId value; empty when no member takes new flows.
   std::vector<uint16_t> slots;
@@ -139,6 +148,11 @@ struct PoolTable {
   };
   std::vector<Member> members;  // those that take new flows, in the order of their names
   uint32_t table_size = 0;
+  SchedulingPolicy policy = SchedulingPolicy::kMaglev;
+  // Of policies other than kMaglev: the members' turns, and their weights by BackendId from `first_weight` on.
+  lb::TurnOrder turns = {};
+  std::vector<uint16_t> weights = {};
+  uint16_t first_weight = 0;
 };
 
 // How a VIP's packets are treated; what the packet path reads of a VIP, indexed by VipId.

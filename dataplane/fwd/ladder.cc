@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/fwd/policies.h"
 #include "dataplane/fwd/slots.h"
 #include "dataplane/net/headers.h"
 
@@ -85,14 +86,14 @@ class Ladder {
         table_counters_(table_counters),
         counters_(counters) {}
 
-  Selection Select(const typename Table::Key& key) {
+  Selection Select(const typename Table::Key& key, FlowTables& tables) {
     auto* entry = counted_.table.Find(key, flow_.hash);
     if (flow_.related) return Related(entry);
-    if (entry != nullptr) return FromEntry(*entry);
-    const BackendId backend = ScheduleFlow(state_, flow_);
+    if (entry != nullptr) return FromEntry(*entry, tables);
+    BackendId backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return NoBackendFor(vip());
     const bool remember = !flow_.has_timestamps || !vip().cookies || vip().slots;
-    const Rung rung = remember ? Enter(key, backend) : Rung::kHashOnly;
+    const Rung rung = remember ? Enter(key, tables, backend) : Rung::kHashOnly;
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
         flow_.protocol == net::kProtocolTcp ? (flow_.tcp_flags & net::kTcpSyn) != 0 : rung == Rung::kScheduler;
@@ -118,7 +119,7 @@ class Ladder {
     return {.backend = backend, .rung = Rung::kSchedulerNoEntry};
   }
 
-  Selection FromEntry(Entry& entry) {
+  Selection FromEntry(Entry& entry, FlowTables& tables) {
     const bool exists = BackendExists(*state_.backends, entry.value);
     // An entry whose time is over is as good as swept, unless the connection shows life: a packet that does not begin
     // anything is better kept where its connection was.
@@ -141,7 +142,7 @@ class Ladder {
       }
       return {.backend = entry.value.backend, .rung = Rung::kConnectionTable};
     }
-    const BackendId backend = ScheduleFlow(state_, flow_);
+    const BackendId backend = PlaceFlow(state_, flow_, now_s_, tables, counters_);
     if (!backend.valid()) return NoBackendFor(vip());
     counters_.backends[entry.value.backend.index()].flows_ended.Increment();
     table_counters_.replaced.Increment();
@@ -185,8 +186,9 @@ class Ladder {
     return {.backend = {}, .rung = Rung::kConnectionTable, .refusal = Refusal::kReset};
   }
 
-  // Enters the flow into the table where it should be and fits.
-  Rung Enter(const typename Table::Key& key, BackendId backend) {
+  // Enters the flow into the table where it should be and fits. `backend` is the hash's choice, and is changed to the
+  // policy's where there is an entry to remember it.
+  Rung Enter(const typename Table::Key& key, FlowTables& tables, BackendId& backend) {
     const lb::FlowState first = lb::FirstState(flow_.protocol, flow_.tcp_flags);
     if (first == lb::FlowState::kReset) return Rung::kScheduler;
     if (lb::IsUnconfirmed(first) && counted_.unconfirmed >= counted_.unconfirmed_limit) {
@@ -203,6 +205,7 @@ class Ladder {
       return Rung::kSchedulerNoEntry;
     }
     table_counters_.inserted.Increment();
+    if (GoesByPolicy(state_, vip())) backend = PlaceFlow(state_, flow_, now_s_, tables, counters_);
     Assign(*entry, backend);
     return Rung::kScheduler;
   }
@@ -233,12 +236,12 @@ class Ladder {
 Selection SelectTracked(const ForwardingState& state, const FlowView& flow, bool is_prefix, uint32_t now_s,
                         FlowTables& tables, WorkerCounters& counters) {
   if (is_prefix) {
-    return Ladder(state, flow, now_s, tables.wide(), counters.table_wide, counters).Select(KeyWide(flow));
+    return Ladder(state, flow, now_s, tables.wide(), counters.table_wide, counters).Select(KeyWide(flow), tables);
   }
   if (flow.family == net::Family::kIpv4) {
-    return Ladder(state, flow, now_s, tables.v4(), counters.table_v4, counters).Select(KeyV4(flow));
+    return Ladder(state, flow, now_s, tables.v4(), counters.table_v4, counters).Select(KeyV4(flow), tables);
   }
-  return Ladder(state, flow, now_s, tables.v6(), counters.table_v6, counters).Select(KeyV6(flow));
+  return Ladder(state, flow, now_s, tables.v6(), counters.table_v6, counters).Select(KeyV6(flow), tables);
 }
 
 // Calls `use(entry, table)` with the flow's entry in the connection table it belongs to, if there is one.
@@ -274,13 +277,30 @@ Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView&
   const BackendId named = ClaimedBackend(rung, state, flow, now_s, tables, counters);
   if (named.valid()) {
     const BackendEntry& backend = (*state.backends)[named.index()];
-    if (StaysWith(backend, flow)) return {.backend = named, .rung = rung};
+    if (StaysWith(backend, flow)) {
+      // What ends with this packet is no load any more.
+      if (rung == Rung::kCookie && (flow.tcp_flags & (net::kTcpFin | net::kTcpRst)) != 0 && !flow.related) {
+        tables.policies().NoteEnd(named, now_s);
+      }
+      return {.backend = named, .rung = rung};
+    }
     if (IsResetByDown(backend, flow.protocol, flow.tcp_flags)) {
       return {.backend = {}, .rung = rung, .refusal = Refusal::kReset};
     }
   }
   if (!flow.related) counters.cookies_refused.Increment();
   return {};
+}
+
+// A connection that will say by its cookies where it went, so that the policy has its way although nothing is entered.
+// Rung::kNone: there is no backend.
+Selection BeginByPolicy(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                        WorkerCounters& counters) {
+  const BackendId backend = PlaceFlow(state, flow, now_s, tables, counters);
+  if (!backend.valid()) return {};
+  tables.policies().NoteBegin(backend, now_s);
+  counters.vips[flow.vip.index()].new_flows.Increment();
+  return {.backend = backend, .rung = Rung::kPolicy};
 }
 
 }  // namespace
@@ -360,6 +380,12 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
     }
   } else if (vip.slots && TakesSlot(flow)) {
     selection = BeginInSlot(state, flow, now_s, tables, counters);
+    if (selection.backend.valid()) {
+      counters.rungs[static_cast<size_t>(selection.rung)].Increment();
+      return selection;
+    }
+  } else if (vip.cookies && !vip.quic && TakesSlot(flow) && GoesByPolicy(state, vip)) {
+    selection = BeginByPolicy(state, flow, now_s, tables, counters);
     if (selection.backend.valid()) {
       counters.rungs[static_cast<size_t>(selection.rung)].Increment();
       return selection;

@@ -1,5 +1,6 @@
 #include "dataplane/fwd/nat_ladder.h"
 
+#include "dataplane/fwd/policies.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/proxy_v2.h"
 
@@ -116,7 +117,7 @@ class NatLadder {
       }
       return Refuse(DropReason::kNatNoSession);
     }
-    const BackendId backend = ScheduleFlow(state_, flow_);
+    const BackendId backend = PlaceFlow(state_, flow_, now_s_, tables_, counters_);
     if (!backend.valid()) return {.selection = NoBackendFor(vip_), .session = nullptr};
     return Begin(backend, nat_.OpenFull(state_, OpeningFor(backend), now_s_, counters_));
   }
@@ -127,7 +128,7 @@ class NatLadder {
       if (IsResetByDown((*state_.backends)[backend.index()], flow_.protocol, segment_.flags)) return Stateless();
       backend = BackendId();
     }
-    if (!backend.valid()) backend = ScheduleFlow(state_, flow_);
+    if (!backend.valid()) backend = PlaceFlow(state_, flow_, now_s_, tables_, counters_);
     if (!backend.valid()) return {.selection = NoBackendFor(vip_), .session = nullptr};
     if ((*state_.backends)[backend.index()].family != flow_.family) return Refuse(DropReason::kFamilyMismatch);
     // The last word of a connection that nobody knows needs no session for replies that will not come.

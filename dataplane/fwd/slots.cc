@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "dataplane/fwd/policies.h"
 #include "dataplane/lb/slot_table.h"
 #include "dataplane/net/headers.h"
 
@@ -32,7 +33,7 @@ Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32
     table_counters.unconfirmed_full.Increment();
     return {};
   }
-  const BackendId backend = ScheduleFlow(state, flow);
+  const BackendId backend = PlaceFlow(state, flow, now_s, tables, counters);
   if (!backend.valid()) return {};
   const lb::FlowState first = lb::FirstState(flow.protocol, flow.tcp_flags);
   const std::optional<uint8_t> number = slots.table.Insert(flow.hash, flow.vip, first, now_s);

@@ -38,6 +38,24 @@ absl::StatusOr<std::vector<BackendInfo>> CollectBackends(const std::vector<Backe
   return infos;
 }
 
+// What the pool's policy needs besides the table.
+void BuildTurns(PoolTable& pool) {
+  if (pool.policy == SchedulingPolicy::kMaglev || pool.members.empty()) return;
+  std::vector<lb::TurnOrder::Member> turns;
+  uint16_t first = UINT16_MAX;
+  uint16_t last = 0;
+  for (const PoolTable::Member& m : pool.members) {
+    const auto weight = static_cast<uint16_t>(std::min<uint32_t>(m.weight, UINT16_MAX));
+    turns.push_back({.id = m.backend.value(), .weight = weight});
+    first = std::min(first, m.backend.value());
+    last = std::max(last, m.backend.value());
+  }
+  pool.first_weight = first;
+  pool.weights.resize(size_t{last} - first + 1);
+  for (const lb::TurnOrder::Member& member : turns) pool.weights[member.id - first] = member.weight;
+  pool.turns = lb::MakeTurnOrder(std::move(turns));
+}
+
 std::shared_ptr<const PoolTable> BuildPool(PoolTable pool, const lb::HashKeys& keys) {
   std::vector<lb::MaglevMember> members;
   members.reserve(pool.members.size());
@@ -48,6 +66,7 @@ std::shared_ptr<const PoolTable> BuildPool(PoolTable pool, const lb::HashKeys& k
          .permutation = lb::MakePermutation(keys.maglev_offset, keys.maglev_skip, m.name, pool.table_size)});
   }
   pool.slots = lb::BuildMaglevTable(members, pool.table_size);
+  BuildTurns(pool);
   return std::make_shared<const PoolTable>(std::move(pool));
 }
 
@@ -67,9 +86,9 @@ absl::Status CheckPool(const PoolSpec& spec, const std::vector<BackendInfo>& bac
   return absl::OkStatus();
 }
 
-// A pool whose members and weights did not change keeps its table.
+// A pool whose members, weights and policy did not change keeps its table.
 bool SamePool(const PoolTable& old, const PoolTable& made) {
-  return old.table_size == made.table_size && old.members == made.members;
+  return old.table_size == made.table_size && old.members == made.members && old.policy == made.policy;
 }
 
 absl::Status BuildPools(const StateSpec& spec, const ForwardingState* previous, bool same_keys,
@@ -78,7 +97,10 @@ absl::Status BuildPools(const StateSpec& spec, const ForwardingState* previous, 
     if (absl::Status status = CheckPool(pool_spec, *state.backend_infos); !status.ok()) return status;
     auto& pool = At(state.pools, pool_spec.id.index());
     if (pool != nullptr) return Duplicate("pool", pool_spec.id.value());
-    PoolTable table{.slots = {}, .members = pool_spec.members, .table_size = pool_spec.table_size};
+    PoolTable table{.slots = {},
+                    .members = pool_spec.members,
+                    .table_size = pool_spec.table_size,
+                    .policy = pool_spec.policy};
     std::sort(table.members.begin(), table.members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     if (same_keys && pool_spec.id.index() < previous->pools.size()) {
       const auto& old = previous->pools[pool_spec.id.index()];

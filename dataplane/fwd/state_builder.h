@@ -26,6 +26,7 @@ struct PoolSpec {
   // The pool that takes the new flows of this one's VIPs while this one has no members; invalid: none. Its own backup
   // is not looked at.
   PoolId backup = {};
+  SchedulingPolicy policy = SchedulingPolicy::kMaglev;
 };
 
 struct VipSpec {

@@ -265,7 +265,7 @@ void Worker::Housekeep(uint64_t tsc) {
 }
 
 fwd::FlowFinding Worker::LookUp(const fwd::FlowQuestion& question) {
-  fwd::FlowFinding finding = fwd::LookUpFlow(*env_.state, question, env_.now_s, *setup_.tables);
+  fwd::FlowFinding finding = fwd::LookUpFlow(*env_.state, question, env_.now_s, *setup_.tables, counters_);
   finding.worker = setup_.id;
   if (!finding.backend.valid()) return finding;
   const fwd::BackendEntry& backend = (*env_.state->backends)[finding.backend.index()];

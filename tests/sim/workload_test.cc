@@ -139,6 +139,37 @@ TEST(WorkloadTest, SlotsBreakNothingWhileDirectorsStay) {
   }
 }
 
+TEST(WorkloadTest, PoliciesBreakNothingThatCookiesRemember) {
+  WorkloadOptions options = Small();
+  options.director_updates_per_min = 10;
+  options.director_down_s = 20;
+  const Result result =
+      Simulated(options, {"cookie:weighted-round-robin", "cookie:power-of-two", "cookie:least-connections"});
+  EXPECT_GT(result.director_changes, 20u);
+  for (const Outcome& outcome : result.outcomes) {
+    const Broken& broken = (outcome.definitions & kUp) != 0 ? outcome.up : outcome.drain;
+    for (const uint64_t count : broken.by_cause[1]) EXPECT_EQ(count, 0u) << outcome.router;
+    // Entries are those of clients without timestamps, which are one of ten.
+    EXPECT_LT(outcome.tracked * 4, result.connections) << outcome.router;
+  }
+}
+
+TEST(WorkloadTest, PoliciesSpreadBetterThanTheHash) {
+  WorkloadOptions options = Small();
+  options.directors = 1;
+  options.connections = 2000;
+  std::map<std::string, double> imbalance;
+  for (const Outcome& outcome :
+       Simulated(options, {"track", "track:power-of-two", "track:least-connections", "stateful:least-connections"})
+           .outcomes) {
+    EXPECT_EQ(outcome.up.sum() + outcome.drain.sum(), 0u) << outcome.router;
+    imbalance[outcome.router] = outcome.imbalance;
+  }
+  for (const auto& [router, of_router] : imbalance) {
+    if (router != "track") EXPECT_LT(of_router, imbalance.at("track")) << router;
+  }
+}
+
 TEST(WorkloadTest, DirectorsAloneBreakNothing) {
   WorkloadOptions options = Small();
   options.updates_per_min = 0;
@@ -218,6 +249,8 @@ TEST(ArgumentsTest, SayWhatIsWrong) {
   EXPECT_EQ(good->workload.seed, 9u);
   EXPECT_TRUE(good->json);
   for (const auto& words : std::vector<std::vector<std::string>>{{"--modes", "track,magic"},
+                                                                 {"--modes", "hash:least-connections"},
+                                                                 {"--modes", "track:magic"},
                                                                  {"--seconds", "-1"},
                                                                  {"--directors", "0"},
                                                                  {"--no-timestamps", "nan"},

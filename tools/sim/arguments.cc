@@ -1,6 +1,5 @@
 #include "tools/sim/arguments.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -37,11 +36,11 @@ absl::Status ReadWhole(const std::string& option, const std::string& value, T le
 }
 
 absl::Status ReadModes(const std::string& value, std::vector<std::string>* out) {
-  const std::vector<std::string> known = ModeNames();
   *out = absl::StrSplit(value, ',');
   for (const std::string& mode : *out) {
-    if (std::find(known.begin(), known.end(), mode) == known.end()) {
-      return Wrong("--modes", mode, absl::StrCat("of ", absl::StrJoin(known, ", ")));
+    if (!IsMode(mode)) {
+      return Wrong("--modes", mode,
+                   absl::StrCat("of ", absl::StrJoin(ModeNames(), ", "), ", or like cookie:least-connections"));
     }
   }
   return absl::OkStatus();

@@ -28,13 +28,32 @@ constexpr uint32_t kServerClock = 123456;
 const VipId kVip(0);
 const PoolId kPool(0);
 
+struct Words {
+  std::string_view consistency, policy;
+};
+Words Split(std::string_view mode) {
+  const size_t colon = mode.find(':');
+  if (colon == std::string_view::npos) return {mode, kPolicies[0].first};
+  return {mode.substr(0, colon), mode.substr(colon + 1)};
+}
+
+const fwd::SchedulingPolicy* FindPolicy(std::string_view name) {
+  for (const auto& [known, policy] : kPolicies) {
+    if (name == known) return &policy;
+  }
+  return nullptr;
+}
+
 class Ladder : public Router {
  public:
   explicit Ladder(const LadderOptions& options)
       : options_(options), directors_(options.directors), director_up_(options.directors, false) {
     SLUICE_CHECK(options.definition == kUp || options.definition == kDrain);
     spec_.seed = {0x53, 0x69, 0x6d};
-    spec_.pools.push_back({.id = kPool, .table_size = options.table_size, .members = {}});
+    SLUICE_CHECK(IsLadderMode(options.mode));
+    const auto [mode, policy] = Split(options.mode);
+    spec_.pools.push_back(
+        {.id = kPool, .table_size = options.table_size, .members = {}, .policy = *FindPolicy(policy)});
     fwd::VipSpec vip;
     vip.id = kVip;
     vip.prefix = *net::IpPrefix::Parse("203.0.113.10");
@@ -42,9 +61,9 @@ class Ladder : public Router {
     vip.entry.pool = kPool;
     vip.entry.protocol = net::kProtocolTcp;
     vip.entry.timeouts = kTimeouts;
-    vip.entry.tracked = options.mode != "hash";
-    vip.entry.cookies = options.mode == "cookie" || options.mode == "stateful";
-    vip.entry.slots = options.mode == "stateful";
+    vip.entry.tracked = mode != "hash";
+    vip.entry.cookies = mode == "cookie" || mode == "stateful";
+    vip.entry.slots = mode == "stateful";
     vip.entry.cookie_layout = kLayout;
     spec_.cookie_keys[0] = kCookieSecret;
     keys_.Set(0, kCookieSecret);
@@ -193,7 +212,7 @@ class Ladder : public Router {
 
   // The timestamp that the server's agent answers the SYN with.
   uint32_t StampOf(const SimFlow& flow, ServerId server, const fwd::Selection& selection) const {
-    if (options_.mode == "cookie") {
+    if (spec_.vips[0].entry.cookies && !spec_.vips[0].entry.slots) {
       const SimTuple sim(flow);
       return lb::EncodeTimestamp(kLayout, kServerClock,
                                  lb::EncodeCookie(kLayout, keys_, 0, sim.tuple, {.backend = server}));
@@ -221,6 +240,13 @@ class Ladder : public Router {
 };
 
 }  // namespace
+
+bool IsLadderMode(std::string_view text) {
+  const auto [mode, policy] = Split(text);
+  if (std::find(kLadderModes.begin(), kLadderModes.end(), mode) == kLadderModes.end()) return false;
+  const fwd::SchedulingPolicy* found = FindPolicy(policy);
+  return found != nullptr && (mode != "hash" || *found == fwd::SchedulingPolicy::kMaglev);
+}
 
 std::unique_ptr<Router> MakeLadder(const LadderOptions& options) { return std::make_unique<Ladder>(options); }
 

@@ -1,10 +1,12 @@
 #ifndef SLUICE_TOOLS_SIM_LADDER_ROUTER_H_
 #define SLUICE_TOOLS_SIM_LADDER_ROUTER_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tools/sim/director.h"
@@ -14,7 +16,7 @@
 namespace sluice::sim {
 
 struct LadderOptions {
-  std::string mode;          // of kLadderModes
+  std::string mode;          // of kLadderModes, and behind a colon the pool's policy where it is not Maglev
   uint8_t definition = kUp;  // kUp: what goes down is removed; kDrain: it drains, and comes back out of the drain
   uint32_t directors = 1;
   uint32_t connections = 70000;  // at a time, of all directors
@@ -24,6 +26,16 @@ struct LadderOptions {
 
 // How a VIP may keep its connections: the words of `consistency`.
 inline constexpr std::array<std::string_view, 4> kLadderModes = {"hash", "track", "cookie", "stateful"};
+
+// How its pool may choose: the words of `policy`.
+inline constexpr std::array<std::pair<std::string_view, fwd::SchedulingPolicy>, 4> kPolicies = {
+    {{"maglev", fwd::SchedulingPolicy::kMaglev},
+     {"weighted-round-robin", fwd::SchedulingPolicy::kWeightedRoundRobin},
+     {"power-of-two", fwd::SchedulingPolicy::kPowerOfTwo},
+     {"least-connections", fwd::SchedulingPolicy::kLeastConnections}}};
+
+// "MODE" or "MODE:POLICY", of which hash has Maglev only.
+bool IsLadderMode(std::string_view text);
 
 // Directors of one cluster behind a router that spreads flows over those that work as Linux does over next hops
 // (hash-threshold, RFC 2992). All take up a change at once. What the agents on backends do to timestamps is done here

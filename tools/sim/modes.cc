@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "dataplane/base/check.h"
 #include "tools/sim/baselines.h"
 
 namespace sluice::sim {
@@ -35,7 +34,6 @@ std::vector<std::unique_ptr<Router>> MakeRouters(const std::string& mode, const 
     if (mode == baseline.name) routers.push_back(baseline.make());
   }
   if (!routers.empty()) return routers;
-  SLUICE_CHECK(std::find(kLadderModes.begin(), kLadderModes.end(), mode) != kLadderModes.end());
   for (const Definition definition : {kUp, kDrain}) {
     routers.push_back(MakeLadder({.mode = mode,
                                   .definition = definition,
@@ -44,6 +42,11 @@ std::vector<std::unique_ptr<Router>> MakeRouters(const std::string& mode, const 
                                   .select = select}));
   }
   return routers;
+}
+
+bool IsMode(const std::string& text) {
+  const std::vector<std::string> names = ModeNames();
+  return std::find(names.begin(), names.end(), text) != names.end() || IsLadderMode(text);
 }
 
 }  // namespace sluice::sim

@@ -11,10 +11,12 @@
 
 namespace sluice::sim {
 
-// All that can be simulated.
+// All that can be simulated; the ladder's modes with the policy that they have unless one is named.
 std::vector<std::string> ModeNames();
+// One of them, or one of the ladder's with a policy behind a colon.
+bool IsMode(const std::string& text);
 
-// The routers of a mode, which is one of ModeNames(): one for both definitions of broken, or one for each. `select` is
+// The routers of a mode, of which IsMode is true: one for both definitions of broken, or one for each. `select` is
 // the ladder's.
 std::vector<std::unique_ptr<Router>> MakeRouters(const std::string& mode, const WorkloadOptions& workload,
                                                  SelectFunction select = &fwd::SelectBackend);

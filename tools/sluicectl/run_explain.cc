@@ -43,6 +43,7 @@ std::string RungText(const v1::ExplainFlowResponse& answer) {
   if (rung == "cookie") return "the cookie in the timestamp that the client echoes";
   if (rung == "session") return "its session of address translation";
   if (rung == "connection_table") return "its entry in the connection table";
+  if (!answer.policy().empty()) return Cat("policy ", answer.policy(), " (no entry yet)");
   if (rung == "scheduler") return "the hash (no entry yet)";
   if (rung == "hash_only") return "the hash (nothing is to be remembered)";
   return rung;  // of a newer server

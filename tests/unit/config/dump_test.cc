@@ -102,8 +102,11 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
                      65537,
                      {{"a", *net::IpAddress::Parse("2001:db8::1"), 100, std::nullopt},
                       {"b", *net::IpAddress::Parse("192.0.2.1"), 0, false}}}};
-  services.pools[0].policy = {
-      .on_down = OnDown::kReset, .no_backend = NoBackend::kIcmp, .backup = "spare", .panic_threshold_percent = 30};
+  services.pools[0].policy = {.on_down = OnDown::kReset,
+                              .no_backend = NoBackend::kIcmp,
+                              .backup = "spare",
+                              .panic_threshold_percent = 30,
+                              .scheduling = Scheduling::kPowerOfTwo};
   services.vips.resize(2);
   services.vips[0].name = "v";
   services.vips[0].prefix = *net::IpPrefix::Parse("203.0.113.1");
@@ -128,6 +131,7 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
       "  pools:\n"
       "    - name: web\n"
       "      table_size: 65537\n"
+      "      policy: power-of-two\n"
       "      on_down: reset\n"
       "      no_backend: icmp\n"
       "      backup: spare\n"

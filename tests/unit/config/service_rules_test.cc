@@ -50,6 +50,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             "BackendIsNode", "192.0.2.12", "192.0.2.2", "192.0.2.2, weight", "services.pools[0].backends[1].address",
             "backend \"web-2\" has the address 192.0.2.2 of this node's port \"wan\"; a backend is another machine"},
+        Mistake{"PolicyUnknown", "table_size: 65537", "policy: wrr", "wrr", "services.pools[0].policy",
+                "\"wrr\" is not one of maglev, weighted-round-robin, power-of-two, least-connections"},
         Mistake{"Weight", "weight: 200", "weight: 1001", "1001", "services.pools[0].backends[1].weight",
                 "weight 1001 of backend \"web-2\" is out of range; give a whole number from 0 to 1000"},
         Mistake{"TableSizeNotPrime", "65537", "65536", "65536", "services.pools[0].table_size",
@@ -298,6 +300,29 @@ TEST(ServiceRulesTest, SmallTableIsAdvisedAgainst) {
   ASSERT_EQ(advice.size(), 1u);
   EXPECT_EQ(advice[0].field, "services.pools[0].table_size");
   EXPECT_NE(advice[0].message.find("better take 211"), std::string::npos);
+}
+
+// The pool's policy against what a VIP says.
+std::string PolicyProblems(const std::string& policy, const std::string& vip) {
+  const std::string text = Replaced(kValid, "      table_size: 65537\n", "      policy: " + policy + "\n");
+  const std::string problems = Problems(Replaced(text, "mode: l2}", "mode: l2, " + vip + "}"));
+  const size_t at = problems.find("services.");
+  return at == std::string::npos ? problems : problems.substr(at);
+}
+
+TEST(PolicyRules, WhatNothingRemembersGoesByTheHash) {
+  EXPECT_EQ(
+      PolicyProblems("power-of-two", "consistency: hash"),
+      "services.vips[0].pool: policy power-of-two of pool \"web\" cannot be with VIP \"www\", whose consistency is "
+      "hash: nothing remembers where a connection went, so that its next packet would go elsewhere; take "
+      "consistency cookie, track or stateful, or policy maglev");
+  EXPECT_EQ(PolicyProblems("weighted-round-robin", "hash: client"),
+            "services.vips[0].hash: hash client of VIP \"www\" cannot be with policy weighted-round-robin of pool "
+            "\"web\", by which a client's connections go to different backends; remove it, or take policy maglev");
+  EXPECT_EQ(PolicyProblems("maglev", "consistency: hash, hash: client"), "");
+  for (const char* consistency : {"track", "stateful"}) {
+    EXPECT_EQ(PolicyProblems("least-connections", std::string("consistency: ") + consistency), "");
+  }
 }
 
 }  // namespace

@@ -63,7 +63,8 @@ config::ServiceConfig Everything() {
   services.pools.back().policy = {.on_down = config::OnDown::kReschedule,
                                   .no_backend = config::NoBackend::kReset,
                                   .backup = "web",
-                                  .panic_threshold_percent = 33};
+                                  .panic_threshold_percent = 33,
+                                  .scheduling = config::Scheduling::kLeastConnections};
   return services;
 }
 

@@ -82,6 +82,20 @@ TEST_F(ExplainTest, ANewFlowGoesByItsSlot) {
             "TCP 40000>80\n");
 }
 
+TEST_F(ExplainTest, ANewFlowGoesByThePolicy) {
+  services_.pools[0].policy.scheduling = config::Scheduling::kLeastConnections;
+  Apply();
+  finding_.by_policy = true;
+  finding_.backend = Id("web-2");
+  const v1::ExplainFlowResponse answer = Answer();
+  EXPECT_EQ(answer.policy(), "least-connections");
+  EXPECT_EQ(answer.backend(), "web-2");
+  EXPECT_EQ(answer.slot_backend(), "web-1");
+  EXPECT_THAT(answer.explanation(), HasSubstr("to web-2, which the pool's policy chooses now"));
+  EXPECT_EQ(answer.backends(0).reason(), "policy least-connections chooses web-2 now");
+  EXPECT_EQ(answer.backends(1).reason(), "policy least-connections chooses it for a connection that begins now");
+}
+
 TEST_F(ExplainTest, BackendsThatAreDownSayWhy) {
   ASSERT_TRUE(reconciler_.ReportHealth("web", "web-2", model::Health::kDown, "disk full").ok());
   EXPECT_EQ(Answer().backends(1).reason(), "down (disk full): it gets nothing new");

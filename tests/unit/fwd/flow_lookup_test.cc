@@ -36,7 +36,7 @@ class FlowLookupTest : public testing::Test {
             .protocol = net::kProtocolTcp};
   }
   FlowFinding Ask(const FlowQuestion& question, uint32_t now_s = 0) {
-    return LookUpFlow(*state_, question, now_s, tables_);
+    return LookUpFlow(*state_, question, now_s, tables_, counters_);
   }
   // A packet of the flow.
   Selection Send(const FlowQuestion& question, VipId vip, uint8_t tcp_flags, uint32_t now_s = 0) {
