@@ -246,6 +246,7 @@ struct CookieConfig {
   uint32_t check_bits = 0;
   std::optional<uint32_t> clock_bits = std::nullopt;  // unset: the fewest that idle_s needs
   uint32_t idle_s = 7200;                             // for how long a connection may say nothing
+  uint32_t key = 0;  // kNat: the number of the key that directors make new cookies with
   friend bool operator==(const CookieConfig&, const CookieConfig&) = default;
 };
 

@@ -31,10 +31,10 @@ void ReadNoBackend(const YamlValue& value, NoBackend* out) {
 }
 
 void ReadScheduling(const YamlValue& value, Scheduling* out) {
-  ReadEnum(value,
-           {Scheduling::kMaglev, Scheduling::kWeightedRoundRobin, Scheduling::kPowerOfTwo,
-            Scheduling::kLeastConnections},
-           SchedulingName, out);
+  ReadEnum(
+      value,
+      {Scheduling::kMaglev, Scheduling::kWeightedRoundRobin, Scheduling::kPowerOfTwo, Scheduling::kLeastConnections},
+      SchedulingName, out);
 }
 
 void ReadPool(const YamlValue& value, PoolConfig* out) {
@@ -83,6 +83,7 @@ void ReadCookie(const YamlValue& value, CookieConfig* out) {
     map.Optional("check_bits", &out->check_bits, Number(limits::kCookieWidth));
     map.Optional("clock_bits", &out->clock_bits, Set(Number(limits::kCookieWidth)));
     map.Optional("idle_s", &out->idle_s, Number(limits::kCookieIdleS));
+    map.Optional("key", &out->key, Number(limits::kCookieKeyNumber));
   });
 }
 

@@ -59,9 +59,16 @@ bool CheckLayout(const VipConfig& vip, const std::string& path, ProblemList* pro
                       "cookies; take track or hash"));
     return false;
   }
-  if (IsNat(vip.mode)) {
+  if (vip.mode == ForwardingMode::kFullNat) {
+    problems->Add(
+        path + ".consistency",
+        Cat("consistency ", word, of_vip, " cannot be with mode full-nat, whose connections are known by the ",
+            "local port that one director chose; take track, or mode nat, l2 or a tunnel"));
+    return false;
+  }
+  if (IsNat(vip.mode) && vip.cookies == Cookies::kSlot) {
     problems->Add(path + ".consistency", Cat("consistency ", word, of_vip, " cannot be with mode ", ModeName(vip.mode),
-                                             "; take track, or mode l2 or a tunnel, with the agent on backends"));
+                                             "; take cookie or track, or mode l2 or a tunnel"));
     return false;
   }
   if (vip.cookies == Cookies::kSlot) return false;
@@ -97,6 +104,26 @@ void CheckIdsFit(const VipConfig& vip, size_t vip_index, const PoolConfig& pool,
                       *backend.cookie_id, "; give more backend_bits, or a cookie_id up to ", ids - 1));
     return;
   }
+}
+
+// The key that directors make cookies with, where they do.
+void CheckKeyInUse(const VipConfig& vip, size_t vip_index, const std::vector<CookieKeyConfig>& keys,
+                   ProblemList* problems) {
+  const uint32_t number = vip.cookie.value_or(CookieConfig()).key;
+  const std::string path = VipPath(vip_index) + (vip.cookie ? ".cookie.key" : ".consistency");
+  const std::string what = Cat("cookie key ", number, ", with which VIP ", Quote(vip.name), " makes its cookies");
+  if (vip.mode != ForwardingMode::kNat) {
+    if (number != 0) {
+      problems->Add(path, Cat("cookie.key of VIP ", Quote(vip.name), " means nothing with mode ", ModeName(vip.mode),
+                              ", where the agents on backends make cookies; remove it"));
+    }
+    return;
+  }
+  // Without any the keys in force stay, which are not known here.
+  const bool there = keys.empty() || std::any_of(keys.begin(), keys.end(),
+                                                 [number](const CookieKeyConfig& key) { return key.number == number; });
+  if (!there)
+    problems->Add(path, Cat(what, ", is not among services.cookie_keys; add it, or name another in cookie.key"));
 }
 
 // Ids are unique in their pool only.
@@ -157,6 +184,7 @@ void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* pr
               key.number, "; give more key_bits, or keys with lower numbers"));
     }
     if (pool != pools.end()) CheckIdsFit(vip, v, *pool->second, problems);
+    CheckKeyInUse(vip, v, services.cookie_keys, problems);
   }
   if (used && need_keys && services.cookie_keys.empty()) {
     problems->Add("services.cookie_keys",

@@ -198,10 +198,11 @@ void CheckPolicy(const VipConfig& vip, const std::string& path, const PoolConfig
   const std::string policy = Cat("policy ", SchedulingName(pool.policy.scheduling), " of pool ", Quote(pool.name));
   const bool remembered = vip.mode == ForwardingMode::kFullNat || ConsistencyOf(vip) != Consistency::kHash;
   if (!remembered) {
-    problems->Add(path + ".pool",
-                  Cat(policy, " cannot be with VIP ", Quote(vip.name), ", whose consistency is hash: nothing remembers ",
-                      "where a connection went, so that its next packet would go elsewhere; take consistency cookie, ",
-                      "track or stateful, or policy maglev"));
+    problems->Add(
+        path + ".pool",
+        Cat(policy, " cannot be with VIP ", Quote(vip.name), ", whose consistency is hash: nothing remembers ",
+            "where a connection went, so that its next packet would go elsewhere; take consistency cookie, ",
+            "track or stateful, or policy maglev"));
   } else if (vip.hash != HashInput::kTuple) {
     problems->Add(path + ".hash",
                   Cat("hash ", HashInputName(vip.hash), " of VIP ", Quote(vip.name), " cannot be with ", policy,

@@ -144,7 +144,10 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* poo
   spec.entry.quic = desired.quic;
   spec.entry.cookies = desired.cookies != config::Cookies::kNone || desired.quic;
   spec.entry.slots = desired.cookies == config::Cookies::kSlot;
-  if (desired.cookies == config::Cookies::kBackend) spec.entry.cookie_layout = config::CookieLayoutOf(desired);
+  if (desired.cookies == config::Cookies::kBackend) {
+    spec.entry.cookie_layout = config::CookieLayoutOf(desired);
+    spec.entry.cookie_key = static_cast<uint8_t>(desired.cookie.value_or(config::CookieConfig()).key);
+  }
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
   return spec;
 }

@@ -142,9 +142,8 @@ config::PoolConfig ReadPool(const v1::Pool& message, std::string_view field, Pro
   pool.policy.no_backend = ReadEnum(message.no_backend(), kNoBackends, v1::NoBackend_Name<v1::NoBackend>, "no_backend",
                                     config::KeyPath(field, "no_backend"), problems);
   pool.policy.backup = message.backup();
-  pool.policy.scheduling =
-      ReadEnum(message.policy(), kSchedulings, v1::SchedulingPolicy_Name<v1::SchedulingPolicy>, "policy",
-               config::KeyPath(field, "policy"), problems);
+  pool.policy.scheduling = ReadEnum(message.policy(), kSchedulings, v1::SchedulingPolicy_Name<v1::SchedulingPolicy>,
+                                    "policy", config::KeyPath(field, "policy"), problems);
   pool.policy.panic_threshold_percent = message.panic_threshold_percent();
   if (message.has_health_check()) {
     pool.health_check = ReadHealthCheck(message.health_check(), config::KeyPath(field, "health_check"), problems);
@@ -218,6 +217,7 @@ config::CookieConfig ReadCookie(const v1::CookieLayout& message) {
   if (message.has_check_bits()) cookie.check_bits = message.check_bits();
   if (message.has_clock_bits()) cookie.clock_bits = message.clock_bits();
   if (message.has_idle_s()) cookie.idle_s = message.idle_s();
+  cookie.key = message.key();
   return cookie;
 }
 
@@ -228,6 +228,7 @@ void ToProto(const config::CookieConfig& cookie, v1::CookieLayout* message) {
   message->set_check_bits(cookie.check_bits);
   if (cookie.clock_bits) message->set_clock_bits(*cookie.clock_bits);
   message->set_idle_s(cookie.idle_s);
+  message->set_key(cookie.key);
 }
 
 // After the VIP's tracking.

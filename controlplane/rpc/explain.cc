@@ -87,8 +87,8 @@ bool ByCookie(const fwd::FlowFinding& finding) {
 std::string_view PolicyName(const model::PoolRecord& pool) { return config::SchedulingName(pool.policy.scheduling); }
 
 // Why this backend of `pool` gets the packet, or does not.
-std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen, const model::PoolRecord& pool,
-                     const fwd::FlowFinding& finding) {
+std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen,
+                     const model::PoolRecord& pool, const fwd::FlowFinding& finding) {
   const bool panic = pool.is_in_panic();
   const bool by_hash = finding.rung == fwd::Rung::kScheduler || finding.rung == fwd::Rung::kHashOnly;
   if (&backend == chosen) {

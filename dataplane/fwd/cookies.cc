@@ -97,4 +97,13 @@ BackendId CookieBackend(const ForwardingState& state, const FlowView& flow) {
   return state.cookie_ids[vip.pool.index()]->Find(said->backend);
 }
 
+bool BeginStamps(const ForwardingState& state, const VipEntry& vip, const lb::FlowTuple& tuple, BackendId backend,
+                 lb::NatStamps& stamps) {
+  const std::optional<uint16_t>& id = (*state.backend_infos)[backend.index()].cookie_id;
+  const lb::CookieKeys& keys = state.cookie_keys->keys;
+  if (!id || *id >> vip.cookie_layout.backend_bits != 0 || keys.Find(vip.cookie_key) == nullptr) return false;
+  stamps.Begin(vip.cookie_layout, lb::EncodeCookie(vip.cookie_layout, keys, vip.cookie_key, tuple, {.backend = *id}));
+  return true;
+}
+
 }  // namespace sluice::fwd

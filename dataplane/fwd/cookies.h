@@ -8,6 +8,7 @@
 
 #include "dataplane/base/ids.h"
 #include "dataplane/lb/cookie.h"
+#include "dataplane/lb/nat_stamps.h"
 
 // What of a state belongs to cookies.
 namespace sluice::fwd {
@@ -15,6 +16,7 @@ namespace sluice::fwd {
 struct ForwardingState;
 struct FlowView;
 struct StateSpec;
+struct VipEntry;
 
 using CookieSecrets = std::array<std::optional<lb::AesBlock>, lb::CookieKeys::kSlots>;  // by number
 
@@ -51,6 +53,11 @@ void BuildCookies(const StateSpec& spec, const ForwardingState* previous, Forwar
 // The backend that the echoed timestamp of a packet of a VIP with cookies names: one of the VIP's pool that exists.
 // Invalid otherwise: no such key, check bits that are not zero, an id that nobody has now. Changes nothing.
 BackendId CookieBackend(const ForwardingState& state, const FlowView& flow);
+
+// Begins the stamps of a connection to a VIP with kNat and cookies, which are to name the backend, by the VIP's key for
+// new ones. False: there is no such key, or the backend has no id. Some hundred cycles.
+bool BeginStamps(const ForwardingState& state, const VipEntry& vip, const lb::FlowTuple& tuple, BackendId backend,
+                 lb::NatStamps& stamps);
 
 }  // namespace sluice::fwd
 

@@ -90,7 +90,8 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
   const VipEntry& vip = (*state.vips)[finding.vip.index()];
   const bool by_cookies = vip.cookies && !vip.quic && question.has_echo;
   // What is to come back by its cookie is not remembered.
-  const bool remembered = vip.mode == ForwardingMode::kFullNat || (vip.tracked && (!by_cookies || vip.slots));
+  const bool remembered =
+      vip.mode == ForwardingMode::kFullNat || vip.nat_sessions || (vip.tracked && (!by_cookies || vip.slots));
   if (finding.backend.valid()) finding.rung = remembered ? Rung::kScheduler : Rung::kHashOnly;
   if (finding.backend.valid() && remembered && !question.has_echo && GoesByPolicy(state, vip)) {
     finding.by_policy = true;

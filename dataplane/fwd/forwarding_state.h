@@ -173,6 +173,7 @@ struct VipEntry {
   bool slots = false;    // and `cookies`: they name a slot (lb/slot_table.h) instead
   bool quic = false;     // and `cookies`: by connection ids of QUIC
   lb::CookieLayout cookie_layout = {};  // of cookies that name the backend
+  uint8_t cookie_key = 0;               // kNat: the number of the key that new cookies are made with
   lb::FlowTimeouts timeouts;
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };

@@ -29,6 +29,7 @@ class NatFlows {
   const NatSetup& setup() const { return setup_; }
   lb::NatTable& table() { return table_; }
   const lb::NatTable& table() const { return table_; }
+  lb::NatStamps& StampsOf(const lb::NatSession& session) { return table_.stamps(table_.NumberOf(session)); }
   // Sessions of flows whose source stays the client's.
   size_t destination_sessions() const { return destination_sessions_; }
 

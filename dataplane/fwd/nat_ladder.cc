@@ -1,5 +1,6 @@
 #include "dataplane/fwd/nat_ladder.h"
 
+#include "dataplane/fwd/cookies.h"
 #include "dataplane/fwd/policies.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/proxy_v2.h"
@@ -38,7 +39,12 @@ class NatLadder {
         tuple_(TupleOf(flow)) {}
 
   NatSelection Select() {
-    if (lb::NatSession* session = nat_.table().FindByClient(tuple_, flow_.vip, flow_.hash)) {
+    lb::NatSession* session = nat_.table().FindByClient(tuple_, flow_.vip, flow_.hash);
+    if (session != nullptr && IsOfAnother(*session)) {
+      End(*session);
+      session = nullptr;
+    }
+    if (session != nullptr) {
       if (!flow_.related && LeavesDown(*session)) {
         if (IsTcp(flow_) && !IsPlainSyn(segment_)) return Reset(*session);
       } else if (Continues(*session)) {
@@ -63,6 +69,15 @@ class NatLadder {
   }
 
  private:
+  // True when the packet's cookie names another backend than the session has: the session is left of a connection that
+  // ended elsewhere, and the tuple's next one began there.
+  bool IsOfAnother(const lb::NatSession& session) const {
+    if (!vip_.cookies || !flow_.has_echo || flow_.related) return false;
+    if (!session.stamped || nat_.StampsOf(session).IsOwn(flow_.echo)) return false;
+    const BackendId named = CookieBackend(state_, flow_);
+    return named.valid() && named != session.backend;
+  }
+
   // As with the connection table: a session whose time is over is as good as swept, unless the connection shows life.
   bool Continues(const lb::NatSession& session) const {
     if (!NatFlows::IsCurrent(session, state_)) return false;
@@ -128,14 +143,38 @@ class NatLadder {
       if (IsResetByDown((*state_.backends)[backend.index()], flow_.protocol, segment_.flags)) return Stateless();
       backend = BackendId();
     }
+    // What the connection table knows is older than the VIP's cookies.
+    const bool has_cookies = vip_.cookies && !backend.valid();
+    const bool claims = has_cookies && flow_.has_echo;
+    BackendId named = claims ? CookieBackend(state_, flow_) : BackendId();
+    if (named.valid() && !(*state_.backends)[named.index()].keeps_flows()) {
+      if (IsResetByDown((*state_.backends)[named.index()], flow_.protocol, segment_.flags)) return Stateless();
+      named = BackendId();
+    }
+    if (claims && !named.valid()) counters_.cookies_refused.Increment();
+    if (named.valid()) backend = named;
     if (!backend.valid()) backend = PlaceFlow(state_, flow_, now_s_, tables_, counters_);
     if (!backend.valid()) return {.selection = NoBackendFor(vip_), .session = nullptr};
     if ((*state_.backends)[backend.index()].family != flow_.family) return Refuse(DropReason::kFamilyMismatch);
     // The last word of a connection that nobody knows needs no session for replies that will not come.
     if (IsTcp(flow_) && (segment_.flags & net::kTcpRst) != 0) {
-      return {.selection = {.backend = backend, .rung = Rung::kSchedulerNoEntry}, .session = nullptr};
+      const Rung rung = named.valid() ? Rung::kCookie : Rung::kSchedulerNoEntry;
+      return {.selection = {.backend = backend, .rung = rung}, .session = nullptr};
     }
-    return Begin(backend, nat_.OpenDestination(state_, OpeningFor(backend), now_s_, counters_));
+    NatSelection begun = Begin(backend, nat_.OpenDestination(state_, OpeningFor(backend), now_s_, counters_));
+    if (named.valid()) {
+      // Who can tell by its packets needs no memory to get there.
+      if (begun.selection.reason == DropReason::kNatTableFull && begun.session == nullptr) {
+        return {.selection = {.backend = backend, .rung = Rung::kCookie}, .session = nullptr};
+      }
+      if (begun.session == nullptr) return begun;
+      begun.selection.rung = Rung::kCookie;
+      begun.session->stamped = true;
+      nat_.StampsOf(*begun.session).Begin(vip_.cookie_layout, lb::CookieOf(vip_.cookie_layout, flow_.echo));
+    } else if (begun.session != nullptr && has_cookies && IsTcp(flow_) && IsPlainSyn(segment_)) {
+      begun.session->stamped = BeginStamps(state_, vip_, tuple_.ToFlowTuple(), backend, nat_.StampsOf(*begun.session));
+    }
+    return begun;
   }
 
   NatFlows::Opening OpeningFor(BackendId backend) const {
@@ -185,10 +224,8 @@ bool SendsFrom(const BackendEntry& backend, Be16 service_port, const lb::NatTupl
          lb::LoadNatAddress(backend.family, backend.address()) == reply.source;
 }
 
-// Takes up the flow of a reply as one of `service`, if the connection table knows it as such.
-lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& reply, const lb::ReturnService& service,
-                           uint32_t now_s, FlowTables& tables, WorkerCounters& counters) {
-  if (service.family != reply.family) return nullptr;
+// The flow of a reply as one of `service`; whose backend's it is stays open.
+NatFlows::Opening OpeningOf(const ForwardingState& state, const lb::NatTuple& reply, const lb::ReturnService& service) {
   NatFlows::Opening opening;
   opening.from_client = {.source = reply.destination,
                          .destination = service.address,
@@ -198,6 +235,15 @@ lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& rep
                          .family = reply.family};
   const lb::FlowTuple tuple = opening.from_client.ToFlowTuple();
   lb::FlowHashes(*state.keys, &tuple, 1, &opening.client_hash);
+  opening.vip = service.vip;
+  opening.backend_port = reply.source_port;
+  return opening;
+}
+
+// Whom the connection table knows the flow to have, if that is who sent the reply.
+BackendId TrackedSender(const ForwardingState& state, const NatFlows::Opening& opening, const lb::NatTuple& reply,
+                        FlowTables& tables) {
+  const lb::FlowTuple tuple = opening.from_client.ToFlowTuple();
   const FlowView flow = {.client = tuple.source,
                          .destination = tuple.destination,
                          .family = reply.family,
@@ -205,13 +251,16 @@ lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& rep
                          .related = true,
                          .client_port = tuple.source_port,
                          .destination_port = tuple.destination_port,
-                         .vip = service.vip,
+                         .vip = opening.vip,
                          .hash = opening.client_hash};
-  opening.vip = service.vip;
-  opening.backend = TrackedBackend(state, flow, tables);
-  if (!opening.backend.valid()) return nullptr;
-  if (!SendsFrom((*state.backends)[opening.backend.index()], tuple.destination_port, reply)) return nullptr;
-  opening.backend_port = reply.source_port;
+  const BackendId backend = TrackedBackend(state, flow, tables);
+  const bool sends = backend.valid() && SendsFrom((*state.backends)[backend.index()], tuple.destination_port, reply);
+  return sends ? backend : BackendId();
+}
+
+// Makes the session of a flow of which a reply came.
+lb::NatSession* OpenForReply(const ForwardingState& state, const lb::NatTuple& reply, const NatFlows::Opening& opening,
+                             uint32_t now_s, FlowTables& tables, WorkerCounters& counters) {
   lb::NatSession* session = tables.nat().OpenDestination(state, opening, now_s, counters).session;
   if (session == nullptr) return nullptr;
   if (reply.protocol == net::kProtocolTcp) {
@@ -222,7 +271,43 @@ lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& rep
   return session;
 }
 
+// Takes up the flow of a reply as one of `service`, if the connection table knows it as such.
+lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& reply, const lb::ReturnService& service,
+                           uint32_t now_s, FlowTables& tables, WorkerCounters& counters) {
+  if (service.family != reply.family) return nullptr;
+  NatFlows::Opening opening = OpeningOf(state, reply, service);
+  opening.backend = TrackedSender(state, opening, reply, tables);
+  return opening.backend.valid() ? OpenForReply(state, reply, opening, now_s, tables, counters) : nullptr;
+}
+
+// Which of the pool's backends sent the reply, of those that cookies can name.
+BackendId SenderOf(const ForwardingState& state, const VipEntry& vip, const NatFlows::Opening& opening,
+                   const lb::NatTuple& reply) {
+  for (const BackendId backend : state.cookie_ids[vip.pool.index()]->backends) {
+    if (!backend.valid()) continue;
+    if (SendsFrom((*state.backends)[backend.index()], opening.from_client.destination_port, reply)) return backend;
+  }
+  return BackendId();
+}
+
 }  // namespace
+
+lb::NatStamps* AdoptStamps(const ForwardingState& state, const lb::NatTuple& reply, uint8_t tcp_flags,
+                           const lb::ReturnService& service, uint32_t now_s, FlowTables& tables,
+                           WorkerCounters& counters, lb::NatStamps& once) {
+  const VipEntry& vip = (*state.vips)[service.vip.index()];
+  // The last word of a connection that nobody knows is to be remembered by nobody.
+  if (service.family != reply.family || (tcp_flags & net::kTcpRst) != 0) return nullptr;
+  NatFlows::Opening opening = OpeningOf(state, reply, service);
+  if (TrackedSender(state, opening, reply, tables).valid()) return nullptr;
+  opening.backend = SenderOf(state, vip, opening, reply);
+  if (!opening.backend.valid()) return nullptr;
+  lb::NatSession* session = OpenForReply(state, reply, opening, now_s, tables, counters);
+  lb::NatStamps& stamps = session != nullptr ? tables.nat().StampsOf(*session) : once;
+  const bool stamped = BeginStamps(state, vip, opening.from_client.ToFlowTuple(), opening.backend, stamps);
+  if (session != nullptr) session->stamped = stamped;
+  return stamped ? &stamps : nullptr;
+}
 
 bool HasSession(const FlowView& flow, FlowTables& tables) {
   return tables.nat().table().FindByClient(TupleOf(flow), flow.vip, flow.hash) != nullptr;

@@ -30,6 +30,17 @@ struct NatSelection {
 NatSelection SelectNat(const ForwardingState& state, const FlowView& flow, const lb::NatSegment& segment,
                        uint32_t now_s, FlowTables& tables, WorkerCounters& counters);
 
+// VIPs with cookies have a session for each flow, since their timestamps are changed and must come back as they were
+// (lb/nat_stamps.h). A flow that has none here, because another director had it, or this one before it started again,
+// finds its backend by its cookie, and gets a session; where there is no room for one it goes on without.
+
+// The stamps for a backend's segment to a client that has no session, and belongs to the VIP `service`, which has
+// cookies. Opens a session for it; where there is no room for one, `once` gets what this one packet needs. Null: the
+// connection has no cookie, since it began before the VIP had them.
+lb::NatStamps* AdoptStamps(const ForwardingState& state, const lb::NatTuple& reply, uint8_t tcp_flags,
+                           const lb::ReturnService& service, uint32_t now_s, FlowTables& tables,
+                           WorkerCounters& counters, lb::NatStamps& once);
+
 // True when the client's packet has a session with this worker. Changes nothing.
 bool HasSession(const FlowView& flow, FlowTables& tables);
 

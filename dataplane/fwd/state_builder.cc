@@ -97,10 +97,8 @@ absl::Status BuildPools(const StateSpec& spec, const ForwardingState* previous, 
     if (absl::Status status = CheckPool(pool_spec, *state.backend_infos); !status.ok()) return status;
     auto& pool = At(state.pools, pool_spec.id.index());
     if (pool != nullptr) return Duplicate("pool", pool_spec.id.value());
-    PoolTable table{.slots = {},
-                    .members = pool_spec.members,
-                    .table_size = pool_spec.table_size,
-                    .policy = pool_spec.policy};
+    PoolTable table{
+        .slots = {}, .members = pool_spec.members, .table_size = pool_spec.table_size, .policy = pool_spec.policy};
     std::sort(table.members.begin(), table.members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
     if (same_keys && pool_spec.id.index() < previous->pools.size()) {
       const auto& old = previous->pools[pool_spec.id.index()];
@@ -221,7 +219,10 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
   BuildReturns(vips, *backups, previous, entries, state);
   for (VipEntry& entry : entries) {
     // Cookies and connection ids name backends of the VIP's own pool.
-    if (entry.protocol == 0 || (entry.cookies && !entry.slots)) continue;
+    if (entry.protocol == 0) continue;
+    // Timestamps come back as they were by what a session remembers.
+    if (entry.cookies && entry.mode == ForwardingMode::kNat) entry.nat_sessions = true;
+    if (entry.cookies && !entry.slots) continue;
     if (!state.pools[entry.pool.index()]->slots.empty()) continue;
     const PoolId backup = (*backups)[entry.pool.index()];
     if (backup.valid() && !state.pools[backup.index()]->slots.empty()) entry.pool = backup;

@@ -15,11 +15,11 @@ namespace sluice::fwd {
 
 // Which rung of the ladder chose a packet's backend.
 enum class Rung : uint8_t {
-  kNone,              // no backend was chosen
-  kConnectionTable,   // an entry of this flow
-  kCookie,            // the packet's cookie
-  kScheduler,         // the pool's policy, Maglev unless it says otherwise; the flow was entered into a table, unless it
-                      // ends with this packet
+  kNone,             // no backend was chosen
+  kConnectionTable,  // an entry of this flow
+  kCookie,           // the packet's cookie
+  kScheduler,        // the pool's policy, Maglev unless it says otherwise; the flow was entered into a table, unless it
+                     // ends with this packet
   kSchedulerNoEntry,  // Maglev, and the table had no room (counted: such a flow may move when backends change)
   // Maglev, and nothing is to be remembered: the VIP does not track its connections, or this one has timestamps, by
   // which a cookie is to come back.
@@ -33,8 +33,7 @@ enum class Rung : uint8_t {
 inline constexpr size_t kRungCount = 9;
 // What users see of them: in metrics, the API and reports.
 inline constexpr std::array<std::string_view, kRungCount> kRungNames = {
-    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot", "quic",
-    "policy"};
+    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot", "quic", "policy"};
 constexpr std::string_view RungName(Rung rung) { return kRungNames[static_cast<size_t>(rung)]; }
 
 // What the data plane answers by itself.

@@ -62,9 +62,10 @@ struct alignas(64) NatSession {
   net::Family client_family = net::Family::kIpv4;
   net::Family backend_family = net::Family::kIpv4;
   uint8_t protocol = 0;
-  bool source_translated = false;  // full NAT: the local end is ours
-  uint8_t proxy_bytes = 0;         // of the PROXY protocol header that goes before the client's data; 0: none
-  uint8_t use = 0;                 // changes whenever the number is given to another flow
+  bool source_translated : 1 = false;  // full NAT: the local end is ours
+  bool stamped : 1 = false;            // the backend's timestamps carry a cookie to the client (NatTable::stamps)
+  uint8_t proxy_bytes = 0;             // of the PROXY protocol header that goes before the client's data; 0: none
+  uint8_t use = 0;                     // changes whenever the number is given to another flow
   NatTracking tracking;
 
   NatAddress backend_address{};

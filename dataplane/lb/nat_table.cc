@@ -23,6 +23,7 @@ NatTable::NatTable(void* memory, size_t sessions)
       by_client_(reinterpret_cast<uint32_t*>(sessions_ + sessions)),
       by_backend_(by_client_ + HeadsFor(sessions)),
       unconfirmed_(by_backend_ + HeadsFor(sessions)),
+      stamps_(reinterpret_cast<NatStamps*>(unconfirmed_ + UnconfirmedFor(sessions))),
       capacity_(sessions),
       head_count_(HeadsFor(sessions)) {
   SLUICE_CHECK(reinterpret_cast<uintptr_t>(memory) % alignof(NatSession) == 0);

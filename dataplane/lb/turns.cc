@@ -33,8 +33,7 @@ TurnOrder MakeTurnOrder(std::vector<TurnOrder::Member> members) {
 uint32_t TakeTurn(const TurnOrder& order, TurnCursor& cursor) {
   if (cursor.round >= order.rounds) cursor.round = 0;
   // The heaviest has a turn in every round.
-  if (cursor.member >= order.members.size() ||
-      order.members[cursor.member].weight < Threshold(order, cursor.round)) {
+  if (cursor.member >= order.members.size() || order.members[cursor.member].weight < Threshold(order, cursor.round)) {
     cursor.member = 0;
     cursor.round = (cursor.round + 1) % order.rounds;
   }

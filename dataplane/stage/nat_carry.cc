@@ -81,6 +81,21 @@ void ClampMss(const Packet& packet, const Leg& leg, const net::PacketBytes& byte
   net::ClampMss(bytes.l4, bytes.l4_bytes, static_cast<uint16_t>(std::max(mss, 1)));
 }
 
+// The client gets the backend's timestamp with the cookie, and the backend its own back. What a SYN echoes has no
+// meaning.
+void ChangeStamps(const Leg& leg, const net::PacketBytes& bytes) {
+  if (leg.stamps == nullptr && !leg.hides_echo) return;
+  const auto found = net::FindTimestamps(bytes.l4, bytes.l4_bytes);
+  if (!found) return;
+  if (!leg.to_backend) {
+    net::ReplaceTcpField(bytes.l4, found->value_offset, Be32::FromHost(leg.stamps->Send(found->value.Host())));
+    return;
+  }
+  if ((net::Load<net::TcpHeader>(bytes.l4).flags & net::kTcpAck) == 0) return;
+  const uint32_t echo = leg.hides_echo ? 0 : leg.stamps->Restore(found->echo.Host());
+  net::ReplaceTcpField(bytes.l4, found->echo_offset, Be32::FromHost(echo));
+}
+
 // TCP beyond the ports. False: the packet was dropped.
 bool ChangeTcp(Packet& packet, const Leg& leg, const SegmentPlan& plan, const StageEnv& env) {
   const bool has_header = packet.part != FragmentPart::kLater;
@@ -88,6 +103,7 @@ bool ChangeTcp(Packet& packet, const Leg& leg, const SegmentPlan& plan, const St
   if (leg.clamp_mss && (packet.headers.tcp_flags & net::kTcpSyn) != 0) {
     ClampMss(packet, leg, BytesOf(packet, net::kProtocolTcp), env);
   }
+  ChangeStamps(leg, BytesOf(packet, net::kProtocolTcp));
   if (leg.session == nullptr || leg.session->proxy_bytes == 0) return true;
   if (leg.to_backend) return ChangeSegmentToBackend(packet, plan, *leg.session);
   ChangeSegmentToClient(BytesOf(packet, net::kProtocolTcp), *leg.session);

@@ -2,6 +2,7 @@
 #define SLUICE_DATAPLANE_STAGE_NAT_CARRY_H_
 
 #include "dataplane/lb/nat_session.h"
+#include "dataplane/lb/nat_stamps.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/nat_rewrite.h"
 #include "dataplane/stage/packet.h"
@@ -16,6 +17,10 @@ struct Leg {
   net::Family family = net::Family::kIpv4;  // of the packet as it leaves
   net::NatChange ends;
   lb::NatSession* session = nullptr;  // null: none
+  // Where the backend's timestamps carry a cookie to the client; null: they stay as they are.
+  lb::NatStamps* stamps = nullptr;
+  // Without stamps: the client's echo has a cookie, and what the backend sent is not known.
+  bool hides_echo = false;
   bool to_backend = true;
   bool clamp_mss = false;
   // Of an ICMP error about the flow: its own ends, and those of what it quotes.

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/nat_ladder.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/stage/flow_view.h"
@@ -46,18 +47,18 @@ const uint8_t* ErrorSource(const Packet& packet, const uint8_t* vip) {
 }
 
 // Keeps the state of a flow alive whose replies need none: its entry in the connection table, or a session that it has
-// all the same.
-void RefreshFlow(const Packet& packet, const lb::ReturnService& service, StageEnv& env) {
+// all the same. Returns that session, or null.
+lb::NatSession* RefreshFlow(const Packet& packet, const lb::ReturnService& service, StageEnv& env) {
   const net::ParsedHeaders& h = packet.headers;
-  if (packet.related || packet.part == FragmentPart::kLater) return;
+  if (packet.related || packet.part == FragmentPart::kLater) return nullptr;
+  lb::NatSession* session = nullptr;
   if (env.tables->nat().destination_sessions() != 0) {
     const lb::NatTuple tuple = ReplyTuple(packet);
     const lb::FlowTuple reply = tuple.ToFlowTuple();
     uint64_t hash = 0;
     lb::FlowHashes(*env.state->keys, &reply, 1, &hash);
-    if (lb::NatSession* session = env.tables->nat().FindReply(*env.state, tuple, hash, *env.counters)) {
-      NoteReply(packet, *session, env.now_s);
-    }
+    session = env.tables->nat().FindReply(*env.state, tuple, hash, *env.counters);
+    if (session != nullptr) NoteReply(packet, *session, env.now_s);
   }
   const auto* frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
   const fwd::FlowView flow = {.client = frame + packet.client_offset,
@@ -71,13 +72,29 @@ void RefreshFlow(const Packet& packet, const lb::ReturnService& service, StageEn
                               .vip = service.vip,
                               .hash = packet.flow_hash};
   fwd::NoteReply(*env.state, flow, frame + packet.vip_offset, env.now_s, *env.tables);
+  return session;
+}
+
+// The session's stamps, if its timestamps carry a cookie.
+lb::NatStamps* StampsOf(const lb::NatSession& session, StageEnv& env) {
+  return session.stamped ? &env.tables->nat().StampsOf(session) : nullptr;
 }
 
 // A backend's answer whose VIP the return table knows; the client's end stays.
 void AnswerByTable(Packet& packet, StageEnv& env) {
   const lb::ReturnMatch match = MatchSource(packet, env);
   const lb::ReturnService& service = match.services[0];
-  RefreshFlow(packet, service, env);
+  const fwd::VipEntry& vip = (*env.state->vips)[service.vip.index()];
+  lb::NatStamps once;
+  lb::NatStamps* stamps = nullptr;
+  const bool is_segment =
+      packet.headers.protocol == net::kProtocolTcp && !packet.related && packet.part != FragmentPart::kLater;
+  if (const lb::NatSession* session = RefreshFlow(packet, service, env)) {
+    stamps = StampsOf(*session, env);
+  } else if (is_segment && vip.cookies) {
+    stamps = fwd::AdoptStamps(*env.state, ReplyTuple(packet), packet.headers.tcp_flags, service, env.now_s, *env.tables,
+                              *env.counters, once);
+  }
   const auto* client = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.client_offset);
   const fwd::ClientHop* hop = RouteTo(packet, client, packet.headers.family, env);
   if (hop == nullptr) return;
@@ -88,7 +105,8 @@ void AnswerByTable(Packet& packet, StageEnv& env) {
   leg.ends.source = service.address.data();
   leg.ends.source_port = port;
   leg.to_backend = false;
-  leg.clamp_mss = (*env.state->vips)[service.vip.index()].clamp_mss;
+  leg.stamps = stamps;
+  leg.clamp_mss = vip.clamp_mss;
   leg.error_source = ErrorSource(packet, service.address.data());
   leg.quoted.destination = service.address.data();
   leg.quoted.destination_port = port;
@@ -113,6 +131,7 @@ void AnswerBySession(Packet& packet, StageEnv& env) {
               .source_port = session.vip_port,
               .destination_port = session.client_port};
   leg.session = &session;
+  leg.stamps = StampsOf(session, env);
   leg.to_backend = false;
   leg.clamp_mss = (*env.state->vips)[session.vip.index()].clamp_mss;
   leg.error_source = ErrorSource(packet, session.vip_address.data());
@@ -149,6 +168,7 @@ void RewriteToBackend(Packet& packet, StageEnv& env) {
     }
     lb::NatSession& session = *found;
     leg.session = &session;
+    leg.stamps = StampsOf(session, env);
     leg.ends.destination_port = session.backend_port;
     if (session.source_translated) {
       leg.ends.source = session.local_address.data();
@@ -160,6 +180,7 @@ void RewriteToBackend(Packet& packet, StageEnv& env) {
     Drop(packet, DropReason::kFamilyMismatch);
     return;
   }
+  leg.hides_echo = leg.session == nullptr && packet.rung == fwd::Rung::kCookie;
   leg.error_destination = leg.ends.destination;
   leg.quoted = {.source = leg.ends.destination,
                 .destination = leg.ends.source,

@@ -33,6 +33,7 @@ void SelectForNat(Packet& packet, StageEnv& env) {
   fwd::FlowView flow = ViewFlow(packet);
   if (!IsOfFlow(packet)) flow.related = true;
   const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  if (vip.cookies) ViewTimestamps(packet, flow);
   // The flow's packets come where RSS brings them, but errors about it and fragments may come to any worker.
   const bool astray = packet.related || packet.part != FragmentPart::kWhole;
   if (astray && vip.mode == fwd::ForwardingMode::kFullNat && env.worker_count > 1 &&

@@ -2,6 +2,7 @@
 """Destination NAT: backends without VIPs, which see the client's address and answer through the director."""
 
 import contextlib
+import os
 import socket
 import unittest
 
@@ -9,7 +10,7 @@ from lab_case import LabCase  # noqa: F401, makes `lab` importable
 from nat_case import NatCase, route_through_director
 from lab import config
 from lab.backends import UDP_PORT
-from lab.clients.tools import http_load
+from lab.clients.tools import HeldConnections, http_load
 from lab.network import DIRECTOR
 from lab.process import wait_until
 from test_udp import UdpFlows
@@ -61,6 +62,41 @@ class NatTest(NatCase):
             address = f"http://[{vip}]:8080/big" if version == 6 else f"http://{vip}:8080/big"
             self.client.run(["curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", address], timeout=40)
         self.assertGreater(self.total("table_nat", "inserted"), 600)
+
+    def cookie_services(self, weights):
+        path = os.path.join(self.lab.run.directory, "cookie.key")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(bytes(range(16)).hex() + "\n")
+        services = self.services(weights)
+        services["cookie_keys"] = [{"number": 0, "file": path}]
+        for vip in services["vips"]:
+            if vip["protocol"] == "tcp":
+                vip.update(consistency="cookie", cookie={"backend_bits": 10, "check_bits": 2})
+        for pool in services["pools"]:
+            pool["policy"] = "least-connections"
+            for backend in pool["backends"]:
+                backend["cookie_id"] = 10 + int(backend["name"].rpartition("-")[2])
+        return services
+
+    def test_cookies_outlive_the_director(self):
+        """A director that knows nothing of connections goes on with them, although it would choose other backends."""
+        self.start(self.cookie_services({1: 100, 2: 100}))
+        self.check_requests_and_transfers()
+        held = [HeldConnections(self.client, config.VIP[version], 30, name=f"held{version}") for version in (4, 6)]
+        for connections in held:
+            self.assert_all_speak(connections)
+        before = {name: self.started(name) for name in ("backend-1", "backend-2")}
+        self.assertGreater(min(before.values()), 0)
+        self.director.kill()
+        self.director.start({"node": self.director.node(), "services": self.cookie_services({1: 1, 2: 1, 3: 900})})
+        for connections in held:
+            self.assert_all_speak(connections)
+            self.assert_held(connections.stop())
+        rungs = {}
+        for worker in self.workers():
+            for rung, packets in worker["rungs"].items():
+                rungs[rung] = rungs.get(rung, 0) + int(packets)
+        self.assertGreater(rungs["cookie"], 0)
 
     def test_two_workers(self):
         """A reply comes to the worker that the fan-out chooses, and goes to the flow's owner over a ring."""

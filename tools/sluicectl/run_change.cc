@@ -55,6 +55,11 @@ absl::Status RunBackendAdd(Invocation& invocation) {
     if (!port.ok()) return port.status();
     request.mutable_backend()->set_port(*port);
   }
+  if (invocation.arguments.Has("cookie-id")) {
+    const absl::StatusOr<uint32_t> id = NumberIn(invocation, "cookie-id", config::limits::kCookieId);
+    if (!id.ok()) return id.status();
+    request.mutable_backend()->set_cookie_id(*id);
+  }
   return Change<v1::Manager::Stub, v1::AddBackendRequest, v1::AddBackendResponse>(
       invocation, &v1::Manager::Stub::AddBackend, request, [&](const v1::AddBackendResponse& response) {
         invocation.out << "added ";

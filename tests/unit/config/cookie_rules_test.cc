@@ -79,7 +79,17 @@ TEST_F(CookieRules, WhatDoesNotGoTogether) {
          "\"web\" has cookie_id 200; give more backend_bits, or a cookie_id up to 127");
   const std::string text = WithCookies(file_.path());
   EXPECT_THAT(Problems(Replaced(text, "protocol: tcp", "protocol: udp")), HasSubstr("needs protocol tcp"));
-  EXPECT_THAT(Problems(Replaced(text, "mode: l2", "mode: nat")), HasSubstr("cannot be with mode nat"));
+  EXPECT_THAT(
+      Problems(Replaced(text, "mode: l2", "mode: full-nat")),
+      HasSubstr("consistency cookie of VIP \"www\" cannot be with mode full-nat, whose connections are known by "
+                "the local port that one director chose; take track, or mode nat, l2 or a tunnel"));
+  // With NAT the director makes cookies, so it needs to know by which key.
+  const std::string nat = Replaced(text, "mode: l2", "mode: nat");
+  EXPECT_THAT(Problems(nat), HasSubstr("services.vips[0].consistency: cookie key 0, with which VIP \"www\" makes its "
+                                       "cookies, is not among services.cookie_keys; add it, or name another in "
+                                       "cookie.key"));
+  EXPECT_EQ(Problems(Replaced(nat, "consistency: cookie", "consistency: cookie, cookie: {key: 1}")), "");
+  expect(", cookie: {key: 1}", "services.vips[0].cookie.key: cookie.key of VIP \"www\" means nothing with mode l2");
   EXPECT_THAT(Problems(Replaced(text, "consistency: cookie", "cookie: {key_bits: 1}")),
               HasSubstr("cookie of VIP \"www\" means nothing with consistency track"));
   EXPECT_THAT(Problems(Replaced(text, "number: 1", "number: 2")),

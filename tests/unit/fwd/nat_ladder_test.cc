@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 
 #include "dataplane/net/headers.h"
 #include "tests/support/state_fixture.h"
+#include "tests/unit/fwd/cookie_sample.h"
 
 namespace sluice::fwd {
 namespace {
@@ -131,6 +133,114 @@ TEST_F(NatLadderTest, AFullTableRefusesNewFlowsAndKeepsTheOthers) {
   SweepAll();
   EXPECT_EQ(tables_.nat().table().in_use(), 0u);
   EXPECT_NE(Establish(1000), nullptr);
+}
+
+// A VIP with destination NAT and cookies.
+class NatCookiesTest : public NatLadderTest {
+ protected:
+  explicit NatCookiesTest(size_t sessions = kSessions) : NatLadderTest(sessions) {
+    nat_ = fixture_.AddVip("203.0.113.10", net::kProtocolTcp, 90, pool_, ForwardingMode::kNat);
+    VipEntry& entry = fixture_.Vip(nat_).entry;
+    entry.cookies = true;
+    entry.cookie_layout = kLayout;
+    entry.timeouts = kTimeouts;
+    for (size_t i = 0; i < 4; ++i) fixture_.spec().backends[i].info.cookie_id = static_cast<uint16_t>(20 + i);
+    fixture_.spec().cookie_keys[0] = kSecret;
+    state_ = fixture_.Build();
+  }
+
+  lb::NatTuple Tuple(uint32_t client) const {
+    lb::NatTuple tuple = ClientTuple(client, net::kProtocolTcp);
+    tuple.destination_port = Be16::FromHost(90);
+    return tuple;
+  }
+  uint32_t Cookie(uint32_t client, BackendId backend) const {
+    lb::CookieKeys keys;
+    keys.Set(0, kSecret);
+    return lb::EncodeCookie(kLayout, keys, 0, Tuple(client).ToFlowTuple(), {.backend = 20U + backend.value()});
+  }
+  NatSelection Give(uint32_t client, uint8_t flags, std::optional<uint32_t> echo = std::nullopt) {
+    const lb::NatTuple tuple = Tuple(client);
+    const FlowView flow = {.client = tuple.source.data(),
+                           .destination = tuple.destination.data(),
+                           .family = net::Family::kIpv4,
+                           .protocol = net::kProtocolTcp,
+                           .tcp_flags = flags,
+                           .has_timestamps = true,
+                           .has_echo = echo.has_value(),
+                           .client_port = tuple.source_port,
+                           .destination_port = tuple.destination_port,
+                           .vip = nat_,
+                           .echo = echo.value_or(0),
+                           .hash = HashOf(tuple)};
+    return SelectNat(*state_, flow, {.flags = flags, .sequence = 1}, now_s_, tables_, counters_);
+  }
+  uint32_t Echo(uint32_t client, BackendId backend) const {
+    return lb::EncodeTimestamp(kLayout, 5000, Cookie(client, backend));
+  }
+
+  VipId nat_;
+};
+
+TEST_F(NatCookiesTest, TheCookieFindsAFlowThatIsNotKnownHere) {
+  for (uint32_t client = 1; client <= 12; ++client) {
+    const BackendId backend(static_cast<uint16_t>(client % 4));
+    const NatSelection found = Give(client, kTcpAck, Echo(client, backend));
+    EXPECT_EQ(found.selection.backend, backend);
+    EXPECT_EQ(found.selection.rung, Rung::kCookie);
+    ASSERT_NE(found.session, nullptr);
+    EXPECT_TRUE(found.session->stamped);
+    EXPECT_TRUE(tables_.nat().StampsOf(*found.session).IsOwn(Cookie(client, backend)));
+    const NatSelection next = Give(client, kTcpAck, Echo(client, backend));
+    EXPECT_EQ(next.session, found.session);
+    EXPECT_EQ(next.selection.rung, Rung::kConnectionTable);
+  }
+}
+
+TEST_F(NatCookiesTest, ASynBeginsWithACookieOfItsBackend) {
+  const NatSelection begun = Give(1, kTcpSyn);
+  ASSERT_NE(begun.session, nullptr);
+  EXPECT_TRUE(begun.session->stamped);
+  EXPECT_TRUE(tables_.nat().StampsOf(*begun.session).IsOwn(Cookie(1, begun.selection.backend)));
+}
+
+TEST_F(NatCookiesTest, WhatHasNoCookieBeganWithoutOne) {
+  // Check bits that are not zero.
+  uint32_t wrong = Echo(2, BackendId(1));
+  const auto names = [&](uint32_t echo) { return Give(2, kTcpAck | kTcpRst, echo).selection.rung == Rung::kCookie; };
+  while (names(wrong)) ++wrong;
+  const uint64_t refused = counters_.cookies_refused.Value();
+  const NatSelection found = Give(2, kTcpAck, wrong);
+  ASSERT_NE(found.session, nullptr);
+  EXPECT_FALSE(found.session->stamped) << "its timestamps are what the backend sent";
+  EXPECT_EQ(counters_.cookies_refused.Value(), refused + 1);
+}
+
+TEST_F(NatCookiesTest, ASessionGivesWayToTheCookieOfANewerConnection) {
+  const BackendId old = Give(3, kTcpSyn).selection.backend;
+  const BackendId other(static_cast<uint16_t>((old.value() + 1) % 4));
+  const NatSelection moved = Give(3, kTcpAck, Echo(3, other));
+  EXPECT_EQ(moved.selection.backend, other);
+  EXPECT_EQ(moved.selection.rung, Rung::kCookie);
+  EXPECT_EQ(Give(3, kTcpAck, Echo(3, other)).selection.backend, other);
+}
+
+class FewNatCookiesTest : public NatCookiesTest {
+ protected:
+  FewNatCookiesTest() : NatCookiesTest(4) {}
+};
+
+TEST_F(FewNatCookiesTest, WithoutRoomTheCookieStillFindsTheBackend) {
+  for (uint32_t client = 101; client <= 104; ++client) Give(client, kTcpSyn).session->tracking.confirmed = true;
+  int without = 0;
+  for (uint32_t client = 1; client <= 20; ++client) {
+    const BackendId backend(static_cast<uint16_t>(client % 4));
+    const NatSelection found = Give(client, kTcpAck, Echo(client, backend));
+    EXPECT_EQ(found.selection.backend, backend);
+    EXPECT_EQ(found.selection.rung, Rung::kCookie);
+    if (found.session == nullptr) ++without;
+  }
+  EXPECT_EQ(without, 20);
 }
 
 class FewPortsTest : public NatLadderTest {
