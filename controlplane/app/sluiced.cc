@@ -1,6 +1,10 @@
 #include "controlplane/app/sluiced.h"
 
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <optional>
 #include <string>
@@ -12,6 +16,7 @@
 #include "config/validate.h"
 #include "controlplane/app/affinity.h"
 #include "controlplane/app/dataplane_options.h"
+#include "controlplane/app/drain_keeper.h"
 #include "controlplane/app/health_checks.h"
 #include "controlplane/app/node_diff.h"
 #include "controlplane/app/probe_ways.h"
@@ -79,6 +84,8 @@ class SluicedProcess final : public Sluiced {
   absl::Status StartMetrics();
   absl::Status StartApi();
   void ReloadDone(bool successful);
+  // What the health endpoints say; empty: all is well. Any thread.
+  std::string WhyNotServing() const;
 
   const config::NodeConfig node_;
   const std::chrono::steady_clock::time_point started_at_ = std::chrono::steady_clock::now();
@@ -86,9 +93,11 @@ class SluicedProcess final : public Sluiced {
   metrics::ReloadStatus reload_status_;
   model::CallStats calls_;
   bool stopped_ = false;
+  std::atomic<bool> started_ = false;
   // In the order of their making: each uses those above it.
   model::EventBus events_;
   std::unique_ptr<model::Journal> journal_;
+  store::FileJournal* store_ = nullptr;  // the same where it is one
   // Read when the journal was opened; nothing where there is no store, or nothing in it.
   std::optional<store::FileJournal::Found> stored_;
   std::unique_ptr<runtime::Dataplane> dataplane_;
@@ -97,6 +106,7 @@ class SluicedProcess final : public Sluiced {
   std::unique_ptr<reconcile::HealthFeed> feed_;
   std::unique_ptr<ProbeWays> ways_;
   std::unique_ptr<HealthChecks> checks_;
+  std::unique_ptr<DrainKeeper> drains_;
   std::unique_ptr<metrics::Exporter> exporter_;
   std::unique_ptr<rpc::Server> server_;
 };
@@ -109,6 +119,7 @@ absl::Status SluicedProcess::Start(const config::ServiceConfig& services) {
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
   if (absl::Status status = dataplane_->Start(); !status.ok()) return status;
   checks_->Start();
+  started_ = true;
   // Last, so that a client that reaches the API finds everything working.
   return StartApi();
 }
@@ -123,6 +134,7 @@ absl::Status SluicedProcess::OpenJournal() {
   for (const std::string& warning : (*journal)->warnings()) SLUICE_LOG(kError) << "state: " << warning;
   if (!(*journal)->found().ok()) return (*journal)->found().status();
   stored_ = *(*journal)->found();
+  store_ = journal->get();
   journal_ = *std::move(journal);
   return absl::OkStatus();
 }
@@ -168,6 +180,8 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
   checks_ = std::make_unique<HealthChecks>(std::hash<std::string>{}(node_.name), node_.health.command_directory,
                                            *reconciler_, *ways_, *feed_);
   if (absl::Status status = checks_->Open(); !status.ok()) return status;
+  // The way of an operator's signal.
+  drains_ = std::make_unique<DrainKeeper>(*reconciler_, *facts_, &events_, store_, [] { kill(getpid(), SIGTERM); });
   ReloadDone(true);
   return absl::OkStatus();
 }
@@ -177,20 +191,22 @@ absl::Status SluicedProcess::StartMetrics() {
     SLUICE_LOG(kInfo) << "metrics: off";
     return absl::OkStatus();
   }
-  auto collector = std::make_shared<metrics::Collector>(metrics::Sources{dataplane_->view(), *facts_, *reconciler_,
-                                                                         reload_status_, std::string(Version()),
-                                                                         started_unix_s_, &calls_, checks_.get()});
-  auto exporter = metrics::Exporter::Start(node_.metrics.listen, std::move(collector));
+  auto collector = std::make_shared<metrics::Collector>(
+      metrics::Sources{dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()),
+                       started_unix_s_, &calls_, checks_.get(), &drains_->book()});
+  auto exporter =
+      metrics::Exporter::Start(node_.metrics.listen, std::move(collector), [this] { return WhyNotServing(); });
   if (!exporter.ok()) return exporter.status();
   exporter_ = *std::move(exporter);
-  SLUICE_LOG(kInfo) << "metrics: http://" << node_.metrics.listen << "/metrics";
+  SLUICE_LOG(kInfo) << "metrics: http://" << node_.metrics.listen << "/metrics, health at /healthz";
   return absl::OkStatus();
 }
 
 absl::Status SluicedProcess::StartApi() {
   const rpc::Instance instance{node_.name, std::string(Version()), started_at_, &calls_, &dataplane_->mailbox()};
   auto server = rpc::Server::Start(node_.api.listen, instance, *reconciler_, dataplane_->view(),
-                                   {node_.api, node_.management, journal_.get(), &events_, checks_.get()});
+                                   {node_.api, node_.management, journal_.get(), &events_, checks_.get(),
+                                    &drains_->book(), [this] { return WhyNotServing(); }});
   if (!server.ok()) return server.status();
   server_ = *std::move(server);
   SLUICE_LOG(kInfo) << "api: listening on " << server_->address();
@@ -233,11 +249,19 @@ void SluicedProcess::ReloadDone(bool successful) {
   if (successful) reload_status_.last_success_unix_s.store(UnixSeconds());
 }
 
+std::string SluicedProcess::WhyNotServing() const {
+  if (!started_) return "starting or stopping";
+  if (!fwd::AllMakeProgress(dataplane_->view())) return "a worker or the thread to the host makes no progress";
+  return drains_->book().WhyWithdrawn();
+}
+
 void SluicedProcess::Stop() {
   if (std::exchange(stopped_, true)) return;
+  started_ = false;
   if (server_ != nullptr) server_->Stop(kApiStopDeadline);
   SLUICE_LOG(kDebug) << "api: stopped";
   exporter_.reset();
+  drains_.reset();
   SLUICE_LOG(kDebug) << "metrics: stopped";
   if (checks_ != nullptr) checks_->Stop();
   feed_.reset();

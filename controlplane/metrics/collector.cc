@@ -15,6 +15,7 @@ std::vector<prometheus::MetricFamily> Collector::Collect() const {
   CollectVips(sources_, now, families);
   CollectPools(sources_, now, families);
   CollectChecks(sources_, now, families);
+  CollectDrains(sources_, families);
   CollectPorts(sources_, families);
   CollectWorkers(sources_, families);
   return std::move(families).Take();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/drain/drain_book.h"
 #include "controlplane/metrics/reload_status.h"
 #include "controlplane/model/call_stats.h"
 #include "controlplane/model/check_status.h"
@@ -25,6 +26,7 @@ struct Sources {
   double started_unix_s = 0;
   const model::CallStats* calls = nullptr;           // null: not shown
   const model::CheckStatusSource* checks = nullptr;  // null: nothing is checked
+  const drain::DrainBook* drains = nullptr;          // null: not shown
 };
 
 // Makes the metrics when they are asked for, from the workers' own counters: between scrapes nothing is spent on them.

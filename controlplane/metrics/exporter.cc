@@ -1,14 +1,16 @@
 #include "controlplane/metrics/exporter.h"
 
+#include <civetweb.h>
 #include <netdb.h>
-#include <prometheus/exposer.h>
+#include <prometheus/collectable.h>
+#include <prometheus/text_serializer.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <exception>
 #include <future>
 #include <memory>
 #include <utility>
@@ -73,29 +75,80 @@ void Knock(const addrinfo& address) {
   close(fd);
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<Exporter>> Exporter::Start(const std::string& listen,
-                                                          std::shared_ptr<prometheus::Collectable> collectable) {
-  if (absl::Status status = TryListen(listen); !status.ok()) return status;
-  try {
-    auto exposer = std::make_unique<prometheus::Exposer>(listen);
-    exposer->RegisterCollectable(collectable);
-    return std::unique_ptr<Exporter>(new Exporter(listen, std::move(exposer), std::move(collectable)));
-  } catch (const std::exception& error) {
-    return absl::UnavailableError(Cat("metrics.listen: cannot listen on ", listen, ": ", error.what()));
-  }
+bool AcceptsGzip(const mg_connection* connection) {
+  const char* accepted = mg_get_header(connection, "Accept-Encoding");
+  return accepted != nullptr && std::strstr(accepted, "gzip") != nullptr;
 }
 
-Exporter::Exporter(std::string listen, std::unique_ptr<prometheus::Exposer> exposer,
-                   std::shared_ptr<prometheus::Collectable> collectable)
-    : listen_(std::move(listen)), collectable_(std::move(collectable)), exposer_(std::move(exposer)) {}
+// Empty when it cannot be made.
+std::string Gzip(const std::string& text) {
+  constexpr int kGzipWindow = 15 + 16;  // zlib: 16 more asks for gzip's header
+  z_stream stream{};
+  if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) return "";
+  std::string packed(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  const int result = deflate(&stream, Z_FINISH);
+  packed.resize(result == Z_STREAM_END ? stream.total_out : 0);
+  deflateEnd(&stream);
+  return packed;
+}
+
+// The status of the answer, for the library's own log.
+int Answer(mg_connection* connection, int status, const char* text_type, const std::string& body) {
+  const std::string packed = body.size() > 1024 && AcceptsGzip(connection) ? Gzip(body) : "";
+  const std::string& sent = packed.empty() ? body : packed;
+  mg_printf(connection,
+            "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%sCache-Control: no-store\r\nContent-Length: %zu\r\n"
+            "Connection: close\r\n\r\n",
+            status, mg_get_response_code_text(connection, status), text_type,
+            packed.empty() ? "" : "Content-Encoding: gzip\r\n", sent.size());
+  mg_write(connection, sent.data(), sent.size());
+  return status;
+}
+
+}  // namespace
+
+struct Exporter::Handlers {
+  static int Metrics(mg_connection* connection, void* content) {
+    const auto& collectable = static_cast<const Content*>(content)->collectable;
+    return Answer(connection, 200, "text/plain; version=0.0.4; charset=utf-8",
+                  prometheus::TextSerializer().Serialize(collectable->Collect()));
+  }
+  static int Health(mg_connection* connection, void* content) {
+    const auto& why_not = static_cast<const Content*>(content)->why_not_serving;
+    const std::string reason = why_not == nullptr ? "" : why_not();
+    return Answer(connection, reason.empty() ? 200 : 503, "text/plain; charset=utf-8",
+                  (reason.empty() ? "serving" : reason) + "\n");
+  }
+};
+
+absl::StatusOr<std::unique_ptr<Exporter>> Exporter::Start(const std::string& listen,
+                                                          std::shared_ptr<prometheus::Collectable> collectable,
+                                                          std::function<std::string()> why_not_serving) {
+  if (absl::Status status = TryListen(listen); !status.ok()) return status;
+  auto content = std::make_unique<Content>(Content{std::move(collectable), std::move(why_not_serving)});
+  std::unique_ptr<Exporter> exporter(new Exporter(listen, std::move(content)));
+  // A scrape must not keep somebody from asking for the health.
+  const char* options[] = {"listening_ports", listen.c_str(), "num_threads", "3", nullptr};
+  const mg_callbacks callbacks{};
+  exporter->server_ = mg_start(&callbacks, nullptr, options);
+  if (exporter->server_ == nullptr) {
+    return absl::UnavailableError(Cat("metrics.listen: cannot listen on ", listen));
+  }
+  mg_set_request_handler(exporter->server_, "/metrics", Handlers::Metrics, exporter->content_.get());
+  mg_set_request_handler(exporter->server_, "/healthz", Handlers::Health, exporter->content_.get());
+  return exporter;
+}
 
 Exporter::~Exporter() {
+  if (server_ == nullptr) return;
   // The HTTP library notices that it is to stop when its poll returns, which takes up to two seconds; a connection
   // shortens that.
   const Addrinfo address = ParseListen(listen_);
-  std::future<void> stopped = std::async(std::launch::async, [this] { exposer_.reset(); });
+  std::future<void> stopped = std::async(std::launch::async, [this] { mg_stop(server_); });
   while (stopped.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready) {
     if (address != nullptr) Knock(*address);
   }

@@ -16,6 +16,8 @@ void CollectVips(const Sources& sources, const model::Snapshot& now, Families& o
 void CollectPools(const Sources& sources, const model::Snapshot& now, Families& out);
 // Health checks by backend.
 void CollectChecks(const Sources& sources, const model::Snapshot& now, Families& out);
+// Drains that are on their way, and whether the node is withdrawn.
+void CollectDrains(const Sources& sources, Families& out);
 void CollectPorts(const Sources& sources, Families& out);
 // Workers and their connection tables.
 void CollectWorkers(const Sources& sources, Families& out);

@@ -359,6 +359,36 @@ absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, 
   return change;
 }
 
+namespace {
+
+// `one` for each of the backends, each on what the ones before it left.
+template <typename One>
+absl::StatusOr<Change> ForEach(const Registry& current, const std::vector<BackendName>& backends, const One& one) {
+  Change all{current, {}};
+  for (const BackendName& name : backends) {
+    absl::StatusOr<Change> change = one(all.next, name);
+    if (!change.ok()) return change.status();
+    all.next = std::move(change->next);
+    all.lines.insert(all.lines.end(), change->lines.begin(), change->lines.end());
+  }
+  return all;
+}
+
+}  // namespace
+
+absl::StatusOr<Change> RemoveBackends(const Registry& current, const std::vector<BackendName>& backends,
+                                      const ChangeContext& context) {
+  return ForEach(current, backends, [&](const Registry& registry, const BackendName& name) {
+    return RemoveBackend(registry, name.pool, name.backend, context);
+  });
+}
+
+absl::StatusOr<Change> SetDrains(const Registry& current, const std::vector<BackendName>& backends, bool drain) {
+  return ForEach(current, backends, [&](const Registry& registry, const BackendName& name) {
+    return SetDrain(registry, name.pool, name.backend, drain);
+  });
+}
+
 Change SetHealth(const Registry& current, const std::vector<HealthUpdate>& updates,
                  std::chrono::system_clock::time_point now) {
   Change change{current, {}};

@@ -45,6 +45,15 @@ absl::StatusOr<Change> RemoveBackend(const Registry& current, std::string_view p
 // The operator's word: it replaces the document's until the next ApplyDesired. kNotFound: no such pool or backend.
 absl::StatusOr<Change> SetDrain(const Registry& current, std::string_view pool, std::string_view backend, bool drain);
 
+struct BackendName {
+  std::string pool;
+  std::string backend;
+};
+// The same of several backends at once, all or none.
+absl::StatusOr<Change> RemoveBackends(const Registry& current, const std::vector<BackendName>& backends,
+                                      const ChangeContext& context);
+absl::StatusOr<Change> SetDrains(const Registry& current, const std::vector<BackendName>& backends, bool drain);
+
 // Health is nobody's wish. Updates of backends that are gone are passed over. Lines tell of backends that go up or
 // down; a word that does not decide is remembered without one.
 Change SetHealth(const Registry& current, const std::vector<HealthUpdate>& updates,

@@ -126,8 +126,13 @@ absl::StatusOr<Outcome> Reconciler::AddBackend(std::string_view pool, const mode
 
 absl::StatusOr<Outcome> Reconciler::RemoveBackend(std::string_view pool, std::string_view backend,
                                                   const model::ChangeRequest& request) {
+  return RemoveBackends({{std::string(pool), std::string(backend)}}, request);
+}
+
+absl::StatusOr<Outcome> Reconciler::RemoveBackends(const std::vector<model::BackendName>& backends,
+                                                   const model::ChangeRequest& request) {
   return Submit(request, [&](const model::Snapshot& now) -> absl::StatusOr<Prepared> {
-    absl::StatusOr<model::Change> change = model::RemoveBackend(*now.registry, pool, backend, Context());
+    absl::StatusOr<model::Change> change = model::RemoveBackends(*now.registry, backends, Context());
     if (!change.ok()) return change.status();
     return Prepared{*std::move(change)};
   });
@@ -135,8 +140,13 @@ absl::StatusOr<Outcome> Reconciler::RemoveBackend(std::string_view pool, std::st
 
 absl::StatusOr<Outcome> Reconciler::SetDrain(std::string_view pool, std::string_view backend, bool drain,
                                              const model::ChangeRequest& request) {
+  return SetDrains({{std::string(pool), std::string(backend)}}, drain, request);
+}
+
+absl::StatusOr<Outcome> Reconciler::SetDrains(const std::vector<model::BackendName>& backends, bool drain,
+                                              const model::ChangeRequest& request) {
   return Submit(request, [&](const model::Snapshot& now) -> absl::StatusOr<Prepared> {
-    absl::StatusOr<model::Change> change = model::SetDrain(*now.registry, pool, backend, drain);
+    absl::StatusOr<model::Change> change = model::SetDrains(*now.registry, backends, drain);
     if (!change.ok()) return change.status();
     return Prepared{*std::move(change)};
   });

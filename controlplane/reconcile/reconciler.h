@@ -64,6 +64,11 @@ class Reconciler : public model::SnapshotSource {
                                         const model::ChangeRequest& request = {});
   absl::StatusOr<Outcome> SetDrain(std::string_view pool, std::string_view backend, bool drain,
                                    const model::ChangeRequest& request = {});
+  // Several at once, all or none.
+  absl::StatusOr<Outcome> RemoveBackends(const std::vector<model::BackendName>& backends,
+                                         const model::ChangeRequest& request = {});
+  absl::StatusOr<Outcome> SetDrains(const std::vector<model::BackendName>& backends, bool drain,
+                                    const model::ChangeRequest& request = {});
   // What checkers found, which is nobody's wish: no version, nothing in the journal, forgotten at the end of the
   // process. Backends that are gone are passed over. A batch is one state, however many backends it is about.
   absl::StatusOr<Outcome> SetHealth(const std::vector<model::HealthUpdate>& updates);

@@ -65,6 +65,7 @@ grpc::Status Inspector::GetStatus(grpc::ServerContext* context, const v1::GetSta
     response->set_cookie_keys_digest(model::HexDigits(now.cookie_keys_digest));
   }
   response->set_desired_version(now.version);
+  if (options_.drains != nullptr) response->set_withdrawn(options_.drains->WhyWithdrawn());
   response->set_management(std::string(config::ManagementName(options_.management)));
   rpc::ToProto(view_.Totals(), response->mutable_packets());
   return grpc::Status::OK;

@@ -36,6 +36,9 @@ class Inspector final : public v1::Inspector::Service {
   grpc::Status GetDesired(grpc::ServerContext*, const v1::GetDesiredRequest*, v1::GetDesiredResponse*) override;
   grpc::Status ListChanges(grpc::ServerContext*, const v1::ListChangesRequest*, v1::ListChangesResponse*) override;
   grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest*, grpc::ServerWriter<v1::WatchResponse>*) override;
+  // In drains.cc.
+  grpc::Status GetDrain(grpc::ServerContext*, const v1::GetDrainRequest*, v1::Drain*) override;
+  grpc::Status ListDrains(grpc::ServerContext*, const v1::ListDrainsRequest*, v1::ListDrainsResponse*) override;
 
  private:
   // Whether the client may look at all, and the request is one (request_check.h). Every call begins with it.

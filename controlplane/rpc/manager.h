@@ -40,6 +40,10 @@ class Manager final : public v1::Manager::Service {
   grpc::Status UpdateBackend(grpc::ServerContext*, const v1::UpdateBackendRequest*, v1::ChangeResponse*) override;
   grpc::Status ReportHealth(grpc::ServerContext*, const v1::ReportHealthRequest*, v1::ReportHealthResponse*) override;
 
+  // In drains.cc.
+  grpc::Status StartDrain(grpc::ServerContext*, const v1::StartDrainRequest*, v1::Drain*) override;
+  grpc::Status CancelDrain(grpc::ServerContext*, const v1::CancelDrainRequest*, v1::Drain*) override;
+
  private:
   // A call that changes something.
   struct Call {

@@ -94,7 +94,9 @@ class GrpcServer final : public Server {
       return absl::UnavailableError(
           Cat("api.tcp.listen: cannot listen on ", tcp.listen, "; is the address in use or not this machine's?"));
     }
-    serving_status_.emplace(*server_->GetHealthCheckService(), view_);
+    serving_status_.emplace(*server_->GetHealthCheckService(), [this] {
+      return options_.why_not_serving == nullptr ? fwd::AllMakeProgress(view_) : options_.why_not_serving().empty();
+    });
     tcp_address_ = tcp.listen.empty() ? "" : Cat(tcp.listen.substr(0, tcp.listen.rfind(':')), ":", tcp_port);
     address_ = !unix_path_.empty() ? listen : Cat(listen.substr(0, listen.rfind(':')), ":", port);
     return absl::OkStatus();

@@ -2,11 +2,13 @@
 #define SLUICE_CONTROLPLANE_RPC_SERVER_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "config/schema.h"
+#include "controlplane/drain/drain_book.h"
 #include "controlplane/model/check_status.h"
 #include "controlplane/model/event_bus.h"
 #include "controlplane/model/journal.h"
@@ -26,6 +28,9 @@ struct ServerOptions {
   model::EventBus* events = nullptr;
   // What the health checks have found; null: there are none.
   const model::CheckStatusSource* checks = nullptr;
+  drain::DrainBook* drains = nullptr;
+  // Empty: gRPC's health service says SERVING. Null: it does while all workers make progress.
+  std::function<std::string()> why_not_serving = nullptr;
 };
 
 class Server {

@@ -4,19 +4,18 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 
-#include "dataplane/fwd/interfaces.h"
-
 namespace sluice::rpc {
 
-// Keeps what the standard health service (grpc.health.v1) says of the whole server, "", true: SERVING as long as every
-// worker and the exception thread make progress, NOT_SERVING otherwise. A thread of its own looks twice a second.
+// Keeps what the standard health service (grpc.health.v1) says of the whole server, "", true: SERVING or NOT_SERVING.
+// A thread of its own looks twice a second.
 class ServingStatus {
  public:
-  // Both must live longer.
-  ServingStatus(grpc::HealthCheckServiceInterface& service, const fwd::DataplaneView& view);
+  // The service must live longer.
+  ServingStatus(grpc::HealthCheckServiceInterface& service, std::function<bool()> serves);
   ~ServingStatus();
   ServingStatus(const ServingStatus&) = delete;
   ServingStatus& operator=(const ServingStatus&) = delete;
@@ -25,7 +24,7 @@ class ServingStatus {
   void Run();
 
   grpc::HealthCheckServiceInterface& service_;
-  const fwd::DataplaneView& view_;
+  const std::function<bool()> serves_;
   std::mutex mutex_;
   std::condition_variable stopping_;
   bool stop_ = false;

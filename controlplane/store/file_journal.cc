@@ -190,6 +190,27 @@ absl::Status FileJournal::SyncDirectory() const {
   return error == 0 ? absl::OkStatus() : FromErrno(error, "sync", directory_);
 }
 
+absl::Status FileJournal::WriteNote(std::string_view name, std::string_view text) {
+  const std::string path = Cat(directory_, "/", name);
+  NewFile file(Cat(directory_, "/", kUnfinished, ".", name));
+  absl::Status status = file.Write(Seal(text));
+  if (status.ok()) status = file.Sync();
+  if (status.ok() && rename(file.path().c_str(), path.c_str()) != 0) status = FromErrno(errno, "rename", file.path());
+  if (!status.ok()) {
+    unlink(file.path().c_str());
+    return status;
+  }
+  return SyncDirectory();
+}
+
+absl::StatusOr<std::string> FileJournal::ReadNote(std::string_view name) const {
+  const absl::StatusOr<std::string> sealed = ReadFile(Cat(directory_, "/", name));
+  if (!sealed.ok()) return sealed.status();
+  const absl::StatusOr<std::string_view> text = Unseal(*sealed);
+  if (!text.ok()) return absl::DataLossError(Cat(directory_, "/", name, " ", std::string(text.status().message())));
+  return std::string(*text);
+}
+
 absl::Status FileJournal::Record(const std::vector<model::RecordedChange>& changes) {
   std::deque<NewFile> files;
   size_t renamed = 0;

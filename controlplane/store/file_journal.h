@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -39,6 +40,10 @@ class FileJournal : public model::Journal {
   uint64_t VersionsUsed() const override { return damaged_up_to_; }
   std::vector<model::ChangeEntry> Entries() const override;
   absl::StatusOr<model::KeptState> StateAt(uint64_t version) const override;
+  // A text beside the states, as safe as these. `name`: none of a state. kNotFound: there is none; kDataLoss: it is
+  // damaged.
+  absl::Status WriteNote(std::string_view name, std::string_view text);
+  absl::StatusOr<std::string> ReadNote(std::string_view name) const;
 
  private:
   FileJournal(std::string directory, int lock_fd) : directory_(std::move(directory)), lock_fd_(lock_fd) {}

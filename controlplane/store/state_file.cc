@@ -47,18 +47,6 @@ std::string Unescape(std::string_view text) {
   return absl::CUnescape({text.data(), text.size()}, &out) ? out : std::string(text);
 }
 
-absl::StatusOr<std::string_view> PayloadOf(std::string_view text) {
-  const size_t end = text.find('\n');
-  if (!text.starts_with(kMagic) || end == std::string_view::npos) {
-    return absl::DataLossError("does not begin like a state of this version of sluiced");
-  }
-  const std::string_view payload = text.substr(end + 1);
-  if (text.substr(0, end + 1) != HeaderOf(payload)) {
-    return absl::DataLossError("is cut or altered: length or checksum differ from what its first line says");
-  }
-  return payload;
-}
-
 uint64_t NumberOf(std::string_view text) {
   uint64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
@@ -107,6 +95,20 @@ uint32_t Crc32c(std::string_view bytes) {
   return ~crc;
 }
 
+std::string Seal(std::string_view payload) { return HeaderOf(payload) + std::string(payload); }
+
+absl::StatusOr<std::string_view> Unseal(std::string_view text) {
+  const size_t end = text.find('\n');
+  if (!text.starts_with(kMagic) || end == std::string_view::npos) {
+    return absl::DataLossError("does not begin like a state of this version of sluiced");
+  }
+  const std::string_view payload = text.substr(end + 1);
+  if (text.substr(0, end + 1) != HeaderOf(payload)) {
+    return absl::DataLossError("is cut or altered: length or checksum differ from what its first line says");
+  }
+  return payload;
+}
+
 std::string Encode(const model::ChangeEntry& entry, const model::KeptState& state) {
   const auto unix_ms = std::chrono::duration_cast<std::chrono::milliseconds>(entry.at.time_since_epoch()).count();
   std::string payload = Cat("version: ", entry.version, "\nunix_ms: ", unix_ms, "\nuser: ", Escape(entry.author.user),
@@ -124,11 +126,11 @@ std::string Encode(const model::ChangeEntry& entry, const model::KeptState& stat
     if (quic.encrypted) payload += Cat("quic_secret: ", quic.number, " ", quic.secret, "\n");
   }
   payload += config::DumpServices(state.desired);
-  return HeaderOf(payload) + payload;
+  return Seal(payload);
 }
 
 absl::StatusOr<model::ChangeEntry> DecodeEntry(std::string_view text) {
-  const absl::StatusOr<std::string_view> payload = PayloadOf(text);
+  const absl::StatusOr<std::string_view> payload = Unseal(text);
   if (!payload.ok()) return payload.status();
   model::ChangeEntry entry;
   ReadHead(*payload, [&](std::string_view key, std::string_view value) {
@@ -144,7 +146,7 @@ absl::StatusOr<model::ChangeEntry> DecodeEntry(std::string_view text) {
 }
 
 absl::StatusOr<model::KeptState> DecodeState(std::string_view text) {
-  const absl::StatusOr<std::string_view> payload = PayloadOf(text);
+  const absl::StatusOr<std::string_view> payload = Unseal(text);
   if (!payload.ok()) return payload.status();
   model::KeptState state;
   std::map<uint32_t, std::string> secrets;

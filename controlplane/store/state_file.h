@@ -27,6 +27,11 @@ namespace sluice::store {
 // CRC-32C (Castagnoli), RFC 3720 appendix B.4: of "123456789" it is e3069283.
 uint32_t Crc32c(std::string_view bytes);
 
+// The first line with the checksum, and the text.
+std::string Seal(std::string_view payload);
+// The text again; kDataLoss, saying what is wrong.
+absl::StatusOr<std::string_view> Unseal(std::string_view text);
+
 std::string Encode(const model::ChangeEntry& entry, const model::KeptState& state);
 
 // Both return kDataLoss, saying what is wrong with it, when the text is cut, altered or not ours.

@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_FWD_INTERFACES_H_
 #define SLUICE_DATAPLANE_FWD_INTERFACES_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -123,6 +124,13 @@ class DataplaneView {
   // workers have swept their tables completely under a state at least that new.
   virtual bool SweptSince(uint64_t generation) const = 0;
 };
+
+// Whether packets are served at all.
+inline bool AllMakeProgress(const DataplaneView& view) {
+  const std::vector<WorkerStats> workers = view.Workers();
+  return !view.ExceptionThreadStalled() &&
+         std::none_of(workers.begin(), workers.end(), [](const WorkerStats& worker) { return worker.stalled; });
+}
 
 }  // namespace sluice::fwd
 

@@ -16,6 +16,8 @@ DEADLINE_S = 60
 
 
 class ManagementCase(unittest.TestCase):
+    NODE = {}  # what differs
+
     def setUp(self):
         directory = tempfile.TemporaryDirectory(prefix="sluice-management-")
         self.addCleanup(directory.cleanup)
@@ -41,6 +43,7 @@ class ManagementCase(unittest.TestCase):
                     "vips": [{"name": "www", "address": "203.0.113.10", "protocol": "tcp", "port": 80, "pool": "web",
                               "mode": "l2"}]}
         new = self.config + ".new"
+        node.update(self.NODE)
         with open(new, "w", encoding="utf-8") as file:
             yaml.safe_dump({"node": node, "services": services}, file)
         os.rename(new, self.config)  # as editors do

@@ -1,8 +1,13 @@
 #!/usr/bin/python3
 """What manages the services: the API, whose state survives kill -9 and torn files, or the file, which is watched."""
 
+import json
 import os
+import socket
+import subprocess
 import unittest
+import urllib.error
+import urllib.request
 
 from management_case import DEADLINE_S, ManagementCase
 from lab.process import wait_until
@@ -37,6 +42,67 @@ class ManagementTest(ManagementCase):
         self.assertEqual(self.weight("web-4"), 7)
         self.ctl("rollback", "1")
         self.assertNotIn("web-4", self.ctl("get", "backends").stdout)
+
+    def drains(self):
+        listed = json.loads(self.ctl("get", "drains", "-o", "json").stdout).get("drains", [])
+        return {int(drain["id"]): drain["phase"].removeprefix("DRAIN_PHASE_").lower() for drain in listed}
+
+    def http(self, path):
+        try:
+            with urllib.request.urlopen(f"http://{self.metrics}{path}", timeout=DEADLINE_S) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def test_drains_are_operations_that_survive_kill_9(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.metrics = f"127.0.0.1:{free.getsockname()[1]}"
+        self.NODE = {"metrics": {"listen": self.metrics}}
+        self.write("api")
+        self.assertIsNone(self.start(), self.log())
+        self.assertEqual(self.http("/healthz"), (200, "serving\n"))
+        # One that is over at once, as there is no traffic; its end is followed.
+        waited = self.ctl("drain", "web/web-1", "--wait", "--then", "remove").stdout
+        self.assertIn("drain 1 of backend web/web-1: draining, 0 flows left\n", waited)
+        self.assertRegex(waited, r"drain 1 of backend web/web-1: finished, nothing left after \d+ s; removed\n$")
+        self.assertNotIn("web-1", self.ctl("get", "backends").stdout)
+        # Two on their way, one of them the node's; the deadline of the node's comes while sluiced is not there.
+        self.ctl("drain", "pool", "web", "--then", "remove", "--deadline", "1h")
+        refused = self.ctl("drain", "web/web-2", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("drain 2 of pool web is on its way", refused.stderr)
+        self.ctl("drain", "node", "--deadline", "1s")
+        self.assertEqual(self.http("/healthz"), (503, "withdrawn by drain 3 of local\n"))
+        self.assertIn("sluice_node_withdrawn 1\n", self.http("/metrics")[1])
+        self.kill()
+        self.assertIsNone(self.start(), self.log())
+        self.assertEqual(self.http("/healthz"), (503, "withdrawn by drain 3 of local\n"))
+        wait_until(lambda: self.drains() == {1: "finished", 2: "finished", 3: "expired"}, DEADLINE_S, "they went on")
+        self.assertNotIn("web-2", self.ctl("get", "backends").stdout)
+        self.assertIn("NOT SERVING: withdrawn by drain 3 of local", self.ctl("status").stdout)
+        self.ctl("undrain", "node")
+        self.assertEqual(self.http("/healthz")[0], 200)
+        self.assertEqual(self.drains()[3], "cancelled")
+        self.assertIn("drain 3 cancelled: cancelled by local", self.ctl_watch())
+        # The last one ends the process.
+        ended = self.ctl("drain", "node", "--deadline", "1s", "--then", "exit", "--wait", check=False)
+        self.assertIn(ended.returncode, (0, 5), ended.stderr)
+        self.assertEqual(self.process.wait(DEADLINE_S), 0)
+        self.assertIsNone(self.start(), self.log())
+        self.assertEqual(self.http("/healthz"), (200, "serving\n"))
+
+    def ctl_watch(self):
+        """What happened since the start."""
+        watch = subprocess.Popen([self.binary("sluicectl"), "-s", self.server, "watch", "--from-oldest"],
+                                 stdout=subprocess.PIPE, text=True)
+        try:
+            lines = []
+            while "cancelled" not in "".join(lines):
+                lines.append(watch.stdout.readline())
+        finally:
+            watch.terminate()
+            watch.communicate()
+        return "".join(lines)
 
     def test_a_store_without_a_good_state_stops_the_start(self):
         self.write("api")

@@ -194,6 +194,7 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
                       ? std::to_string(status.workers())
                       : Cat(status.workers(), ", ", status.workers_stalled(), " STALLED (make no progress)"));
   if (status.exception_thread_stalled()) line("host thread", "STALLED (the host cannot be reached)");
+  if (!status.withdrawn().empty()) line("health", Cat("NOT SERVING: ", status.withdrawn()));
   line("VIPs", std::to_string(status.vips()));
   line("pools", std::to_string(status.pools()));
   line("backends",

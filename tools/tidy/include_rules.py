@@ -10,7 +10,19 @@ _LB = [*_NET, "dataplane/lb"]
 _FWD = [*_LB, "dataplane/fwd"]
 _MODEL = [*_NET, "controlplane/model", "config/schema.h", "absl"]
 _ALL_OF_DATAPLANE = ["dataplane"]
-_FOREIGN = ["absl", "benchmark", "curl", "dpdk", "grpc", "gtest", "netlink", "pcap", "prometheus", "yaml-cpp"]
+_FOREIGN = [
+    "absl",
+    "benchmark",
+    "civetweb",
+    "curl",
+    "dpdk",
+    "grpc",
+    "gtest",
+    "netlink",
+    "pcap",
+    "prometheus",
+    "yaml-cpp",
+]
 _EVERYTHING = ["dataplane", "controlplane", "config", "proto", *_FOREIGN]
 
 ROOMS = {
@@ -44,6 +56,7 @@ ROOMS = {
         "controlplane/drain",
         "dataplane/fwd/interfaces.h",
         "prometheus",
+        "civetweb",
     ],
     "controlplane/app": _EVERYTHING,
     "tests": [*_EVERYTHING, "tests", "tools"],
@@ -54,6 +67,7 @@ _TREE = ("dataplane/", "controlplane/", "config/", "tests/", "tools/")
 _FOREIGN_PREFIXES = {
     "absl/": "absl",
     "benchmark/": "benchmark",
+    "civetweb.h": "civetweb",
     "curl/": "curl",
     "rte_": "dpdk",
     "grpc": "grpc",
