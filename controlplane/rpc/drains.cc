@@ -152,7 +152,7 @@ grpc::Status Manager::StartDrain(grpc::ServerContext* context, const v1::StartDr
                                                          : Cat("backend ", request->pool(), "/", request->backend()),
                   .target = is_node ? Target{Target::Kind::kInventory} : Target{Target::Kind::kPool, request->pool()},
                   .also_with_file = is_node || !removes};
-  return Run(context, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+  return Run(context, *request, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
     if (options_.drains == nullptr) return NoDrains();
     const auto order = OrderOf(*request);
     if (!order.ok()) return order.status();
@@ -172,7 +172,7 @@ grpc::Status Manager::CancelDrain(grpc::ServerContext* context, const v1::Cancel
                   .object = Cat("drain ", request->id(), known.ok() ? " of " : "", known.ok() ? known->object() : ""),
                   .target = of_pool ? Target{Target::Kind::kPool, known->order.pool} : Target{Target::Kind::kInventory},
                   .also_with_file = true};
-  return Run(context, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+  return Run(context, *request, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
     const auto drain = options_.drains->Cancel(request->id(), by.author.user, system_clock::now());
     if (!drain.ok()) return drain.status();
     ToProto(*drain, response);
@@ -182,7 +182,7 @@ grpc::Status Manager::CancelDrain(grpc::ServerContext* context, const v1::Cancel
 
 grpc::Status Inspector::GetDrain(grpc::ServerContext* context, const v1::GetDrainRequest* request,
                                  v1::Drain* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   if (options_.drains == nullptr) return ToGrpc(NoDrains());
   const absl::StatusOr<drain::Drain> drain = options_.drains->Get(request->id());
   if (drain.ok()) ToProto(*drain, response);
@@ -191,7 +191,7 @@ grpc::Status Inspector::GetDrain(grpc::ServerContext* context, const v1::GetDrai
 
 grpc::Status Inspector::ListDrains(grpc::ServerContext* context, const v1::ListDrainsRequest* request,
                                    v1::ListDrainsResponse* response) {
-  if (grpc::Status status = MayLook(context); !status.ok()) return status;
+  if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   if (options_.drains == nullptr) return ToGrpc(NoDrains());
   for (const drain::Drain& drain : options_.drains->List()) {
     if (request->only_on_their_way() && drain.phase != drain::Phase::kDraining) continue;

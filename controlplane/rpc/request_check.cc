@@ -10,15 +10,15 @@
 #include <vector>
 
 #include "config/problem.h"
-#include "config/text.h"
+#include "controlplane/model/text.h"
 
 namespace sluice::rpc {
 namespace {
 
-using config::Cat;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
+using model::Cat;
 
 // Where the message stands in the request; made into text only for a complaint.
 struct Place {

@@ -147,8 +147,10 @@ absl::Status FollowToEnd(Client& client, uint64_t timeout_s, Progress& progress,
                          drain->id(), "`"));
     }
     std::this_thread::sleep_for(kLook);
-    const absl::Status status = client.Call(&v1::Inspector::Stub::GetDrain, request, drain);
+    v1::Drain now_there;
+    const absl::Status status = client.Call(&v1::Inspector::Stub::GetDrain, request, &now_there);
     if (status.ok()) {
+      *drain = now_there;
       lost_after = std::chrono::steady_clock::now() + kPatience;
       continue;
     }
