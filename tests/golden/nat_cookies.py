@@ -96,6 +96,7 @@ def build(case, family):
         # The same, and its backend speaks first.
         connection = Connection(web, port, cookies.other_than(web, port))
         connection.backend(START)
+        case.wait(1)  # another burst: the session is there when this one was rewritten
         connection.client(connection.wire(START), START)
     for port in range(4000, 4006):
         # The last word of a connection that nobody knows leaves nothing behind.
