@@ -233,7 +233,7 @@ class CommonWayTest : public PipelineTest, public testing::WithParamInterface<un
     }
     director.answers = env.answers;
     director.sink.Collect(director.sent, director.punted);
-    director.tables.Sweep(Draw(2), now_s_, *state_, director.counters);
+    director.tables.Sweep(1, now_s_, *state_, director.counters);
   }
 
   void ExpectEqual(const Director& a, const Director& b, size_t count) {
@@ -257,6 +257,7 @@ class CommonWayTest : public PipelineTest, public testing::WithParamInterface<un
       ASSERT_EQ(x.rung, y.rung);
       ASSERT_EQ(x.flow_hash, y.flow_hash);
       ASSERT_EQ(x.out_port, y.out_port);
+      if (!x.vip.valid()) continue;  // then these may not have been looked for
       ASSERT_EQ(x.client_offset, y.client_offset);
       ASSERT_EQ(x.vip_offset, y.vip_offset);
       ASSERT_EQ(x.headers.ip_length, y.headers.ip_length);
@@ -286,9 +287,7 @@ TEST_P(CommonWayTest, LeavesEverythingAsTheStagesDo) {
       offloads.push_back(Pick<uint64_t>({0, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD}));
       segments.push_back(Draw(20) == 0 ? 300 + Draw(300) : SIZE_MAX);
     }
-    const auto random = random_;
     RunOn(*common, frames, offloads, segments);
-    random_ = random;
     RunOn(*stages, frames, offloads, segments);
     ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
     const auto is_past = [](const stage::Packet& packet) { return packet.past == stage::Past::kAll; };
