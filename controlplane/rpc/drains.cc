@@ -165,14 +165,15 @@ grpc::Status Manager::StartDrain(grpc::ServerContext* context, const v1::StartDr
 
 grpc::Status Manager::CancelDrain(grpc::ServerContext* context, const v1::CancelDrainRequest* request,
                                   v1::Drain* response) {
-  if (options_.drains == nullptr) return ToGrpc(NoDrains());
-  const absl::StatusOr<drain::Drain> known = options_.drains->Get(request->id());
+  const absl::StatusOr<drain::Drain> known =
+      options_.drains == nullptr ? NoDrains() : options_.drains->Get(request->id());
   const bool of_pool = known.ok() && known->order.scope != drain::Scope::kNode;
   const Call call{.action = "CancelDrain",
                   .object = Cat("drain ", request->id(), known.ok() ? " of " : "", known.ok() ? known->object() : ""),
                   .target = of_pool ? Target{Target::Kind::kPool, known->order.pool} : Target{Target::Kind::kInventory},
                   .also_with_file = true};
   return Run(context, *request, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
+    if (options_.drains == nullptr) return NoDrains();
     const auto drain = options_.drains->Cancel(request->id(), by.author.user, system_clock::now());
     if (!drain.ok()) return drain.status();
     ToProto(*drain, response);
