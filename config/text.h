@@ -1,29 +1,36 @@
 #ifndef SLUICE_CONFIG_TEXT_H_
 #define SLUICE_CONFIG_TEXT_H_
 
-#include <concepts>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+
 // What Abseil's string functions and maps would do, were the installed one's absl::string_view the standard's.
 namespace sluice::config {
 
-inline void AppendPart(std::string* out, std::string_view part) { out->append(part); }
-template <std::integral T>
-void AppendPart(std::string* out, T number) {
-  out->append(std::to_string(number));
+namespace internal {
+
+template <typename T>
+decltype(auto) ForAbseil(const T& value) {
+  if constexpr (std::is_same_v<T, std::string_view>) {
+    return absl::string_view(value.data(), value.size());
+  } else {
+    return (value);
+  }
 }
 
-// The parts (text and integers) one after the other.
+}  // namespace internal
+
+// absl::StrCat, also for std::string_view.
 template <typename... Parts>
 std::string Cat(const Parts&... parts) {
-  std::string result;
-  (AppendPart(&result, parts), ...);
-  return result;
+  return absl::StrCat(internal::ForAbseil(parts)...);
 }
 
 // Hexadecimal digits of the 16 bytes that a seed or a key has.

@@ -4,30 +4,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "absl/strings/str_cat.h"
+#include "config/text.h"
 
 namespace sluice::model {
 
-namespace internal {
-
-template <typename T>
-decltype(auto) ForAbseil(const T& value) {
-  if constexpr (std::is_same_v<T, std::string_view>) {
-    return absl::string_view(value.data(), value.size());
-  } else {
-    return (value);
-  }
-}
-
-}  // namespace internal
-
-// absl::StrCat, also for std::string_view, which the installed Abseil does not know.
-template <typename... T>
-std::string Cat(const T&... parts) {
-  return absl::StrCat(internal::ForAbseil(parts)...);
-}
+using config::Cat;
 
 // The text as a JSON string, quotes included. With `ascii_only` bytes beyond ASCII are escaped one by one: for text of
 // which nobody knows whether it is UTF-8.
