@@ -98,6 +98,9 @@ inline const std::vector<std::string>& ExampleNames() {
   return names;
 }
 
+// A line of kValid.
+inline const std::string kWorkers = "workers: {count: 1, idle: adaptive}";
+
 // One mistake in kValid, and the one line that must come of it.
 struct Mistake {
   const char* name;

@@ -19,7 +19,6 @@ std::string SecondPort(const std::string& name, const std::string& device, const
          "]\n      exception:\n        interface: " + interface + "\n" + kPort;
 }
 const std::string kDevices = "devices: [\"net_af_packet0,iface=eth0\"]";
-const std::string kWorkers = "workers: {count: 1, idle: adaptive}";
 const std::string kListen = "listen: \"unix:/run/sluice/sluiced.sock\"";
 const std::string kMetrics = "listen: \"127.0.0.1:9105\"";
 const char kDeviceHint[] =

@@ -24,8 +24,6 @@ using testing::StartsWith;
 class Reading : public testing::TestWithParam<Mistake> {};
 TEST_P(Reading, MistakeIsReported) { ExpectReported(GetParam()); }
 
-const std::string kWorkers = "workers: {count: 1, idle: adaptive}";
-
 INSTANTIATE_TEST_SUITE_P(
     All, Reading,
     testing::Values(
