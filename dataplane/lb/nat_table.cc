@@ -26,6 +26,7 @@ NatTable::NatTable(void* memory, size_t sessions)
       stamps_(reinterpret_cast<NatStamps*>(unconfirmed_ + UnconfirmedFor(sessions))),
       capacity_(sessions),
       head_count_(HeadsFor(sessions)) {
+  static_assert(alignof(NatStamps) <= alignof(uint32_t), "they lie behind numbers of 32 bits");
   SLUICE_CHECK(reinterpret_cast<uintptr_t>(memory) % alignof(NatSession) == 0);
   SLUICE_CHECK(sessions < kNone && head_count_ <= UINT32_MAX);
 }
