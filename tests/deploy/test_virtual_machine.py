@@ -106,7 +106,8 @@ class VirtualMachineTest(unittest.TestCase):
         if command in ("update-grub", "reboot"):
             return
         if command.startswith("ping "):
-            command += " -c 3"
+            # Until three came back: neighbours may have to be asked for first.
+            command += " -c 3 -w 60"
         for pci in (WAN_PCI, LAN_PCI) if GUIDE_PCI in command else (GUIDE_PCI,):
             line = command.replace(GUIDE_PCI, pci)
             done = self.machine.shell(line, check=False)
@@ -253,7 +254,8 @@ class VirtualMachineTest(unittest.TestCase):
         result = self._outcome.result
         if any(test is self for test, _ in result.failures + result.errors) and self.machine.process.running():
             try:
-                say(self.machine.shell("journalctl -b -u sluiced --no-pager -o cat | tail -60", check=False).stdout)
+                say(self.machine.shell("journalctl -b -u sluiced --no-pager -o cat | tail -60; sluicectl get ports; "
+                                       "sluicectl get workers; sluicectl stats; ip neigh", check=False).stdout)
             except LabError as error:
                 say(error)
 
