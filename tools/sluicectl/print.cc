@@ -82,6 +82,7 @@ std::string HealthOf(const v1::GetStatusResponse& status) {
   if (status.workers_stalled() != 0) add("workers make no progress");
   if (status.exception_thread_stalled()) add("the host cannot be reached by the ports");
   if (status.backends() != 0 && status.backends_down() == status.backends()) add("every backend is down");
+  if (wrong.empty() && !status.withdrawn().empty()) return Cat("NOT SERVING: ", status.withdrawn());
   return wrong.empty() ? "healthy" : wrong;
 }
 
@@ -194,7 +195,6 @@ void PrintStatus(const v1::GetStatusResponse& status, std::ostream& out) {
                       ? std::to_string(status.workers())
                       : Cat(status.workers(), ", ", status.workers_stalled(), " STALLED (make no progress)"));
   if (status.exception_thread_stalled()) line("host thread", "STALLED (the host cannot be reached)");
-  if (!status.withdrawn().empty()) line("health", Cat("NOT SERVING: ", status.withdrawn()));
   line("VIPs", std::to_string(status.vips()));
   line("pools", std::to_string(status.pools()));
   line("backends",
