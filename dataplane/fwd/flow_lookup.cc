@@ -93,7 +93,8 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
   const bool remembered =
       vip.mode == ForwardingMode::kFullNat || vip.nat_sessions || (vip.tracked && (!by_cookies || vip.slots));
   if (finding.backend.valid()) finding.rung = remembered ? Rung::kScheduler : Rung::kHashOnly;
-  if (finding.backend.valid() && remembered && !question.has_echo && GoesByPolicy(state, vip)) {
+  if (finding.backend.valid() && remembered && !question.has_echo && GoesByPolicy(state, vip) &&
+      (!vip.cookies || vip.slots)) {
     finding.by_policy = true;
     finding.backend = PeekPlace(state, flow, now_s, tables, counters);
   }

@@ -18,6 +18,12 @@ constexpr uint64_t kOtherDraw = 0x9e37'79b9'7f4a'7c15;
 
 const PoolTable& PoolOf(const ForwardingState& state, const VipEntry& vip) { return *state.pools[vip.pool.index()]; }
 
+// Where cookies name backends, the policy is for the connections that will have one. The others have entries, which
+// other directors do not know, so they are better kept where every director looks for them first.
+bool IsRemembered(const VipEntry& vip, const FlowView& flow) {
+  return !vip.cookies || vip.slots || vip.quic || flow.has_timestamps;
+}
+
 bool Begins(const FlowView& flow) {
   return flow.protocol != net::kProtocolTcp ||
          (flow.tcp_flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst)) == net::kTcpSyn;
@@ -84,8 +90,11 @@ class Chooser {
 
 BackendId Place(const ForwardingState& state, const FlowView& flow, uint32_t now_s, const PolicyMemory& memory,
                 const WorkerCounters& counters, lb::TurnCursor& turn) {
-  const PoolTable& pool = PoolOf(state, (*state.vips)[flow.vip.index()]);
-  if (pool.policy == SchedulingPolicy::kMaglev || pool.slots.empty() || !Begins(flow)) return ScheduleFlow(state, flow);
+  const VipEntry& vip = (*state.vips)[flow.vip.index()];
+  const PoolTable& pool = PoolOf(state, vip);
+  if (pool.policy == SchedulingPolicy::kMaglev || pool.slots.empty() || !Begins(flow) || !IsRemembered(vip, flow)) {
+    return ScheduleFlow(state, flow);
+  }
   // Neither workers nor directors begin with the same member when they start together.
   if (turn.member == PolicyMemory::kFresh) {
     turn.member = static_cast<uint32_t>((flow.hash >> 32) % pool.turns.members.size());

@@ -21,7 +21,7 @@ namespace sluice::lb {
 // packets pushes out its own sessions, oldest first; a real client has as long to answer as the flood needs to fill the
 // ring, and what it confirmed is safe.
 //
-// 173 bytes for each session, of which 28 are touched only where its timestamps carry a cookie.
+// 173 bytes for each session; 28 of them lie apart and are touched only where its timestamps carry a cookie.
 class NatTable {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;

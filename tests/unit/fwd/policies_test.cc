@@ -178,7 +178,11 @@ TEST_F(PoliciesTest, CookiesNeedNoTable) {
   EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
   EXPECT_EQ(counters_.vips[cookie_.index()].new_flows.Value(), 40u);
   EXPECT_EQ(counters_.rungs[static_cast<size_t>(Rung::kPolicy)].Value(), 40u);
-  // With or without a table for clients without timestamps.
+  // Clients without timestamps are where every director looks for them first.
+  for (uint16_t port = 100; port < 130; ++port) {
+    EXPECT_EQ(Send(cookie_, port, kTcpSyn).backend, ScheduleFlow(*state_, View(cookie_, port, kTcpSyn)));
+  }
+  // With or without a table for them.
   fixture_.Vip(cookie_).entry.tracked = false;
   Use(SchedulingPolicy::kWeightedRoundRobin);
   EXPECT_EQ(Spread(cookie_, 40), kEven);
