@@ -41,8 +41,14 @@ void DumpPool(const PoolConfig& pool, std::string* out) {
   add(policy.on_down != usual.on_down, "on_down", std::string(OnDownName(policy.on_down)));
   add(policy.no_backend != usual.no_backend, "no_backend", std::string(NoBackendName(policy.no_backend)));
   add(!policy.backup.empty(), "backup", Word(policy.backup));
-  add(policy.panic_threshold_percent != usual.panic_threshold_percent, "panic_threshold_percent",
-      std::to_string(policy.panic_threshold_percent));
+  const auto add_number = [&](uint32_t value, uint32_t of_usual, std::string_view key) {
+    add(value != of_usual, key, std::to_string(value));
+  };
+  add_number(policy.panic_threshold_percent, usual.panic_threshold_percent, "panic_threshold_percent");
+  add_number(policy.slow_start_s, usual.slow_start_s, "slow_start_s");
+  add_number(policy.slow_start_steps, usual.slow_start_steps, "slow_start_steps");
+  add(policy.weight_by_load, "weight_by_load", "true");
+  add_number(policy.weight_floor_percent, usual.weight_floor_percent, "weight_floor_percent");
   if (pool.health_check) *out += Cat("      health_check: ", DumpHealthCheck(*pool.health_check), "\n");
   *out += pool.backends.empty() ? "      backends: []\n" : "      backends:\n";
   for (const BackendConfig& backend : pool.backends) {

@@ -46,6 +46,9 @@ inline constexpr uint32_t kMinIpv6MtuBytes = 1280;  // RFC 8200, section 5
 inline constexpr Range kL4Port = {1, 65535};
 inline constexpr Range kWeight = {0, kMaxWeight};
 inline constexpr Range kPercent = {0, 100};
+inline constexpr Range kSlowStartS = {0, 3600};
+inline constexpr Range kSlowStartSteps = {1, 100};
+inline constexpr Range kWeightFloorPercent = {1, 100};
 // Health checks.
 inline constexpr Range kCheckIntervalMs = {100, 3'600'000};
 inline constexpr Range kCheckTimeoutMs = {10, 60'000};

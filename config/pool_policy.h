@@ -24,6 +24,12 @@ struct PoolPolicy {
   // While fewer than this share of the backends is up, all are used as if they were; 0: never.
   uint32_t panic_threshold_percent = 0;
   Scheduling scheduling = Scheduling::kMaglev;  // `policy` in the file
+  // A backend that begins to get new flows gets its share of them in so many equal steps over so long; 0: at once.
+  uint32_t slow_start_s = 0;
+  uint32_t slow_start_steps = 10;
+  // Backends that report more load than others in their health checks get less, down to this share of their weight.
+  bool weight_by_load = false;
+  uint32_t weight_floor_percent = 20;
   friend bool operator==(const PoolPolicy&, const PoolPolicy&) = default;
 };
 

@@ -46,6 +46,10 @@ void ReadPool(const YamlValue& value, PoolConfig* out) {
     map.Optional("no_backend", &out->policy.no_backend, ReadNoBackend);
     map.Optional("backup", &out->policy.backup, ReadText);
     map.Optional("panic_threshold_percent", &out->policy.panic_threshold_percent, Number(limits::kPercent));
+    map.Optional("slow_start_s", &out->policy.slow_start_s, Number(limits::kSlowStartS));
+    map.Optional("slow_start_steps", &out->policy.slow_start_steps, Number(limits::kSlowStartSteps));
+    map.Optional("weight_by_load", &out->policy.weight_by_load, ReadBool);
+    map.Optional("weight_floor_percent", &out->policy.weight_floor_percent, Number(limits::kWeightFloorPercent));
     map.Optional("health_check", &out->health_check, Set(ReadHealthCheck));
     map.Optional("backends", &out->backends, ListOf(ReadBackend));
   });

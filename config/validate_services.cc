@@ -129,6 +129,40 @@ bool CheckCounts(const ServiceConfig& services, ProblemList* problems) {
   return good;
 }
 
+void CheckPoolPolicy(const PoolConfig& pool, const std::string& path, ProblemList* problems) {
+  const PoolPolicy& policy = pool.policy;
+  const auto check = [&](std::string_view key, uint32_t value, const Range& range) {
+    problems->CheckRange(Cat(path, ".", key), Cat(key, " ", value, " of pool ", Quote(pool.name)), value, range);
+  };
+  check("panic_threshold_percent", policy.panic_threshold_percent, limits::kPercent);
+  check("slow_start_s", policy.slow_start_s, limits::kSlowStartS);
+  check("slow_start_steps", policy.slow_start_steps, limits::kSlowStartSteps);
+  check("weight_floor_percent", policy.weight_floor_percent, limits::kWeightFloorPercent);
+  const bool asks_http = pool.health_check &&
+                         (pool.health_check->type == CheckType::kHttp || pool.health_check->type == CheckType::kHttps);
+  if (policy.weight_by_load && !asks_http) {
+    problems->Add(path + ".weight_by_load", Cat("pool ", Quote(pool.name),
+                                                " has no health_check of type http or https, whose answers would tell ",
+                                                "the load; add one, or leave weight_by_load out"));
+  }
+}
+
+// Weights that move by what this director sees are for connections that are remembered: others would move with them,
+// and go to other backends at other directors.
+void CheckMovingWeights(const ServiceConfig& services, const StringMap<size_t>& pools, ProblemList* problems) {
+  for (size_t i = 0; i < services.vips.size(); ++i) {
+    const VipConfig& vip = services.vips[i];
+    const auto found = pools.find(vip.pool);
+    if (found == pools.end() || vip.tracking == ConnectionTracking::kFull || vip.cookies != Cookies::kNone) continue;
+    const PoolPolicy& policy = services.pools[found->second].policy;
+    if (policy.slow_start_s == 0 && !policy.weight_by_load) continue;
+    problems->Add(Cat("services.vips[", i, "].connection_tracking"),
+                  Cat("VIP ", Quote(vip.name), " does not remember its connections, and pool ", Quote(vip.pool),
+                      " has ", policy.slow_start_s > 0 ? "slow_start_s" : "weight_by_load",
+                      ", with which they would move; track connections, or take another pool"));
+  }
+}
+
 }  // namespace
 
 std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule seed) {
@@ -146,11 +180,9 @@ std::vector<Problem> ValidateServices(const ServiceConfig& services, SeedRule se
     }
     CheckTableSize(pool, PoolPath(i), &problems);
     CheckBackends(pool, i, &problems);
-    problems.CheckRange(
-        PoolPath(i) + ".panic_threshold_percent",
-        Cat("panic_threshold_percent ", pool.policy.panic_threshold_percent, " of pool ", Quote(pool.name)),
-        pool.policy.panic_threshold_percent, limits::kPercent);
+    CheckPoolPolicy(pool, PoolPath(i), &problems);
   }
+  CheckMovingWeights(services, pools, &problems);
   CheckBackups(services, pools, &problems);
   CheckVips(services, pools, &problems);
   CheckHealthChecks(services, &problems);

@@ -22,6 +22,7 @@
 #include "controlplane/app/probe_ways.h"
 #include "controlplane/app/report.h"
 #include "controlplane/app/version.h"
+#include "controlplane/app/weight_keeper.h"
 #include "controlplane/metrics/collector.h"
 #include "controlplane/metrics/exporter.h"
 #include "controlplane/model/event_bus.h"
@@ -107,6 +108,7 @@ class SluicedProcess final : public Sluiced {
   std::unique_ptr<ProbeWays> ways_;
   std::unique_ptr<HealthChecks> checks_;
   std::unique_ptr<DrainKeeper> drains_;
+  std::unique_ptr<WeightKeeper> weights_;
   std::unique_ptr<metrics::Exporter> exporter_;
   std::unique_ptr<rpc::Server> server_;
 };
@@ -119,6 +121,7 @@ absl::Status SluicedProcess::Start(const config::ServiceConfig& services) {
   if (absl::Status status = StartMetrics(); !status.ok()) return status;
   if (absl::Status status = dataplane_->Start(); !status.ok()) return status;
   checks_->Start();
+  weights_ = std::make_unique<WeightKeeper>(*reconciler_, *checks_);
   started_ = true;
   // Last, so that a client that reaches the API finds everything working.
   return StartApi();
@@ -262,6 +265,7 @@ void SluicedProcess::Stop() {
   SLUICE_LOG(kDebug) << "api: stopped";
   exporter_.reset();
   drains_.reset();
+  weights_.reset();
   SLUICE_LOG(kDebug) << "metrics: stopped";
   if (checks_ != nullptr) checks_->Stop();
   feed_.reset();

@@ -1,11 +1,21 @@
 #include "controlplane/health/check_state.h"
 
 namespace sluice::health {
+namespace {
+
+// What a new report counts for.
+constexpr double kLoadSmoothing = 0.3;
+
+}  // namespace
 
 using model::Health;
 
 bool CheckState::Observe(const ProbeResult& result, std::chrono::microseconds latency, uint32_t rise, uint32_t fall) {
   reason_ = result.reason;
+  if (result.kind == ProbeResult::Kind::kPassed) {
+    const bool goes_on = result.load && load_;
+    load_ = goes_on ? *load_ + kLoadSmoothing * (*result.load - *load_) : result.load;
+  }
   switch (result.kind) {
     case ProbeResult::Kind::kNotMade:
       ++counts_.not_made;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "controlplane/health/prober.h"
@@ -29,6 +30,8 @@ class CheckState {
     uint64_t passed = 0, failed = 0, not_made = 0, transitions = 0;
     std::chrono::microseconds latency{0}, total_latency{0};
   };
+  // Smoothed, of the checks that passed of late; nothing: the newest said none.
+  std::optional<double> load() const { return load_; }
   const Counts& counts() const { return counts_; }
 
  private:
@@ -38,6 +41,7 @@ class CheckState {
   uint32_t streak_ = 0;  // results in a row that speak against `health_`
   std::string reason_ = "not checked yet";
   Counts counts_;
+  std::optional<double> load_;
 };
 
 }  // namespace sluice::health

@@ -187,6 +187,7 @@ std::optional<model::CheckStatus> Checker::StatusOf(BackendId id) const {
   status.failed = counts.failed;
   status.not_made = counts.not_made;
   status.transitions = counts.transitions;
+  status.load = check.state.health() == model::Health::kDown ? std::nullopt : check.state.load();
   return status;
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "controlplane/health/check_spec.h"
@@ -23,6 +24,8 @@ struct ProbeResult {
   Kind kind = Kind::kPassed;
   // For an operator: "connect to 192.0.2.11:80: refused", "HTTP status 503, wanted 200-299".
   std::string reason;
+  // What the answer says of the backend's load; 1: fully used.
+  std::optional<double> load = {};
 };
 
 class ProbeSink {

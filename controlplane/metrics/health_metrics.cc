@@ -13,6 +13,9 @@ void CollectChecks(const Sources& sources, const model::Snapshot& now, Families&
                                      "How often the health check of the backend changed its mind.");
   Family duration = CounterFamily("sluice_health_check_duration_seconds_total",
                                   "Time that the health checks of the backend took that passed.");
+  Family load =
+      GaugeFamily("sluice_backend_load_ratio",
+                  "Load that the backend reports in the answers to its health check, smoothed; 1: fully used.");
   for (const auto& pool : now.registry->pools) {
     if (!pool->health_check || sources.checks == nullptr) continue;
     for (const model::BackendRecord& backend : pool->backends) {
@@ -25,6 +28,7 @@ void CollectChecks(const Sources& sources, const model::Snapshot& now, Families&
       checks.Add({in_pool, name, {"result", "failed"}}, status->failed);
       checks.Add({in_pool, name, {"result", "not_made"}}, status->not_made);
       transitions.Add({in_pool, name}, status->transitions);
+      if (status->load) load.Add({in_pool, name}, *status->load);
       duration.Add({in_pool, name}, std::chrono::duration<double>(status->total_latency).count());
     }
   }
@@ -32,6 +36,7 @@ void CollectChecks(const Sources& sources, const model::Snapshot& now, Families&
   out.Add(std::move(checks));
   out.Add(std::move(transitions));
   out.Add(std::move(duration));
+  out.Add(std::move(load));
 }
 
 }  // namespace sluice::metrics

@@ -55,6 +55,9 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   Family flows_started = CounterFamily("sluice_backend_flows_started_total", "Flows given to the backend.");
   Family flows = GaugeFamily("sluice_backend_flows", "Flows of the backend that are alive.");
   Family weight = GaugeFamily("sluice_backend_weight", "Configured weight; 0: no new flows.");
+  Family used =
+      GaugeFamily("sluice_backend_weight_used_ratio",
+                  "Share of the weight that counts: 1, or less in a slow start or because of reports of load.");
   Family slots = GaugeFamily("sluice_backend_slot_ratio", "Share of its pool's hash slots that the backend has.");
   Family next_hop =
       GaugeFamily("sluice_backend_next_hop_resolved", "Whether the MAC address of the next hop is known.");
@@ -78,6 +81,7 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
       flows_started.Add({in_pool, name}, counts.flows_started);
       flows.Add({in_pool, name}, counts.flows_alive);
       weight.Add({in_pool, name}, backend.desired.weight);
+      used.Add({in_pool, name}, backend.weight_use.start_percent * backend.weight_use.load_percent / 10000.0);
       slots.Add({in_pool, name}, now.SlotShare(*pool, backend));
       next_hop.Add({in_pool, name}, sources.view.NextHopOf(backend.id).resolved ? 1 : 0);
       up.Add({in_pool, name}, model::IsUsable(backend.health.value()) ? 1 : 0);
@@ -99,6 +103,7 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   out.Add(std::move(flows_started));
   out.Add(std::move(flows));
   out.Add(std::move(weight));
+  out.Add(std::move(used));
   out.Add(std::move(slots));
   out.Add(std::move(next_hop));
   out.Add(std::move(drains));

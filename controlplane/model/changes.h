@@ -27,6 +27,8 @@ struct Change {
   Registry next;
   // One line for each object: "+ ..." added, "- ..." removed, "~ ..." changed. Empty: nothing differs.
   std::vector<std::string> lines;
+  // There is something new for the workers although no line tells of it.
+  bool publishes = false;
 };
 
 // Replaces the whole desired state; an empty seed stands for the one in force. A pool is known by its name, a backend

@@ -24,6 +24,7 @@ struct CheckStatus {
   uint64_t failed = 0;
   uint64_t not_made = 0;  // for reasons that are not the backend's
   uint64_t transitions = 0;
+  std::optional<double> load = {};  // what the answers say, smoothed; 1: fully used
 };
 
 // Any thread; waits for no check.

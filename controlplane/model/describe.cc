@@ -102,6 +102,11 @@ std::string DescribeChanged(std::string_view pool, const config::PoolPolicy& bef
   differences.Add("backup", backup(before), backup(after));
   differences.Add("panic_threshold_percent", absl::StrCat(before.panic_threshold_percent),
                   absl::StrCat(after.panic_threshold_percent));
+  differences.Add("slow_start_s", absl::StrCat(before.slow_start_s), absl::StrCat(after.slow_start_s));
+  differences.Add("slow_start_steps", absl::StrCat(before.slow_start_steps), absl::StrCat(after.slow_start_steps));
+  differences.Add("weight_by_load", before.weight_by_load ? "true" : "false", after.weight_by_load ? "true" : "false");
+  differences.Add("weight_floor_percent", absl::StrCat(before.weight_floor_percent),
+                  absl::StrCat(after.weight_floor_percent));
   if (differences.parts().empty()) return "";
   return Cat("~ pool ", pool, ": ", absl::StrJoin(differences.parts(), ", "));
 }

@@ -1,6 +1,7 @@
 #ifndef SLUICE_CONTROLPLANE_MODEL_REGISTRY_H_
 #define SLUICE_CONTROLPLANE_MODEL_REGISTRY_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,6 +24,16 @@
 // change cannot leave anything behind. Readers keep the one they hold.
 namespace sluice::model {
 
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+// Of a backend's weight, what counts at the moment (model/weights.h).
+struct WeightUse {
+  std::optional<SteadyTime> started = {};  // it starts slowly, since then
+  uint32_t start_percent = 100;
+  uint32_t load_percent = 100;
+  friend bool operator==(const WeightUse&, const WeightUse&) = default;
+};
+
 struct BackendRecord {
   // `drain` is the document's word; unset, the operator decides.
   DesiredBackend desired;
@@ -32,6 +43,7 @@ struct BackendRecord {
   BackendGeneration generation = 0;
   BackendCounts baseline;
   BackendHealth health;
+  WeightUse weight_use;
 
   // By its lifecycle and weight; whether its health lets it is the pool's business.
   bool takes_new_flows() const { return TakesNewFlows(lifecycle, desired.weight); }

@@ -24,6 +24,15 @@ std::string WantedText(const std::vector<config::StatusRange>& statuses) {
   return text;
 }
 
+// "0.42". What a server says is a claim: nothing, where it makes no sense.
+std::optional<double> LoadOf(std::string_view text) {
+  constexpr double kMostLoad = 100;
+  double load = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), load, std::chars_format::fixed);
+  const bool good = error == std::errc() && end == text.data() + text.size() && load >= 0 && load <= kMostLoad;
+  return good ? std::optional(load) : std::nullopt;
+}
+
 ProbeResult JudgeGrpc(const HttpAnswer& answer) {
   if (answer.status != 200) return {Kind::kFailed, Cat("gRPC: HTTP status ", answer.status, ", wanted 200")};
   if (answer.grpc_status.value_or(0) != 0) {
@@ -59,6 +68,8 @@ void ReadHeaderLine(std::string_view line, HttpAnswer* answer) {
     answer->grpc_status = status;
   } else if (is("grpc-message")) {
     answer->grpc_message = value.substr(0, 200);
+  } else if (is("sluice-load")) {
+    answer->load = LoadOf(value);
   }
 }
 
@@ -76,7 +87,7 @@ ProbeResult JudgeAnswer(const config::HealthCheckConfig& check, const HttpAnswer
     return {Kind::kFailed, Cat("HTTP status ", answer.status, ", but \"", check.body,
                                "\" is not in the answer's first ", kBodyBytes / 1024, " KiB")};
   }
-  return {Kind::kPassed, Cat("HTTP status ", answer.status)};
+  return {Kind::kPassed, Cat("HTTP status ", answer.status), answer.load};
 }
 
 }  // namespace sluice::probe

@@ -21,6 +21,7 @@ struct HttpAnswer {
   bool is_http2 = false;
   std::optional<int> grpc_status;  // of a header or trailer
   std::string grpc_message;
+  std::optional<double> load;  // of a header Sluice-Load
 };
 
 // Takes note of what a line of header or trailer says.

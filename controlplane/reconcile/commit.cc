@@ -5,6 +5,7 @@
 #include "controlplane/model/document.h"
 #include "controlplane/model/pool_service.h"
 #include "controlplane/model/text.h"
+#include "controlplane/model/weights.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/state_spec.h"
 #include "dataplane/fwd/state_builder.h"
@@ -94,12 +95,11 @@ bool Reconciler::DoTogether(const std::vector<Ticket*>& tickets) {
   // The first state is published even if it is empty: workers need one to start.
   bool publishes = state_ == nullptr;
   for (Ticket* ticket : tickets) {
-    absl::StatusOr<Outcome> outcome = Admit(*ticket, &next, &records);
+    absl::StatusOr<Outcome> outcome = Admit(*ticket, &next, &records, &publishes);
     if (!outcome.ok()) {
       ticket->result = outcome.status();
       continue;
     }
-    publishes = publishes || !outcome->changes.empty();
     done.emplace_back(ticket, *std::move(outcome));
   }
   if (done.empty()) return true;
@@ -136,11 +136,13 @@ bool Reconciler::DoTogether(const std::vector<Ticket*>& tickets) {
 }
 
 absl::StatusOr<Outcome> Reconciler::Admit(const Ticket& ticket, model::Snapshot* now,
-                                          std::vector<model::RecordedChange>* records) const {
+                                          std::vector<model::RecordedChange>* records, bool* publishes) const {
   if (absl::Status status = CheckVersion(ticket.request, now->version); !status.ok()) return status;
   absl::StatusOr<Prepared> prepared = ticket.prepare(*now);
   if (!prepared.ok()) return prepared.status();
   const model::Snapshot before = *now;
+  model::BeginSlowStarts(*before.registry, clock_(), &prepared->change.next);
+  *publishes = *publishes || prepared->change.publishes || !prepared->change.lines.empty();
   now->registry = std::make_shared<const model::Registry>(std::move(prepared->change.next));
   if (prepared->document != nullptr) now->document = std::move(prepared->document);
   Outcome outcome;

@@ -31,8 +31,9 @@ void NameNewBackend(const model::DesiredState& around, std::vector<model::Compla
 }  // namespace
 
 Reconciler::Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
-                       const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts)
-    : validate_(std::move(validate)), sink_(sink), facts_(view), timeouts_(timeouts) {
+                       const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts,
+                       std::function<model::SteadyTime()> clock)
+    : validate_(std::move(validate)), sink_(sink), facts_(view), timeouts_(timeouts), clock_(std::move(clock)) {
   snapshot_.registry = std::make_shared<model::Registry>(limits);
 }
 
@@ -160,6 +161,17 @@ absl::StatusOr<Outcome> Reconciler::SetHealth(const std::vector<model::HealthUpd
                   return Prepared{model::SetHealth(*now.registry, updates, std::chrono::system_clock::now())};
                 },
                 {.recorded = false, .version = 0, .kind = model::EventKind::kHealth});
+}
+
+absl::Status Reconciler::AdvanceWeights(const std::vector<model::LoadPercent>& loads) {
+  const model::Snapshot current = Current();
+  if (current.generation == 0 || (loads.empty() && !model::StartsSlowly(*current.registry))) return absl::OkStatus();
+  const auto prepare = [&](const model::Snapshot& now) -> absl::StatusOr<Prepared> {
+    model::Change change{*now.registry, {}};
+    change.publishes = model::AdvanceWeights(clock_(), loads, &change.next);
+    return Prepared{std::move(change)};
+  };
+  return Submit({}, prepare, {.recorded = false, .version = 0, .kind = model::EventKind::kHealth}).status();
 }
 
 absl::StatusOr<Outcome> Reconciler::ReportHealth(std::string_view pool, std::string_view backend, model::Health health,

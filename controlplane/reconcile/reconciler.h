@@ -21,6 +21,7 @@
 #include "controlplane/model/journal.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/model/snapshot.h"
+#include "controlplane/model/weights.h"
 #include "controlplane/reconcile/outcome.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "dataplane/fwd/forwarding_state.h"
@@ -39,9 +40,11 @@ namespace sluice::reconcile {
 // trace.
 class Reconciler : public model::SnapshotSource {
  public:
-  // `sink` and `view` must live longer. `timeouts`: the node's, of VIPs that do not say otherwise.
+  // `sink` and `view` must live longer. `timeouts`: the node's, of VIPs that do not say otherwise. `clock`: of slow
+  // starts.
   Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
-             const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts = {});
+             const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts = {},
+             std::function<model::SteadyTime()> clock = std::chrono::steady_clock::now);
 
   // Where changes are written before the workers see them, and told afterwards; both may be null. `available_bytes`
   // says what memory the machine has left; 0: unknown. Before the first change; they must live longer.
@@ -75,6 +78,10 @@ class Reconciler : public model::SnapshotSource {
   // A report about one backend by its names. kNotFound: no such pool or backend.
   absl::StatusOr<Outcome> ReportHealth(std::string_view pool, std::string_view backend, model::Health health,
                                        std::string reason);
+
+  // Takes slow starts further and lets reports of load count; to be called about twice a second. No version, no events;
+  // at most one state. kUnavailable: the workers did not take it; the next call tries again.
+  absl::Status AdvanceWeights(const std::vector<model::LoadPercent>& loads);
 
   model::Snapshot Current() const override;
   model::PublishStats publish_stats() const override;
@@ -115,9 +122,9 @@ class Reconciler : public model::SnapshotSource {
   void Do(const std::vector<Ticket*>& tickets);
   // False: they cannot be one state, and have no results.
   bool DoTogether(const std::vector<Ticket*>& tickets);
-  // `now` becomes what the change makes of it.
-  absl::StatusOr<Outcome> Admit(const Ticket& ticket, model::Snapshot* now,
-                                std::vector<model::RecordedChange>* records) const;
+  // `now` becomes what the change makes of it, and `publishes` true where workers are to see it.
+  absl::StatusOr<Outcome> Admit(const Ticket& ticket, model::Snapshot* now, std::vector<model::RecordedChange>* records,
+                                bool* publishes) const;
   // `next` becomes what all see; the state is null where nothing differs that workers see. `start`: of making it.
   absl::Status Bring(std::shared_ptr<const fwd::ForwardingState> state,
                      const std::vector<model::RecordedChange>& records, model::Snapshot next,
@@ -135,6 +142,7 @@ class Reconciler : public model::SnapshotSource {
   fwd::StateSink& sink_;
   const ViewFacts facts_;
   const lb::FlowTimeouts timeouts_;
+  const std::function<model::SteadyTime()> clock_;
   model::Journal* journal_ = nullptr;
   model::EventSink* events_ = nullptr;
   std::function<uint64_t()> available_bytes_;

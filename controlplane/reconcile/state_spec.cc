@@ -164,6 +164,28 @@ std::vector<lb::QuicServerId> ServerIds(const std::vector<std::string>& texts) {
   return ids;
 }
 
+// What counts of the weights. Proportions alone decide: where only a part of some counts, all are taken in fine units,
+// the largest being kMaxWeight of them.
+std::vector<uint32_t> WeightsInUse(const model::PoolRecord& pool) {
+  std::vector<uint32_t> weights;
+  uint32_t largest = 0;
+  bool all = true;
+  for (const model::BackendRecord& backend : pool.backends) {
+    const model::WeightUse& use = backend.weight_use;
+    const uint32_t percent = std::max(1U, use.start_percent * use.load_percent / 100);
+    all = all && percent == 100;
+    weights.push_back(backend.desired.weight * percent);
+    largest = std::max(largest, weights.back());
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const uint64_t fine = largest == 0 ? 0 : (uint64_t{weights[i]} * config::kMaxWeight + largest / 2) / largest;
+    weights[i] = all               ? pool.backends[i].desired.weight
+                 : weights[i] == 0 ? 0
+                                   : std::max(1U, static_cast<uint32_t>(fine));
+  }
+  return weights;
+}
+
 void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd::StateSpec& spec) {
   fwd::PoolSpec out;
   if (backup != nullptr) out.backup = backup->id;
@@ -171,6 +193,8 @@ void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd
   out.id = pool.id;
   out.table_size = pool.table_size;
   out.policy = PolicyOf(pool.policy.scheduling);
+  const std::vector<uint32_t> weights = WeightsInUse(pool);
+  size_t index = 0;
   for (const model::BackendRecord& backend : pool.backends) {
     const bool usable = panic || model::IsUsable(backend.health.value());
     spec.backends.push_back({.id = backend.id,
@@ -183,8 +207,9 @@ void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd
                                       .cookie_id = backend.desired.cookie_id,
                                       .quic_server_ids = ServerIds(backend.desired.quic_server_ids)}});
     if (usable && backend.takes_new_flows()) {
-      out.members.push_back({backend.id, backend.desired.name, backend.desired.weight});
+      out.members.push_back({backend.id, backend.desired.name, weights[index]});
     }
+    ++index;
   }
   spec.pools.push_back(std::move(out));
 }

@@ -145,6 +145,10 @@ config::PoolConfig ReadPool(const v1::Pool& message, std::string_view field, Pro
   pool.policy.scheduling = ReadEnum(message.policy(), kSchedulings, v1::SchedulingPolicy_Name<v1::SchedulingPolicy>,
                                     "policy", config::KeyPath(field, "policy"), problems);
   pool.policy.panic_threshold_percent = message.panic_threshold_percent();
+  pool.policy.slow_start_s = message.slow_start_s();
+  if (message.slow_start_steps() != 0) pool.policy.slow_start_steps = message.slow_start_steps();
+  pool.policy.weight_by_load = message.weight_by_load();
+  if (message.weight_floor_percent() != 0) pool.policy.weight_floor_percent = message.weight_floor_percent();
   if (message.has_health_check()) {
     pool.health_check = ReadHealthCheck(message.health_check(), config::KeyPath(field, "health_check"), problems);
   }
@@ -364,6 +368,10 @@ void ToProto(const config::PoolConfig& pool, v1::Pool* message) {
   message->set_backup(pool.policy.backup);
   message->set_policy(EnumOf(pool.policy.scheduling, kSchedulings));
   message->set_panic_threshold_percent(pool.policy.panic_threshold_percent);
+  message->set_slow_start_s(pool.policy.slow_start_s);
+  message->set_slow_start_steps(pool.policy.slow_start_steps);
+  message->set_weight_by_load(pool.policy.weight_by_load);
+  message->set_weight_floor_percent(pool.policy.weight_floor_percent);
   if (pool.health_check) ToProto(*pool.health_check, message->mutable_health_check());
   for (const config::BackendConfig& backend : pool.backends) ToProto(backend, message->add_backends());
 }

@@ -92,6 +92,7 @@ void AddCheck(const model::CheckStatusSource* checks, BackendId id, v1::BackendS
   check->set_failed(status->failed);
   check->set_not_made(status->not_made);
   check->set_transitions(status->transitions);
+  if (status->load) check->set_load(*status->load);
 }
 
 void ToProto(const config::HealthCheckConfig& check, v1::HealthCheck* message) {

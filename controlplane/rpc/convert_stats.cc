@@ -180,6 +180,8 @@ void ToProto(const model::Snapshot& snapshot, const model::PoolRecord& pool, con
   message->set_flows_alive(counts.flows_alive);
   message->set_flows_started(counts.flows_started);
   message->set_slot_share(snapshot.SlotShare(pool, backend));
+  message->set_slow_start_percent(backend.weight_use.start_percent);
+  message->set_load_percent(backend.weight_use.load_percent);
   const fwd::NextHop hop = view.NextHopOf(backend.id);
   v1::NextHopStatus* next_hop = message->mutable_next_hop();
   next_hop->set_resolved(hop.resolved);

@@ -145,6 +145,30 @@ class HealthTest(LabCase):
         self.wait_for(UP, 1, 2, 3)
         self.assert_only(1, 2, 3)
 
+        # Who comes back starts slowly; who tells of more load than others gets less.
+        pool = services["pools"][0]
+        pool["slow_start_s"] = 600
+        self.reload(services)
+        wait_until(lambda: "slow_start_s: 600" in self.director.ctl_text("export"), 30, "the pool starts slowly")
+        for word in ("down", "up"):
+            self.director.ctl("backend", word, config.POOL[4], "backend-2")
+        self.assertEqual(self.backend_status("backend-2")["slow_start_percent"], 9)
+        pool.update(slow_start_s=1, weight_by_load=True)
+        pool["health_check"]["path"] = "/load"
+        self.reload(services)
+
+        def percents(what):
+            status = self.director.backends(config.POOL[4])
+            return [status[f"backend-{i}"][f"{what}_percent"] for i in (1, 2, 3)]
+
+        wait_until(lambda: percents("slow_start") == [100, 100, 100], 60, "the slow start is over")
+        wait_until(lambda: percents("load")[0] < 100, 60, "backend-1 has less by its load")
+        self.assertEqual(percents("load")[1:], [100, 100])
+        loads = {dict(labels)["backend"]: value for (name, labels), value in self.director.metrics().items()
+                 if name == "sluice_backend_load_ratio"}
+        self.assertEqual({name: round(value, 3) for name, value in loads.items()},
+                         {"backend-1": 0.9, "backend-2": 0.3, "backend-3": 0.3})
+
     def test_under_load(self):
         """A server that is killed while it has connections, and comes back, and an echo that stays out: clients lose
         what they had there, and nothing once the verdict is in."""

@@ -37,6 +37,8 @@ http {{
     location = / {{ keepalive_requests 100000000; default_type text/plain; return 200 "{name}\\n"; }}
     # The same, but connections end after 50 requests, so that a load makes new ones all the time.
     location = /short {{ keepalive_requests 50; default_type text/plain; return 200 "{name}\\n"; }}
+    # What it tells health checks of its load.
+    location = /load {{ add_header Sluice-Load {load}; return 200 "{name}\\n"; }}
     location = /big {{ }}
     # The big file, slowly: 256 kB/s.
     location = /slow {{ limit_rate 256k; try_files /big =404; }}
@@ -145,7 +147,7 @@ class Backends:
         path = os.path.join(directory, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(_NGINX_CONF.format(directory=directory, name=role, files=self._files, port=HTTP_PORT,
-                                          proxy_port=PROXY_PORT))
+                                          proxy_port=PROXY_PORT, load=0.9 if role == "backend-1" else 0.3))
         return namespace.start(f"nginx-{role}", ["nginx", "-p", directory, "-c", path, "-e", f"{directory}/error.log"])
 
 

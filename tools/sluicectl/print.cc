@@ -156,6 +156,14 @@ std::string StateText(const v1::BackendStatus& backend) {
   }
 }
 
+std::string WeightText(const v1::BackendStatus& backend) {
+  std::string text = std::to_string(backend.backend().weight());
+  const uint32_t used = backend.slow_start_percent() * backend.load_percent();
+  // An older sluiced says neither.
+  if (used != 0 && used != 100 * 100) text += Cat(" (", std::max(1U, used / 100), "%)");
+  return text;
+}
+
 std::string NextHopText(const v1::NextHopStatus& next_hop) {
   if (next_hop.port().empty()) return "no route";
   if (!next_hop.resolved()) return Cat("unresolved on ", next_hop.port());
@@ -266,10 +274,10 @@ void PrintBackends(const v1::ListBackendsResponse& backends, bool wide, std::ost
   Table table(columns);
   for (const v1::BackendStatus& backend : backends.backends()) {
     std::vector<std::string> row({backend.pool(), backend.backend().name(), BackendText(backend.backend()),
-                                  StateText(backend), std::to_string(backend.backend().weight()),
-                                  HumanShare(backend.slot_share()), HumanCount(backend.flows_alive()),
-                                  HumanCount(backend.flows_started()), HumanCount(backend.packets()),
-                                  HumanBytes(backend.bytes()), NextHopText(backend.next_hop())});
+                                  StateText(backend), WeightText(backend), HumanShare(backend.slot_share()),
+                                  HumanCount(backend.flows_alive()), HumanCount(backend.flows_started()),
+                                  HumanCount(backend.packets()), HumanBytes(backend.bytes()),
+                                  NextHopText(backend.next_hop())});
     if (wide) {
       row.push_back(backend.has_check() ? HumanMicroseconds(backend.check().latency_us()) : "");
       row.push_back(backend.has_check() ? backend.check().reason() : backend.health_reason());

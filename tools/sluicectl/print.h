@@ -45,6 +45,8 @@ std::string_view ModeText(v1::ForwardingMode mode);
 std::string BackendText(const v1::Backend& backend);
 // "draining", and where anybody knows its health "active up", "active down".
 std::string StateText(const v1::BackendStatus& backend);
+// "100"; "100 (45%)" while less than all of it counts.
+std::string WeightText(const v1::BackendStatus& backend);
 // Of those that use it: "www,www6", or "-".
 std::string VipNames(const v1::PoolStatus& pool);
 // "via wan 02:00:00:00:00:01", "unresolved on wan", "no route"

@@ -114,7 +114,14 @@ void PrintBackend(const v1::BackendStatus& backend, std::ostream& out) {
              check.transitions(), " transitions"),
          out);
   }
+  if (backend.check().has_load()) Line("  load", HumanShare(backend.check().load()), out);
   Line("weight", Cat(desired.weight(), ", ", HumanShare(backend.slot_share()), " of the pool's slots"), out);
+  if (backend.slow_start_percent() > 0 && backend.slow_start_percent() < 100) {
+    Line("  slow start", Cat(backend.slow_start_percent(), "% of the weight so far"), out);
+  }
+  if (backend.load_percent() > 0 && backend.load_percent() < 100) {
+    Line("  by load", Cat(backend.load_percent(), "% of the weight, because it reports more load than others"), out);
+  }
   if (desired.has_cookie_id()) Line("cookie id", std::to_string(desired.cookie_id()), out);
   Line("flows", Cat(HumanCount(backend.flows_alive()), " alive, ", HumanCount(backend.flows_started()), " started"),
        out);

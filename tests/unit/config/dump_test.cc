@@ -106,7 +106,11 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
                               .no_backend = NoBackend::kIcmp,
                               .backup = "spare",
                               .panic_threshold_percent = 30,
-                              .scheduling = Scheduling::kPowerOfTwo};
+                              .scheduling = Scheduling::kPowerOfTwo,
+                              .slow_start_s = 60,
+                              .slow_start_steps = 20,
+                              .weight_by_load = true,
+                              .weight_floor_percent = 50};
   services.vips.resize(2);
   services.vips[0].name = "v";
   services.vips[0].prefix = *net::IpPrefix::Parse("203.0.113.1");
@@ -136,6 +140,10 @@ TEST(DumpTest, WritesDefaultsAndKeepsUnsetDrainUnset) {
       "      no_backend: icmp\n"
       "      backup: spare\n"
       "      panic_threshold_percent: 30\n"
+      "      slow_start_s: 60\n"
+      "      slow_start_steps: 20\n"
+      "      weight_by_load: true\n"
+      "      weight_floor_percent: 50\n"
       "      backends:\n"
       "        - {name: a, address: \"2001:db8::1\", weight: 100}\n"
       "        - {name: b, address: 192.0.2.1, weight: 0, drain: false}\n"

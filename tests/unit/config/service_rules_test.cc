@@ -68,6 +68,16 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"PoolPanicThreshold", "table_size: 65537", "panic_threshold_percent: 101", "101",
                 "services.pools[0].panic_threshold_percent",
                 "panic_threshold_percent 101 of pool \"web\" is out of range; give a whole number from 0 to 100"},
+        Mistake{"PoolSlowStart", "table_size: 65537", "slow_start_s: 3601", "3601", "services.pools[0].slow_start_s",
+                "slow_start_s 3601 of pool \"web\" is out of range; give a whole number from 0 to 3600"},
+        Mistake{"PoolSlowStartSteps", "table_size: 65537", "slow_start_steps: 0", "0\n      backends",
+                "services.pools[0].slow_start_steps",
+                "slow_start_steps 0 of pool \"web\" is out of range; give a whole number from 1 to 100"},
+        Mistake{
+            "PoolWeightByLoadOfNobody", "table_size: 65537", "weight_by_load: true", "true",
+            "services.pools[0].weight_by_load",
+            "pool \"web\" has no health_check of type http or https, whose answers would tell the load; add one, or "
+            "leave weight_by_load out"},
         Mistake{"PoolBackupUnknown", "table_size: 65537", "backup: spare", "spare", "services.pools[0].backup",
                 "backup \"spare\" of pool \"web\" is no pool; add it under services.pools"},
         Mistake{"PoolBackupItself", "table_size: 65537", "backup: web", "web\n      backends",

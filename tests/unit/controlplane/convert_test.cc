@@ -64,7 +64,11 @@ config::ServiceConfig Everything() {
                                   .no_backend = config::NoBackend::kReset,
                                   .backup = "web",
                                   .panic_threshold_percent = 33,
-                                  .scheduling = config::Scheduling::kLeastConnections};
+                                  .scheduling = config::Scheduling::kLeastConnections,
+                                  .slow_start_s = 45,
+                                  .slow_start_steps = 9,
+                                  .weight_by_load = true,
+                                  .weight_floor_percent = 40};
   return services;
 }
 

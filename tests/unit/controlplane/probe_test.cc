@@ -330,6 +330,24 @@ TEST(GrpcHealthTest, AnswersAreJudged) {
   EXPECT_EQ(JudgeAnswer(check, answer).kind, Kind::kFailed);
 }
 
+TEST(HttpAnswer, LoadIsAClaim) {
+  const auto load = [](std::string_view line) {
+    HttpAnswer answer;
+    answer.status = 200;
+    ReadHeaderLine(line, &answer);
+    config::HealthCheckConfig check;
+    check.type = config::CheckType::kHttp;
+    return JudgeAnswer(check, answer).load;
+  };
+  EXPECT_EQ(load("Sluice-Load: 0.42\r\n"), 0.42);
+  EXPECT_EQ(load("sluice-load:1\r\n"), 1.0);
+  for (const char* line :
+       {"Sluice-Load: -1\r\n", "Sluice-Load: nan\r\n", "Sluice-Load: inf\r\n", "Sluice-Load: 101\r\n",
+        "Sluice-Load: 42%\r\n", "Sluice-Load: 1e9\r\n", "Sluice-Load:\r\n", "Load: 1\r\n"}) {
+    EXPECT_EQ(load(line), std::nullopt) << line;
+  }
+}
+
 class PlanTest : public testing::Test {
  protected:
   PlanTest() : services_(SampleServices()) { services_.pools[0].health_check.emplace(); }

@@ -38,7 +38,8 @@ model::KeptState State(uint32_t weight = 100) {
   state.desired.pools[0].policy = {.on_down = config::OnDown::kReset,
                                    .no_backend = config::NoBackend::kIcmp,
                                    .backup = "spare",
-                                   .panic_threshold_percent = 40};
+                                   .panic_threshold_percent = 40,
+                                   .slow_start_s = 45};
   state.operator_drains = {{"web", "web-2"}};
   return state;
 }
