@@ -134,6 +134,8 @@ class VirtualMachineTest(unittest.TestCase):
             self.assertIn("vfio-pci", self.machine.shell(f"readlink /sys/bus/pci/devices/{pci}/driver").stdout)
             self.assertIn("iommu_group", self.machine.shell(f"ls /sys/bus/pci/devices/{pci}").stdout)
         say(self.machine.shell("sluicectl get ports").stdout)
+        # systemd-udevd has given it no other.
+        self.assertIn(DIRECTOR.mac, self.machine.shell("cat /sys/class/net/sluice-wan/address").stdout)
         self.assertNotIn("root", self.machine.shell("ps -o user= -C sluiced").stdout)
 
     # ---- traffic
