@@ -144,4 +144,18 @@ absl::Status ConfigureHostInterface(nl_sock* socket, const PortOptions& port,
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> RestoreMacAddress(nl_sock* socket, int index, const net::MacAddress& mac) {
+  rtnl_link* found = nullptr;
+  // Gone, as at the end of the process.
+  if (rtnl_link_get_kernel(socket, index, nullptr, &found) < 0) return false;
+  const NlLink original(found);
+  if (ToMacAddress(rtnl_link_get_addr(found)) == mac) return false;
+  const NlLink changes(rtnl_link_alloc());
+  rtnl_link_set_ifindex(changes.get(), index);
+  rtnl_link_set_addr(changes.get(), ToNlAddr(mac).get());
+  const int result = rtnl_link_change(socket, original.get(), changes.get(), 0);
+  if (result < 0) return absl::UnavailableError(nl_geterror(result));
+  return true;
+}
+
 }  // namespace sluice::runtime

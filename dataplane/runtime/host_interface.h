@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "dataplane/net/address.h"
 #include "dataplane/runtime/options.h"
 
@@ -23,6 +24,10 @@ namespace sluice::runtime {
 absl::Status ConfigureHostInterface(nl_sock* socket, const PortOptions& port,
                                     const std::vector<net::IpAddress>& local_addresses, unsigned index,
                                     const net::MacAddress& mac);
+
+// Gives the interface its port's MAC address back; true if it had another. systemd-udevd may come after the function
+// above and set one of its own; the host could then not be reached by the port.
+absl::StatusOr<bool> RestoreMacAddress(nl_sock* socket, int index, const net::MacAddress& mac);
 
 // Which exception port has which of full NAT's local addresses, by port: the one in whose network the address is, else
 // the first (a route must then lead there). Those that are a port's own address already are left out.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dataplane/runtime/host_interface.h"
 
 namespace sluice::runtime {
 namespace {
@@ -70,6 +71,7 @@ int Neighbours::OnEvent(nl_msg* message, void* self) {
     neighbours->neighbours_changed_ = true;
   } else {
     neighbours->routes_changed_ = true;
+    neighbours->links_changed_ |= type == RTM_NEWLINK;
   }
   return NL_OK;
 }
@@ -80,6 +82,19 @@ void Neighbours::ReadEvents() {
     // Some were lost, so anything may have changed.
     neighbours_changed_ = true;
     routes_changed_ = true;
+    links_changed_ = true;
+  }
+}
+
+void Neighbours::KeepMacAddresses() {
+  for (const HostPort& port : ports_) {
+    if (port.interface_index == 0) continue;
+    const absl::StatusOr<bool> restored = RestoreMacAddress(route_requests_.get(), port.interface_index, port.mac);
+    if (restored.ok() && !*restored) continue;
+    uint64_t suppressed = 0;
+    if (!mac_log_.Allow(&suppressed)) continue;
+    SLUICE_LOG(kWarning) << "exception interface " << port.interface_index << " had another MAC address than its port: "
+                         << (restored.ok() ? "given back" : std::string(restored.status().message()));
   }
 }
 
@@ -87,6 +102,7 @@ bool Neighbours::Poll(int timeout_ms) {
   pollfd waiting = {.fd = nl_socket_get_fd(events_.get()), .events = POLLIN, .revents = 0};
   if (poll(&waiting, 1, timeout_ms) > 0) ReadEvents();
   const uint64_t now_ms = NowMs();
+  if (std::exchange(links_changed_, false)) KeepMacAddresses();
   if (routes_changed_ && now_ms >= next_routes_ms_) {
     routes_changed_ = false;
     neighbours_changed_ = true;

@@ -70,6 +70,8 @@ class Neighbours : public NextHopSource {
   void ReadRoutes();
   // The kernel's route of now; nothing when it cannot be told at the moment.
   static std::optional<KernelRoute> ReadRoute(nl_sock* socket, const net::IpAddress& address);
+  // Of the exception interfaces, when something happened to a link.
+  void KeepMacAddresses();
   // The following hold mutex_.
   void ReadNeighbours();
   bool Choose();
@@ -85,6 +87,8 @@ class Neighbours : public NextHopSource {
   const NlSocket events_;
   bool routes_changed_ = true;
   bool neighbours_changed_ = false;
+  bool links_changed_ = true;
+  LogRateLimit mac_log_{10'000};
   bool wanted_changed_ = false;
   uint64_t next_routes_ms_ = 0;
   uint64_t last_asked_ms_ = 0;

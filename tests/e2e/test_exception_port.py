@@ -51,6 +51,14 @@ class ExceptionPortTest(LabCase):
         for address in (backend_host(1).ipv4, backend_host(1).ipv6, CLIENT.ipv4):
             self.assertEqual(ping(self.director.namespace, address, 3), 3)
 
+    def test_its_mac_address_is_given_back(self):
+        """systemd-udevd may set another one after sluiced has set the port's."""
+        self.director.namespace.ip(f"link set {config.EXCEPTION_INTERFACE} address 02:5c:00:00:00:99")
+        wait_until(lambda: DIRECTOR.mac in self.director.namespace.run(
+            ["ip", "link", "show", config.EXCEPTION_INTERFACE]).stdout, 10, "the interface has the port's MAC address")
+        self.client.ip(f"neigh flush dev {INTERFACE}")
+        self.assertEqual(ping(self.client, DIRECTOR.ipv4, 3), 3)
+
     def test_connections_to_the_host(self):
         self.serve_ssh()
         for address in (DIRECTOR.ipv4, DIRECTOR.ipv6):
