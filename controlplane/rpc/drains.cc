@@ -153,9 +153,9 @@ grpc::Status Manager::StartDrain(grpc::ServerContext* context, const v1::StartDr
                   .target = is_node ? Target{Target::Kind::kInventory} : Target{Target::Kind::kPool, request->pool()},
                   .also_with_file = is_node || !removes};
   return Run(context, *request, call, [&](const model::ChangeRequest& by) -> absl::StatusOr<reconcile::Outcome> {
-    if (options_.drains == nullptr) return NoDrains();
     const auto order = OrderOf(*request);
     if (!order.ok()) return order.status();
+    if (options_.drains == nullptr) return NoDrains();
     const auto drain = options_.drains->Start(*order, by.author.user, system_clock::now());
     if (!drain.ok()) return drain.status();
     ToProto(*drain, response);

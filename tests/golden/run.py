@@ -2,8 +2,8 @@
 """Runs golden cases: captures in, captures and counters out, compared byte by byte with what each case expects.
 
     run.py --replay PATH [NAME...]     runs the named cases (shell patterns); all without names
-    run.py --write-seeds DIR [NAME...]   writes seeds for fuzzers: what arrives in the cases into DIR/frames, one file for
-                                         each frame, and their configurations into DIR/configs
+    run.py --write-seeds DIR [NAME...]   writes seeds for fuzzers: what arrives in the cases into DIR/frames, one file
+                                         for each frame, and their configurations into DIR/configs
 """
 
 import argparse
