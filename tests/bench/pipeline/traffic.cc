@@ -187,6 +187,9 @@ uint32_t Traffic::Write(uint64_t flow, uint8_t tcp_flags, uint8_t* frame) {
   tcp.source_port = Be16::FromHost(
       static_cast<uint16_t>(1024 + flow % kPortsOfClient + (flow / kPortsOfClient >> 24) * kPortsOfClient));
   tcp.flags = tcp_flags;
+  // Behind a SYN of number 0 on either side; translation believes a connection that acknowledges the other's.
+  tcp.sequence = Be32::FromHost((tcp_flags & net::kTcpSyn) != 0 ? 0u : 1u);
+  tcp.acknowledgement = Be32::FromHost((tcp_flags & net::kTcpAck) != 0 ? 1u : 0u);
   if (has_timestamps() && (tcp_flags & net::kTcpSyn) == 0) {
     std::memcpy(tcp_at + sizeof(tcp) + kEchoOffset, &echoes_[flow], sizeof(echoes_[flow]));
   }
