@@ -154,7 +154,8 @@ absl::Status FollowToEnd(Client& client, uint64_t timeout_s, Progress& progress,
       lost_after = std::chrono::steady_clock::now() + kPatience;
       continue;
     }
-    if (!absl::IsUnavailable(status)) return status;
+    // Cancelled are calls that a server which ends has not answered.
+    if (!absl::IsUnavailable(status) && !absl::IsCancelled(status)) return status;
     // The last that is heard of a node that was to end.
     if (EndsWithTheProcess(*drain)) {
       drain->set_phase(v1::DRAIN_PHASE_FINISHED);
