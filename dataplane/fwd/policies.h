@@ -43,9 +43,9 @@ class PolicyMemory {
 bool GoesByPolicy(const ForwardingState& state, const VipEntry& vip);
 
 // The backend for a connection that the packet begins and that is remembered from now on: the policy's choice; the
-// hash's, where that is the policy, where the packet (TCP, but no SYN) goes on with a connection that is not known here,
-// and where the VIP has cookies and the connection no timestamps.
-// Invalid when the pool has no backend for new flows. Takes the turn, but counts nothing. Worker thread.
+// hash's, where that is the policy, where the packet (TCP, but no SYN) goes on with a connection that is not known
+// here, and where the VIP has cookies and the connection no timestamps. Invalid when the pool has no backend for new
+// flows. Takes the turn, but counts nothing. Worker thread.
 BackendId PlaceFlow(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                     const WorkerCounters& counters);
 

@@ -8,7 +8,7 @@ _BASE = ["dataplane/base"]
 _NET = [*_BASE, "dataplane/net"]
 _LB = [*_NET, "dataplane/lb"]
 _FWD = [*_LB, "dataplane/fwd"]
-_MODEL = [*_NET, "controlplane/model", "config/schema.h", "absl"]
+_MODEL = [*_NET, "controlplane/model", "config/schema.h", "config/text.h", "absl"]
 _ALL_OF_DATAPLANE = ["dataplane"]
 _FOREIGN = [
     "absl",

@@ -68,7 +68,7 @@ TEST(Commands, UnknownOnesGetASuggestion) {
   };
   EXPECT_THAT(message({"statsu"}), HasSubstr("unknown command \"statsu\"; did you mean"));
   EXPECT_THAT(message({"get", "vpis"}), HasSubstr("unknown command \"get vpis\"; did you mean \"vips\"?"));
-  EXPECT_THAT(message({"get"}), HasSubstr("needs one of: vips, pools, backends, ports, workers"));
+  EXPECT_THAT(message({"get"}), HasSubstr("needs one of: vips, pools, backends, drains, ports, workers"));
 }
 
 TEST(Commands, RefuseOptionsAndOperandsOfOthers) {
