@@ -47,7 +47,9 @@ class VirtualMachine:
         def booted():
             if not self.process.running():
                 raise LabError(f"QEMU ended:\n{self.process.log()}{self.console()[-3000:]}")
-            return self.call("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+            # A question from before its network is up is never answered.
+            answer = self.call("systemctl", "is-system-running", check=False, timeout=60)
+            return answer.stdout.strip() in ("running", "degraded")
 
         try:
             wait_until(booted, BOOT_S, "the virtual machine has booted", interval=2)
