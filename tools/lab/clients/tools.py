@@ -108,6 +108,13 @@ class Wrk:
         self._process = namespace.start(name, [
             "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
             "--timeout", "10s", _url(address, path)])
+        # It first tries one connection, and gives up when that fails: what a test breaks next would end it.
+        wait_until(lambda: self._connections(namespace) >= min(connections, 2) or not self._process.running(), 30,
+                   f"{name} has connections")
+
+    def _connections(self, namespace):
+        sockets = namespace.run(["ss", "-Htnp", "state", "established"]).stdout
+        return sockets.count(f"pid={self._process.pid},")
 
     def stop(self):
         """Ends it before its time and returns what `finish` does."""
