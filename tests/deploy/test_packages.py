@@ -148,7 +148,7 @@ class PackagesTest(unittest.TestCase):
                                         {"sluiced": "/usr/sbin/sluiced", "sluicectl": "/usr/bin/sluicectl",
                                          "sluice-backend": "/usr/sbin/sluice-backend"})
         environment = {**os.environ, "SLUICE_BINARIES": str(wrappers)}
-        for test, names in {"test_forwarding.py": ["ForwardingTest.test_downloads_arrive_whole",
+        for test, names in {"test_forwarding.py": ["ForwardingTest.test_transfers_arrive_whole",
                                                    "ForwardingTest.test_each_new_flow_is_counted_once"],
                             # With the agent of its package on the backends.
                             "test_tunnels.py": ["TunnelsTest.test_each_kind"]}.items():
