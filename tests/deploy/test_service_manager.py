@@ -171,9 +171,13 @@ class ServiceManagerTest(unittest.TestCase):
         self.assertEqual(self.ping_in_tunnel("198.51.100.2", 2), "[]")
 
     def test_the_journal_knows_levels(self):
+        self.configuration.chmod(0o644)
+        self.addCleanup(self.configuration.chmod, 0o640)
+        self.assertEqual(self.booted.call("systemctl", "restart", "sluiced").returncode, 0)
         warnings = self.booted.call("journalctl", "--unit=sluiced", "--output=cat", "--no-pager", "--priority=warning")
-        self.assertIn("preflight: huge pages", warnings.stdout)
-        self.assertNotIn("ready", warnings.stdout)
+        self.assertIn("every user of the machine can read it", warnings.stdout)
+        self.assertIn("\nready\n", self.journal())
+        self.assertNotIn("\nready\n", warnings.stdout)
 
 
 if __name__ == "__main__":
