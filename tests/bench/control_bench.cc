@@ -21,6 +21,7 @@
 #include "dataplane/base/check.h"
 #include "dataplane/runtime/state_publisher.h"
 #include "sluice/v1/sluice.grpc.pb.h"
+#include "tests/bench/no_traffic.h"
 
 // From a call of the API to its use by all workers: gRPC over the Unix socket, the model, the journal on the disk of
 // the temporary directory, the state, and the publisher that workers read from. What is missing of sluiced is packets
@@ -89,18 +90,6 @@ class Workers {
   std::atomic<bool> stop_ = false;
   std::array<Seen, kWorkers> seen_;
   std::vector<std::thread> threads_;
-};
-
-class NoTraffic final : public fwd::DataplaneView {
- public:
-  fwd::PacketTotals Totals() const override { return {}; }
-  std::vector<fwd::WorkerStats> Workers() const override { return {}; }
-  std::vector<fwd::PortStats> Ports() const override { return {}; }
-  fwd::VipStats Vip(VipId) const override { return {}; }
-  fwd::BackendStats Backend(BackendId) const override { return {}; }
-  fwd::NextHop NextHopOf(BackendId) const override { return {}; }
-  uint64_t GenerationInUse() const override { return 0; }
-  bool SweptSince(uint64_t) const override { return true; }
 };
 
 config::ServiceConfig Services(int pools, int backends_per_pool, int vips) {
@@ -202,7 +191,7 @@ class Instance {
  private:
   fs::path directory_;
   Gateway gateway_;
-  NoTraffic view_;
+  bench::NoTraffic view_{/*swept=*/true};
   model::EventBus events_;
   runtime::StatePublisher publisher_{kWorkers, &gateway_};
   Workers workers_{publisher_};

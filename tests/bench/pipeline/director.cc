@@ -114,25 +114,12 @@ class Director::NextHops final : public runtime::NextHopSource {
   const std::shared_ptr<const fwd::ClientRoutes> routes_ = RoutesToClients();
 };
 
-// The reconciler asks only whether ids may be reused; here no backend is ever removed.
-class Director::View final : public fwd::DataplaneView {
- public:
-  fwd::PacketTotals Totals() const override { return {}; }
-  std::vector<fwd::WorkerStats> Workers() const override { return {}; }
-  std::vector<fwd::PortStats> Ports() const override { return {}; }
-  fwd::VipStats Vip(VipId) const override { return {}; }
-  fwd::BackendStats Backend(BackendId) const override { return {}; }
-  fwd::NextHop NextHopOf(BackendId) const override { return {}; }
-  uint64_t GenerationInUse() const override { return 0; }
-  bool SweptSince(uint64_t) const override { return false; }
-};
-
 Director::Director(const Scenario& scenario, bool hugepages)
     : next_hops_(std::make_unique<NextHops>()),
-      view_(std::make_unique<View>()),
+      view_(/*swept=*/false),  // no backend is ever removed
       publisher_(1, next_hops_.get()),
       reconciler_(
-          kLimits, [](const model::DesiredState&) { return std::vector<model::Complaint>(); }, publisher_, *view_),
+          kLimits, [](const model::DesiredState&) { return std::vector<model::Complaint>(); }, publisher_, view_),
       services_(Services(scenario)),
       counters_(kLimits.vips, kLimits.backends),
       memory_(hugepages),

@@ -13,6 +13,7 @@
 #include "dataplane/runtime/state_publisher.h"
 #include "dataplane/runtime/table_memory.h"
 #include "dataplane/stage/stage_env.h"
+#include "tests/bench/no_traffic.h"
 #include "tests/bench/pipeline/scenario.h"
 
 namespace sluice::bench {
@@ -40,12 +41,11 @@ class Director {
 
  private:
   class NextHops;
-  class View;
   Director(const Scenario& scenario, bool hugepages);
   void Change(uint32_t per_s);
 
   const std::unique_ptr<NextHops> next_hops_;
-  const std::unique_ptr<View> view_;
+  const NoTraffic view_;
   runtime::StatePublisher publisher_;
   reconcile::Reconciler reconciler_;
   model::DesiredState services_;
