@@ -17,8 +17,8 @@
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/lb/return_table.h"
-#include "dataplane/lb/turns.h"
 #include "dataplane/lb/vip_table.h"
+#include "dataplane/lb/weighted_round_robin.h"
 #include "dataplane/net/address.h"
 #include "dataplane/net/headers.h"
 
@@ -178,9 +178,9 @@ struct VipEntry {
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };
 
-// What the common way of packets (stage/common_way.h) reads of a VIP, indexed by VipId: a quarter of a cache line, so
+// What the fast path of packets (stage/fast_path.h) reads of a VIP, indexed by VipId: a quarter of a cache line, so
 // that those of many VIPs stay in the nearest cache.
-struct CommonVip {
+struct FastPathVip {
   enum class Way : uint8_t {
     kNone,    // no VIP has the id, or it has address translation: packets go the general way from the start
     kLadder,  // the whole ladder chooses the backend
@@ -192,15 +192,15 @@ struct CommonVip {
   Way way = Way::kNone;
   ForwardingMode mode = ForwardingMode::kL2;
 };
-static_assert(sizeof(CommonVip) == 16);
+static_assert(sizeof(FastPathVip) == 16);
 
 struct ForwardingState {
   uint64_t generation = 0;
   std::shared_ptr<const lb::HashKeys> keys;
   std::shared_ptr<const lb::VipTable> vip_table;
   std::shared_ptr<const std::vector<VipEntry>> vips;
-  std::shared_ptr<const std::vector<CommonVip>> common_vips;  // as many as `vips`
-  std::vector<std::shared_ptr<const PoolTable>> pools;        // by PoolId; null where no pool has the id
+  std::shared_ptr<const std::vector<FastPathVip>> fast_path_vips;  // as many as `vips`
+  std::vector<std::shared_ptr<const PoolTable>> pools;             // by PoolId; null where no pool has the id
   // By PoolId, of pools that VIPs with cookies use; null of others, or shorter. The keys are never null.
   std::vector<std::shared_ptr<const CookieIds>> cookie_ids;
   std::shared_ptr<const CookieKeySet> cookie_keys;

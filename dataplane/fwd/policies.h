@@ -8,7 +8,7 @@
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/load_estimate.h"
-#include "dataplane/lb/turns.h"
+#include "dataplane/lb/weighted_round_robin.h"
 
 // Where new connections go that are remembered afterwards: by an entry in a table, a slot, a session, or the cookie
 // that is to come. The pool's policy chooses; what nothing remembers has the hash alone, whatever the policy.

@@ -233,30 +233,30 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
   return absl::OkStatus();
 }
 
-CommonVip CommonVipOf(const VipEntry& vip, const ForwardingState& state) {
+FastPathVip FastPathVipOf(const VipEntry& vip, const ForwardingState& state) {
   if (vip.protocol == 0 || IsNat(vip.mode)) return {};
-  CommonVip common{.mode = vip.mode};
+  FastPathVip common{.mode = vip.mode};
   const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
   if (vip.cookies || vip.is_prefix) {
-    common.way = CommonVip::Way::kLadder;
+    common.way = FastPathVip::Way::kLadder;
   } else if (vip.tracked) {
-    common.way = CommonVip::Way::kTable;
+    common.way = FastPathVip::Way::kTable;
   } else if (vip.hash_input == HashInput::kTuple && !slots.empty()) {
-    common.way = CommonVip::Way::kHash;
+    common.way = FastPathVip::Way::kHash;
     common.slots = slots.data();
     common.slot_count = static_cast<uint32_t>(slots.size());
   } else {
-    common.way = CommonVip::Way::kLadder;
+    common.way = FastPathVip::Way::kLadder;
   }
   return common;
 }
 
 // Points into the pools' tables, which live as long as the state.
-void BuildCommonVips(ForwardingState& state) {
-  auto common = std::make_shared<std::vector<CommonVip>>();
+void BuildFastPathVips(ForwardingState& state) {
+  auto common = std::make_shared<std::vector<FastPathVip>>();
   common->reserve(state.vips->size());
-  for (const VipEntry& vip : *state.vips) common->push_back(CommonVipOf(vip, state));
-  state.common_vips = std::move(common);
+  for (const VipEntry& vip : *state.vips) common->push_back(FastPathVipOf(vip, state));
+  state.fast_path_vips = std::move(common);
 }
 
 }  // namespace
@@ -274,7 +274,7 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
 
   if (absl::Status status = BuildPools(spec, previous, same_keys, *state); !status.ok()) return status;
   if (absl::Status status = BuildVips(spec, previous, *state); !status.ok()) return status;
-  BuildCommonVips(*state);
+  BuildFastPathVips(*state);
   BuildCookies(spec, previous, *state);
   BuildQuic(spec, previous, *state);
   state->client_routes = previous != nullptr ? previous->client_routes : std::make_shared<const ClientRoutes>();

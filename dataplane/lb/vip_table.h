@@ -40,7 +40,7 @@ class VipTable {
   VipAddressInfo DescribeV4(Be32 address) const { return v4_.Describe({address.raw()}); }
   VipAddressInfo DescribeV6(const uint8_t* address) const { return v6_.Describe(LoadV6(address)); }
 
-  // The short answers to both, for the common way of packets.
+  // The short answers to both, for the fast path of packets.
   const ExactVips<VipAddressV4>& exact_v4() const { return exact_v4_; }
   const ExactVips<VipAddressV6>& exact_v6() const { return exact_v6_; }
 

@@ -39,7 +39,7 @@ enum class Direction : uint8_t {
   kToClient,           // a backend's answer whose session tells the rest
 };
 
-// The stages that the common way (stage/common_way.h) has done for a packet, so that the general ones leave it alone.
+// The stages that the fast path (stage/fast_path.h) has done for a packet, so that the general ones leave it alone.
 enum class Past : uint8_t {
   kNothing,
   kLookup,     // up to LookupVip

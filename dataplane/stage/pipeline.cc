@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "dataplane/base/check.h"
-#include "dataplane/stage/common_way.h"
+#include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
 
@@ -200,17 +200,17 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink) {
   SLUICE_DCHECK(count <= kBurstSize);
   Admit(mbufs, count, port, env, burst);
-  if (!env.common_way) {
+  if (!env.fast_path) {
     for (const auto stage : kStages) stage(burst, env);
     Settle(burst, env, sink);
     return;
   }
-  if (LookUpCommon(burst, port, env) != 0) {
+  if (LookUpOnFastPath(burst, port, env) != 0) {
     Parse(burst, env);
     FollowFragments(burst, env);
     LookupVip(burst, env);
   }
-  if (const PortId out = ForwardCommon(burst, env); out.valid()) [[likely]] {
+  if (const PortId out = ForwardOnFastPath(burst, env); out.valid()) [[likely]] {
     sink.Transmit(out, mbufs, count);
     return;
   }

@@ -81,8 +81,8 @@ class AnswerBudget {
   uint32_t used_ = 0;
 };
 
-// Whether the CPU has what stage/common_way.h needs.
-bool CommonWayIsSupported();
+// Whether the CPU has what stage/fast_path.h needs.
+bool FastPathIsSupported();
 
 // What a worker lends to its stages for one burst.
 struct StageEnv {
@@ -97,8 +97,8 @@ struct StageEnv {
   uint16_t worker_count = 1;
   lb::FragmentTable* fragments = nullptr;
   ExtraPackets extras = {};
-  const fwd::ProbePorts* probes = nullptr;   // of the host's health checks; null: there are none
-  bool common_way = CommonWayIsSupported();  // false: the stages do all the work (stage/common_way.h)
+  const fwd::ProbePorts* probes = nullptr;  // of the host's health checks; null: there are none
+  bool fast_path = FastPathIsSupported();   // false: the stages do all the work (stage/fast_path.h)
 };
 
 }  // namespace sluice::stage

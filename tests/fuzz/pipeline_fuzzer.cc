@@ -1,6 +1,6 @@
 // The whole pipeline on any frame, in one buffer or several, for every kind of VIP and backend. AddressSanitizer
 // watches buffers of exactly the frame's size; checked are the packet sum, that every buffer comes back, what leaves,
-// and that the common way of packets (stage/common_way.h) makes no difference.
+// and that the fast path of packets (stage/fast_path.h) makes no difference.
 
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
@@ -206,7 +206,7 @@ struct Outcome {
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
-Outcome RunFrame(const uint8_t* data, size_t size, bool common_way) {
+Outcome RunFrame(const uint8_t* data, size_t size, bool fast_path) {
   static World world;
   Tables tables;
   lb::FragmentTable fragments(8, 4, 10);
@@ -229,7 +229,7 @@ Outcome RunFrame(const uint8_t* data, size_t size, bool common_way) {
                           .counters = &counters,
                           .now_s = now_s,
                           .fragments = &fragments,
-                          .common_way = common_way};
+                          .fast_path = fast_path};
       stage::RunPipeline(copies.data(), copies.size(), PortId(0), env, world.burst, sink);
       while (stage::ResumeFragments(env, world.burst, sink) != 0) continue;
       fragments.Expire(now_s + 10);
@@ -254,7 +254,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr size_t kMaxFrame = 4096;
   if (size > kMaxFrame) return 0;
   const auto by_stages = sluice::RunFrame(data, size, false);
-  if (!sluice::stage::CommonWayIsSupported()) return 0;
+  if (!sluice::stage::FastPathIsSupported()) return 0;
   SLUICE_CHECK(sluice::RunFrame(data, size, true) == by_stages);
   return 0;
 }

@@ -1,7 +1,7 @@
-// That the common way changes nothing: random bursts through two directors that differ in nothing but in having it.
+// That the fast path changes nothing: random bursts through two directors that differ in nothing but in having it.
 // The same bytes leave in the same order, and records, counters and tables are the same after each burst.
 
-#include "dataplane/stage/common_way.h"
+#include "dataplane/stage/fast_path.h"
 
 #include <gtest/gtest.h>
 #include <rte_mbuf.h>
@@ -49,9 +49,9 @@ class ComparableMemory {
 };
 
 struct Director {
-  explicit Director(bool common_way) : with_common_way(common_way) {}
+  explicit Director(bool fast_path) : with_fast_path(fast_path) {}
 
-  const bool with_common_way;
+  const bool with_fast_path;
   fwd::WorkerCounters counters{64, 64};
   ComparableMemory memory;
   fwd::FlowTables tables{{.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = 64}, memory.Source()};
@@ -63,9 +63,9 @@ struct Director {
   std::vector<RecordingSink::Punted> punted;
 };
 
-class CommonWayTest : public PipelineTest, public testing::WithParamInterface<unsigned> {
+class FastPathTest : public PipelineTest, public testing::WithParamInterface<unsigned> {
  protected:
-  CommonWayTest() : random_(GetParam()) {
+  FastPathTest() : random_(GetParam()) {
     node_.ports[0].mtu_bytes = 1500;
     node_.ports[1].mtu_bytes = 600;
     node_.ports[1].tx_ipv4_checksum = true;
@@ -122,7 +122,7 @@ class CommonWayTest : public PipelineTest, public testing::WithParamInterface<un
     range.last_port = 99;
   }
 
-  // One that the common way knows, unless its backend makes it another.
+  // One that the fast path knows, unless its backend makes it another.
   Bytes PlainFrame() {
     const bool v4 = Draw(3) != 0;
     FrameBuilder builder;
@@ -220,7 +220,7 @@ class CommonWayTest : public PipelineTest, public testing::WithParamInterface<un
     env.counters = &director.counters;
     env.fragments = &director.fragments;
     env.answers = director.answers;
-    env.common_way = director.with_common_way;
+    env.fast_path = director.with_fast_path;
     director.sent.clear();
     director.punted.clear();
     {
@@ -272,9 +272,8 @@ class CommonWayTest : public PipelineTest, public testing::WithParamInterface<un
   std::vector<std::pair<BackendId, PoolId>> backends_;
 };
 
-TEST_P(CommonWayTest, LeavesEverythingAsTheStagesDo) {
-  ASSERT_TRUE(stage::CommonWayIsSupported())
-      << "this CPU has no AVX2, BMI or AES-NI, so the common way cannot be tested";
+TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
+  ASSERT_TRUE(stage::FastPathIsSupported()) << "this CPU has no AVX2, BMI or AES-NI, so the fast path cannot be tested";
   auto common = std::make_unique<Director>(true);
   auto stages = std::make_unique<Director>(false);
   ASSERT_EQ(common->memory.used(), kTableBytes);
@@ -300,10 +299,10 @@ TEST_P(CommonWayTest, LeavesEverythingAsTheStagesDo) {
   RunOn(*common, {}, {}, {});
   RunOn(*stages, {}, {}, {});
   ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
-  EXPECT_GT(all_common, 500u) << "too few packets went the common way for the test to mean anything";
+  EXPECT_GT(all_common, 500u) << "too few packets went the fast path for the test to mean anything";
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, CommonWayTest, testing::Range(1u, 13u));
+INSTANTIATE_TEST_SUITE_P(Seeds, FastPathTest, testing::Range(1u, 13u));
 
 }  // namespace
 }  // namespace sluice::test

@@ -1,4 +1,4 @@
-#include "dataplane/stage/common_way.h"
+#include "dataplane/stage/fast_path.h"
 
 #include <immintrin.h>
 #include <rte_mbuf.h>
@@ -21,7 +21,7 @@ namespace {
 using net::Family;
 using net::Load;
 using net::Store;
-using Way = fwd::CommonVip::Way;
+using Way = fwd::FastPathVip::Way;
 
 constexpr size_t kL3 = sizeof(net::EtherHeader);
 
@@ -52,7 +52,7 @@ struct Lookup {
   FrameStart v6;
   lb::AesFlowKeys keys;
   const lb::VipTable* table;
-  const fwd::CommonVip* vips;
+  const fwd::FastPathVip* vips;
   // There is no address translation, so what is no VIP's is the host's.
   bool rest_is_host;
 };
@@ -88,9 +88,9 @@ __attribute__((target("avx2,bmi,aes"))) inline uint64_t HashOf(const uint8_t* so
   }
 }
 
-// Fetches what ForwardCommon will need of the packet.
+// Fetches what ForwardOnFastPath will need of the packet.
 template <Family family>
-inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::CommonVip& vip, StageEnv& env) {
+inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::FastPathVip& vip, StageEnv& env) {
   // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
   // is in this core's cache, and a store to a missing line would hold up those behind it.
   if (vip.mode != fwd::ForwardingMode::kL2) __builtin_prefetch(frame - 1, 1);
@@ -269,20 +269,20 @@ __attribute__((target("avx2,bmi,aes"))) inline bool SendTo(const fwd::BackendEnt
 
 }  // namespace
 
-bool CommonWayIsSupported() {
+bool FastPathIsSupported() {
   static const bool supported =
       __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("aes") != 0;
   return supported;
 }
 
-__attribute__((target("avx2,bmi,aes"))) size_t LookUpCommon(Burst& burst, PortId port, StageEnv& env) {
+__attribute__((target("avx2,bmi,aes"))) size_t LookUpOnFastPath(Burst& burst, PortId port, StageEnv& env) {
   const net::MacAddress& mac = env.node->ports[port.index()].mac;
   const lb::LocalEnds& ends = env.tables->nat().setup().ends;
   const Lookup lookup = {.v4 = MakeFrameStart(mac, net::kEtherTypeIpv4, 0x45, 0xff),
                          .v6 = MakeFrameStart(mac, net::kEtherTypeIpv6, 0x60, 0xf0),
                          .keys = lb::LoadFlowKeys(*env.state->keys),
                          .table = env.state->vip_table.get(),
-                         .vips = env.state->common_vips->data(),
+                         .vips = env.state->fast_path_vips->data(),
                          .rest_is_host = env.state->returns->empty() && ends.v4.count + ends.v6.count == 0};
   size_t left = 0;
   for (Packet& packet : burst) {
@@ -302,8 +302,8 @@ __attribute__((target("avx2,bmi,aes"))) size_t LookUpCommon(Burst& burst, PortId
   return left;
 }
 
-__attribute__((target("avx2,bmi,aes"))) PortId ForwardCommon(Burst& burst, StageEnv& env) {
-  const fwd::CommonVip* const vips = env.state->common_vips->data();
+__attribute__((target("avx2,bmi,aes"))) PortId ForwardOnFastPath(Burst& burst, StageEnv& env) {
+  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
   const fwd::BackendEntry* const backends = env.state->backends->data();
   size_t by_table = 0;
   size_t by_hash = 0;
@@ -316,7 +316,7 @@ __attribute__((target("avx2,bmi,aes"))) PortId ForwardCommon(Burst& burst, Stage
       continue;
     }
     auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
-    const fwd::CommonVip& vip = vips[packet.vip.index()];
+    const fwd::FastPathVip& vip = vips[packet.vip.index()];
     if (vip.way == Way::kTable) {
       packet.backend = packet.headers.family == Family::kIpv4 ? KnownBackend<Family::kIpv4>(packet, frame, env)
                                                               : KnownBackend<Family::kIpv6>(packet, frame, env);

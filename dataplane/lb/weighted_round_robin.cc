@@ -1,4 +1,4 @@
-#include "dataplane/lb/turns.h"
+#include "dataplane/lb/weighted_round_robin.h"
 
 #include <algorithm>
 #include <numeric>

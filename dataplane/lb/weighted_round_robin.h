@@ -1,5 +1,5 @@
-#ifndef SLUICE_DATAPLANE_LB_TURNS_H_
-#define SLUICE_DATAPLANE_LB_TURNS_H_
+#ifndef SLUICE_DATAPLANE_LB_WEIGHTED_ROUND_ROBIN_H_
+#define SLUICE_DATAPLANE_LB_WEIGHTED_ROUND_ROBIN_H_
 
 #include <cstdint>
 #include <vector>
@@ -36,4 +36,4 @@ uint32_t TakeTurn(const TurnOrder& order, TurnCursor& cursor);
 
 }  // namespace sluice::lb
 
-#endif  // SLUICE_DATAPLANE_LB_TURNS_H_
+#endif  // SLUICE_DATAPLANE_LB_WEIGHTED_ROUND_ROBIN_H_

@@ -1,5 +1,5 @@
-#ifndef SLUICE_DATAPLANE_STAGE_COMMON_WAY_H_
-#define SLUICE_DATAPLANE_STAGE_COMMON_WAY_H_
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
 
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
@@ -8,19 +8,19 @@
 // backends behind IPIP or L2. It does in two passes over a burst what the stages do in five, with fewer and wider
 // instructions, and leaves each packet that it does not know for sure to the stages, at the point up to which they need
 // not look again (Past). The stages alone are the reference: for every burst, bytes, records, tables and counters
-// come out the same with and without the common way (tests/stage/common_way_test.cc).
+// come out the same with and without the fast path (tests/stage/fast_path_test.cc).
 //
 // Needs AVX2, BMI and AES-NI, as all x86 servers of the last ten years have; elsewhere the stages do all the work.
 namespace sluice::stage {
 
 // What Parse, FollowFragments and LookupVip do. Returns how many packets are left to them, for which nothing was
 // decided. To be called on a burst of packets that came by `port` just now.
-size_t LookUpCommon(Burst& burst, PortId port, StageEnv& env);
+size_t LookUpOnFastPath(Burst& burst, PortId port, StageEnv& env);
 
 // What SelectBackends and Rewrite do: of all packets that are pending the former (in the burst's order, because packets
 // of one flow may be in it), and of most the latter. Returns the port by which all packets of the burst leave; invalid
 // if not all of them do, or by different ports. Then Rewrite and Settle have something to do.
-PortId ForwardCommon(Burst& burst, StageEnv& env);
+PortId ForwardOnFastPath(Burst& burst, StageEnv& env);
 
 inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
   fwd::VipCounters& vip = counters.vips[packet.vip.index()];
@@ -33,4 +33,4 @@ inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) 
 
 }  // namespace sluice::stage
 
-#endif  // SLUICE_DATAPLANE_STAGE_COMMON_WAY_H_
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
