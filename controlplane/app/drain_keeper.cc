@@ -1,7 +1,5 @@
 #include "controlplane/app/drain_keeper.h"
 
-#include <pthread.h>
-
 #include <chrono>
 #include <utility>
 
@@ -32,17 +30,7 @@ DrainKeeper::DrainKeeper(reconcile::Reconciler& reconciler, const model::Datapla
                          model::EventSink* events, store::FileJournal* store, std::function<void()> exit)
     : reconciler_(reconciler), store_(store), exit_(std::move(exit)), book_(reconciler, facts, *this, events) {
   Read();
-  thread_ = std::thread([this] { Run(); });
-  pthread_setname_np(thread_.native_handle(), "sluice-drains");
-}
-
-DrainKeeper::~DrainKeeper() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  stopping_changed_.notify_all();
-  thread_.join();
+  thread_.emplace("sluice-drains", kLook, [this] { book_.Tick(std::chrono::system_clock::now()); });
 }
 
 void DrainKeeper::Read() {
@@ -58,15 +46,6 @@ void DrainKeeper::Read() {
   book_.Restore(*std::move(drains), std::chrono::system_clock::now());
   if (const std::string why = book_.WhyWithdrawn(); !why.empty()) {
     SLUICE_LOG(kWarning) << "drains: this node is still " << why << "; `sluicectl undrain node` ends that";
-  }
-}
-
-void DrainKeeper::Run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_changed_.wait_for(lock, kLook, [this] { return stopping_; })) {
-    lock.unlock();
-    book_.Tick(std::chrono::system_clock::now());
-    lock.lock();
   }
 }
 

@@ -1,16 +1,15 @@
 #ifndef SLUICE_CONTROLPLANE_APP_DRAIN_KEEPER_H_
 #define SLUICE_CONTROLPLANE_APP_DRAIN_KEEPER_H_
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "controlplane/drain/drain_book.h"
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/store/file_journal.h"
+#include "dataplane/base/periodic_thread.h"
 
 namespace sluice::app {
 
@@ -21,7 +20,6 @@ class DrainKeeper final : public drain::Actions {
   // Everything must live longer. `store`: null where nothing survives the process. `exit`: asks the process to end.
   DrainKeeper(reconcile::Reconciler& reconciler, const model::DataplaneFacts& facts, model::EventSink* events,
               store::FileJournal* store, std::function<void()> exit);
-  ~DrainKeeper() override;
   DrainKeeper(const DrainKeeper&) = delete;
   DrainKeeper& operator=(const DrainKeeper&) = delete;
 
@@ -34,17 +32,12 @@ class DrainKeeper final : public drain::Actions {
 
  private:
   void Read();
-  void Run();
 
   reconcile::Reconciler& reconciler_;
   store::FileJournal* const store_;
   const std::function<void()> exit_;
   drain::DrainBook book_;
-
-  std::mutex mutex_;
-  std::condition_variable stopping_changed_;
-  bool stopping_ = false;
-  std::thread thread_;
+  std::optional<PeriodicThread> thread_;
 };
 
 }  // namespace sluice::app

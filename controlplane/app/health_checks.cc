@@ -1,7 +1,5 @@
 #include "controlplane/app/health_checks.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -24,29 +22,13 @@ absl::Status HealthChecks::Open() {
 }
 
 void HealthChecks::Start() {
-  thread_ = std::thread([this] { Run(); });
-  pthread_setname_np(thread_.native_handle(), "sluice-health");
+  FollowState();
+  thread_.emplace("sluice-health", kFollowInterval, [this] { FollowState(); });
 }
 
 void HealthChecks::Stop() {
   if (runner_ != nullptr) runner_->Stop();
-  if (!thread_.joinable()) return;
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  stopping_.notify_all();
-  thread_.join();
-}
-
-void HealthChecks::Run() {
-  std::unique_lock lock(mutex_);
-  while (!stop_) {
-    lock.unlock();
-    FollowState();
-    lock.lock();
-    stopping_.wait_for(lock, kFollowInterval, [this] { return stop_; });
-  }
+  thread_.reset();
 }
 
 void HealthChecks::FollowState() {

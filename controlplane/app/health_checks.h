@@ -1,13 +1,10 @@
 #ifndef SLUICE_CONTROLPLANE_APP_HEALTH_CHECKS_H_
 #define SLUICE_CONTROLPLANE_APP_HEALTH_CHECKS_H_
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +14,7 @@
 #include "controlplane/model/snapshot.h"
 #include "controlplane/probe/runner.h"
 #include "controlplane/probe/way.h"
+#include "dataplane/base/periodic_thread.h"
 
 namespace sluice::app {
 
@@ -39,7 +37,6 @@ class HealthChecks final : public model::CheckStatusSource {
   }
 
  private:
-  void Run();
   void FollowState();
 
   const uint64_t seed_;
@@ -50,10 +47,7 @@ class HealthChecks final : public model::CheckStatusSource {
   std::unique_ptr<probe::Runner> runner_;
   uint64_t generation_ = 0;  // of the state that checks were last planned for
   std::vector<health::Wish> planned_;
-  std::mutex mutex_;
-  std::condition_variable stopping_;
-  bool stop_ = false;
-  std::thread thread_;
+  std::optional<PeriodicThread> thread_;
 };
 
 }  // namespace sluice::app

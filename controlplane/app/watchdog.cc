@@ -1,7 +1,5 @@
 #include "controlplane/app/watchdog.h"
 
-#include <pthread.h>
-
 #include <chrono>
 #include <utility>
 
@@ -23,33 +21,19 @@ std::vector<std::string> ProgressCheck::Stuck(const std::vector<runtime::ThreadP
 Watchdog::Watchdog(const ServiceManager& manager, Source progress) : manager_(manager), progress_(std::move(progress)) {
   if (!manager.watchdog()) return;
   const std::chrono::microseconds interval = *manager.watchdog() / 4;
-  thread_ = std::thread([this, interval] { Run(interval); });
-  pthread_setname_np(thread_.native_handle(), "sluice-watchdog");
+  check_.Stuck(progress_());
+  thread_.emplace("sluice-watchdog", interval, [this, interval] { Look(interval); });
 }
 
-Watchdog::~Watchdog() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
+void Watchdog::Look(std::chrono::microseconds interval) {
+  const std::vector<std::string> stuck = check_.Stuck(progress_());
+  if (stuck.empty()) {
+    manager_.FeedWatchdog();
+    return;
   }
-  stop_changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-void Watchdog::Run(std::chrono::microseconds interval) {
-  ProgressCheck check;
-  check.Stuck(progress_());
-  std::unique_lock lock(mutex_);
-  while (!stop_changed_.wait_for(lock, interval, [this] { return stop_; })) {
-    const std::vector<std::string> stuck = check.Stuck(progress_());
-    if (stuck.empty()) {
-      manager_.FeedWatchdog();
-      continue;
-    }
-    for (const std::string& thread : stuck) {
-      SLUICE_LOG(kError) << "watchdog: " << thread << " has made no progress for " << interval.count() / 1000
-                         << " ms; the service manager is not told that all is well";
-    }
+  for (const std::string& thread : stuck) {
+    SLUICE_LOG(kError) << "watchdog: " << thread << " has made no progress for " << interval.count() / 1000
+                       << " ms; the service manager is not told that all is well";
   }
 }
 

@@ -1,16 +1,16 @@
 #ifndef SLUICE_CONTROLPLANE_APP_WATCHDOG_H_
 #define SLUICE_CONTROLPLANE_APP_WATCHDOG_H_
 
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "controlplane/app/service_manager.h"
+#include "dataplane/base/periodic_thread.h"
 #include "dataplane/runtime/dataplane.h"
 
 namespace sluice::app {
@@ -33,19 +33,16 @@ class Watchdog {
   using Source = std::function<std::vector<runtime::ThreadProgress>()>;
   // `manager` outlives it. Does nothing if that does not watch.
   Watchdog(const ServiceManager& manager, Source progress);
-  ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
 
  private:
-  void Run(std::chrono::microseconds interval);
+  void Look(std::chrono::microseconds interval);
 
   const ServiceManager& manager_;
   const Source progress_;
-  std::mutex mutex_;
-  std::condition_variable stop_changed_;
-  bool stop_ = false;
-  std::thread thread_;
+  ProgressCheck check_;
+  std::optional<PeriodicThread> thread_;
 };
 
 }  // namespace sluice::app

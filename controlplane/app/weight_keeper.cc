@@ -1,7 +1,5 @@
 #include "controlplane/app/weight_keeper.h"
 
-#include <pthread.h>
-
 #include <optional>
 
 #include "controlplane/health/load_weights.h"
@@ -15,33 +13,19 @@ constexpr std::chrono::milliseconds kWeightLook(500);
 }  // namespace
 
 WeightKeeper::WeightKeeper(reconcile::Reconciler& reconciler, const model::CheckStatusSource& checks)
-    : reconciler_(reconciler), checks_(checks), thread_([this] { Run(); }) {
-  pthread_setname_np(thread_.native_handle(), "sluice-weights");
-}
+    : reconciler_(reconciler),
+      checks_(checks),
+      next_round_(std::chrono::steady_clock::now() + health::kLoadRound),
+      thread_("sluice-weights", kWeightLook, [this] { Look(); }) {}
 
-WeightKeeper::~WeightKeeper() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
+void WeightKeeper::Look() {
+  std::vector<model::LoadPercent> loads;
+  if (const auto now = std::chrono::steady_clock::now(); now >= next_round_) {
+    next_round_ = now + health::kLoadRound;
+    loads = Loads();
   }
-  stopping_changed_.notify_all();
-  thread_.join();
-}
-
-void WeightKeeper::Run() {
-  auto next_round = std::chrono::steady_clock::now() + health::kLoadRound;
-  std::unique_lock lock(mutex_);
-  while (!stopping_changed_.wait_for(lock, kWeightLook, [this] { return stopping_; })) {
-    lock.unlock();
-    std::vector<model::LoadPercent> loads;
-    if (const auto now = std::chrono::steady_clock::now(); now >= next_round) {
-      next_round = now + health::kLoadRound;
-      loads = Loads();
-    }
-    if (const absl::Status status = reconciler_.AdvanceWeights(loads); !status.ok()) {
-      SLUICE_LOG(kWarning) << "weights: " << status.message();
-    }
-    lock.lock();
+  if (const absl::Status status = reconciler_.AdvanceWeights(loads); !status.ok()) {
+    SLUICE_LOG(kWarning) << "weights: " << status.message();
   }
 }
 

@@ -2,14 +2,12 @@
 #define SLUICE_CONTROLPLANE_APP_WEIGHT_KEEPER_H_
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 #include <vector>
 
 #include "controlplane/model/check_status.h"
 #include "controlplane/model/weights.h"
 #include "controlplane/reconcile/reconciler.h"
+#include "dataplane/base/periodic_thread.h"
 
 namespace sluice::app {
 
@@ -18,20 +16,17 @@ class WeightKeeper {
  public:
   // Both must live longer.
   WeightKeeper(reconcile::Reconciler& reconciler, const model::CheckStatusSource& checks);
-  ~WeightKeeper();
   WeightKeeper(const WeightKeeper&) = delete;
   WeightKeeper& operator=(const WeightKeeper&) = delete;
 
  private:
-  void Run();
+  void Look();
   std::vector<model::LoadPercent> Loads() const;
 
   reconcile::Reconciler& reconciler_;
   const model::CheckStatusSource& checks_;
-  std::mutex mutex_;
-  std::condition_variable stopping_changed_;
-  bool stopping_ = false;
-  std::thread thread_;
+  std::chrono::steady_clock::time_point next_round_;
+  PeriodicThread thread_;
 };
 
 }  // namespace sluice::app

@@ -69,6 +69,7 @@ struct Member {
   bool was_draining = false;  // before; a cancellation leaves it so
   friend bool operator==(const Member&, const Member&) = default;
 };
+constexpr bool SameBackend(const Member& a, const Member& b) { return a.pool == b.pool && a.backend == b.backend; }
 
 struct Drain {
   uint64_t id = 0;

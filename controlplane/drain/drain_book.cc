@@ -17,8 +17,6 @@ absl::Status NoSuchDrain(uint64_t id) {
   return absl::NotFoundError(Cat("there is no drain ", id, "; `sluicectl get drains` lists them"));
 }
 
-bool SameBackend(const Member& a, const Member& b) { return a.pool == b.pool && a.backend == b.backend; }
-
 }  // namespace
 
 void DrainBook::Restore(std::vector<Drain> drains, Time now) {

@@ -52,7 +52,7 @@ std::string Drain::object() const {
 }
 
 std::optional<seconds> Drain::EstimatedLeft(Time now) const {
-  if (phase != Phase::kDraining || flows_left == 0 || flows_left >= flows_at_start) return std::nullopt;
+  if (!on_its_way() || flows_left == 0 || flows_left >= flows_at_start) return std::nullopt;
   const double passed = std::chrono::duration<double>(now - started_at).count();
   const double ended = static_cast<double>(flows_at_start - flows_left);
   return seconds(static_cast<int64_t>(passed * static_cast<double>(flows_left) / ended));
@@ -130,8 +130,7 @@ bool DrainBook::LetGo(Watched& watched, Time now) {
   const std::vector<Member> undrained = Those(drain, false);
   if (undrained.empty()) return false;
   for (const Member& gone : undrained) {
-    std::erase_if(drain.members,
-                  [&](const Member& member) { return member.pool == gone.pool && member.backend == gone.backend; });
+    std::erase_if(drain.members, [&](const Member& member) { return SameBackend(member, gone); });
   }
   if (drain.members.empty()) {
     End(drain, Phase::kCancelled, "somebody ended the drain", now);

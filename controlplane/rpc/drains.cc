@@ -195,7 +195,7 @@ grpc::Status Inspector::ListDrains(grpc::ServerContext* context, const v1::ListD
   if (grpc::Status status = MayLook(context, *request); !status.ok()) return status;
   if (options_.drains == nullptr) return ToGrpc(NoDrains());
   for (const drain::Drain& drain : options_.drains->List()) {
-    if (request->only_on_their_way() && drain.phase != drain::Phase::kDraining) continue;
+    if (request->only_on_their_way() && !drain.on_its_way()) continue;
     ToProto(drain, response->add_drains());
   }
   return grpc::Status::OK;

@@ -3,10 +3,10 @@
 
 #include <grpcpp/health_check_service_interface.h>
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
-#include <thread>
+#include <optional>
+
+#include "dataplane/base/periodic_thread.h"
 
 namespace sluice::rpc {
 
@@ -16,19 +16,13 @@ class ServingStatus {
  public:
   // The service must live longer.
   ServingStatus(grpc::HealthCheckServiceInterface& service, std::function<bool()> serves);
-  ~ServingStatus();
   ServingStatus(const ServingStatus&) = delete;
   ServingStatus& operator=(const ServingStatus&) = delete;
 
  private:
-  void Run();
-
   grpc::HealthCheckServiceInterface& service_;
   const std::function<bool()> serves_;
-  std::mutex mutex_;
-  std::condition_variable stopping_;
-  bool stop_ = false;
-  std::thread thread_;
+  std::optional<PeriodicThread> thread_;
 };
 
 }  // namespace sluice::rpc

@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <set>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <unordered_map>
 
@@ -17,6 +20,7 @@
 #include "dataplane/base/drop_reason.h"
 #include "dataplane/base/ids.h"
 #include "dataplane/base/log.h"
+#include "dataplane/base/periodic_thread.h"
 
 namespace sluice {
 namespace {
@@ -130,6 +134,32 @@ TEST(Log, GivesTheJournalPrioritiesInsteadOfTimes) {
   EXPECT_EQ(LoggedLine(""), "<4>two\\nlines\n");
   const std::string elsewhere = LoggedLine("1:2");
   EXPECT_EQ(elsewhere.substr(elsewhere.find('Z')), "Z WARNING two\\nlines\n");
+}
+
+TEST(PeriodicThreadTest, CallsUntilItIsDestroyedAndWaitsForTheLastCall) {
+  std::atomic<int> calls = 0;
+  std::atomic<int> under_way = 0;
+  {
+    const PeriodicThread thread("sluice-test", std::chrono::milliseconds(1), [&] {
+      ++under_way;
+      ++calls;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      --under_way;
+    });
+    while (calls < 3) std::this_thread::yield();
+  }
+  EXPECT_EQ(under_way, 0);
+  const int made = calls;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(calls, made);
+}
+
+TEST(PeriodicThreadTest, EndsWithoutACallWhenItsTimeHasNotCome) {
+  int calls = 0;
+  {
+    const PeriodicThread thread("sluice-test", std::chrono::hours(1), [&] { ++calls; });
+  }
+  EXPECT_EQ(calls, 0);
 }
 
 }  // namespace
