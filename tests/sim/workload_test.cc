@@ -129,6 +129,32 @@ TEST(WorkloadTest, CookiesBreakNothingWhateverChanges) {
   }
 }
 
+TEST(WorkloadTest, APlanHappensAsItIsWritten) {
+  const auto arguments = ParseArguments({"--servers", "4", "--directors", "2", "--connections", "4000", "--changes",
+                                         "s-4,open,s+4,d-2,d+2,s-3", "--modes", "cookie,track,hash"});
+  ASSERT_TRUE(arguments.ok()) << arguments.status().message();
+  const Result result = Simulated(arguments->workload, arguments->modes);
+  EXPECT_EQ(result.connections, 4000u);
+  EXPECT_EQ(result.server_changes, 3u);
+  EXPECT_EQ(result.director_changes, 2u);
+  for (const Outcome& outcome : result.outcomes) {
+    const bool drain = (outcome.definitions & kDrain) != 0;
+    const auto& [without, with] = (drain ? outcome.drain : outcome.up).by_cause;
+    const auto share = [&result](uint64_t count) {
+      return static_cast<double>(count) / static_cast<double>(result.connections);
+    };
+    // With four servers in place of three, a quarter of the hash is another's, and a half of the flows is director 2's.
+    if (outcome.router == "hash") {
+      EXPECT_NEAR(share(without[0] + with[0]), drain ? .5 : .27, .06);
+    } else if (outcome.router == "track") {
+      EXPECT_NEAR(share(without[1] + with[1]), .13, .04);
+    } else {
+      EXPECT_EQ(with[0] + with[1], 0u);
+      EXPECT_NEAR(share(without[1]), .013, .008);
+    }
+  }
+}
+
 TEST(WorkloadTest, SlotsBreakNothingWhileDirectorsStay) {
   const Result result = Simulated(Small(), {"stateful"});
   EXPECT_GT(result.server_changes, 40u);
@@ -255,6 +281,9 @@ TEST(ArgumentsTest, SayWhatIsWrong) {
                                                                  {"--seconds", "-1"},
                                                                  {"--directors", "0"},
                                                                  {"--no-timestamps", "nan"},
+                                                                 {"--changes", "open,x-1"},
+                                                                 {"--changes", "s-1"},
+                                                                 {"--changes", "open,d-5"},
                                                                  {"--seed"},
                                                                  {"--speed", "1"}}) {
     const auto bad = ParseArguments(words);

@@ -46,6 +46,39 @@ absl::Status ReadModes(const std::string& value, std::vector<std::string>* out) 
   return absl::OkStatus();
 }
 
+// "s-4,open,s+4,d-2": numbers from 1.
+absl::Status ReadPlan(const std::string& value, std::vector<PlannedChange>* out) {
+  out->clear();
+  for (const std::string& word : std::vector<std::string>(absl::StrSplit(value, ','))) {
+    PlannedChange change;
+    if (word != "open") {
+      const bool good = word.size() > 2 && (word[0] == 's' || word[0] == 'd') && (word[1] == '-' || word[1] == '+') &&
+                        absl::SimpleAtoi(word.substr(2), &change.machine) && change.machine > 0;
+      if (!good) return Wrong("--changes", word, "open, or like s-4, s+4, d-2 or d+2");
+      change.what = word[0] == 's' ? PlannedChange::What::kServer : PlannedChange::What::kDirector;
+      change.up = word[1] == '+';
+      --change.machine;
+    }
+    out->push_back(change);
+  }
+  return absl::OkStatus();
+}
+
+// What the plan says against the rest of the options.
+absl::Status CheckPlan(const WorkloadOptions& w) {
+  size_t opens = 0;
+  for (const PlannedChange& change : w.plan) {
+    if (change.what == PlannedChange::What::kOpen) {
+      ++opens;
+    } else if (const bool server = change.what == PlannedChange::What::kServer;
+               change.machine >= (server ? w.servers : w.directors)) {
+      return Wrong("--changes", absl::StrCat(server ? "server " : "director ", change.machine + 1),
+                   absl::StrCat("one of ", server ? w.servers : w.directors));
+    }
+  }
+  return w.plan.empty() || opens == 1 ? absl::OkStatus() : Wrong("--changes", "open", "there once");
+}
+
 absl::Status ReadOption(const std::string& option, const std::string& value, Arguments* arguments) {
   constexpr double kYear = 365.0 * 86400;
   WorkloadOptions& w = arguments->workload;
@@ -58,6 +91,7 @@ absl::Status ReadOption(const std::string& option, const std::string& value, Arg
   if (option == "--director-updates") return Read(option, value, 0, 1e6, &w.director_updates_per_min);
   if (option == "--director-down") return Read(option, value, 0.001, kYear, &w.director_down_s);
   if (option == "--no-timestamps") return Read(option, value, 0, 1, &w.no_timestamps);
+  if (option == "--changes") return ReadPlan(value, &w.plan);
   if (option == "--seed") return ReadWhole<uint64_t>(option, value, 0, UINT64_MAX, &w.seed);
   return absl::InvalidArgumentError(absl::StrCat(option, ": there is no such option; see --help"));
 }
@@ -79,6 +113,7 @@ absl::StatusOr<Arguments> ParseArguments(const std::vector<std::string>& words) 
       if (absl::Status status = ReadOption(option, words[i], &arguments); !status.ok()) return status;
     }
   }
+  if (absl::Status status = CheckPlan(arguments.workload); !status.ok()) return status;
   return arguments;
 }
 

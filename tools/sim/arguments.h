@@ -31,6 +31,8 @@ inline constexpr char kUsage[] =
   --director-updates N     directors that end in a minute (0)
   --director-down S        mean time until one is back, with empty tables (60)
   --no-timestamps SHARE    of connections whose packets carry no timestamps, 0 to 1 (0.1)
+  --changes STEP,...       these and nothing else, while all connections stay, as in s-4,open,s+4,d-2,d+2: server 4 is not
+                           there, connections begin, it comes, director 2 ends, and returns with empty tables
   --seed N                 the same seed and options give the same result (1)
   --json                   one JSON object instead of a table
   --help

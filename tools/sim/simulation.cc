@@ -29,6 +29,7 @@ class Run {
   }
 
   Result Go() {
+    if (!options_.plan.empty()) return Follow();
     Begin();
     double next_arrival = random_.Wait(arrivals_per_s_);
     double next_tick = 0;
@@ -100,14 +101,36 @@ class Run {
     free_.push_back(slot);
   }
 
+  // The plan, a step a second.
+  Result Follow() {
+    double now = 0;
+    for (const PlannedChange& change : options_.plan) {
+      now += 1;
+      if (change.what == PlannedChange::What::kOpen) {
+        for (uint32_t i = 0; i < options_.connections; ++i) Open(now);
+        Tick(now);
+        continue;
+      }
+      const bool of_servers = change.what == PlannedChange::What::kServer;
+      if ((of_servers ? servers_ : directors_).Set(change.machine, change.up)) Changed(of_servers, now);
+    }
+    Tick(now);
+    return Finish();
+  }
+
   void Change(double now) {
     const bool of_servers = servers_.next() <= directors_.next();
+    if (of_servers ? servers_.Change([](Random& r) { return kDownTimes[DrawRow(kDownTimes, r.Fraction())].seconds; })
+                   : directors_.Change([this](Random& r) { return r.Wait(1 / options_.director_down_s); })) {
+      Changed(of_servers, now);
+    }
+  }
+
+  void Changed(bool of_servers, double now) {
     if (of_servers) {
-      if (!servers_.Change([](Random& r) { return kDownTimes[DrawRow(kDownTimes, r.Fraction())].seconds; })) return;
       ++result_.server_changes;
       for (Judge& judge : judges_) judge.SetServers(servers_.up(), now);
     } else {
-      if (!directors_.Change([this](Random& r) { return r.Wait(1 / options_.director_down_s); })) return;
       ++result_.director_changes;
       for (Judge& judge : judges_) judge.router().SetDirectors(directors_.up(), now);
     }

@@ -47,7 +47,8 @@ struct Result {
 };
 
 // Sends the workload through all routers at once. Every connection sends a packet when it begins, after every change of
-// servers or directors, and when it ends; one that is broken sends no more. The same options give the same result.
+// servers or directors, and when it ends; one that is broken sends no more. With a plan, that happens and nothing else.
+// The same options give the same result.
 Result Simulate(const WorkloadOptions& options, const std::vector<std::unique_ptr<Router>>& routers);
 
 }  // namespace sluice::sim

@@ -66,6 +66,14 @@ class Machines {
   uint32_t left() const { return left_; }
   double next() const { return returns_.empty() ? next_down_ : std::min(next_down_, returns_.top().first); }
 
+  // False: it is as wanted already, or the last one.
+  bool Set(uint32_t machine, bool up) {
+    if (up_[machine] == up || (!up && left_ == 1)) return false;
+    up_[machine] = up;
+    left_ += up ? 1 : UINT32_MAX;
+    return true;
+  }
+
   // Lets happen what is next. `down_time(random)` says for how long what goes down stays there. False when nothing
   // changed: the machine was down already, or is the last one.
   template <typename DownTime>

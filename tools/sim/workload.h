@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "tools/sim/random.h"
 
@@ -63,6 +64,13 @@ constexpr double Mean(const std::array<Quantile, N>& rows) {
   return mean;
 }
 
+// One step of a plan: a server or a director goes or comes, or all connections begin.
+struct PlannedChange {
+  enum class What : uint8_t { kServer, kDirector, kOpen } what = What::kOpen;
+  uint32_t machine = 0;  // from 0
+  bool up = false;
+};
+
 struct WorkloadOptions {
   uint64_t seed = 1;
   double seconds = 1000;
@@ -73,6 +81,9 @@ struct WorkloadOptions {
   double director_updates_per_min = 0;  // each ends a random director, unless it is the last one
   double director_down_s = 60;          // mean of an exponential distribution; it comes back with empty tables
   double no_timestamps = 0.1;           // share of clients whose packets carry no timestamps, so no cookies
+  // What changes, in place of random changes: connections neither come nor end, and all send after each step. Has one
+  // kOpen, before which there are none.
+  std::vector<PlannedChange> plan = {};
 };
 
 }  // namespace sluice::sim
