@@ -1,19 +1,33 @@
 """Backends whose agents put cookies into the timestamps of their connections, and services that go with them."""
 
 import os
+import sys
 
 from lab_case import LabCase
 from lab import config
-from lab.network import VIP4
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "oracle"))
+
+# pylint: disable=wrong-import-position
+import cookie
 
 SECRET = bytes(range(16, 32))
 COOKIE = {"backend_bits": 10, "check_bits": 2, "idle_s": 7200}
+# The same for the oracle. Two hours with 13 bits need 5 of the clock.
+LAYOUT = cookie.Layout(key=1, tier=0, backend=10, check=2, clock=5)
+
+
+def cookie_id(index):
+    """What cookies name a backend by."""
+    return 10 + index
 
 
 class CookieBackendsCase(LabCase):
     TUNNELS = True
     BACKENDS = 4
-    DIRECTORS = ()  # further ones that the agents listen to
+    VERSIONS = (4,)
+    COOKIE = COOKIE  # the widths, as directors and agents are told them
+    DIRECTORS = ()  # addresses of further ones that the agents listen to
 
     @classmethod
     def setUpClass(cls):
@@ -26,22 +40,25 @@ class CookieBackendsCase(LabCase):
 
     @classmethod
     def give_cookies(cls, index):
-        """The agent of a backend, which is known by the cookie id 10 + index."""
+        """The agent of a backend with its cookie id."""
         role = f"backend-{index}"
         path = os.path.join(cls.lab.run.directory, f"{role}.yaml")
-        widths = ", ".join(f"{name}: {value}" for name, value in COOKIE.items())
+        widths = ", ".join(f"{name}: {value}" for name, value in cls.COOKIE.items())
+        vips = "".join(f"    - {{vip: '{config.VIP[version]}', port: 80, backend: {cookie_id(index)}, {widths}}}\n"
+                       for version in cls.VERSIONS)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"cookies:\n  keys: [{{number: 0, file: {cls.key_path}}}]\n  vips:\n"
-                       f"    - {{vip: {VIP4}, port: 80, backend: {10 + index}, {widths}}}\n")
+            file.write(f"cookies:\n  keys: [{{number: 0, file: {cls.key_path}}}]\n  vips:\n{vips}")
         cls.lab.backends.agents.pop(role).stop()
         more = ("--director", ",".join(cls.DIRECTORS)) if cls.DIRECTORS else ()
         cls.lab.backends.start_agent(role, *more, "--config", path)
 
     def services(self, weights, **vip):
-        services = config.services(weights, mode="gue", versions=(4,), udp=False)
-        for index, backend in zip(weights, services["pools"][0]["backends"]):
-            backend["cookie_id"] = 10 + index
-        services["vips"][0].update(vip)
+        services = config.services(weights, mode="gue", versions=self.VERSIONS, udp=False)
+        for pool in services["pools"]:
+            for index, backend in zip(weights, pool["backends"]):
+                backend["cookie_id"] = cookie_id(index)
+        for each in services["vips"]:
+            each.update(vip)
         if vip.get("consistency") == "cookie":
             services["cookie_keys"] = [{"number": 0, "file": self.key_path}]
         return services

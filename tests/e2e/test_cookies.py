@@ -5,24 +5,18 @@ transfers of both families, SYN cookies, offloads."""
 import os
 import signal
 import socket as socketlib
-import sys
 import unittest
 
 from scapy.all import IP, TCP, IPv6, rdpcap
 
 from lab_case import LabCase
+from cookie_case import SECRET, cookie
 from lab import config
 from lab.clients.tools import Downloads, HeldConnections, http_load
 from lab.director import number
 from lab.network import INTERFACE, VIP4, VIP6
 from lab.process import run, wait_until
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "oracle"))
-
-# pylint: disable=wrong-import-position
-import cookie
-
-SECRET = bytes(range(16, 32))
 BACKEND = 1234
 # IPv4 with coarse ticks and check bits, IPv6 with a key's bit and an id only.
 LAYOUT = {4: cookie.Layout(key=1, tier=0, backend=11, check=2, clock=6),

@@ -1,115 +1,60 @@
 #!/usr/bin/python3
-"""Two directors behind a kernel that spreads connections over them (ECMP), while backends come and go and a director is
-killed and starts again. Connections with cookies do not notice; without cookies many break."""
+"""Two directors behind a router whose kernel spreads connections over them (ECMP), while backends come and go and a
+director is killed and starts again. Connections with cookies do not notice; without cookies many break."""
 
-import copy
 import os
 import re
+import signal
 import unittest
 
-from cookie_case import COOKIE, CookieBackendsCase
+from scapy.all import IP, TCP, UDP, Ether, IPv6, rdpcap
+
+from cookie_case import COOKIE, LAYOUT, SECRET, cookie, cookie_id
+from two_directors_case import CONNECTIONS, TwoDirectorsCase
 from lab import config
-from lab.clients.tools import HeldConnections
-from lab.director import Director, entered, left, number
-from lab.lab import default_binaries
-from lab.network import DIRECTOR, DIRECTOR_2, INTERFACE, VIP4
-from lab.process import wait_until
+from lab.clients.tools import http_load
+from lab.network import CLIENT, DIRECTOR, DIRECTOR_2, INTERFACE, VIP4
+from lab.process import run, wait_until
 
-CONNECTIONS = int(os.environ.get("SLUICE_CONNECTIONS", "200"))
-
-
-class TwoDirectorsCase(CookieBackendsCase):
-    DIRECTORS = (DIRECTOR_2.ipv4,)
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.second = Director(cls.lab.run, cls.lab.network.add_director(DIRECTOR_2), default_binaries(), DIRECTOR_2)
-
-    def start_both(self, services):
-        self.start(copy.deepcopy(services))
-        self.addCleanup(self.finish_second)
-        self.start_second(services)
-
-    def start_second(self, services):
-        self.second.start({"node": self.second.node(), "services": services})
-
-    def finish_second(self):
-        if self.second.process is None:
-            return
-        try:
-            totals = self.second.totals_at_rest()
-            self.assertEqual(entered(totals), left(totals))
-        finally:
-            self.second.kill()
-
-    def reload_both(self, services):
-        for director in (self.director, self.second):
-            before = number(director.ctl("status"), "state_generation")
-            director.reload({"node": director.node(), "services": services})
-            wait_until(lambda: number(director.ctl("status"), "state_generation_in_use") > before, 20, "a new state")
-
-    def change_everything(self, vip):
-        """Connections through all that a day can bring; what became of them."""
-        route_over = self.lab.network.route_over
-        self.addCleanup(self.lab.network.route_over, DIRECTOR)
-        self.start_both(self.services({1: 100, 2: 100, 3: 100}, **vip))
-        route_over(DIRECTOR, DIRECTOR_2)
-        held = HeldConnections(self.client, VIP4, CONNECTIONS)
-        self.speak_on(held)
-        # A backend more, another weight: half of the hash changes.
-        changed = self.services({1: 20, 2: 100, 3: 100, 4: 300}, **vip)
-        self.reload_both(changed)
-        self.speak_on(held)
-        # A director dies, the other one has all connections, then it comes back and knows nothing.
-        self.second.kill()
-        route_over(DIRECTOR)
-        self.speak_on(held)
-        self.start_second(changed)
-        route_over(DIRECTOR_2)
-        self.speak_on(held)
-        route_over(DIRECTOR, DIRECTOR_2)
-        self.speak_on(held)
-        return held
-
-    @staticmethod
-    def speak_on(held):
-        """Until every connection that lives has had some requests more."""
-        status = held.status()
-        enough = status["requests"] + 3 * status["open"]
-
-        def spoke():
-            now = held.status()
-            return now["requests"] >= min(enough, status["requests"] + 3 * now["open"])
-
-        wait_until(spoke, 60, "connections speak on")
+GUE_PORT = 6080
+# What the backend's kernel gets from below, behind the agent, and what it sends, before the agent.
+KERNELS_VIEW = """\
+table inet kernels_view {
+  chain received { type filter hook input priority 0; tcp dport 80 log group 5 queue-threshold 1
+  }
+  chain sent { type filter hook output priority 0; tcp sport 80 log group 5 queue-threshold 1
+  }
+}
+"""
 
 
-class CookieTest(TwoDirectorsCase):
+class TwoDirectorsTest(TwoDirectorsCase):
     def services(self, weights, **vip):
-        # Neither director knows whom the other one's connections went to, nor would the hash tell.
         services = super().services(weights, **vip)
-        services["pools"][0]["policy"] = "power-of-two"
+        if vip["consistency"] == "cookie":
+            # Neither director knows whom the other one's connections went to, nor would the hash tell.
+            for pool in services["pools"]:
+                pool["policy"] = "power-of-two"
         return services
 
-    def test_nothing_breaks(self):
+    def test_many_break_without_cookies(self):
+        broken = self.follow_plan(consistency="hash").stop()
+        self.assert_as_predicted("hash", broken)
+        self.assertGreater(len(broken[True]["failures"]), CONNECTIONS // 10)
+
+    def test_nothing_breaks_with_cookies(self):
         vip = {"consistency": "cookie", "cookie": COOKIE}
-        held = self.change_everything(vip)
+        clients = self.follow_plan(**vip)
         digests = [{key: director.ctl("status")[key] for key in ("cookie_ids_digest", "cookie_keys_digest")}
                    for director in (self.director, self.second)]
         self.assertEqual(digests[0], digests[1])
-        # Drained and gone: its connections end first, those of the others stay.
-        rest = self.services({1: 20, 2: 100, 4: 300}, **vip)
-        held.close("backend-3")
-        self.reload_both(rest)
-        self.speak_on(held)
-        # Nothing is remembered of connections with cookies.
-        for director in (self.director, self.second):
-            self.assertEqual(director.flows_alive(config.POOL[4], "backend-1"), 0)
-        status = held.stop()
-        self.assert_held(status)
-        print(f"cookie: {status['connections']} connections, {len(status['failures'])} broken")
-
+        # Without timestamps there is nothing that a director could go by which has not seen the connection.
+        self.assert_as_predicted("cookie", clients.broken())
+        # Gone, when its connections have ended; and other weights.
+        clients.close("backend-3")
+        self.reload_both(self.services({1: 20, 2: 100, 4: 300}, **vip))
+        clients.speak_on()
+        self.assertEqual(clients.stop()[True]["failures"], [])
 
     def test_explain_says_whom_a_cookie_names(self):
         self.start(self.services({1: 100, 2: 100, 3: 100}, consistency="cookie", cookie=COOKIE))
@@ -135,13 +80,125 @@ class CookieTest(TwoDirectorsCase):
         self.assertEqual((answer["rung"], answer["cookie_backend"]), ("hash_only", ""))
         self.assertIn("names nobody of the pool", self.director.ctl_text(*question))
 
+    # ---- The bits
 
-class HashTest(TwoDirectorsCase):
-    def test_many_break(self):
-        held = self.change_everything({"consistency": "hash"})
-        status = held.stop()
-        print(f"hash: {status['connections']} connections, {len(status['failures'])} broken")
-        self.assertGreater(len(status["failures"]), CONNECTIONS // 10)
+    def capture(self, namespace, role, interface):
+        path = os.path.join(self.lab.run.directory, f"{role}-{interface.partition(':')[0]}.pcap")
+        process = namespace.start(f"capture-{os.path.basename(path)}", [
+            "tcpdump", "-Z", "root", "-i", interface, "--immediate-mode", "-U", "-w", path])
+        wait_until(lambda: "listening on" in process.log(), 10, f"{process.name} listens")
+        return path, process
+
+    def on_the_wire(self, path):
+        """Packets with TCP timestamps, out of tunnels where they are in some: (source's MAC address, to whom, sequence
+        number, flags, TSval, TSecr). Their checksums are right."""
+        found = []
+        for frame in rdpcap(path):
+            if UDP in frame and frame[UDP].dport == GUE_PORT:
+                inner = bytes(frame[UDP].payload)[4:]
+                packet = IP(inner) if inner[0] >> 4 == 4 else IPv6(inner)
+            else:
+                packet = frame.getlayer(IP) or frame.getlayer(IPv6)
+            if packet is None or TCP not in packet or 80 not in (packet[TCP].sport, packet[TCP].dport):
+                continue
+            again = packet.copy()
+            del again[TCP].chksum
+            if IP in again:
+                del again[IP].chksum
+            self.assertEqual(bytes(again), bytes(packet), "checksums are right")
+            stamps = dict(option for option in packet[TCP].options if len(option) == 2).get("Timestamp")
+            if stamps is not None:
+                tcp = packet[TCP]
+                found.append((frame[Ether].src, (packet.src, packet.dst, tcp.sport, tcp.dport), tcp.seq,
+                              int(tcp.flags), *stamps))
+        return found
+
+    @staticmethod
+    def in_the_kernel(path):
+        """The same of what the backend's kernel got and sent, without MAC addresses; by tshark."""
+        fields = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.flags",
+                  "tcp.options.timestamp.tsval", "tcp.options.timestamp.tsecr")
+        command = ["tshark", "-r", path, "-Y", "tcp.options.timestamp.tsval", "-T", "fields", "-E", "separator=|"]
+        for field in fields:
+            command += ["-e", field]
+        found = []
+        for line in run(command).stdout.splitlines():
+            source4, target4, source6, target6, sport, dport, *numbers = line.split("|")
+            found.append(((source4 or source6, target4 or target6, int(sport), int(dport)),
+                          *(int(text, 0) for text in numbers)))
+        return found
+
+    def check_cookie(self, to_vip, packet):
+        """The index of the backend that a packet on the wire names; None of a SYN, which echoes nothing."""
+        _, (source, target, sport, dport), _, flags, value, echo = packet
+        stamp = echo if to_vip else value
+        if to_vip and flags & 0x12 == 0x02:
+            self.assertEqual(stamp, 0)
+            return None
+        flow = (source, target, sport, dport, 6) if to_vip else (target, source, dport, sport, 6)
+        said = cookie.decode(LAYOUT, SECRET, flow, stamp % (1 << LAYOUT.bits))
+        index = said[2] - cookie_id(0)
+        self.assertEqual(said, (0, 0, cookie_id(index), 0), packet)
+        return index
+
+    def check_kernel(self, index, wire, kernel):
+        """What the agent made of each packet of the backend's, both ways."""
+        def order(packet):
+            # Connection by connection, first what was sent: two captures agree on the order of one direction only.
+            source, _, sport, dport = packet[0]
+            return ":" in source, max(sport, dport), dport == 80
+
+        self.assertEqual(len(wire), len(kernel))
+        sent = {}  # by flow: all timestamps of the kernel's own
+        for (flow, number, flags, value, echo), own in zip(sorted(wire, key=order), sorted(kernel, key=order)):
+            self.assertEqual((flow, number, flags), own[:3])
+            if flow[2] == 80:
+                made = cookie.encode(LAYOUT, SECRET, 0, (flow[1], flow[0], flow[3], 80, 6), 0, cookie_id(index))
+                self.assertEqual((value, echo), (cookie.wire(LAYOUT, own[3], made), own[4]))
+                sent.setdefault((flow[1], flow[3]), []).append(own[3])
+            elif flags & 0x12 == 0x02:
+                self.assertEqual((value, echo), own[3:])
+            else:
+                # One that the kernel sent, and of the tick that the client echoes.
+                self.assertEqual(value, own[3])
+                self.assertIn(own[4], sent[flow[0], flow[2]])
+                self.assertEqual(cookie.wire(LAYOUT, own[4], echo % (1 << LAYOUT.bits)), echo)
+
+    def test_the_bits_on_both_sides_of_both_directors(self):
+        self.start_both(self.services({1: 100, 2: 100}, consistency="cookie", cookie=COOKIE))
+        captures = {"client": self.capture(self.client, "client", INTERFACE)}
+        for index in (1, 2):
+            namespace = self.lab.network.backends[f"backend-{index}"]
+            namespace.run(["nft", "-f", "-"], stdin=KERNELS_VIEW)
+            self.addCleanup(namespace.run, ["nft", "delete", "table", "inet", "kernels_view"])
+            captures[index] = self.capture(namespace, f"backend-{index}", INTERFACE)
+            captures[index, "kernel"] = self.capture(namespace, f"backend-{index}", "nflog:5")
+        for version in (4, 6):
+            self.assert_all_answered(http_load(self.client, config.VIP[version], 40))
+        self.director.totals_at_rest()
+        self.second.totals_at_rest()
+        for _, process in captures.values():
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+        clients = {CLIENT.address(version) for version in (4, 6)}
+        seen = {}  # (side, family, by which station): packets
+        for side in ("client", 1, 2):
+            wire = self.on_the_wire(captures[side][0])
+            for packet in wire:
+                to_vip = packet[1][0] in clients
+                index = self.check_cookie(to_vip, packet)
+                if side != "client" and index is not None:
+                    self.assertEqual(index, side)
+                key = (side, ":" in packet[1][0], packet[0])
+                seen[key] = seen.get(key, 0) + 1
+            if side != "client":
+                kernel = self.in_the_kernel(captures[side, "kernel"][0])
+                self.check_kernel(side, [packet[1:] for packet in wire], kernel)
+        # Both directors gave packets of both families to both backends.
+        for side in (1, 2):
+            for is_v6 in (False, True):
+                for director in (DIRECTOR, DIRECTOR_2):
+                    self.assertGreater(seen.get((side, is_v6, director.mac), 0), 5, seen)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Host:
 CLIENT = Host("client", 100)
 DIRECTOR = Host("director", 2)
 DIRECTOR_2 = Host("director-2", 3)  # only where a test adds it
+ROUTER = Host("router", 1)  # only where a test asks for it
 ABSENT = Host("absent", 19)  # nobody: a backend that is not there yet
 VIP4 = "203.0.113.10"
 VIP6 = "2001:db8:f::10"
@@ -63,6 +64,7 @@ class Network:
                        "link set switch0 up")
         self.client = self._attach(CLIENT)
         self.director = self._attach(DIRECTOR, configure=False)
+        self.router = None
         self.backends = {}
         for index in range(1, backend_count + 1):
             self.add_backend(backend_host(index))
@@ -126,11 +128,23 @@ class Network:
         return namespace
 
     def route_over(self, *hosts):
-        """The client's kernel spreads connections to the VIPs over these directors by their tuples (ECMP)."""
-        self.client.sysctl(net__ipv4__fib_multipath_hash_policy=1, net__ipv6__fib_multipath_hash_policy=1)
+        """A router whose kernel spreads what the client sends to the VIPs over these directors by tuples (ECMP); it
+        comes with the first call."""
+        if self.router is None:
+            self._add_router()
         for vip, version, option in ((VIP4, 4, []), (VIP6, 6, ["-6"])):
             hops = [word for host in hosts for word in ("nexthop", "via", host.address(version), "dev", INTERFACE)]
-            self.client.run(["ip", *option, "route", "replace", vip, *hops])
+            self.router.run(["ip", *option, "route", "replace", vip, *hops])
+
+    def _add_router(self):
+        self.router = self._attach(ROUTER)
+        # One arm: packets leave where they came in, and nobody is to be told a shorter way.
+        self.router.sysctl(net__ipv4__ip_forward=1, net__ipv6__conf__all__forwarding=1,
+                           net__ipv4__conf__all__send_redirects=0,
+                           net__ipv4__fib_multipath_hash_policy=1, net__ipv6__fib_multipath_hash_policy=1,
+                           **{f"net__ipv4__conf__{INTERFACE}__send_redirects": 0})
+        self.client.sysctl(**{f"net__ipv6__conf__{INTERFACE}__accept_redirects": 0})
+        self.client.ip(f"route replace {VIP4}/32 via {ROUTER.ipv4}", f"route replace {VIP6}/128 via {ROUTER.ipv6}")
 
     def _prepare_director(self, namespace):
         # sluiced reads the interface through a packet socket and the kernel would answer beside it: an interface that

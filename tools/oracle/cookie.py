@@ -91,6 +91,14 @@ def encode(layout, secret, number, flow, tier, backend):
     return number << layout.permuted | multiply(layout.permuted, inverse(layout.permuted, a), plain) ^ b
 
 
+def decode(layout, secret, flow, cookie):
+    """(key number, tier, backend, check) that a cookie made with this secret says."""
+    a, b = coefficients(secret, *flow, layout.permuted)
+    plain = multiply(layout.permuted, a, cookie % (1 << layout.permuted) ^ b)
+    ids, check = divmod(plain, 1 << layout.check)
+    return cookie >> layout.permuted, *divmod(ids, 1 << layout.backend), check
+
+
 def wire(layout, timestamp, cookie):
     """The timestamp that the client sees, put together from its two parts as text."""
     clock = format(timestamp, "032b")[: 32 - layout.clock][layout.bits - layout.clock :]

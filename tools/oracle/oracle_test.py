@@ -64,6 +64,12 @@ class Cookie(unittest.TestCase):
         found = {cookie.encode(layout, vectors.SEED, 0, flow, 0, backend) for backend in range(256)}
         self.assertEqual(found, set(range(256)))
 
+    def test_what_a_cookie_says(self):
+        layout = cookie.Layout(key=2, tier=3, backend=7, check=2, clock=4)
+        for flow in (("192.0.2.1", "203.0.113.10", 40000, 80, 6), ("2001:db8::1", "2001:db8:f::10", 40000, 80, 6)):
+            made = cookie.encode(layout, vectors.SEED, 2, flow, 5, 99)
+            self.assertEqual(cookie.decode(layout, vectors.SEED, flow, made), (2, 5, 99, 0))
+
     def test_the_wire_format(self):
         """The layout of the first prototype: one bit, fifteen bits, the low half of the clock."""
         layout = cookie.Layout(key=1, tier=0, backend=15, check=0, clock=0)
