@@ -90,10 +90,11 @@ class Rules {
   }
 
   // The check must know a VIP's way and a port.
-  // `named`: the VIP that has the name of `vip`; `first`: the first that uses the pool. Null: there is none.
-  void CheckWay(const VipConfig* named, const VipConfig* first) {
+  // `named`: the VIP that has the name of `vip`, and `backup` that of its pool; `first`: the first that uses the pool.
+  // Null: there is none.
+  void CheckWay(const VipConfig* named, std::string_view backup, const VipConfig* first) {
     if (!check_.vip.empty()) {
-      if (named == nullptr || named->pool != pool_.name) {
+      if (named == nullptr || (named->pool != pool_.name && backup != pool_.name)) {
         Add("vip", Cat("vip ", Quote(check_.vip), of_pool_, named == nullptr ? " is no VIP" : " does not use this pool",
                        "; name one that uses it, or remove `vip`, for the first one by name"));
         return;
@@ -156,10 +157,20 @@ class Rules {
 void CheckHealthChecks(const ServiceConfig& services, ProblemList* problems) {
   StringMap<const VipConfig*> by_name;
   StringMap<const VipConfig*> first_of_pool;
+  StringMap<std::string_view> backups;  // by pool
+  for (const PoolConfig& pool : services.pools) backups.emplace(pool.name, pool.policy.backup);
+  const auto backup_of = [&](const VipConfig& vip) {
+    const auto found = backups.find(vip.pool);
+    return found == backups.end() ? std::string_view() : found->second;
+  };
+  StringMap<const VipConfig*> first_of_backup;
+  const auto note = [](const VipConfig& vip, const VipConfig*& first) {
+    if (first == nullptr || vip.name < first->name) first = &vip;
+  };
   for (const VipConfig& vip : services.vips) {
     by_name.emplace(vip.name, &vip);
-    const VipConfig*& first = first_of_pool[vip.pool];
-    if (first == nullptr || vip.name < first->name) first = &vip;
+    note(vip, first_of_pool[vip.pool]);
+    note(vip, first_of_backup[std::string(backup_of(vip))]);
   }
   const auto find = [](const StringMap<const VipConfig*>& vips, const std::string& key) {
     const auto found = vips.find(key);
@@ -171,7 +182,10 @@ void CheckHealthChecks(const ServiceConfig& services, ProblemList* problems) {
     rules.CheckTimes();
     rules.CheckFields();
     rules.CheckTexts();
-    rules.CheckWay(find(by_name, services.pools[i].health_check->vip), find(first_of_pool, services.pools[i].name));
+    const VipConfig* named = find(by_name, services.pools[i].health_check->vip);
+    const VipConfig* first = find(first_of_pool, services.pools[i].name);
+    if (first == nullptr) first = find(first_of_backup, services.pools[i].name);
+    rules.CheckWay(named, named == nullptr ? std::string_view() : backup_of(*named), first);
   }
 }
 

@@ -152,14 +152,20 @@ void CheckPoolPolicy(const PoolConfig& pool, const std::string& path, ProblemLis
 void CheckMovingWeights(const ServiceConfig& services, const StringMap<size_t>& pools, ProblemList* problems) {
   for (size_t i = 0; i < services.vips.size(); ++i) {
     const VipConfig& vip = services.vips[i];
-    const auto found = pools.find(vip.pool);
-    if (found == pools.end() || vip.tracking == ConnectionTracking::kFull || vip.cookies != Cookies::kNone) continue;
-    const PoolPolicy& policy = services.pools[found->second].policy;
-    if (policy.slow_start_s == 0 && !policy.weight_by_load) continue;
-    problems->Add(Cat("services.vips[", i, "].connection_tracking"),
-                  Cat("VIP ", Quote(vip.name), " does not remember its connections, and pool ", Quote(vip.pool),
-                      " has ", policy.slow_start_s > 0 ? "slow_start_s" : "weight_by_load",
-                      ", with which they would move; track connections, or take another pool"));
+    if (vip.tracking == ConnectionTracking::kFull || vip.cookies != Cookies::kNone) continue;
+    const auto check = [&](std::string_view what, const std::string& name) -> const PoolPolicy* {
+      const auto found = pools.find(name);
+      if (found == pools.end()) return nullptr;
+      const PoolPolicy& policy = services.pools[found->second].policy;
+      if (policy.slow_start_s == 0 && !policy.weight_by_load) return &policy;
+      problems->Add(Cat("services.vips[", i, "].connection_tracking"),
+                    Cat("VIP ", Quote(vip.name), " does not remember its connections, and ", what, " ", Quote(name),
+                        " has ", policy.slow_start_s > 0 ? "slow_start_s" : "weight_by_load",
+                        ", with which they would move; track connections, or take another pool"));
+      return &policy;
+    };
+    const PoolPolicy* own = check("pool", vip.pool);
+    if (own != nullptr && own->backup != vip.pool) check("backup", own->backup);
   }
 }
 

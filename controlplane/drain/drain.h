@@ -66,7 +66,8 @@ struct Order {
 struct Member {
   std::string pool;
   std::string backend;
-  bool was_draining = false;  // before; a cancellation leaves it so
+  // Before, and not by an earlier drain: a cancellation leaves it so.
+  bool was_draining = false;
   friend bool operator==(const Member&, const Member&) = default;
 };
 constexpr bool SameBackend(const Member& a, const Member& b) { return a.pool == b.pool && a.backend == b.backend; }
@@ -89,6 +90,11 @@ struct Drain {
   friend bool operator==(const Drain&, const Drain&) = default;
 
   bool on_its_way() const { return phase == Phase::kDraining; }
+  // Over, with backends that may still drain because of it.
+  bool left_draining() const {
+    return order.scope != Scope::kNode && order.then == Then::kStop &&
+           (phase == Phase::kFinished || phase == Phase::kExpired);
+  }
   // Whether those who send traffic here are to stop that: a node's drain outlasts its end, but not the process's.
   bool withdraws() const {
     const bool ended = phase == Phase::kFinished || phase == Phase::kExpired;

@@ -38,7 +38,8 @@ absl::StatusOr<std::vector<Member>> DrainBook::MembersOf(const Order& order) con
   const auto pool = registry->GetPool(order.pool);
   if (!pool.ok()) return pool.status();
   const auto add = [&](const model::BackendRecord& backend) {
-    members.push_back({order.pool, backend.desired.name, backend.lifecycle == model::Lifecycle::kDraining});
+    Member& member = members.emplace_back(Member{order.pool, backend.desired.name, false});
+    member.was_draining = backend.lifecycle == model::Lifecycle::kDraining && !IsLeftDraining(member);
   };
   if (order.scope == Scope::kBackend) {
     const auto backend = registry->GetBackend(order.pool, order.backend);
@@ -51,6 +52,15 @@ absl::StatusOr<std::vector<Member>> DrainBook::MembersOf(const Order& order) con
     return absl::InvalidArgumentError(Cat("pool \"", order.pool, "\" has no backends, so there is nothing to drain"));
   }
   return members;
+}
+
+bool DrainBook::IsLeftDraining(const Member& member) const {
+  return std::any_of(drains_.begin(), drains_.end(), [&](const auto& entry) {
+    const Drain& drain = entry.second.drain;
+    return drain.left_draining() && std::any_of(drain.members.begin(), drain.members.end(), [&](const Member& theirs) {
+             return SameBackend(theirs, member) && !theirs.was_draining;
+           });
+  });
 }
 
 absl::Status DrainBook::CheckFree(const Order& order, const std::vector<Member>& members) const {
@@ -75,6 +85,7 @@ absl::Status DrainBook::CheckFree(const Order& order, const std::vector<Member>&
 
 absl::StatusOr<Drain> DrainBook::Start(const Order& order, std::string_view user, Time now) {
   const std::lock_guard lock(mutex_);
+  LetGoOfEnded();
   absl::StatusOr<std::vector<Member>> members = MembersOf(order);
   if (!members.ok()) return members.status();
   if (absl::Status status = CheckFree(order, *members); !status.ok()) return status;
@@ -110,7 +121,6 @@ absl::StatusOr<Drain> DrainBook::Start(const Order& order, std::string_view user
 }
 
 absl::Status DrainBook::Undo(const Drain& drain, std::string_view user, Time now) {
-  const bool left_draining = drain.phase == Phase::kFinished || drain.phase == Phase::kExpired;
   if (drain.order.scope == Scope::kNode) {
     // All that withdraw it, or undoing one would be without effect.
     if (drain.withdraws()) {
@@ -121,7 +131,7 @@ absl::Status DrainBook::Undo(const Drain& drain, std::string_view user, Time now
       }
       return absl::OkStatus();
     }
-  } else if (drain.on_its_way() || left_draining) {
+  } else if (drain.on_its_way() || drain.left_draining()) {
     std::vector<Member> back = Those(drain, true);
     const bool any = !back.empty();
     std::erase_if(back, [](const Member& member) { return member.was_draining; });
@@ -178,11 +188,11 @@ void DrainBook::Show() {
 }
 
 void DrainBook::End(Drain& drain, Phase phase, std::string message, Time now) {
+  if (drain.on_its_way()) ++ended_[static_cast<size_t>(phase)];
   drain.phase = phase;
   drain.message = std::move(message);
   drain.ended_at = now;
   drain.bytes_per_s = 0;
-  ++ended_[static_cast<size_t>(phase)];
   Tell(drain, Cat("drain ", drain.id, " ", std::string(PhaseName(phase)), ": ", drain.message));
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -52,7 +53,8 @@ class DrainBook {
   // kept. Errors of Actions.
   absl::StatusOr<Drain> Start(const Order& order, std::string_view user, Time now);
   // Undoes a drain, also one that has ended and left its backends draining or the node withdrawn: what did not drain
-  // before takes new flows again, the node serves. kNotFound; kFailedPrecondition: there is nothing to undo.
+  // before the first drain that holds it takes new flows again, the node serves. kNotFound; kFailedPrecondition: there
+  // is nothing to undo.
   absl::StatusOr<Drain> Cancel(uint64_t id, std::string_view user, Time now);
   // kNotFound.
   absl::StatusOr<Drain> Get(uint64_t id) const;
@@ -60,7 +62,7 @@ class DrainBook {
   std::string WhyWithdrawn() const;
   // By number; those that have ended are forgotten after a while.
   std::vector<Drain> List() const;
-  // How many ended in each phase since the process started.
+  // How many ended in each phase since the process started; undoing one that has ended counts no more.
   std::array<uint64_t, kPhases> Ended() const;
 
   // Looks at all drains; to be called about twice a second.
@@ -86,6 +88,8 @@ class DrainBook {
 
   // All of these with the mutex held.
   absl::StatusOr<std::vector<Member>> MembersOf(const Order& order) const;
+  // Whether the backend would take new flows, but for a drain that is over.
+  bool IsLeftDraining(const Member& member) const;
   absl::Status CheckFree(const Order& order, const std::vector<Member>& members) const;
   Load LoadOf(const Drain& drain) const;
   // Members that exist and are draining (or are not).
@@ -94,6 +98,8 @@ class DrainBook {
   // True when something changed that is to be kept.
   bool Look(Watched& watched, Time now);
   bool LetGo(Watched& watched, Time now);
+  // What drains that are over left draining, and takes new flows again, is theirs no more.
+  bool LetGoOfEnded();
   bool Conclude(Watched& watched, Phase phase, Time now);
   absl::Status RemoveMembers(const Drain& drain);
   absl::Status Undo(const Drain& drain, std::string_view user, Time now);
@@ -113,6 +119,7 @@ class DrainBook {
   std::mutex mutex_;
   std::map<uint64_t, Watched> drains_;
   uint64_t next_id_ = 1;
+  std::shared_ptr<const model::Registry> looked_at_;  // by LetGoOfEnded
   std::array<uint64_t, kPhases> ended_ = {};
 
   mutable std::mutex shown_mutex_;

@@ -60,7 +60,7 @@ std::optional<seconds> Drain::EstimatedLeft(Time now) const {
 
 void DrainBook::Tick(Time now) {
   const std::lock_guard lock(mutex_);
-  bool changed = false;
+  bool changed = LetGoOfEnded();
   bool any = false;
   for (auto& [id, watched] : drains_) {
     if (!watched.drain.on_its_way()) continue;
@@ -72,7 +72,7 @@ void DrainBook::Tick(Time now) {
     // The drain that ended is told all the same; a later change tries again.
     Keep().IgnoreError();
   }
-  if (any) Show();
+  if (any || changed) Show();
 }
 
 DrainBook::Load DrainBook::LoadOf(const Drain& drain) const {
@@ -141,6 +141,21 @@ bool DrainBook::LetGo(Watched& watched, Time now) {
                       " new flows again");
   Tell(drain, Cat("drain ", drain.id, " goes on: ", drain.message));
   return true;
+}
+
+bool DrainBook::LetGoOfEnded() {
+  const std::shared_ptr<const model::Registry> registry = truth_.Current().registry;
+  if (registry == looked_at_) return false;
+  looked_at_ = registry;
+  bool changed = false;
+  for (auto& [id, watched] : drains_) {
+    if (!watched.drain.left_draining()) continue;
+    for (const Member& gone : Those(watched.drain, false)) {
+      std::erase_if(watched.drain.members, [&](const Member& member) { return SameBackend(member, gone); });
+      changed = true;
+    }
+  }
+  return changed;
 }
 
 bool DrainBook::Look(Watched& watched, Time now) {

@@ -31,6 +31,12 @@ std::vector<Wish> PlanChecks(const model::Registry& registry) {
   // The VIPs are sorted by name.
   absl::flat_hash_map<PoolId, const model::VipRecord*> first_vips;
   for (const model::VipRecord& vip : *registry.vips) first_vips.emplace(vip.pool, &vip);
+  // Others' backups get the traffic of their VIPs.
+  for (const model::VipRecord& vip : *registry.vips) {
+    const model::PoolRecord* own = registry.FindPool(vip.desired.pool);
+    const model::PoolRecord* backup = own == nullptr ? nullptr : registry.FindPool(own->policy.backup);
+    if (backup != nullptr) first_vips.emplace(backup->id, &vip);
+  }
   std::vector<Wish> wishes;
   for (const auto& pool : registry.pools) {
     if (!pool->health_check) continue;

@@ -41,6 +41,7 @@ namespace sluice {
   X(kAnswerRateLimited, "answer_rate_limited", "beyond the rate of answers that a worker gives")                    \
   X(kVipNoService, "vip_no_service", "addressed to a VIP's address, but to no configured protocol and port")        \
   X(kNoBackend, "no_backend", "the VIP's pool has no backend that takes new flows")                                 \
+  X(kProbeOutdated, "probe_outdated", "a health check's packet to a backend or VIP that is gone by now")            \
   X(kNextHopUnresolved, "next_hop_unresolved", "the backend's next hop has no known MAC address yet")               \
   X(kBackendNotOnLink, "backend_not_on_link", "L2 mode needs the backend on a directly connected network")          \
   X(kFamilyMismatch, "family_mismatch", "the backend's address family does not fit the packet and the mode")        \

@@ -77,10 +77,12 @@ uint64_t SchedulerHash(const lb::HashKeys& keys, HashInput input, const FlowView
 template <typename Table>
 class Ladder {
  public:
-  Ladder(const ForwardingState& state, const FlowView& flow, uint32_t now_s, CountedTable<Table>& counted,
-         TableCounters& table_counters, WorkerCounters& counters)
+  // `given_away`: the packet names a backend that is down and gives its flows away.
+  Ladder(const ForwardingState& state, const FlowView& flow, bool given_away, uint32_t now_s,
+         CountedTable<Table>& counted, TableCounters& table_counters, WorkerCounters& counters)
       : state_(state),
         flow_(flow),
+        given_away_(given_away),
         now_s_(now_s),
         counted_(counted),
         table_counters_(table_counters),
@@ -97,7 +99,9 @@ class Ladder {
     // What is not remembered looks new with each packet; of TCP a SYN still tells a beginning.
     const bool is_new =
         flow_.protocol == net::kProtocolTcp ? (flow_.tcp_flags & net::kTcpSyn) != 0 : rung == Rung::kScheduler;
-    if (is_new) {
+    if (given_away_) {
+      counters_.rescheduled.Increment();
+    } else if (is_new) {
       counters_.vips[flow_.vip.index()].new_flows.Increment();
     } else if (flow_.protocol == net::kProtocolTcp && (flow_.tcp_flags & net::kTcpRst) == 0) {
       NoteUnprotected(rung);
@@ -227,21 +231,21 @@ class Ladder {
 
   const ForwardingState& state_;
   const FlowView& flow_;
+  const bool given_away_;
   const uint32_t now_s_;
   CountedTable<Table>& counted_;
   TableCounters& table_counters_;
   WorkerCounters& counters_;
 };
 
-Selection SelectTracked(const ForwardingState& state, const FlowView& flow, bool is_prefix, uint32_t now_s,
+Selection SelectTracked(const ForwardingState& state, const FlowView& flow, bool given_away, uint32_t now_s,
                         FlowTables& tables, WorkerCounters& counters) {
-  if (is_prefix) {
-    return Ladder(state, flow, now_s, tables.wide(), counters.table_wide, counters).Select(KeyWide(flow), tables);
-  }
-  if (flow.family == net::Family::kIpv4) {
-    return Ladder(state, flow, now_s, tables.v4(), counters.table_v4, counters).Select(KeyV4(flow), tables);
-  }
-  return Ladder(state, flow, now_s, tables.v6(), counters.table_v6, counters).Select(KeyV6(flow), tables);
+  const auto select = [&](auto& table, TableCounters& table_counters, const auto& key) {
+    return Ladder(state, flow, given_away, now_s, table, table_counters, counters).Select(key, tables);
+  };
+  if ((*state.vips)[flow.vip.index()].is_prefix) return select(tables.wide(), counters.table_wide, KeyWide(flow));
+  if (flow.family == net::Family::kIpv4) return select(tables.v4(), counters.table_v4, KeyV4(flow));
+  return select(tables.v6(), counters.table_v6, KeyV6(flow));
 }
 
 // Calls `use(entry, table)` with the flow's entry in the connection table it belongs to, if there is one.
@@ -270,10 +274,9 @@ BackendId ClaimedBackend(Rung rung, const ForwardingState& state, const FlowView
   return rung == Rung::kQuic ? QuicBackend(state, flow) : CookieBackend(state, flow);
 }
 
-// Rung::kNone: the claim does not decide. One that names a backend that is down, and does not keep its flows, counts as
-// none.
+// Rung::kNone: the claim does not decide: it is none, or names a backend that is down and gives its flows away.
 Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
-                        FlowTables& tables, WorkerCounters& counters) {
+                        FlowTables& tables, WorkerCounters& counters, bool& given_away) {
   const BackendId named = ClaimedBackend(rung, state, flow, now_s, tables, counters);
   if (named.valid()) {
     const BackendEntry& backend = (*state.backends)[named.index()];
@@ -287,6 +290,8 @@ Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView&
     if (IsResetByDown(backend, flow.protocol, flow.tcp_flags)) {
       return {.backend = {}, .rung = rung, .refusal = Refusal::kReset};
     }
+    given_away = true;
+    return {};
   }
   if (!flow.related) counters.cookies_refused.Increment();
   return {};
@@ -372,8 +377,9 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
                         WorkerCounters& counters) {
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   Selection selection;
+  bool given_away = false;
   if (vip.cookies && flow.has_echo) {
-    selection = SelectByClaim(RungOfClaim(vip), state, flow, now_s, tables, counters);
+    selection = SelectByClaim(RungOfClaim(vip), state, flow, now_s, tables, counters, given_away);
     if (selection.rung != Rung::kNone) {
       counters.rungs[static_cast<size_t>(selection.rung)].Increment();
       return selection;
@@ -392,11 +398,12 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
     }
   }
   if (vip.tracked) {
-    selection = SelectTracked(state, flow, vip.is_prefix, now_s, tables, counters);
+    selection = SelectTracked(state, flow, given_away, now_s, tables, counters);
   } else {
     selection.backend = ScheduleFlow(state, flow);
     if (selection.backend.valid()) {
       selection.rung = Rung::kHashOnly;
+      if (given_away) counters.rescheduled.Increment();
     } else {
       selection = NoBackendFor(vip);
     }

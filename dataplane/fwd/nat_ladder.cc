@@ -150,8 +150,10 @@ class NatLadder {
     if (named.valid() && !(*state_.backends)[named.index()].keeps_flows()) {
       if (IsResetByDown((*state_.backends)[named.index()], flow_.protocol, segment_.flags)) return Stateless();
       named = BackendId();
+      counters_.rescheduled.Increment();
+    } else if (claims && !named.valid()) {
+      counters_.cookies_refused.Increment();
     }
-    if (claims && !named.valid()) counters_.cookies_refused.Increment();
     if (named.valid()) backend = named;
     if (!backend.valid()) backend = PlaceFlow(state_, flow_, now_s_, tables_, counters_);
     if (!backend.valid()) return {.selection = NoBackendFor(vip_), .session = nullptr};

@@ -66,7 +66,7 @@ void CheckTarget(Packet& packet, const fwd::ProbeTarget& target, const StageEnv&
       target.backend.index() >= backends.size() ||
       backends[target.backend.index()].state == fwd::BackendState::kAbsent ||
       backends[target.backend.index()].generation != target.generation || fwd::IsNat(vips[target.vip.index()].mode)) {
-    Drop(packet, DropReason::kNoBackend);
+    Drop(packet, DropReason::kProbeOutdated);
     return;
   }
   const fwd::BackendEntry& backend = backends[target.backend.index()];

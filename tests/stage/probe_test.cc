@@ -118,7 +118,7 @@ TEST_F(ProbeTest, WithoutBackendOrNextHopItIsDropped) {
   probes_.Register(kFirst + 1, {BackendId(999), 0, vip_v4_});
   probes_.Register(kFirst + 2, To(backend_v4_, VipId(999)));
   const Result result = FromHost({Probe(kFirst).Build(), Probe(kFirst + 1).Build(), Probe(kFirst + 2).Build()});
-  EXPECT_EQ(result.drops, std::vector(3, DropReason::kNoBackend));
+  EXPECT_EQ(result.drops, std::vector(3, DropReason::kProbeOutdated));
 }
 
 }  // namespace

@@ -16,10 +16,12 @@ std::string WithCheck(const std::string& check) {
   return Replaced(kValid, "      table_size: 65537\n", "      table_size: 65537\n      health_check: " + check + "\n");
 }
 
-std::string MessageOf(const std::string& check) {
-  const auto config = LoadText(WithCheck(check), "test.yaml");
+std::string ComplaintsOf(const std::string& text) {
+  const auto config = LoadText(text, "test.yaml");
   return config.ok() ? "" : std::string(config.status().message());
 }
+
+std::string MessageOf(const std::string& check) { return ComplaintsOf(WithCheck(check)); }
 
 TEST(HealthRulesTest, UsualChecksAreGood) {
   for (const char* check :
@@ -70,6 +72,31 @@ TEST(HealthRulesTest, TheDumpIsReadAsTheSame) {
   const auto again = LoadServicesText(text, "dump.yaml");
   ASSERT_TRUE(again.ok()) << again.status() << "\n" << text;
   EXPECT_EQ(again->pools[0].health_check, config->services.pools[0].health_check) << text;
+}
+
+constexpr std::string_view kSpare =
+    "    - {name: spare, slow_start_s: 30, health_check: {type: tcp, vip: www}, backends: [{name: s, address: "
+    "192.0.2.19}]}\n    - name: web\n";
+
+TEST(HealthRulesTest, ABackupIsCheckedAsTheVipsThatItStandsInFor) {
+  const std::string text = Replaced(kValid, "    - name: web\n", kSpare);
+  EXPECT_THAT(ComplaintsOf(text),
+              testing::HasSubstr("vip \"www\" of the health check of pool \"spare\" does not use this"));
+  EXPECT_EQ(ComplaintsOf(Replaced(text, "table_size: 65537", "backup: spare")), "");
+  EXPECT_THAT(ComplaintsOf(Replaced(Replaced(text, "table_size: 65537", "backup: spare"), "port: 80,", "port: all,")),
+              testing::HasSubstr("port of the health check of pool \"spare\" must be given"));
+}
+
+TEST(HealthRulesTest, WeightsDoNotMoveWhereConnectionsAreNotRemembered) {
+  const std::string off = Replaced(kValid, "mode: l2", "mode: l2, connection_tracking: \"off\"");
+  EXPECT_EQ(ComplaintsOf(off), "");
+  EXPECT_THAT(ComplaintsOf(Replaced(off, "table_size: 65537", "slow_start_s: 30")),
+              testing::HasSubstr("VIP \"www\" does not remember its connections, and pool \"web\" has slow_start_s"));
+  const std::string spare = Replaced(off, "    - name: web\n", Replaced(kSpare, ", vip: www", ""));
+  EXPECT_EQ(ComplaintsOf(spare), "") << "no VIP uses it";
+  EXPECT_THAT(
+      ComplaintsOf(Replaced(spare, "table_size: 65537", "backup: spare")),
+      testing::HasSubstr("VIP \"www\" does not remember its connections, and backup \"spare\" has slow_start_s"));
 }
 
 TEST(HealthRulesTest, AVipOfSeveralPortsNeedsThePortToCheck) {

@@ -188,6 +188,42 @@ TEST_F(DrainTest, ADrainThatEndedAndStaysIsUndone) {
   EXPECT_EQ(book_.Cancel(removes, "bob", now_).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(DrainTest, WhatAnEarlierDrainLeftDrainingComesBackWithTheLastOne) {
+  const uint64_t first = Start({.pool = "web", .backend = "web-1"});
+  Pass(2);
+  ASSERT_EQ(book_.Get(first)->phase, Phase::kFinished);
+  SetFlows("web-2", 1);
+  const uint64_t second = Start({.scope = Scope::kPool, .pool = "web", .then = Then::kRemove});
+  EXPECT_THAT(book_.Get(second)->members, ElementsAre(Member{"web", "web-1", false}, Member{"web", "web-2", false}));
+  ASSERT_TRUE(book_.Cancel(second, "bob", now_).ok());
+  EXPECT_FALSE(Drains("web-1")) << "it took new flows before there was any drain";
+  EXPECT_FALSE(Drains("web-2"));
+  EXPECT_EQ(book_.Cancel(first, "bob", now_).status().code(), absl::StatusCode::kFailedPrecondition);
+  // One that took new flows in between, and was then drained by hand, is the hand's.
+  const uint64_t third = Start({.pool = "web", .backend = "web-1"});
+  Pass(2);
+  ASSERT_EQ(book_.Get(third)->phase, Phase::kFinished);
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", false).ok());
+  Pass(1);
+  ASSERT_TRUE(reconciler_.SetDrain("web", "web-1", true).ok());
+  SetFlows("web-1", 1);
+  const uint64_t fourth = Start({.pool = "web", .backend = "web-1"});
+  ASSERT_TRUE(book_.Cancel(fourth, "bob", now_).ok());
+  EXPECT_TRUE(Drains("web-1"));
+  EXPECT_EQ(book_.Cancel(third, "bob", now_).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(DrainTest, ADrainThatIsUndoneAfterItsEndCountsOnce) {
+  SetFlows("web-1", 3);
+  const uint64_t id = Start({.pool = "web", .backend = "web-1", .deadline = seconds(2)});
+  Pass(3);
+  ASSERT_EQ(book_.Get(id)->phase, Phase::kExpired);
+  ASSERT_TRUE(book_.Cancel(id, "bob", now_).ok());
+  EXPECT_EQ(book_.Get(id)->phase, Phase::kCancelled);
+  EXPECT_EQ(book_.Ended()[static_cast<size_t>(Phase::kExpired)], 1u);
+  EXPECT_EQ(book_.Ended()[static_cast<size_t>(Phase::kCancelled)], 0u);
+}
+
 TEST_F(DrainTest, WhatCannotBeKeptIsNotBegun) {
   next_keep_ = absl::UnavailableError("the disk is full");
   const auto drain = book_.Start({.pool = "web", .backend = "web-1"}, "alice", now_);

@@ -400,6 +400,21 @@ TEST_F(PlanTest, DirectChecksOfSeveralPoolsAreOne) {
   EXPECT_NE(wishes[0].subscriber, wishes[2].subscriber);
 }
 
+TEST_F(PlanTest, ABackupIsCheckedByTheVipsThatItStandsInFor) {
+  services_.pools.push_back(services_.pools[0]);
+  services_.pools[1].name = "spare";
+  services_.pools[1].backends.resize(1);
+  services_.pools[1].backends[0].address = Ip("10.0.9.1");
+  services_.pools[0].health_check.reset();
+  EXPECT_TRUE(Plan().empty()) << "nobody uses it";
+  services_.pools[0].policy.backup = "spare";
+  ASSERT_EQ(Plan().size(), 1u);
+  EXPECT_EQ(TargetText(Plan()[0].spec.target), "203.0.113.10:80 on 10.0.9.1");
+  // A VIP of its own goes before.
+  services_.vips.push_back(SampleVip("z-own", "203.0.113.11", 8080, "spare"));
+  EXPECT_EQ(TargetText(Plan()[0].spec.target), "203.0.113.11:8080 on 10.0.9.1");
+}
+
 TEST_F(PlanTest, PoolsWithoutVipOrCheckAreNotChecked) {
   services_.vips.clear();
   EXPECT_TRUE(Plan().empty());

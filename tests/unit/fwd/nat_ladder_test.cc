@@ -216,6 +216,16 @@ TEST_F(NatCookiesTest, WhatHasNoCookieBeganWithoutOne) {
   EXPECT_EQ(counters_.cookies_refused.Value(), refused + 1);
 }
 
+TEST_F(NatCookiesTest, AConnectionOfABackendThatIsDownMovesOnce) {
+  fixture_.Down(BackendId(1), OnDown::kReschedule);
+  state_ = fixture_.Build();
+  const NatSelection moved = Give(5, kTcpAck, Echo(5, BackendId(1)));
+  ASSERT_NE(moved.session, nullptr);
+  EXPECT_NE(moved.selection.backend, BackendId(1));
+  EXPECT_EQ(counters_.rescheduled.Value(), 1u);
+  EXPECT_EQ(counters_.cookies_refused.Value(), 0u) << "the cookie was a good one";
+}
+
 TEST_F(NatCookiesTest, ASessionGivesWayToTheCookieOfANewerConnection) {
   const BackendId old = Give(3, kTcpSyn).selection.backend;
   const BackendId other(static_cast<uint16_t>((old.value() + 1) % 4));
