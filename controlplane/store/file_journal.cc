@@ -9,7 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -24,70 +24,18 @@ namespace fs = std::filesystem;
 using model::Cat;
 
 constexpr std::string_view kPrefix = "change-";
-constexpr std::string_view kUnfinished = "unfinished";
-// Enough to go back over a bad day; the largest states take some megabytes each.
+constexpr std::string_view kDamaged = ".damaged";
+// Enough to go back over a bad day; the largest states take some hundred kilobytes each.
 constexpr size_t kKept = 50;
 
-absl::Status FromErrno(int error, std::string_view what, const std::string& path) {
-  return absl::ErrnoToStatus(error, Cat("state: cannot ", what, " ", path));
+// Numbers of one width, so that the order of names is that of changes.
+std::string NameOf(uint64_t version) {
+  char number[32];
+  std::snprintf(number, sizeof(number), "%020llu", static_cast<unsigned long long>(version));
+  return Cat(kPrefix, std::string_view(number));
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return FromErrno(errno, "open", path);
-  std::string text;
-  std::vector<char> buffer(256 << 10);
-  for (;;) {
-    const ssize_t n = read(fd, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const int error = errno;
-      close(fd);
-      if (n < 0) return FromErrno(error, "read", path);
-      return text;
-    }
-    text.append(buffer.data(), static_cast<size_t>(n));
-  }
-}
-
-// A file that is open for writing.
-class NewFile {
- public:
-  explicit NewFile(std::string path)
-      : path_(std::move(path)),
-        fd_(open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)),
-        error_(fd_ < 0 ? errno : 0) {}
-  ~NewFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-  const std::string& path() const { return path_; }
-
-  absl::Status Write(std::string_view text) {
-    if (fd_ < 0) return FromErrno(error_, "create", path_);
-    while (!text.empty()) {
-      const ssize_t n = write(fd_, text.data(), text.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return FromErrno(errno, "write", path_);
-      text.remove_prefix(static_cast<size_t>(n));
-    }
-    return absl::OkStatus();
-  }
-  // Returns once the bytes are on the disk.
-  absl::Status Sync() {
-    if (fsync(fd_) != 0) return FromErrno(errno, "sync", path_);
-    return close(std::exchange(fd_, -1)) == 0 ? absl::OkStatus() : FromErrno(errno, "close", path_);
-  }
-
- private:
-  const std::string path_;
-  int fd_;
-  const int error_;
-};
-
-// Of the name of a change's file, also one that was set aside.
-uint64_t VersionOf(std::string_view name) {
+uint64_t VersionOfName(std::string_view name) {
   name.remove_prefix(kPrefix.size());
   uint64_t version = 0;
   std::from_chars(name.data(), name.data() + name.size(), version);
@@ -104,12 +52,12 @@ absl::StatusOr<std::unique_ptr<FileJournal>> FileJournal::Open(const std::string
     fs::permissions(directory, fs::perms::owner_all, error);
   }
   if (error) {
-    return FromErrno(error.value(), "create the directory",
+    return FileError(error.value(), "create the directory",
                      directory + "; run sluiced as root or name another one in node.state_directory");
   }
   const std::string lock = directory + "/lock";
   const int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return FromErrno(errno, "open", lock + "; node.state_directory must be writable for sluiced");
+  if (fd < 0) return FileError(errno, "open", lock + "; node.state_directory must be writable for sluiced");
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     close(fd);
     return absl::AlreadyExistsError(
@@ -120,7 +68,7 @@ absl::StatusOr<std::unique_ptr<FileJournal>> FileJournal::Open(const std::string
   return journal;
 }
 
-void FileJournal::Read() {
+std::vector<FileJournal::Old> FileJournal::ReadSegments() {
   std::vector<std::string> names;
   std::vector<fs::path> unfinished;
   std::error_code error;
@@ -128,79 +76,116 @@ void FileJournal::Read() {
     const std::string name = file.path().filename().string();
     if (name.starts_with(kUnfinished)) unfinished.push_back(file.path());
     if (!name.starts_with(kPrefix)) continue;
-    if (name.ends_with(".damaged")) {
-      damaged_up_to_ = std::max(damaged_up_to_, VersionOf(name));
+    if (name.ends_with(kDamaged)) {
+      damaged_up_to_ = std::max(damaged_up_to_, VersionOfName(name));
     } else {
       names.push_back(name);
     }
   }
   for (const fs::path& path : unfinished) fs::remove(path, error);
-  // Names have numbers of one width, so that their order is that of the changes.
-  std::sort(names.begin(), names.end(), std::greater<>());
-  std::optional<Found> found;
-  size_t damaged = 0;
-  const auto set_aside = [&](const std::string& path, const absl::Status& why) {
-    ++damaged;
-    warnings_.push_back(Cat(path, " ", std::string(why.message()), "; it is set aside as ", path, ".damaged"));
-    damaged_up_to_ = std::max(damaged_up_to_, VersionOf(fs::path(path).filename().string()));
-    std::error_code ignored;
-    fs::rename(path, path + ".damaged", ignored);
-  };
+  std::sort(names.begin(), names.end());
+  std::vector<Old> segments;
   for (const std::string& name : names) {
-    const std::string path = Cat(directory_, "/", name);
-    const absl::StatusOr<std::string> text = ReadFile(path);
-    absl::StatusOr<model::ChangeEntry> entry = text.ok() ? DecodeEntry(*text) : text.status();
-    if (!entry.ok()) {
-      set_aside(path, entry.status());
+    Old& segment = segments.emplace_back(Old{.name = name, .first = VersionOfName(name)});
+    absl::StatusOr<std::string> bytes = ReadFile(Cat(directory_, "/", name));
+    if (!bytes.ok()) {
+      warnings_.push_back(std::string(bytes.status().message()));
+      segment.scan.damaged.push_back({0, 0, segment.first});
       continue;
     }
-    if (!found) {
-      absl::StatusOr<model::KeptState> state = DecodeState(*text);
-      if (!state.ok()) {
-        set_aside(path, state.status());
+    segment.bytes = *std::move(bytes);
+    segment.scan = ScanSegment(segment.bytes, segment.first);
+    if (segments.size() == 1) continue;
+    // A write that failed may have left a change that was refused, and the next segment has what came instead.
+    std::vector<Scan::Part>& before = segments[segments.size() - 2].scan.whole;
+    std::erase_if(before, [&](const Scan::Part& part) { return part.version >= segment.first; });
+  }
+  return segments;
+}
+
+void FileJournal::Decode(std::vector<Old>& segments) {
+  std::optional<Found> found;
+  for (auto segment = segments.rbegin(); segment != segments.rend(); ++segment) {
+    std::vector<Scan::Part>& whole = segment->scan.whole;
+    for (size_t i = whole.size(); i-- > 0 && kept_.size() < kKept;) {
+      const Scan::Part part = whole[i];
+      const std::string_view text = std::string_view(segment->bytes).substr(part.offset, part.bytes);
+      absl::StatusOr<model::ChangeEntry> entry = DecodeEntry(text);
+      absl::Status status = entry.status();
+      if (status.ok() && !found) {
+        absl::StatusOr<model::KeptState> state = DecodeState(text);
+        status = state.status();
+        if (state.ok()) found = Found{entry->version, *std::move(state)};
+      }
+      if (status.ok()) {
+        kept_.push_back({*std::move(entry), Cat(directory_, "/", segment->name), part.offset, part.bytes});
         continue;
       }
-      found = Found{entry->version, *std::move(state)};
+      warnings_.push_back(
+          Cat(directory_, "/", segment->name, ": version ", part.version, " ", std::string(status.message())));
+      segment->scan.damaged.push_back(part);
+      whole.erase(whole.begin() + static_cast<std::ptrdiff_t>(i));
     }
-    entries_.push_back(*std::move(entry));
-  }
-  if (found && damaged > 0) {
-    warnings_.push_back(Cat("the last good state is that of version ", found->version, ", and is used"));
-  }
-  if (!found && damaged > 0) {
-    found_ = absl::DataLossError(Cat("state: none of the ", damaged, " states in ", directory_,
-                                     " is whole; restore one from a backup, or empty the directory to start with the "
-                                     "services of the configuration file"));
-    return;
   }
   found_ = std::move(found);
 }
 
-std::string FileJournal::PathOf(uint64_t version) const {
-  char number[32];
-  std::snprintf(number, sizeof(number), "%020llu", static_cast<unsigned long long>(version));
-  return Cat(directory_, "/", kPrefix, std::string_view(number));
+void FileJournal::Repair(const Old& segment) {
+  uint64_t up_to = 0;
+  for (const Scan::Part& part : segment.scan.damaged) up_to = std::max(up_to, part.version);
+  damaged_up_to_ = std::max(damaged_up_to_, up_to);
+  const std::string path = Cat(directory_, "/", segment.name);
+  const std::string aside = Cat(directory_, "/", NameOf(up_to), kDamaged);
+  unlink(aside.c_str());
+  absl::Status status;
+  if (link(path.c_str(), aside.c_str()) != 0) status = FileError(errno, "set aside", path);
+  std::string whole;
+  for (const Scan::Part& part : segment.scan.whole) whole += segment.bytes.substr(part.offset, part.bytes);
+  if (status.ok() && !whole.empty()) status = ReplaceFile(directory_, segment.name, whole);
+  if (status.ok() && whole.empty() && unlink(path.c_str()) != 0) status = FileError(errno, "remove", path);
+  warnings_.push_back(status.ok() ? Cat(path, " is set aside as ", aside) : std::string(status.message()));
+  // The changes that are whole lie elsewhere now.
+  uint64_t offset = 0;
+  for (const Scan::Part& part : segment.scan.whole) {
+    for (Kept& kept : kept_) {
+      if (status.ok() && kept.path == path && kept.offset == part.offset) kept.offset = offset;
+    }
+    offset += part.bytes;
+  }
 }
 
-absl::Status FileJournal::SyncDirectory() const {
-  const int fd = open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FromErrno(errno, "open", directory_);
-  const int error = fsync(fd) == 0 ? 0 : errno;
-  close(fd);
-  return error == 0 ? absl::OkStatus() : FromErrno(error, "sync", directory_);
+void FileJournal::Read() {
+  std::vector<Old> segments = ReadSegments();
+  for (const Old& segment : segments) {
+    for (const Scan::Part& part : segment.scan.damaged) {
+      warnings_.push_back(Cat(directory_, "/", segment.name, " is cut or altered from byte ", part.offset,
+                              " on, where ", "version ", part.version, " or so should be"));
+    }
+  }
+  Decode(segments);
+  const bool damage =
+      std::any_of(segments.begin(), segments.end(), [](const Old& segment) { return !segment.scan.damaged.empty(); });
+  if (damage && !found_->has_value()) {
+    found_ = absl::DataLossError(Cat("state: none of those in ", directory_,
+                                     " is whole; restore one from a backup, or empty the directory to start with the "
+                                     "services of the configuration file"));
+    return;
+  }
+  for (const Old& segment : segments) {
+    if (!segment.scan.damaged.empty()) Repair(segment);
+  }
+  if (damage) {
+    warnings_.push_back(Cat("the last good state is that of version ", (*found_)->version, ", and is used"));
+  }
+  if (segments.empty() || !segments.back().scan.damaged.empty()) return;
+  const Scan& last = segments.back().scan;
+  const uint64_t used = last.whole.empty() ? 0 : last.whole.back().offset + last.whole.back().bytes;
+  absl::StatusOr<std::unique_ptr<Segment>> segment = Segment::Open(directory_, segments.back().name, used);
+  if (segment.ok()) segment_ = *std::move(segment);
 }
 
 absl::Status FileJournal::WriteNote(std::string_view name, std::string_view text) {
-  const std::string path = Cat(directory_, "/", name);
-  NewFile file(Cat(directory_, "/", kUnfinished, ".", name));
-  absl::Status status = file.Write(Seal(text));
-  if (status.ok()) status = file.Sync();
-  if (status.ok() && rename(file.path().c_str(), path.c_str()) != 0) status = FromErrno(errno, "rename", file.path());
-  if (!status.ok()) {
-    unlink(file.path().c_str());
-    return status;
-  }
-  return SyncDirectory();
+  return ReplaceFile(directory_, name, Seal(text));
 }
 
 absl::StatusOr<std::string> FileJournal::ReadNote(std::string_view name) const {
@@ -212,68 +197,85 @@ absl::StatusOr<std::string> FileJournal::ReadNote(std::string_view name) const {
 }
 
 absl::Status FileJournal::Record(const std::vector<model::RecordedChange>& changes) {
-  std::deque<NewFile> files;
-  size_t renamed = 0;
-  const auto make = [&]() -> absl::Status {
-    for (const model::RecordedChange& change : changes) {
-      NewFile& file = files.emplace_back(Cat(directory_, "/", kUnfinished, ".", files.size()));
-      if (absl::Status status = file.Write(Encode(change.entry, change.state)); !status.ok()) return status;
+  if (changes.empty()) return absl::OkStatus();
+  std::string text;
+  std::vector<Kept> kept;
+  for (const model::RecordedChange& change : changes) {
+    const std::string one = Encode(change.entry, change.state);
+    kept.push_back({change.entry, "", text.size(), one.size()});
+    text += one;
+  }
+  const bool fits = segment_ != nullptr && segment_->HasRoomFor(text.size());
+  uint64_t offset = 0;
+  if (fits) {
+    offset = segment_->next();
+    if (absl::Status status = segment_->Append(text); !status.ok()) {
+      segment_->Erase(offset, text.size()).IgnoreError();
+      segment_ = nullptr;
+      return status;
     }
-    // All are written before the first is synced, so that the file system can do it at once.
-    for (NewFile& file : files) {
-      if (absl::Status status = file.Sync(); !status.ok()) return status;
-    }
-    for (; renamed < files.size(); ++renamed) {
-      const std::string& unfinished = files[renamed].path();
-      if (rename(unfinished.c_str(), PathOf(changes[renamed].entry.version).c_str()) != 0) {
-        return FromErrno(errno, "rename", unfinished);
-      }
-    }
-    return SyncDirectory();
-  };
-  if (absl::Status status = make(); !status.ok()) {
-    for (size_t i = 0; i < files.size(); ++i) {
-      unlink(i < renamed ? PathOf(changes[i].entry.version).c_str() : files[i].path().c_str());
-    }
-    return status;
+  } else {
+    auto segment = Segment::Create(directory_, NameOf(changes.front().entry.version), text);
+    if (!segment.ok()) return segment.status();
+    segment_ = *std::move(segment);
   }
   const std::lock_guard lock(mutex_);
-  for (const model::RecordedChange& change : changes) entries_.push_front(change.entry);
-  Prune();
+  for (Kept& one : kept) {
+    one.path = segment_->path();
+    one.offset += offset;
+    kept_.push_front(std::move(one));
+  }
+  if (kept_.size() > kKept) kept_.resize(kKept);
+  if (!fits) Prune();
   return absl::OkStatus();
 }
 
 void FileJournal::Prune() {
-  while (entries_.size() > kKept) {
-    unlink(PathOf(entries_.back().version).c_str());
-    entries_.pop_back();
+  std::set<std::string> used;
+  for (const Kept& kept : kept_) used.insert(kept.path);
+  std::error_code error;
+  std::vector<fs::path> old;
+  for (const auto& file : fs::directory_iterator(directory_, error)) {
+    const std::string name = file.path().filename().string();
+    const bool is_segment = name.starts_with(kPrefix) && !name.ends_with(kDamaged);
+    if (is_segment && !used.contains(Cat(directory_, "/", name))) old.push_back(file.path());
   }
+  for (const fs::path& path : old) fs::remove(path, error);
 }
 
 void FileJournal::Revoke(uint64_t version) {
+  Kept kept;
   {
     const std::lock_guard lock(mutex_);
-    if (entries_.empty() || entries_.front().version != version) return;
-    entries_.pop_front();
+    if (kept_.empty() || kept_.front().entry.version != version) return;
+    kept = std::move(kept_.front());
+    kept_.pop_front();
   }
-  unlink(PathOf(version).c_str());
-  // Without it the change may be back after a loss of power, as one whose answer got lost could be.
-  SyncDirectory().IgnoreError();
+  if (segment_ == nullptr || segment_->path() != kept.path) return;
+  // Where that fails the change may be back after a restart, as one whose answer got lost could be.
+  if (!segment_->Erase(kept.offset, kept.bytes).ok()) segment_ = nullptr;
 }
 
 std::vector<model::ChangeEntry> FileJournal::Entries() const {
   const std::lock_guard lock(mutex_);
-  return {entries_.begin(), entries_.end()};
+  std::vector<model::ChangeEntry> entries;
+  for (const Kept& kept : kept_) entries.push_back(kept.entry);
+  return entries;
 }
 
 absl::StatusOr<model::KeptState> FileJournal::StateAt(uint64_t version) const {
-  const std::vector<model::ChangeEntry> entries = Entries();
-  const bool kept = std::any_of(entries.begin(), entries.end(),
-                                [&](const model::ChangeEntry& entry) { return entry.version == version; });
-  if (!kept) return NotKept(version, entries);
-  const absl::StatusOr<std::string> text = ReadFile(PathOf(version));
-  if (!text.ok()) return text.status();
-  return DecodeState(*text);
+  Kept kept;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found =
+        std::find_if(kept_.begin(), kept_.end(), [&](const Kept& one) { return one.entry.version == version; });
+    if (found != kept_.end()) kept = *found;
+  }
+  if (kept.bytes == 0) return NotKept(version, Entries());
+  const absl::StatusOr<std::string> bytes = ReadFile(kept.path);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->size() < kept.offset + kept.bytes) return absl::DataLossError(Cat(kept.path, " was cut"));
+  return DecodeState(std::string_view(*bytes).substr(kept.offset, kept.bytes));
 }
 
 }  // namespace sluice::store

@@ -11,13 +11,15 @@
 
 #include "absl/status/statusor.h"
 #include "controlplane/model/journal.h"
+#include "controlplane/store/segment.h"
 
 namespace sluice::store {
 
-// A journal that survives kill -9 and the loss of power: a directory with one file for each of the last changes
-// (state_file.h). Files are written under other names, synced, renamed in their order and the directory synced before
-// Record returns; they are never altered. The newest one that is whole is the state to start with, so a torn one costs
-// the change that it was to keep and no more.
+// A journal that survives kill -9 and the loss of power: a directory of segments (segment.h), each named by its first
+// change. Changes that are recorded together are one write, which is synced before Record returns, and are never
+// altered. Each change has the whole state in it, and the newest one that is whole is the state to start with, so a
+// torn one costs the change that it was to keep and no more. Files of the version before, with one change each, are
+// segments without room.
 class FileJournal : public model::Journal {
  public:
   ~FileJournal() override;
@@ -30,8 +32,9 @@ class FileJournal : public model::Journal {
     uint64_t version = 0;
     model::KeptState state;
   };
-  // What Open found; nothing: the store is empty. `warnings`: what was wrong with it, for the log. Damaged files were
-  // set aside under the name NAME.damaged. kDataLoss: there are files, and none of them is of use.
+  // What Open found; nothing: the store is empty. `warnings`: what was wrong with it, for the log. A segment with
+  // damage is set aside as NAME.damaged, and its changes that are whole are written anew. kDataLoss: there are files,
+  // and none of them is of use; they stay as they are.
   const absl::StatusOr<std::optional<Found>>& found() const { return found_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
 
@@ -46,19 +49,36 @@ class FileJournal : public model::Journal {
   absl::StatusOr<std::string> ReadNote(std::string_view name) const;
 
  private:
+  // A change that is kept, and where.
+  struct Kept {
+    model::ChangeEntry entry;
+    std::string path;
+    uint64_t offset = 0;
+    uint64_t bytes = 0;
+  };
+  // A segment as it was found.
+  struct Old {
+    std::string name;
+    uint64_t first = 0;
+    std::string bytes = {};
+    Scan scan = {};
+  };
+
   FileJournal(std::string directory, int lock_fd) : directory_(std::move(directory)), lock_fd_(lock_fd) {}
   void Read();
+  std::vector<Old> ReadSegments();
+  void Decode(std::vector<Old>& segments);
+  void Repair(const Old& segment);
   void Prune();
-  std::string PathOf(uint64_t version) const;
-  absl::Status SyncDirectory() const;
 
   const std::string directory_;
   const int lock_fd_;
   absl::StatusOr<std::optional<Found>> found_ = std::optional<Found>();
   std::vector<std::string> warnings_;
-  uint64_t damaged_up_to_ = 0;  // the newest change whose file was set aside, now or earlier
+  uint64_t damaged_up_to_ = 0;        // the newest change that was damaged, now or earlier
+  std::unique_ptr<Segment> segment_;  // that the next changes go to; none: a new one
   mutable std::mutex mutex_;
-  std::deque<model::ChangeEntry> entries_;  // newest first
+  std::deque<Kept> kept_;  // newest first
 };
 
 }  // namespace sluice::store

@@ -1,5 +1,7 @@
 #include "controlplane/store/state_file.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -14,14 +16,23 @@
 #include "config/dump.h"
 #include "config/load.h"
 #include "controlplane/model/text.h"
+#include "dataplane/base/check.h"
 
 namespace sluice::store {
 namespace {
 
 using model::Cat;
 
-constexpr std::string_view kMagic = "sluice-state 1 ";
+constexpr std::string_view kPlain = "sluice-state 1 ";
+constexpr std::string_view kPacked = "sluice-state 2 ";
+constexpr size_t kMaxHeader = 80;
+constexpr std::string_view kVersion = "version: ";
 constexpr std::string_view kServices = "services:\n";
+
+constexpr std::string_view kBytes = " bytes=";
+constexpr std::string_view kPlainBytes = "plain_bytes: ";
+// No state is larger; a length that is damaged must not take all memory.
+constexpr uint64_t kMaxPlainBytes = uint64_t{1} << 30;
 
 constexpr std::array<uint32_t, 256> MakeTable() {
   std::array<uint32_t, 256> table{};
@@ -34,10 +45,10 @@ constexpr std::array<uint32_t, 256> MakeTable() {
 }
 constexpr std::array<uint32_t, 256> kTable = MakeTable();
 
-std::string HeaderOf(std::string_view payload) {
+std::string HeaderOf(std::string_view form, std::string_view payload) {
   char text[64];
   std::snprintf(text, sizeof(text), "crc32c=%08x bytes=%zu\n", Crc32c(payload), payload.size());
-  return Cat(kMagic, std::string_view(text));
+  return Cat(form, std::string_view(text));
 }
 
 std::string Escape(std::string_view text) { return absl::CEscape({text.data(), text.size()}); }
@@ -53,15 +64,54 @@ uint64_t NumberOf(std::string_view text) {
   return number;
 }
 
+// Takes the first line off.
+std::string_view TakeLine(std::string_view* text) {
+  const size_t end = text->find('\n');
+  const std::string_view line = text->substr(0, end);
+  text->remove_prefix(end == std::string_view::npos ? text->size() : end + 1);
+  return line;
+}
+
+// Seals `payload`, whose first line is the version, with the rest compressed.
+std::string Pack(std::string_view payload) {
+  const std::string_view first = TakeLine(&payload);
+  uLongf length = compressBound(payload.size());
+  std::string packed(length, '\0');
+  SLUICE_CHECK(compress2(reinterpret_cast<Bytef*>(packed.data()), &length,
+                         reinterpret_cast<const Bytef*>(payload.data()), payload.size(), Z_BEST_SPEED) == Z_OK);
+  packed.resize(length);
+  const std::string text = Cat(first, "\n", kPlainBytes, payload.size(), "\n") + packed;
+  return HeaderOf(kPacked, text) + text;
+}
+
+// The sealed text, whether it was compressed or not.
+absl::StatusOr<std::string> Unpack(std::string_view text) {
+  const absl::StatusOr<std::string_view> sealed = Unseal(text);
+  if (!sealed.ok()) return sealed.status();
+  if (text.starts_with(kPlain)) return std::string(*sealed);
+  std::string_view rest = *sealed;
+  std::string payload = Cat(TakeLine(&rest), "\n");
+  const std::string_view line = TakeLine(&rest);
+  const uint64_t plain = line.starts_with(kPlainBytes) ? NumberOf(line.substr(kPlainBytes.size())) : 0;
+  const size_t head = payload.size();
+  uLongf length = plain;
+  if (plain > 0 && plain <= kMaxPlainBytes) payload.resize(head + plain);
+  if (payload.size() != head + plain ||
+      uncompress(reinterpret_cast<Bytef*>(payload.data() + head), &length, reinterpret_cast<const Bytef*>(rest.data()),
+                 rest.size()) != Z_OK ||
+      length != plain) {
+    return absl::DataLossError("is whole, but cannot be decompressed");
+  }
+  return payload;
+}
+
 // Calls `use(key, value)` for each line before the services; what stands from there on is returned.
 template <typename Use>
 std::string_view ReadHead(std::string_view payload, const Use& use) {
   while (!payload.empty() && !payload.starts_with(kServices)) {
-    const size_t end = payload.find('\n');
-    const std::string_view line = payload.substr(0, end);
+    const std::string_view line = TakeLine(&payload);
     const size_t colon = line.find(": ");
     if (colon != std::string_view::npos) use(line.substr(0, colon), line.substr(colon + 2));
-    payload.remove_prefix(end == std::string_view::npos ? payload.size() : end + 1);
   }
   return payload;
 }
@@ -95,18 +145,38 @@ uint32_t Crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-std::string Seal(std::string_view payload) { return HeaderOf(payload) + std::string(payload); }
+std::string Seal(std::string_view payload) { return HeaderOf(kPlain, payload) + std::string(payload); }
 
 absl::StatusOr<std::string_view> Unseal(std::string_view text) {
-  const size_t end = text.find('\n');
-  if (!text.starts_with(kMagic) || end == std::string_view::npos) {
+  const size_t end = text.substr(0, kMaxHeader).find('\n');
+  const bool ours = text.starts_with(kPlain) || text.starts_with(kPacked);
+  if (!ours || end == std::string_view::npos) {
     return absl::DataLossError("does not begin like a state of this version of sluiced");
   }
   const std::string_view payload = text.substr(end + 1);
-  if (text.substr(0, end + 1) != HeaderOf(payload)) {
+  if (text.substr(0, end + 1) != HeaderOf(text.substr(0, kPlain.size()), payload)) {
     return absl::DataLossError("is cut or altered: length or checksum differ from what its first line says");
   }
   return payload;
+}
+
+size_t SealedLength(std::string_view bytes) {
+  const std::string_view head = bytes.substr(0, kMaxHeader);
+  const size_t end = head.find('\n');
+  const size_t length = head.find(kBytes);
+  if (!head.starts_with(kMagic) || end == std::string_view::npos || length > end) return 0;
+  const uint64_t payload = NumberOf(head.substr(length + kBytes.size()));
+  if (payload > bytes.size() - (end + 1)) return 0;
+  const size_t total = end + 1 + payload;
+  return Unseal(bytes.substr(0, total)).ok() ? total : 0;
+}
+
+uint64_t VersionIn(std::string_view bytes) {
+  const std::string_view head = bytes.substr(0, kMaxHeader);
+  const size_t end = head.find('\n');
+  if (!head.starts_with(kMagic) || end == std::string_view::npos) return 0;
+  const std::string_view line = bytes.substr(end + 1, kMaxHeader);
+  return line.starts_with(kVersion) ? NumberOf(line.substr(kVersion.size())) : 0;
 }
 
 std::string Encode(const model::ChangeEntry& entry, const model::KeptState& state) {
@@ -126,11 +196,11 @@ std::string Encode(const model::ChangeEntry& entry, const model::KeptState& stat
     if (quic.encrypted) payload += Cat("quic_secret: ", quic.number, " ", quic.secret, "\n");
   }
   payload += config::DumpServices(state.desired);
-  return Seal(payload);
+  return Pack(payload);
 }
 
 absl::StatusOr<model::ChangeEntry> DecodeEntry(std::string_view text) {
-  const absl::StatusOr<std::string_view> payload = Unseal(text);
+  const absl::StatusOr<std::string> payload = Unpack(text);
   if (!payload.ok()) return payload.status();
   model::ChangeEntry entry;
   ReadHead(*payload, [&](std::string_view key, std::string_view value) {
@@ -146,7 +216,7 @@ absl::StatusOr<model::ChangeEntry> DecodeEntry(std::string_view text) {
 }
 
 absl::StatusOr<model::KeptState> DecodeState(std::string_view text) {
-  const absl::StatusOr<std::string_view> payload = Unseal(text);
+  const absl::StatusOr<std::string> payload = Unpack(text);
   if (!payload.ok()) return payload.status();
   model::KeptState state;
   std::map<uint32_t, std::string> secrets;

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "controlplane/model/journal.h"
 
-// A change and the state after it as one file: text that a person can read, with a checksum over all of it.
+// A change and the state after it as text that a person can read, with a checksum over all of it.
 //
 //   sluice-state 1 crc32c=1a2b3c4d bytes=1234
 //   version: 17
@@ -22,7 +22,18 @@
 //   cookie_secret: 0 00112233445566778899aabbccddeeff
 //   services:
 //     ... (the configuration's own words, config/dump.h)
+//
+// What is written has all after the version compressed (zlib, RFC 1950), so that most changes fit a page of the disk:
+//
+//   sluice-state 2 crc32c=1a2b3c4d bytes=345
+//   version: 17
+//   plain_bytes: 1222
+//   (compressed)
 namespace sluice::store {
+
+inline constexpr std::string_view kMagic = "sluice-state ";
+// How names of files begin that are not whole yet.
+inline constexpr std::string_view kUnfinished = "unfinished";
 
 // CRC-32C (Castagnoli), RFC 3720 appendix B.4: of "123456789" it is e3069283.
 uint32_t Crc32c(std::string_view bytes);
@@ -31,6 +42,10 @@ uint32_t Crc32c(std::string_view bytes);
 std::string Seal(std::string_view payload);
 // The text again; kDataLoss, saying what is wrong.
 absl::StatusOr<std::string_view> Unseal(std::string_view text);
+// Of the whole text that `bytes` begin with; 0: they begin with none.
+size_t SealedLength(std::string_view bytes);
+// What the text that `bytes` begin with says of its version, whole or not; 0: nothing.
+uint64_t VersionIn(std::string_view bytes);
 
 std::string Encode(const model::ChangeEntry& entry, const model::KeptState& state);
 

@@ -22,6 +22,7 @@ _FOREIGN = [
     "pcap",
     "prometheus",
     "yaml-cpp",
+    "zlib",
 ]
 _EVERYTHING = ["dataplane", "controlplane", "config", "proto", *_FOREIGN]
 
@@ -39,7 +40,7 @@ ROOMS = {
     "controlplane/probe": [*_MODEL, "controlplane/health", "curl", "grpc"],
     "controlplane/preflight": [*_BASE, "controlplane/model/text.h", "absl"],
     "controlplane/reconcile": [*_MODEL, "config/cookie_layout.h", "controlplane/health", *_FWD],
-    "controlplane/store": [*_MODEL, "config"],
+    "controlplane/store": [*_MODEL, "config", "zlib"],
     "controlplane/rpc": [
         *_MODEL,
         "config",
@@ -57,6 +58,7 @@ ROOMS = {
         "dataplane/fwd/interfaces.h",
         "prometheus",
         "civetweb",
+        "zlib",
     ],
     "controlplane/app": _EVERYTHING,
     "tests": [*_EVERYTHING, "tests", "tools"],
@@ -78,6 +80,7 @@ _FOREIGN_PREFIXES = {
     "pcap": "pcap",
     "prometheus/": "prometheus",
     "yaml-cpp/": "yaml-cpp",
+    "zlib.h": "zlib",
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -1,16 +1,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "config/dump.h"
 #include "controlplane/store/file_journal.h"
 #include "controlplane/store/memory_journal.h"
+#include "controlplane/store/segment.h"
 #include "controlplane/store/state_file.h"
 #include "tests/unit/controlplane/sample.h"
 
@@ -63,6 +71,32 @@ TEST(StateFileTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(*state, State());
 }
 
+// As it was written before changes were compressed.
+std::string Plain(uint64_t version, const model::KeptState& state) {
+  return Seal("version: " + std::to_string(version) + "\nunix_ms: 1\nuser: alice\naction: Apply\nlines: 0\n" +
+              config::DumpServices(state.desired));
+}
+
+TEST(StateFileTest, WhatIsNotCompressedIsReadToo) {
+  model::KeptState state = State();
+  state.operator_drains.clear();
+  const std::string text = Plain(3, state);
+  EXPECT_EQ(DecodeEntry(text)->version, 3u);
+  EXPECT_EQ(*DecodeState(text), state);
+  EXPECT_LT(Encode(Entry(3), state).size(), text.size());
+}
+
+TEST(StateFileTest, WhereOneEndsAndAnotherBegins) {
+  const std::string text = Encode(Entry(17), State());
+  EXPECT_EQ(SealedLength(text + Encode(Entry(18), State())), text.size());
+  EXPECT_EQ(SealedLength(text.substr(0, text.size() - 1)), 0u);
+  EXPECT_EQ(SealedLength(""), 0u);
+  EXPECT_EQ(SealedLength("sluice-state 2 crc32c=00000000 bytes=18446744073709551615\n"), 0u);
+  EXPECT_EQ(VersionIn(text), 17u);
+  EXPECT_EQ(VersionIn(text.substr(0, 70)), 17u);
+  EXPECT_EQ(VersionIn("rubbish"), 0u);
+}
+
 TEST(StateFileTest, CookiesSurvive) {
   model::KeptState state = State();
   state.desired.vips[0].cookies = config::Cookies::kBackend;
@@ -110,13 +144,25 @@ class FileJournalTest : public ::testing::Test {
     EXPECT_TRUE(journal.ok()) << journal.status();
     return journal.ok() ? *std::move(journal) : nullptr;
   }
-  fs::path Newest() const {
-    fs::path newest;
+  std::vector<fs::path> Segments() const {
+    std::vector<fs::path> found;
     for (const auto& file : fs::directory_iterator(directory_)) {
       const std::string name = file.path().filename().string();
-      if (name.starts_with("change-") && !name.ends_with(".damaged")) newest = std::max(newest, file.path());
+      if (name.starts_with("change-") && !name.ends_with(".damaged")) found.push_back(file.path());
     }
-    return newest;
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+  fs::path Newest() const { return Segments().back(); }
+  fs::path Aside(uint64_t version) const {
+    char name[48];
+    std::snprintf(name, sizeof(name), "change-%020llu.damaged", static_cast<unsigned long long>(version));
+    return directory_ / name;
+  }
+  // As a loss of power in the middle of the last write.
+  void Tear(const fs::path& path) const {
+    const std::string bytes = ReadFile(path.string()).value();
+    fs::resize_file(path, bytes.find_last_not_of('\0') - 10);
   }
 
   fs::path directory_;
@@ -156,18 +202,83 @@ TEST_F(FileJournalTest, TornFileIsSaidAndTheLastGoodStateIsUsed) {
   ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
   journal = nullptr;
   const fs::path torn = Newest();
-  fs::resize_file(torn, fs::file_size(torn) / 2);
+  Tear(torn);
   journal = Open();
   ASSERT_TRUE(journal->found().ok() && journal->found()->has_value());
   EXPECT_EQ((*journal->found())->version, 1u);
-  ASSERT_EQ(journal->warnings().size(), 2u);
-  EXPECT_THAT(journal->warnings()[0], HasSubstr(torn.string()));
-  EXPECT_THAT(journal->warnings()[1], HasSubstr("version 1"));
-  EXPECT_TRUE(fs::exists(torn.string() + ".damaged"));
+  ASSERT_EQ(journal->warnings().size(), 3u);
+  EXPECT_THAT(journal->warnings()[0], HasSubstr(torn.string() + " is cut or altered from byte 4096 on"));
+  EXPECT_THAT(journal->warnings()[1], HasSubstr(Aside(2).string()));
+  EXPECT_THAT(journal->warnings()[2], HasSubstr("version 1"));
+  EXPECT_TRUE(fs::exists(Aside(2)));
   // Somebody may have been told of version 2: it is not given to another state, after a second restart neither.
   EXPECT_EQ(journal->VersionsUsed(), 2u);
   journal = nullptr;
-  EXPECT_EQ(Open()->VersionsUsed(), 2u);
+  journal = Open();
+  EXPECT_EQ(journal->VersionsUsed(), 2u);
+  EXPECT_TRUE(journal->warnings().empty()) << journal->warnings()[0];
+  EXPECT_EQ(*journal->StateAt(1), State(1));
+}
+
+TEST_F(FileJournalTest, DamageInTheMiddleCostsThatChangeAlone) {
+  auto journal = Open();
+  for (uint64_t version = 1; version <= 3; ++version) {
+    ASSERT_TRUE(journal->Record({{Entry(version), State(static_cast<uint32_t>(version))}}).ok());
+  }
+  journal = nullptr;
+  std::string bytes = ReadFile(Newest().string()).value();
+  EXPECT_TRUE(std::string_view(bytes).substr(4096).starts_with(kMagic))
+      << "pages that are kept are never written again";
+  bytes[4096 + 100] ^= 1;
+  std::ofstream(Newest(), std::ios::binary) << bytes;
+  journal = Open();
+  EXPECT_EQ((*journal->found())->version, 3u);
+  EXPECT_EQ(journal->Entries().size(), 2u);
+  EXPECT_EQ(*journal->StateAt(1), State(1));
+  EXPECT_EQ(*journal->StateAt(3), State(3));
+  EXPECT_TRUE(fs::exists(Aside(2)));
+  ASSERT_TRUE(journal->Record({{Entry(4), State(4)}}).ok());
+  journal = nullptr;
+  journal = Open();
+  EXPECT_TRUE(journal->warnings().empty());
+  EXPECT_EQ((*journal->found())->version, 4u);
+  EXPECT_EQ(journal->Entries().size(), 3u);
+}
+
+TEST_F(FileJournalTest, FilesOfOneChangeEachAreReadAsBefore) {
+  fs::create_directories(directory_);
+  model::KeptState state = State();
+  state.operator_drains.clear();
+  for (uint64_t version = 1; version <= 2; ++version) {
+    const std::string name = Aside(version).string();
+    std::ofstream(name.substr(0, name.find(".damaged"))) << Plain(version, state);
+  }
+  auto journal = Open();
+  EXPECT_EQ((*journal->found())->version, 2u);
+  EXPECT_EQ(*journal->StateAt(1), state);
+  ASSERT_TRUE(journal->Record({{Entry(3), State(3)}}).ok());
+  journal = nullptr;
+  journal = Open();
+  EXPECT_EQ((*journal->found())->state, State(3));
+  EXPECT_EQ(journal->Entries().size(), 3u);
+}
+
+// What a write that failed may have left behind does not come back in the place of what was accepted after it.
+TEST_F(FileJournalTest, TheNextSegmentGoesBeforeTheEndOfTheLast) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(2), State(9)}}).ok());
+  const fs::path accepted = Newest();
+  fs::rename(accepted, directory_.parent_path() / "accepted");
+  journal = nullptr;
+  journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
+  journal = nullptr;
+  fs::rename(directory_.parent_path() / "accepted", accepted);
+  journal = Open();
+  EXPECT_EQ((*journal->found())->state, State(9));
+  EXPECT_EQ(journal->Entries().size(), 2u);
+  EXPECT_EQ(*journal->StateAt(2), State(9));
 }
 
 TEST_F(FileJournalTest, ChangesThatCameTogetherAreAllKept) {
@@ -187,18 +298,18 @@ TEST_F(FileJournalTest, StoreWithoutAGoodStateIsNotTakenForAnEmptyOne) {
   ASSERT_TRUE(journal->Record({{Entry(1), State()}}).ok());
   journal = nullptr;
   std::ofstream(Newest()) << "rubbish";
-  EXPECT_EQ(Open()->found().status().code(), absl::StatusCode::kDataLoss);
+  for (int start = 0; start < 2; ++start) EXPECT_EQ(Open()->found().status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(FileJournalTest, UnfinishedWriteIsNoState) {
   auto journal = Open();
   ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
   journal = nullptr;
-  std::ofstream(directory_ / "unfinished.0") << "sluice-state 1 crc32c=";
+  std::ofstream(directory_ / "unfinished.change-2") << "sluice-state 1 crc32c=";
   journal = Open();
   EXPECT_EQ((*journal->found())->version, 1u);
   EXPECT_TRUE(journal->warnings().empty());
-  EXPECT_FALSE(fs::exists(directory_ / "unfinished.0"));
+  EXPECT_FALSE(fs::exists(directory_ / "unfinished.change-2"));
 }
 
 TEST_F(FileJournalTest, RevokedChangeIsGone) {
@@ -216,23 +327,64 @@ TEST_F(FileJournalTest, OneProcessHasTheStore) {
   EXPECT_EQ(FileJournal::Open(directory_.string()).status().code(), absl::StatusCode::kAlreadyExists);
 }
 
+// No byte can be written to any file.
+class NoWrites {
+ public:
+  NoWrites() {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit none = {0, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~NoWrites() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, SIG_DFL);
+  }
+
+ private:
+  rlimit before_ = {};
+};
+
 TEST_F(FileJournalTest, WhatCannotBeWrittenIsAnErrorAndLeavesNothing) {
   auto journal = Open();
-  ASSERT_TRUE(journal->Record({{Entry(1), State()}}).ok());
-  fs::create_directory(directory_ / "unfinished.1");  // where the state after the next would be written
-  EXPECT_FALSE(journal->Record({{Entry(2), State()}, {Entry(3), State()}}).ok());
+  {
+    const NoWrites no_writes;
+    EXPECT_FALSE(journal->Record({{Entry(1), State()}}).ok());
+  }
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  {
+    const NoWrites no_writes;
+    EXPECT_FALSE(journal->Record({{Entry(2), State()}, {Entry(3), State()}}).ok());
+  }
   EXPECT_EQ(journal->Entries().size(), 1u);
+  ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
   journal = nullptr;
-  EXPECT_EQ((*Open()->found())->version, 1u);
+  journal = Open();
+  EXPECT_EQ((*journal->found())->state, State(2));
+  EXPECT_EQ(journal->Entries().size(), 2u);
+  EXPECT_TRUE(journal->warnings().empty());
 }
 
 TEST_F(FileJournalTest, OldChangesGo) {
   auto journal = Open();
-  for (uint64_t version = 1; version <= 55; ++version) ASSERT_TRUE(journal->Record({{Entry(version), State()}}).ok());
+  uint64_t version = 0;
+  const auto record = [&](size_t count) {
+    std::vector<model::RecordedChange> changes;
+    for (size_t i = 0; i < count; ++i) changes.push_back({Entry(++version), State()});
+    ASSERT_TRUE(journal->Record(changes).ok());
+  };
+  record(1);
+  record(54);
   EXPECT_EQ(journal->Entries().size(), 50u);
   EXPECT_EQ(journal->Entries().back().version, 6u);
   journal = nullptr;
-  EXPECT_EQ(Open()->Entries().size(), 50u);
+  journal = Open();
+  EXPECT_EQ(journal->Entries().size(), 50u);
+  EXPECT_EQ(Segments().size(), 1u);
+  const fs::path first = Newest();
+  while (Newest() == first && version < 10'000) record(200);
+  EXPECT_FALSE(fs::exists(first)) << "it is full, and has nothing that is kept";
+  EXPECT_EQ(journal->Entries().front().version, version);
 }
 
 TEST(MemoryJournalTest, KeepsTheNewest) {
