@@ -187,7 +187,8 @@ struct NodeConfig {
 enum class ForwardingMode : uint8_t { kL2, kIpip, kGue, kGueDirect, kGre, kNat, kFullNat };
 // What the choice of a backend depends on: each connection by itself, the client's address and port, or its address.
 enum class HashInput : uint8_t { kTuple, kClientPort, kClient };
-enum class ConnectionTracking : uint8_t { kFull, kOff };
+// kUnsafe: of those that a change of backends could move.
+enum class ConnectionTracking : uint8_t { kFull, kUnsafe, kOff };
 // What cookies in TCP timestamps say (dataplane/lb/COOKIES.md).
 enum class Cookies : uint8_t {
   kNone,     // there are none
@@ -349,11 +350,12 @@ constexpr std::string_view HashInputName(HashInput hash) {
 }
 
 constexpr std::string_view TrackingName(ConnectionTracking tracking) {
+  if (tracking == ConnectionTracking::kUnsafe) return "unsafe";
   return tracking == ConnectionTracking::kFull ? "full" : "off";
 }
 
 // The words for `consistency`, which says both of them: what becomes of a connection when backends or directors change.
-enum class Consistency : uint8_t { kHash, kTrack, kCookie, kStateful };
+enum class Consistency : uint8_t { kHash, kTrack, kTrackUnsafe, kCookie, kStateful };
 
 constexpr std::string_view ConsistencyName(Consistency consistency) {
   switch (consistency) {
@@ -361,6 +363,8 @@ constexpr std::string_view ConsistencyName(Consistency consistency) {
       return "hash";
     case Consistency::kTrack:
       return "track";
+    case Consistency::kTrackUnsafe:
+      return "track_unsafe";
     case Consistency::kCookie:
       return "cookie";
     case Consistency::kStateful:
@@ -372,6 +376,7 @@ constexpr std::string_view ConsistencyName(Consistency consistency) {
 constexpr Consistency ConsistencyOf(const VipConfig& vip) {
   if (vip.cookies == Cookies::kSlot) return Consistency::kStateful;
   if (vip.cookies == Cookies::kBackend) return Consistency::kCookie;
+  if (vip.tracking == ConnectionTracking::kUnsafe) return Consistency::kTrackUnsafe;
   return vip.tracking == ConnectionTracking::kOff ? Consistency::kHash : Consistency::kTrack;
 }
 
@@ -384,7 +389,9 @@ constexpr bool SetConsistency(Consistency consistency, bool tracking_given, VipC
   }
   vip->cookies = Cookies::kNone;
   if (tracking_given) return ConsistencyOf(*vip) == consistency;
-  vip->tracking = consistency == Consistency::kHash ? ConnectionTracking::kOff : ConnectionTracking::kFull;
+  vip->tracking = consistency == Consistency::kHash          ? ConnectionTracking::kOff
+                  : consistency == Consistency::kTrackUnsafe ? ConnectionTracking::kUnsafe
+                                                             : ConnectionTracking::kFull;
   return true;
 }
 

@@ -71,11 +71,14 @@ void ReadHash(const YamlValue& value, HashInput* out) {
 }
 
 void ReadTracking(const YamlValue& value, ConnectionTracking* out) {
-  ReadEnum(value, {ConnectionTracking::kFull, ConnectionTracking::kOff}, TrackingName, out);
+  ReadEnum(value, {ConnectionTracking::kFull, ConnectionTracking::kUnsafe, ConnectionTracking::kOff}, TrackingName,
+           out);
 }
 
 void ReadConsistency(const YamlValue& value, std::optional<Consistency>* out) {
-  ReadEnum(value, {Consistency::kHash, Consistency::kTrack, Consistency::kCookie, Consistency::kStateful},
+  ReadEnum(value,
+           {Consistency::kHash, Consistency::kTrack, Consistency::kTrackUnsafe, Consistency::kCookie,
+            Consistency::kStateful},
            ConsistencyName, &out->emplace());
 }
 

@@ -152,7 +152,7 @@ void CheckPoolPolicy(const PoolConfig& pool, const std::string& path, ProblemLis
 void CheckMovingWeights(const ServiceConfig& services, const StringMap<size_t>& pools, ProblemList* problems) {
   for (size_t i = 0; i < services.vips.size(); ++i) {
     const VipConfig& vip = services.vips[i];
-    if (vip.tracking == ConnectionTracking::kFull || vip.cookies != Cookies::kNone) continue;
+    if (vip.tracking != ConnectionTracking::kOff || vip.cookies != Cookies::kNone) continue;
     const auto check = [&](std::string_view what, const std::string& name) -> const PoolPolicy* {
       const auto found = pools.find(name);
       if (found == pools.end()) return nullptr;

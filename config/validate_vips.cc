@@ -71,6 +71,22 @@ void CheckNat(const VipConfig& vip, const std::string& path, ProblemList* proble
   }
 }
 
+// A connection of which nothing is remembered is found by the hash, and by whether its packet is a SYN.
+void CheckUnsafe(const VipConfig& vip, const std::string& path, ProblemList* problems) {
+  if (vip.tracking != ConnectionTracking::kUnsafe) return;
+  const bool by_word = vip.cookies == Cookies::kNone;
+  const std::string where = path + (by_word ? ".consistency" : ".connection_tracking");
+  const std::string what =
+      Cat(by_word ? "consistency track_unsafe" : "connection_tracking unsafe", " of VIP ", Quote(vip.name));
+  if (vip.protocol != Protocol::kTcp) {
+    problems->Add(where, Cat(what, " needs protocol tcp, whose SYNs tell new connections from those that go on; take ",
+                             "track or hash"));
+  } else if (IsNat(vip.mode)) {
+    problems->Add(where, Cat(what, " cannot be with mode ", ModeName(vip.mode), ", by whose entries the way back is ",
+                             "known; take ", by_word ? "track" : "full", ", or mode l2 or a tunnel"));
+  }
+}
+
 // NAT alone writes another port, and the way back must lead to one port of the VIP.
 void CheckBackendPorts(const VipConfig& vip, const std::string& path, const PoolConfig& pool, ProblemList* problems) {
   // Port 0 is a problem of its own, or stands for one that could not be read.
@@ -197,7 +213,11 @@ void CheckPolicy(const VipConfig& vip, const std::string& path, const PoolConfig
   if (pool.policy.scheduling == Scheduling::kMaglev) return;
   const std::string policy = Cat("policy ", SchedulingName(pool.policy.scheduling), " of pool ", Quote(pool.name));
   const bool remembered = vip.mode == ForwardingMode::kFullNat || ConsistencyOf(vip) != Consistency::kHash;
-  if (!remembered) {
+  if (vip.tracking == ConnectionTracking::kUnsafe && vip.cookies != Cookies::kBackend) {
+    problems->Add(path + ".pool",
+                  Cat(policy, " cannot be with VIP ", Quote(vip.name), ", which tracks unsafe connections only: the ",
+                      "others are where the hash says; take policy maglev, or connection_tracking full"));
+  } else if (!remembered) {
     problems->Add(
         path + ".pool",
         Cat(policy, " cannot be with VIP ", Quote(vip.name), ", whose consistency is hash: nothing remembers ",
@@ -232,6 +252,7 @@ void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, Pr
     CheckGuePort(vip, path, problems);
     CheckTimeouts(vip, path, problems);
     CheckNat(vip, path, problems);
+    CheckUnsafe(vip, path, problems);
     const auto pool = pools.find(vip.pool);
     if (pool != pools.end()) {
       const auto check = [&](const PoolConfig& used) {

@@ -69,6 +69,9 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   Family service = GaugeFamily("sluice_pool_service",
                                "1 for who takes the pool's new flows: its own backends, all of them in panic, its "
                                "backup, or none.");
+  Family unsafe = GaugeFamily("sluice_pool_unsafe_slot_ratio",
+                              "Share of the pool's hash slots whose new flows are entered into the connection table by "
+                              "VIPs that track unsafe flows only; 0 where there are none.");
   Family backends = GaugeFamily("sluice_pool_backends", "Backends of the pool by where they stand in their life.");
   for (const auto& pool : now.registry->pools) {
     uint64_t draining = 0;
@@ -90,6 +93,7 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
       draining += drained ? 1 : 0;
     }
     usable.Add({{"pool", pool->name}}, pool->usable());
+    unsafe.Add({{"pool", pool->name}}, now.UnsafeShare(*pool));
     for (const auto each : {model::PoolService::kOwn, model::PoolService::kPanic, model::PoolService::kBackup,
                             model::PoolService::kNone}) {
       service.Add({{"pool", pool->name}, {"service", model::PoolServiceName(each)}},
@@ -108,6 +112,7 @@ void CollectPools(const Sources& sources, const model::Snapshot& now, Families& 
   out.Add(std::move(next_hop));
   out.Add(std::move(drains));
   out.Add(std::move(backends));
+  out.Add(std::move(unsafe));
   out.Add(std::move(up));
   out.Add(std::move(usable));
   out.Add(std::move(service));

@@ -24,12 +24,19 @@ struct Snapshot {
   // Slots of its pool's Maglev table that each backend has, by BackendId. Shorter than the largest id when the last
   // ones have none.
   std::shared_ptr<const std::vector<uint32_t>> slots;
+  // Slots of each pool whose new flows are remembered by VIPs that track unsafe ones only, by PoolId.
+  std::shared_ptr<const std::vector<uint32_t>> unsafe_slots;
   // Equal on all directors that read cookies alike: of VIPs, layouts and backends' cookie ids, and of the keys.
   uint64_t cookie_ids_digest = 0;
   uint64_t cookie_keys_digest = 0;
 
   uint32_t SlotsOf(BackendId id) const {
     return slots != nullptr && id.index() < slots->size() ? (*slots)[id.index()] : 0;
+  }
+  // Share of the pool's slots that are unsafe, 0 to 1.
+  double UnsafeShare(const PoolRecord& pool) const {
+    if (unsafe_slots == nullptr || pool.id.index() >= unsafe_slots->size() || pool.table_size == 0) return 0;
+    return static_cast<double>((*unsafe_slots)[pool.id.index()]) / pool.table_size;
   }
   // Share of the pool's slots, 0 to 1.
   double SlotShare(const PoolRecord& pool, const BackendRecord& backend) const {

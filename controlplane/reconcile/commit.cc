@@ -36,6 +36,17 @@ std::shared_ptr<const std::vector<uint32_t>> CountSlots(const fwd::ForwardingSta
   return counts;
 }
 
+// By PoolId.
+std::shared_ptr<const std::vector<uint32_t>> CountUnsafeSlots(const fwd::ForwardingState& state) {
+  auto counts = std::make_shared<std::vector<uint32_t>>(state.pools.size(), 0);
+  for (size_t id = 0; id < state.pools.size(); ++id) {
+    if (state.pools[id] == nullptr) continue;
+    const std::vector<bool>& unsafe = state.pools[id]->unsafe;
+    (*counts)[id] = static_cast<uint32_t>(std::count(unsafe.begin(), unsafe.end(), true));
+  }
+  return counts;
+}
+
 absl::Status CheckVersion(const model::ChangeRequest& request, uint64_t version) {
   if (request.expected_version == 0 || request.expected_version == version) return absl::OkStatus();
   return absl::AbortedError(model::Cat("expected_version: ", request.expected_version, " is not in force, but ",
@@ -184,6 +195,7 @@ absl::Status Reconciler::Bring(std::shared_ptr<const fwd::ForwardingState> state
     const model::Snapshot before = Current();
     if (state_ != nullptr) Compare(*before.registry, *state_, *next.registry, *state, impact);
     next.slots = CountSlots(*state, state_.get(), next);
+    next.unsafe_slots = CountUnsafeSlots(*state);
     next.generation = state->generation;
     next.published_at = std::chrono::system_clock::now();
     next.cookie_ids_digest = state->cookie_digest.ids;
@@ -228,7 +240,7 @@ void Reconciler::Tell(const Outcome& outcome, model::EventKind kind, const model
 
 absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Build(const model::Registry& next,
                                                                               Impact* impact) const {
-  const absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next, timeouts_);
+  absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next, timeouts_);
   if (!spec.ok()) return spec.status();
   impact->state_bytes = EstimateBytes(*spec, state_.get());
   impact->available_bytes = available_bytes_ == nullptr ? 0 : available_bytes_();
@@ -238,6 +250,8 @@ absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Build(co
                    "machine has ", impact->available_bytes >> 20,
                    " MiB left; give pools a smaller table_size, or the machine more memory"));
   }
+  spec->now_s =
+      static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::seconds>(clock_().time_since_epoch()).count());
   return fwd::BuildState(*spec, NextGeneration(), state_.get());
 }
 

@@ -137,7 +137,8 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* poo
   spec.entry.protocol = static_cast<uint8_t>(desired.protocol);
   spec.entry.mode = ModeOf(desired.mode);
   spec.entry.hash_input = HashInputOf(desired.hash);
-  spec.entry.tracked = desired.tracking == config::ConnectionTracking::kFull;
+  spec.entry.tracked = desired.tracking != config::ConnectionTracking::kOff;
+  spec.entry.unsafe_only = desired.tracking == config::ConnectionTracking::kUnsafe;
   if (config::IsGue(desired.mode)) spec.entry.gue_port = desired.gue_port.value_or(config::kDefaultGuePort);
   spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
   spec.entry.clamp_mss = desired.clamp_mss;
@@ -206,6 +207,7 @@ void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd
                                       .on_down = OnDownOf(pool.policy.on_down),
                                       .cookie_id = backend.desired.cookie_id,
                                       .quic_server_ids = ServerIds(backend.desired.quic_server_ids)}});
+    out.known.push_back({backend.id, backend.desired.name, backend.desired.weight});
     if (usable && backend.takes_new_flows()) {
       out.members.push_back({backend.id, backend.desired.name, weights[index]});
     }

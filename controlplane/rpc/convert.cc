@@ -87,11 +87,13 @@ constexpr std::pair<v1::HashInput, config::HashInput> kHashInputs[] = {
 constexpr std::pair<v1::ConnectionTracking, config::ConnectionTracking> kTrackings[] = {
     {v1::CONNECTION_TRACKING_FULL, config::ConnectionTracking::kFull},
     {v1::CONNECTION_TRACKING_OFF, config::ConnectionTracking::kOff},
+    {v1::CONNECTION_TRACKING_UNSAFE, config::ConnectionTracking::kUnsafe},
     {v1::CONNECTION_TRACKING_UNSPECIFIED, config::ConnectionTracking::kFull},
 };
 constexpr std::pair<v1::Consistency, config::Consistency> kConsistencies[] = {
     {v1::CONSISTENCY_HASH, config::Consistency::kHash},
     {v1::CONSISTENCY_TRACK, config::Consistency::kTrack},
+    {v1::CONSISTENCY_TRACK_UNSAFE, config::Consistency::kTrackUnsafe},
     {v1::CONSISTENCY_COOKIE, config::Consistency::kCookie},
     {v1::CONSISTENCY_STATEFUL, config::Consistency::kStateful},
 };

@@ -90,7 +90,8 @@ std::string_view PolicyName(const model::PoolRecord& pool) { return config::Sche
 std::string ReasonOf(const model::BackendRecord& backend, const model::BackendRecord* chosen,
                      const model::PoolRecord& pool, const fwd::FlowFinding& finding) {
   const bool panic = pool.is_in_panic();
-  const bool by_hash = finding.rung == fwd::Rung::kScheduler || finding.rung == fwd::Rung::kHashOnly;
+  const bool by_hash =
+      finding.rung == fwd::Rung::kScheduler || finding.rung == fwd::Rung::kHashOnly || finding.rung == fwd::Rung::kSafe;
   if (&backend == chosen) {
     if (finding.has_session) return "the flow has a session with it";
     if (ByCookie(finding)) return "the packet's cookie names it";
@@ -139,6 +140,9 @@ std::string_view WhyThisOne(const model::VipRecord& vip, const fwd::FlowFinding&
   if (finding.has_session) return ", with which the flow has a session";
   if (ByCookie(finding)) return ", as the packet's cookie says";
   if (finding.rung == fwd::Rung::kConnectionTable) return ", as the connection's entry says";
+  if (finding.rung == fwd::Rung::kSafe) {
+    return ", whose slot the flow's hash chooses; no change of backends could move it, so nothing is remembered";
+  }
   if (finding.by_policy) return ", which the pool's policy chooses now; it remembers nothing of this flow";
   if (vip.desired.mode == config::ForwardingMode::kFullNat) {
     return ", whose slot the flow's hash chooses; if it is TCP and began before, it is dropped (nat_no_session)";
@@ -290,9 +294,18 @@ void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question,
   }
   if (chosen == nullptr) return ExplainWithoutBackend(*pool, finding, response);
   response->set_backend(chosen->desired.name);
+  const bool is_known = finding.rung != fwd::Rung::kScheduler;
+  if (finding.home.valid() && finding.home != chosen->id && !is_known) {
+    const model::BackendRecord* home = FindBackend(*pool, finding.home);
+    if (home != nullptr) response->set_home_backend(home->desired.name);
+  }
   const fwd::NextHop hop = view.NextHopOf(chosen->id);
   JudgeNextHop(*vip, *chosen, hop, question, finding, response);
   if (response->fate() != "forwarded") return;
+  if (!response->home_backend().empty()) {
+    response->set_explanation(Cat(response->explanation(), "; if it began before its slot moved, to ",
+                                  response->home_backend(), ", its home"));
+  }
   for (const fwd::PortStats& port : view.Ports()) {
     if (hop.port.valid() && port.id == hop.port) response->set_egress_port(port.name);
   }

@@ -1,6 +1,7 @@
 #include "dataplane/fwd/flow_lookup.h"
 
 #include "dataplane/fwd/cookies.h"
+#include "dataplane/fwd/homes.h"
 #include "dataplane/fwd/slots.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/nat_session.h"
@@ -97,6 +98,11 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
       (!vip.cookies || vip.slots)) {
     finding.by_policy = true;
     finding.backend = PeekPlace(state, flow, now_s, tables, counters);
+  }
+  if (vip.unsafe_only && remembered) {
+    const Home home = HomeOf(state, flow);
+    finding.home = home.backend;
+    if (home.safe) finding.rung = Rung::kSafe;
   }
   if (!finding.backend.valid()) finding.refusal = vip.no_backend;
   finding.tracked = FindTracked(state, flow, now_s, tables);

@@ -39,6 +39,8 @@ struct FlowFinding {
   Refusal refusal = Refusal::kDrop;
   // `backend` is whom the pool's policy chooses for a new connection at this worker and moment.
   bool by_policy = false;
+  // Of a VIP that tracks unsafe flows only, where the flow is not known: to whom it goes unless it begins now.
+  BackendId home;
   // The hash's choice, whether it counts or not. No slots: no backend of the pool takes new flows.
   BackendId scheduled;
   uint32_t slot = 0;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/fwd/homes.h"
 #include "dataplane/fwd/policies.h"
 #include "dataplane/fwd/slots.h"
 #include "dataplane/net/headers.h"
@@ -58,22 +59,6 @@ lb::ConnectionKeyWide KeyWide(const FlowView& flow) {
   return key;
 }
 
-// What the scheduler goes by. The flow's own hash also chooses its bucket in the connection table, so affinity must not
-// narrow that one.
-uint64_t SchedulerHash(const lb::HashKeys& keys, HashInput input, const FlowView& flow) {
-  if (input == HashInput::kTuple) return flow.hash;
-  constexpr std::array<uint8_t, 16> kNoAddress{};
-  const lb::FlowTuple tuple = {.source = flow.client,
-                               .destination = kNoAddress.data(),
-                               .source_port = input == HashInput::kClientPort ? flow.client_port : Be16(),
-                               .destination_port = {},
-                               .protocol = 0,
-                               .family = flow.family};
-  uint64_t hash = 0;
-  lb::FlowHashes(keys, &tuple, 1, &hash);
-  return hash;
-}
-
 template <typename Table>
 class Ladder {
  public:
@@ -93,6 +78,14 @@ class Ladder {
     if (flow_.related) return Related(entry);
     if (entry != nullptr) return FromEntry(*entry, tables);
     BackendId backend = ScheduleFlow(state_, flow_);
+    bool is_home = false;
+    if (vip().unsafe_only) {
+      const Home home = HomeOf(state_, flow_);
+      if (home.safe) return Safe(home.backend);
+      // What goes on and has no entry began at home.
+      is_home = home.backend.valid() && (flow_.tcp_flags & net::kTcpSyn) == 0;
+      if (is_home) backend = home.backend;
+    }
     if (!backend.valid()) return NoBackendFor(vip());
     const bool remember = !flow_.has_timestamps || !vip().cookies || vip().slots;
     const Rung rung = remember ? Enter(key, tables, backend) : Rung::kHashOnly;
@@ -103,7 +96,7 @@ class Ladder {
       counters_.rescheduled.Increment();
     } else if (is_new) {
       counters_.vips[flow_.vip.index()].new_flows.Increment();
-    } else if (flow_.protocol == net::kProtocolTcp && (flow_.tcp_flags & net::kTcpRst) == 0) {
+    } else if (flow_.protocol == net::kProtocolTcp && (flow_.tcp_flags & net::kTcpRst) == 0 && !is_home) {
       NoteUnprotected(rung);
     }
     return {.backend = backend, .rung = rung};
@@ -118,9 +111,20 @@ class Ladder {
     if (entry != nullptr && BackendExists(*state_.backends, entry->value)) {
       return {.backend = entry->value.backend, .rung = Rung::kConnectionTable};
     }
-    const BackendId backend = ScheduleFlow(state_, flow_);
+    BackendId backend = vip().unsafe_only ? HomeOf(state_, flow_).backend : BackendId();
+    if (!backend.valid()) backend = ScheduleFlow(state_, flow_);
     if (!backend.valid()) return {};
     return {.backend = backend, .rung = Rung::kSchedulerNoEntry};
+  }
+
+  // No change of the backends could move the flow, so nothing is remembered.
+  Selection Safe(BackendId home) {
+    if (given_away_) {
+      counters_.rescheduled.Increment();
+    } else if ((flow_.tcp_flags & net::kTcpSyn) != 0) {
+      counters_.vips[flow_.vip.index()].new_flows.Increment();
+    }
+    return {.backend = home, .rung = Rung::kSafe};
   }
 
   Selection FromEntry(Entry& entry, FlowTables& tables) {
@@ -209,7 +213,9 @@ class Ladder {
       return Rung::kSchedulerNoEntry;
     }
     table_counters_.inserted.Increment();
-    if (GoesByPolicy(state_, vip())) backend = PlaceFlow(state_, flow_, now_s_, tables, counters_);
+    if (!vip().unsafe_only && GoesByPolicy(state_, vip())) {
+      backend = PlaceFlow(state_, flow_, now_s_, tables, counters_);
+    }
     Assign(*entry, backend);
     return Rung::kScheduler;
   }
@@ -320,6 +326,20 @@ bool IsResetByDown(const BackendEntry& backend, uint8_t protocol, uint8_t tcp_fl
 bool StaysWith(const BackendEntry& backend, const FlowView& flow) {
   return backend.keeps_flows() || flow.related ||
          (flow.protocol == net::kProtocolTcp && (flow.tcp_flags & net::kTcpRst) != 0);
+}
+
+uint64_t SchedulerHash(const lb::HashKeys& keys, HashInput input, const FlowView& flow) {
+  if (input == HashInput::kTuple) return flow.hash;
+  constexpr std::array<uint8_t, 16> kNoAddress{};
+  const lb::FlowTuple tuple = {.source = flow.client,
+                               .destination = kNoAddress.data(),
+                               .source_port = input == HashInput::kClientPort ? flow.client_port : Be16(),
+                               .destination_port = {},
+                               .protocol = 0,
+                               .family = flow.family};
+  uint64_t hash = 0;
+  lb::FlowHashes(keys, &tuple, 1, &hash);
+  return hash;
 }
 
 ScheduledSlot ScheduleSlot(const ForwardingState& state, const FlowView& flow) {

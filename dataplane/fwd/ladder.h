@@ -58,6 +58,10 @@ bool IsResetByDown(const BackendEntry& backend, uint8_t protocol, uint8_t tcp_fl
 // in any case.
 bool StaysWith(const BackendEntry& backend, const FlowView& flow);
 
+// What the scheduler goes by. The flow's own hash also chooses its bucket in the connection table, so affinity must not
+// narrow that one.
+uint64_t SchedulerHash(const lb::HashKeys& keys, HashInput input, const FlowView& flow);
+
 // The slot of the pool's table that the scheduler looks at for a flow, and whose it is. Invalid and 0 when the pool has
 // no backend for new flows. Counts nothing.
 struct ScheduledSlot {
@@ -104,7 +108,8 @@ void NoteReply(const ForwardingState& state, const FlowView& flow, const uint8_t
 // flow gets a new one. When it is down, OnDown tells what becomes of the flow, whether the table or a cookie named it;
 // one of which only SYNs were seen gets a new backend in any case. An RST of an unknown flow leaves no entry, nor does
 // a new flow when too many of which only one packet was seen are in the table: it goes by the hash. VIPs that do not
-// track their connections go by the hash alone. Counts rungs, flows and table events. Worker thread.
+// track their connections go by the hash alone, and so do safe flows where only the others are tracked (homes.h).
+// Counts rungs, flows and table events. Worker thread.
 Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                         WorkerCounters& counters);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dataplane/fwd/homes.h"
 #include "dataplane/lb/maglev.h"
 
 namespace sluice::fwd {
@@ -56,22 +57,8 @@ void BuildTurns(PoolTable& pool) {
   pool.turns = lb::MakeTurnOrder(std::move(turns));
 }
 
-std::shared_ptr<const PoolTable> BuildPool(PoolTable pool, const lb::HashKeys& keys) {
-  std::vector<lb::MaglevMember> members;
-  members.reserve(pool.members.size());
-  for (const PoolTable::Member& m : pool.members) {
-    members.push_back(
-        {.id = m.backend.value(),
-         .weight = m.weight,
-         .permutation = lb::MakePermutation(keys.maglev_offset, keys.maglev_skip, m.name, pool.table_size)});
-  }
-  pool.slots = lb::BuildMaglevTable(members, pool.table_size);
-  BuildTurns(pool);
-  return std::make_shared<const PoolTable>(std::move(pool));
-}
-
 absl::Status CheckPool(const PoolSpec& spec, const std::vector<BackendInfo>& backends) {
-  if (!lb::IsPrime(spec.table_size) || spec.table_size <= spec.members.size()) {
+  if (!lb::IsPrime(spec.table_size) || spec.table_size <= std::max(spec.members.size(), spec.known.size())) {
     return absl::InvalidArgumentError(absl::StrCat("pool id ", spec.id.value(), ": table size ", spec.table_size,
                                                    " must be a prime above the number of its backends, ",
                                                    spec.members.size()));
@@ -83,28 +70,83 @@ absl::Status CheckPool(const PoolSpec& spec, const std::vector<BackendInfo>& bac
                                                      " is not an active backend of weight above 0"));
     }
   }
+  for (const PoolTable::Member& m : spec.known) {
+    if (m.backend.index() >= backends.size() || backends[m.backend.index()].pool != spec.id ||
+        backends[m.backend.index()].state == BackendState::kAbsent) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("pool id ", spec.id.value(), ": ", m.name, ", which is known, is none of its backends"));
+    }
+  }
   return absl::OkStatus();
 }
 
-// A pool whose members, weights and policy did not change keeps its table.
-bool SamePool(const PoolTable& old, const PoolTable& made) {
-  return old.table_size == made.table_size && old.members == made.members && old.policy == made.policy;
+// By PoolId: for how long a flow may be silent, of VIPs that track unsafe flows only; 0: no such VIP has the pool.
+std::vector<uint32_t> CollectHolds(const std::vector<VipSpec>& vips) {
+  std::vector<uint32_t> holds;
+  for (const VipSpec& vip : vips) {
+    if (!vip.entry.unsafe_only || !vip.entry.pool.valid()) continue;
+    uint32_t& hold = At(holds, vip.entry.pool.index());
+    hold = std::max({hold, uint32_t{1}, uint32_t{vip.entry.timeouts.tcp_established_s}});
+  }
+  return holds;
 }
+
+// Makes the tables of pools, as far as those of the previous generation cannot be kept.
+class PoolMaker {
+ public:
+  PoolMaker(const StateSpec& spec, const ForwardingState* previous, bool same_keys, const ForwardingState& state)
+      : now_s_(spec.now_s), holds_(CollectHolds(spec.vips)), previous_(same_keys ? previous : nullptr), state_(state) {}
+
+  std::shared_ptr<const PoolTable> Make(const PoolSpec& spec) const {
+    const uint32_t hold_s = spec.id.index() < holds_.size() ? holds_[spec.id.index()] : 0;
+    PoolTable pool{.slots = {}, .members = spec.members, .table_size = spec.table_size, .policy = spec.policy};
+    if (hold_s > 0) pool.known = spec.known;
+    for (auto* members : {&pool.members, &pool.known}) {
+      std::sort(members->begin(), members->end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    }
+    const std::shared_ptr<const PoolTable> old = Old(spec.id);
+    const bool same_slots = old != nullptr && old->table_size == pool.table_size && old->members == pool.members;
+    const bool same_homes = old != nullptr && old->known == pool.known && old->homes.empty() == (hold_s == 0) &&
+                            !HomesAreDue(*old, now_s_, hold_s);
+    if (same_slots && same_homes && old->policy == pool.policy) return old;
+    pool.slots = same_slots ? old->slots : BuildSlots(pool.members, pool.table_size, *state_.keys);
+    if (hold_s > 0) {
+      const auto exists = [this](BackendId id) { return Exists(id); };
+      BuildHomes(old.get(), *state_.keys, exists, now_s_, hold_s, &pool);
+    }
+    BuildTurns(pool);
+    return std::make_shared<const PoolTable>(std::move(pool));
+  }
+
+ private:
+  std::shared_ptr<const PoolTable> Old(PoolId id) const {
+    if (previous_ == nullptr || id.index() >= previous_->pools.size()) return nullptr;
+    return previous_->pools[id.index()];
+  }
+
+  // Whether a backend of the previous generation is still there.
+  bool Exists(BackendId id) const {
+    const std::vector<BackendInfo>& infos = *state_.backend_infos;
+    if (id.index() >= infos.size()) return false;
+    const BackendInfo& now = infos[id.index()];
+    const BackendInfo& before = (*previous_->backend_infos)[id.index()];
+    return now.state != BackendState::kAbsent && now.generation == before.generation && now.pool == before.pool;
+  }
+
+  const uint32_t now_s_;
+  const std::vector<uint32_t> holds_;
+  const ForwardingState* const previous_;
+  const ForwardingState& state_;
+};
 
 absl::Status BuildPools(const StateSpec& spec, const ForwardingState* previous, bool same_keys,
                         ForwardingState& state) {
+  const PoolMaker maker(spec, previous, same_keys, state);
   for (const PoolSpec& pool_spec : spec.pools) {
-    if (absl::Status status = CheckPool(pool_spec, *state.backend_infos); !status.ok()) return status;
     auto& pool = At(state.pools, pool_spec.id.index());
     if (pool != nullptr) return Duplicate("pool", pool_spec.id.value());
-    PoolTable table{
-        .slots = {}, .members = pool_spec.members, .table_size = pool_spec.table_size, .policy = pool_spec.policy};
-    std::sort(table.members.begin(), table.members.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-    if (same_keys && pool_spec.id.index() < previous->pools.size()) {
-      const auto& old = previous->pools[pool_spec.id.index()];
-      if (old != nullptr && SamePool(*old, table)) pool = old;
-    }
-    if (pool == nullptr) pool = BuildPool(std::move(table), *state.keys);
+    if (absl::Status status = CheckPool(pool_spec, *state.backend_infos); !status.ok()) return status;
+    pool = maker.Make(pool_spec);
   }
   return absl::OkStatus();
 }
@@ -203,6 +245,7 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
     VipEntry& entry = At(entries, vip.id.index());
     if (entry.protocol != 0) return Duplicate("VIP", vip.id.value());
     entry = vip.entry;
+    entry.own_pool = entry.pool;
     entry.is_prefix = vip.prefix.length != vip.prefix.address.bits();
     entry.nat_sessions = false;
     vips.push_back({.prefix = vip.prefix,

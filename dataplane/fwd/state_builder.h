@@ -27,6 +27,9 @@ struct PoolSpec {
   // is not looked at.
   PoolId backup = {};
   SchedulingPolicy policy = SchedulingPolicy::kMaglev;
+  // All backends of the pool, whether they take new flows or not, with the weights that they are to have (0: none).
+  // What homes are made from (homes.h); read where a VIP of the pool tracks unsafe flows only.
+  std::vector<PoolTable::Member> known = {};
 };
 
 struct VipSpec {
@@ -36,7 +39,8 @@ struct VipSpec {
   uint16_t first_port = 0;
   uint16_t last_port = 0;
   bool answers_echo = true;
-  // Pool (the VIP's own), protocol (not 0), mode and the rest; `is_prefix` and `nat_sessions` are set by the builder.
+  // Pool (the VIP's own), protocol (not 0), mode and the rest; `own_pool`, `is_prefix` and `nat_sessions` are set by
+  // the builder.
   VipEntry entry;
 };
 
@@ -47,6 +51,7 @@ struct StateSpec {
   std::vector<VipSpec> vips;
   CookieSecrets cookie_keys = {};
   QuicConfigSpecs quic_configs = {};  // valid ones: see lb::DescribeQuicLbError
+  uint32_t now_s = 0;                 // of a clock that never goes back: when the state is built
 };
 
 // Builds the state of `generation`; parts equal to those of `previous` (may be null) are shared with it. The result has

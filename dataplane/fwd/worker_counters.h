@@ -29,11 +29,14 @@ enum class Rung : uint8_t {
   // The pool's policy, for a connection whose cookie is to come: nothing is to be remembered. Where a table remembers
   // it, that is kScheduler.
   kPolicy,
+  // Maglev, and no change of the backends could move the flow: the VIP tracks unsafe flows only, and this is none.
+  kSafe,
 };
-inline constexpr size_t kRungCount = 9;
+inline constexpr size_t kRungCount = 10;
 // What users see of them: in metrics, the API and reports.
 inline constexpr std::array<std::string_view, kRungCount> kRungNames = {
-    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot", "quic", "policy"};
+    "none", "connection_table", "cookie", "scheduler", "scheduler_no_entry", "hash_only", "slot",
+    "quic", "policy",           "safe"};
 constexpr std::string_view RungName(Rung rung) { return kRungNames[static_cast<size_t>(rung)]; }
 
 // What the data plane answers by itself.

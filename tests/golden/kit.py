@@ -300,7 +300,7 @@ class Case:
         totals = {"received": len(records), "forwarded": 0, "answered": 0, "punted": 0, "sent_for_host": 0}
         totals |= {"from_host": 0, "originated": 0, "held": 0, "dropped": {}}
         rungs = {"connection_table": 0, "cookie": 0, "scheduler": 0, "scheduler_no_entry": 0, "hash_only": 0}
-        rungs |= {"slot": 0, "quic": 0, "policy": 0}
+        rungs |= {"slot": 0, "quic": 0, "policy": 0, "safe": 0}
         for packet in self.packets:
             record = packet.final or {"fate": "held"}
             totals["originated"] += packet.originated

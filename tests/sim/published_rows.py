@@ -25,7 +25,7 @@ PUBLISHED = {
     },
 }
 TOLERANCE = 0.2
-NOTHING_BREAKS = ["track", "stateful"]
+NOTHING_BREAKS = ["track", "track_unsafe", "stateful"]
 # All clients have timestamps, so that there is nothing but cookies.
 COMING_AND_GOING = ["--director-updates", "2", "--no-timestamps", "0"]
 

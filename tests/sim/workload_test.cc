@@ -92,6 +92,34 @@ TEST(WorkloadTest, TrackingBreaksNothingWhileDirectorsStay) {
   }
 }
 
+TEST(WorkloadTest, TrackingWhatIsUnsafeBreaksNothingWhileDirectorsStay) {
+  WorkloadOptions options = Small();
+  options.seconds = 500;
+  options.updates_per_min = 5;
+  const Result result = Simulated(options, {"track_unsafe"});
+  EXPECT_GT(result.server_changes, 40u);
+  for (const Outcome& outcome : result.outcomes) {
+    EXPECT_EQ(outcome.up.sum() + outcome.drain.sum(), 0u);
+    EXPECT_EQ(outcome.table_full, 0u);
+    // Servers that are down are a few of a hundred: so are the slots that are not at home.
+    EXPECT_GT(outcome.tracked, 0u);
+    EXPECT_LT(outcome.tracked * 2, result.connections);
+  }
+}
+
+// What is not known goes to the slot's owner instead of its home.
+fwd::Selection HomelessSelect(const fwd::ForwardingState& state, const fwd::FlowView& flow, uint32_t now_s,
+                              fwd::FlowTables& tables, fwd::WorkerCounters& counters) {
+  fwd::Selection selection = fwd::SelectBackend(state, flow, now_s, tables, counters);
+  if (selection.rung == fwd::Rung::kScheduler) selection.backend = fwd::ScheduleFlow(state, flow);
+  return selection;
+}
+
+TEST(WorkloadTest, WhoForgetsHomesIsCaught) {
+  const Result result = Simulated(Small(), {"track_unsafe"}, &HomelessSelect);
+  for (const Outcome& outcome : result.outcomes) EXPECT_GT(outcome.up.sum() + outcome.drain.sum(), 0u);
+}
+
 TEST(WorkloadTest, DirectorsThatComeAndGoBreakTrackedConnections) {
   WorkloadOptions options = Small();
   options.director_updates_per_min = 4;
@@ -277,6 +305,7 @@ TEST(ArgumentsTest, SayWhatIsWrong) {
   EXPECT_TRUE(good->json);
   for (const auto& words : std::vector<std::vector<std::string>>{{"--modes", "track,magic"},
                                                                  {"--modes", "hash:least-connections"},
+                                                                 {"--modes", "track_unsafe:power-of-two"},
                                                                  {"--modes", "track:magic"},
                                                                  {"--seconds", "-1"},
                                                                  {"--directors", "0"},

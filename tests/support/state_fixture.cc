@@ -94,12 +94,17 @@ void StateFixture::Drain(BackendId id) {
 
 void StateFixture::Undrain(BackendId id, PoolId pool, uint32_t weight) {
   Spec(id).info.state = fwd::BackendState::kActive;
-  spec_.pools[pool.index()].members.push_back(
-      {.backend = id, .name = "backend-" + std::to_string(id.value()), .weight = weight});
+  fwd::PoolSpec& spec = spec_.pools[pool.index()];
+  spec.members.push_back({.backend = id, .name = "backend-" + std::to_string(id.value()), .weight = weight});
+  std::erase_if(spec.known, [id](const auto& m) { return m.backend == id; });
+  spec.known.push_back(spec.members.back());
 }
 
 void StateFixture::Remove(BackendId id) {
   Drain(id);
+  for (fwd::PoolSpec& pool : spec_.pools) {
+    std::erase_if(pool.known, [id](const auto& m) { return m.backend == id; });
+  }
   std::erase_if(spec_.backends, [id](const auto& b) { return b.id == id; });
 }
 

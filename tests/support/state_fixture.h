@@ -39,7 +39,7 @@ class StateFixture {
   // The VIP's specification, to be changed before Build.
   fwd::VipSpec& Vip(VipId id) { return spec_.vips[id.index()]; }
 
-  // No new flows from the next Build on, as a drain or weight 0 would.
+  // No new flows from the next Build on, as a drain would. What is drained or down stays known with its weight.
   void Drain(BackendId id);
   void Undrain(BackendId id, PoolId pool, uint32_t weight = 1);
   void Remove(BackendId id);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
@@ -152,7 +153,8 @@ class EngineImpl final : public Engine {
       : pool_(pool),
         dataplane_(NextHops(node.ports, PortMacs(node.ports.size(), options), options.neighbours), kLimits.vips,
                    kLimits.backends),
-        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_, reconcile::ToFlowTimeouts(node.timeouts)),
+        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_, reconcile::ToFlowTimeouts(node.timeouts),
+                    [this] { return model::SteadyTime(std::chrono::seconds(now_s_)); }),
         tables_(
             {.v4 = node.tables.connections_v4,
              .v6 = node.tables.connections_v6,

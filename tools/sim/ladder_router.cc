@@ -62,6 +62,7 @@ class Ladder : public Router {
     vip.entry.protocol = net::kProtocolTcp;
     vip.entry.timeouts = kTimeouts;
     vip.entry.tracked = mode != "hash";
+    vip.entry.unsafe_only = mode == "track_unsafe";
     vip.entry.cookies = mode == "cookie" || mode == "stateful";
     vip.entry.slots = mode == "stateful";
     vip.entry.cookie_layout = kLayout;
@@ -73,14 +74,15 @@ class Ladder : public Router {
   std::string name() const override { return options_.mode; }
   uint8_t definitions() const override { return options_.definition; }
 
-  void SetServers(const std::vector<bool>& up, double) override {
+  void SetServers(const std::vector<bool>& up, double now) override {
+    spec_.now_s = static_cast<uint32_t>(now);
     if (servers_.empty()) servers_.resize(up.size());
     for (size_t server = 0; server < up.size(); ++server) {
       Server& s = servers_[server];
       if (up[server] == s.up) continue;
       s.up = up[server];
       if (s.up && !s.id.valid()) s.id = TakeId(static_cast<ServerId>(server));
-      if (!s.up && options_.definition == kUp) {
+      if (!s.up && options_.definition == kUp && !tracks_unsafe()) {
         // It may be given to another backend when no director has entries of it any more.
         quarantine_.push_back({.id = s.id, .first_generation = generation_ + 1});
         s.id = BackendId();
@@ -166,10 +168,17 @@ class Ladder : public Router {
     return id;
   }
 
+  bool tracks_unsafe() const { return spec_.vips[0].entry.unsafe_only; }
+  // Of servers that are not up, and still there.
+  fwd::BackendState StateOfOthers() const {
+    return options_.definition == kUp ? fwd::BackendState::kDown : fwd::BackendState::kDraining;
+  }
+
   void Build() {
     spec_.backends.clear();
     std::vector<fwd::PoolTable::Member>& members = spec_.pools[0].members;
     members.clear();
+    spec_.pools[0].known.clear();
     for (size_t server = 0; server < servers_.size(); ++server) {
       const Server& s = servers_[server];
       if (!s.id.valid()) continue;
@@ -178,10 +187,13 @@ class Ladder : public Router {
                                 .info = {.address = net::IpAddress::FromBytes(
                                              net::Family::kIpv4, reinterpret_cast<const uint8_t*>(&address)),
                                          .generation = generations_[s.id.index()],
-                                         .state = s.up ? fwd::BackendState::kActive : fwd::BackendState::kDraining,
+                                         .state = s.up ? fwd::BackendState::kActive : StateOfOthers(),
                                          .pool = kPool,
+                                         .on_down = fwd::OnDown::kReschedule,
                                          .cookie_id = static_cast<uint16_t>(server)}});
-      if (s.up) members.push_back({.backend = s.id, .name = "server-" + std::to_string(server), .weight = 1});
+      const fwd::PoolTable::Member member{.backend = s.id, .name = "server-" + std::to_string(server), .weight = 1};
+      spec_.pools[0].known.push_back(member);
+      if (s.up) members.push_back(member);
     }
     auto state = fwd::BuildState(spec_, ++generation_, state_.get());
     SLUICE_CHECK(state.ok());
@@ -245,7 +257,7 @@ bool IsLadderMode(std::string_view text) {
   const auto [mode, policy] = Split(text);
   if (std::find(kLadderModes.begin(), kLadderModes.end(), mode) == kLadderModes.end()) return false;
   const fwd::SchedulingPolicy* found = FindPolicy(policy);
-  return found != nullptr && (mode != "hash" || *found == fwd::SchedulingPolicy::kMaglev);
+  return found != nullptr && ((mode != "hash" && mode != "track_unsafe") || *found == fwd::SchedulingPolicy::kMaglev);
 }
 
 std::unique_ptr<Router> MakeLadder(const LadderOptions& options) { return std::make_unique<Ladder>(options); }

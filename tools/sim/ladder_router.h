@@ -16,8 +16,10 @@
 namespace sluice::sim {
 
 struct LadderOptions {
-  std::string mode;          // of kLadderModes, and behind a colon the pool's policy where it is not Maglev
-  uint8_t definition = kUp;  // kUp: what goes down is removed; kDrain: it drains, and comes back out of the drain
+  std::string mode;  // of kLadderModes, and behind a colon the pool's policy where it is not Maglev
+  // kUp: what goes down is removed, with track_unsafe it is down and gives its connections away; kDrain: it drains, and
+  // comes back out of the drain
+  uint8_t definition = kUp;
   uint32_t directors = 1;
   uint32_t connections = 70000;  // at a time, of all directors
   uint32_t table_size = 65537;
@@ -25,7 +27,7 @@ struct LadderOptions {
 };
 
 // How a VIP may keep its connections: the words of `consistency`.
-inline constexpr std::array<std::string_view, 4> kLadderModes = {"hash", "track", "cookie", "stateful"};
+inline constexpr std::array<std::string_view, 5> kLadderModes = {"hash", "track", "track_unsafe", "cookie", "stateful"};
 
 // How its pool may choose: the words of `policy`.
 inline constexpr std::array<std::pair<std::string_view, fwd::SchedulingPolicy>, 4> kPolicies = {
@@ -34,7 +36,7 @@ inline constexpr std::array<std::pair<std::string_view, fwd::SchedulingPolicy>, 
      {"power-of-two", fwd::SchedulingPolicy::kPowerOfTwo},
      {"least-connections", fwd::SchedulingPolicy::kLeastConnections}}};
 
-// "MODE" or "MODE:POLICY", of which hash has Maglev only.
+// "MODE" or "MODE:POLICY", of which hash and track_unsafe have Maglev only.
 bool IsLadderMode(std::string_view text);
 
 // Directors of one cluster behind a router that spreads flows over those that work as Linux does over next hops

@@ -113,7 +113,9 @@ std::string_view HashText(v1::HashInput hash) {
 }
 
 std::string TrackingText(const v1::Vip& vip) {
-  const std::string tracking = vip.connection_tracking() == v1::CONNECTION_TRACKING_OFF ? "off" : "full";
+  const std::string tracking = vip.connection_tracking() == v1::CONNECTION_TRACKING_OFF      ? "off"
+                               : vip.connection_tracking() == v1::CONNECTION_TRACKING_UNSAFE ? "unsafe"
+                                                                                             : "full";
   if (vip.consistency() == v1::CONSISTENCY_STATEFUL) return Cat("stateful, ", tracking);
   return vip.consistency() == v1::CONSISTENCY_COOKIE ? Cat("cookie, ", tracking) : tracking;
 }

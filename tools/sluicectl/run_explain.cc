@@ -45,6 +45,7 @@ std::string RungText(const v1::ExplainFlowResponse& answer) {
   if (rung == "connection_table") return "its entry in the connection table";
   if (!answer.policy().empty()) return Cat("policy ", answer.policy(), " (no entry yet)");
   if (rung == "scheduler") return "the hash (no entry yet)";
+  if (rung == "safe") return "the hash (no change of backends could move it: no entry)";
   if (rung == "hash_only") return "the hash (nothing is to be remembered)";
   return rung;  // of a newer server
 }
@@ -88,6 +89,7 @@ void PrintExplanation(const v1::ExplainFlowRequest& request, const v1::ExplainFl
     line("slot", answer.slots() == 0 ? "none: no backend of the pool takes new connections"
                                      : Cat(answer.slot(), " of ", answer.slots(), ", of ", answer.slot_backend()));
   }
+  line("home", answer.home_backend().empty() ? "" : Cat(answer.home_backend(), ", which gets it unless it begins now"));
   line("state", Cat("generation ", answer.state_generation()));
   if (answer.backends_size() > 0) {
     out << "\n";

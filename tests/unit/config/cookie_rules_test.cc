@@ -131,13 +131,35 @@ TEST_F(CookieRules, StatefulNeedsNeitherIdsNorKeys) {
 }
 
 TEST_F(CookieRules, OneWordSaysBothSettings) {
-  for (const auto& [word, tracking] :
-       {std::pair("hash", ConnectionTracking::kOff), {"track", ConnectionTracking::kFull}}) {
+  for (const auto& [word, tracking] : {std::pair("hash", ConnectionTracking::kOff),
+                                       {"track", ConnectionTracking::kFull},
+                                       {"track_unsafe", ConnectionTracking::kUnsafe}}) {
     const auto config = LoadText(Replaced(kValid, "mode: l2", std::string("mode: l2, consistency: ") + word), "t.yaml");
     ASSERT_TRUE(config.ok()) << config.status();
     EXPECT_EQ(config->services.vips[0].tracking, tracking);
     EXPECT_EQ(config->services.vips[0].cookies, Cookies::kNone);
   }
+}
+
+TEST_F(CookieRules, UnsafeTrackingIsForTcpWhereTheHashDecides) {
+  const std::string text = Replaced(kValid, "mode: l2", "mode: ipip, consistency: track_unsafe");
+  EXPECT_EQ(Problems(text), "");
+  EXPECT_EQ(Problems(Replaced(text, "consistency: track_unsafe", "connection_tracking: unsafe")), "");
+  EXPECT_THAT(
+      Problems(Replaced(text, "protocol: tcp", "protocol: udp")),
+      HasSubstr("services.vips[0].consistency: consistency track_unsafe of VIP \"www\" needs protocol tcp, whose "
+                "SYNs tell new connections from those that go on; take track or hash"));
+  EXPECT_THAT(
+      Problems(Replaced(text, "mode: ipip", "mode: nat")),
+      HasSubstr("consistency track_unsafe of VIP \"www\" cannot be with mode nat, by whose entries the way back "
+                "is known; take track, or mode l2 or a tunnel"));
+  EXPECT_THAT(Problems(Replaced(text, "consistency: track_unsafe", "consistency: track, connection_tracking: unsafe")),
+              HasSubstr("consistency track contradicts connection_tracking unsafe; remove one of them"));
+  // With cookies it is about connections that have none.
+  const std::string both = "mode: l2, consistency: stateful, connection_tracking: unsafe";
+  EXPECT_EQ(Problems(Replaced(kValid, "mode: l2", both)), "");
+  EXPECT_THAT(Problems(Replaced(Replaced(kValid, "mode: l2", both), "mode: l2", "mode: full-nat")),
+              HasSubstr("connection_tracking unsafe of VIP \"www\" cannot be with mode full-nat"));
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"Hash", "mode: l2", "hash: clent", "clent", "services.vips[0].hash",
                 "\"clent\" is not one of tuple, client-port, client; did you mean client?"},
         Mistake{"Tracking", "mode: l2", "connection_tracking: no", "no}", "services.vips[0].connection_tracking",
-                "\"no\" is not one of full, off"},
+                "\"no\" is not one of full, unsafe, off"},
         Mistake{"AnswerEcho", "mode: l2", "answer_echo: off", "off}", "services.vips[0].answer_echo",
                 "\"off\" is neither true nor false; write true or false"},
         Mistake{"Protocol", "protocol: tcp", "protocol: sctp", "sctp", "services.vips[0].protocol",
@@ -330,6 +330,11 @@ TEST(PolicyRules, WhatNothingRemembersGoesByTheHash) {
             "services.vips[0].hash: hash client of VIP \"www\" cannot be with policy weighted-round-robin of pool "
             "\"web\", by which a client's connections go to different backends; remove it, or take policy maglev");
   EXPECT_EQ(PolicyProblems("maglev", "consistency: hash, hash: client"), "");
+  EXPECT_EQ(PolicyProblems("maglev", "consistency: track_unsafe, hash: client"), "");
+  EXPECT_EQ(
+      PolicyProblems("power-of-two", "consistency: track_unsafe"),
+      "services.vips[0].pool: policy power-of-two of pool \"web\" cannot be with VIP \"www\", which tracks unsafe "
+      "connections only: the others are where the hash says; take policy maglev, or connection_tracking full");
   for (const char* consistency : {"track", "stateful"}) {
     EXPECT_EQ(PolicyProblems("least-connections", std::string("consistency: ") + consistency), "");
   }

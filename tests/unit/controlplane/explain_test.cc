@@ -256,6 +256,26 @@ TEST_F(ExplainTest, BadQuestionsNameTheField) {
   EXPECT_EQ(ReadQuestion(request)->protocol, 17);
 }
 
+TEST_F(ExplainTest, UnsafeConnectionsMayBeAtHome) {
+  services_.vips[0].tracking = config::ConnectionTracking::kUnsafe;
+  Apply();
+  finding_.home = Id("web-2");
+  v1::ExplainFlowResponse answer = Answer();
+  EXPECT_EQ(answer.backend(), "web-1");
+  EXPECT_EQ(answer.home_backend(), "web-2");
+  EXPECT_EQ(answer.explanation(),
+            "to web-1, whose slot the flow's hash chooses; if it began before its slot moved, to web-2, its home");
+  finding_.home = Id("web-1");
+  finding_.rung = fwd::Rung::kSafe;
+  answer = Answer();
+  EXPECT_EQ(answer.rung(), "safe");
+  EXPECT_EQ(answer.home_backend(), "");
+  EXPECT_EQ(answer.backends(0).reason(), "slot 17 is its own");
+  EXPECT_EQ(
+      answer.explanation(),
+      "to web-1, whose slot the flow's hash chooses; no change of backends could move it, so nothing is remembered");
+}
+
 TEST_F(ExplainTest, TheWorkerThatKnowsTheFlowIsBelieved) {
   std::vector<fwd::FlowFinding> findings(3);
   for (uint8_t i = 0; i < 3; ++i) findings[i].worker = WorkerId(i);

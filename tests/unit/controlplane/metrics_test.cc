@@ -104,6 +104,7 @@ TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   expect("sluice_backend_flows{pool=\"web\",backend=\"web-2\"}", 4);
   expect("sluice_pool_backends{pool=\"web\",state=\"active\"}", 2);
   expect("sluice_pool_backends{pool=\"web\",state=\"draining\"}", 0);
+  expect("sluice_pool_unsafe_slot_ratio{pool=\"web\"}", 0);
   expect("sluice_port_rx_packets_total{port=\"wan\"}", 78);
   expect("sluice_port_speed_bytes_per_second{port=\"wan\"}", 1.25e9);
   expect("sluice_worker_packets_received_total{worker=\"0\"}", 77);

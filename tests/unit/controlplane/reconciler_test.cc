@@ -196,6 +196,11 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   EXPECT_EQ(entry().hash_input, fwd::HashInput::kClientPort);
   desired.tracking = config::ConnectionTracking::kOff;
   EXPECT_FALSE(entry().tracked);
+  desired.tracking = config::ConnectionTracking::kUnsafe;
+  desired.mode = config::ForwardingMode::kIpip;
+  EXPECT_TRUE(entry().tracked);
+  EXPECT_TRUE(entry().unsafe_only);
+  EXPECT_EQ(dataplane.newest().pools[0]->homes.size(), dataplane.newest().pools[0]->slots.size());
   desired.answer_echo = false;
   EXPECT_TRUE(reconciler.Apply(services).ok());
   EXPECT_FALSE(vip().answers_echo);
