@@ -20,7 +20,6 @@ using health::CheckSpec;
 using health::ProbeId;
 using health::ProbeResult;
 using model::Cat;
-using Kind = ProbeResult::Kind;
 
 // One probe. libcurl has pointers to it, so it stays where it is.
 struct HttpTransfer {

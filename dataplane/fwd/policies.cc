@@ -89,32 +89,33 @@ class Chooser {
 };
 
 BackendId Place(const ForwardingState& state, const FlowView& flow, uint32_t now_s, const PolicyMemory& memory,
-                const WorkerCounters& counters, lb::TurnCursor& turn) {
+                const WorkerCounters& counters, PolicyMemory::Turn& turn) {
   const VipEntry& vip = (*state.vips)[flow.vip.index()];
   const PoolTable& pool = PoolOf(state, vip);
   if (pool.policy == SchedulingPolicy::kMaglev || pool.slots.empty() || !Begins(flow) || !IsRemembered(vip, flow)) {
     return ScheduleFlow(state, flow);
   }
   // Neither workers nor directors begin with the same member when they start together.
-  if (turn.member == PolicyMemory::kFresh) {
-    turn.member = static_cast<uint32_t>((flow.hash >> 32) % pool.turns.members.size());
+  if (!turn.begun) {
+    turn.begun = true;
+    turn.cursor.member = static_cast<uint32_t>((flow.hash >> 32) % pool.turns.members.size());
   }
   const Chooser chooser(pool, now_s, memory, counters);
   switch (pool.policy) {
     case SchedulingPolicy::kPowerOfTwo:
       return chooser.OfTwo(flow.hash);
     case SchedulingPolicy::kLeastConnections:
-      return chooser.Least(lb::TakeTurn(pool.turns, turn));
+      return chooser.Least(lb::TakeTurn(pool.turns, turn.cursor));
     case SchedulingPolicy::kWeightedRoundRobin:
     case SchedulingPolicy::kMaglev:
       break;
   }
-  return BackendId(pool.turns.members[lb::TakeTurn(pool.turns, turn)].id);
+  return BackendId(pool.turns.members[lb::TakeTurn(pool.turns, turn.cursor)].id);
 }
 
 }  // namespace
 
-PolicyMemory::PolicyMemory() : turns_(kIds, {.member = kFresh}), estimates_(kIds) {}
+PolicyMemory::PolicyMemory() : turns_(kIds), estimates_(kIds) {}
 
 uint64_t PolicyMemory::Load(BackendId backend, uint32_t now_s, const WorkerCounters& counters) const {
   const BackendCounters& counted = counters.backends[backend.index()];
@@ -135,7 +136,7 @@ BackendId PlaceFlow(const ForwardingState& state, const FlowView& flow, uint32_t
 BackendId PeekPlace(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                     const WorkerCounters& counters) {
   PolicyMemory& memory = tables.policies();
-  lb::TurnCursor turn = memory.turn((*state.vips)[flow.vip.index()].pool);
+  PolicyMemory::Turn turn = memory.turn((*state.vips)[flow.vip.index()].pool);
   return Place(state, flow, now_s, memory, counters, turn);
 }
 

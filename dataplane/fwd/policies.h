@@ -2,9 +2,9 @@
 #define SLUICE_DATAPLANE_FWD_POLICIES_H_
 
 #include <cstdint>
-#include <vector>
 
 #include "dataplane/base/ids.h"
+#include "dataplane/base/zeroed_array.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/worker_counters.h"
 #include "dataplane/lb/load_estimate.h"
@@ -23,9 +23,12 @@ class PolicyMemory {
  public:
   PolicyMemory();
 
-  // Whose turn it is in the pool; kFresh where there was none yet.
-  static constexpr uint32_t kFresh = UINT32_MAX;
-  lb::TurnCursor& turn(PoolId pool) { return turns_[pool.index()]; }
+  // Whose turn it is in the pool.
+  struct Turn {
+    lb::TurnCursor cursor;
+    bool begun = false;  // there was one already
+  };
+  Turn& turn(PoolId pool) { return turns_[pool.index()]; }
   // The worker's connections on the backend, as kept in tables and slots, and those with cookies by estimate, in units
   // of lb::LoadEstimate::kOne.
   uint64_t Load(BackendId backend, uint32_t now_s, const WorkerCounters& counters) const;
@@ -35,8 +38,8 @@ class PolicyMemory {
   void NoteEnd(BackendId backend, uint32_t now_s) { estimates_[backend.index()].End(now_s); }
 
  private:
-  std::vector<lb::TurnCursor> turns_;        // by PoolId
-  std::vector<lb::LoadEstimate> estimates_;  // by BackendId
+  ZeroedArray<Turn> turns_;                  // by PoolId
+  ZeroedArray<lb::LoadEstimate> estimates_;  // by BackendId
 };
 
 // Whether the VIP's new connections go by a policy other than the hash.

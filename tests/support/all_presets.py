@@ -58,9 +58,9 @@ def sanitized(preset):
 
 
 def fuzzers(seconds):
-    found = [t for t in tests_of("fuzz") if t["name"].startswith("fuzz.")]
+    found = [t for t in tests_of("asan") if t["name"].startswith("fuzz.")]
     if not found:
-        sys.exit("build/fuzz has no fuzzers")
+        sys.exit("build/asan has no fuzzers")
     for fuzzer in found:
         command = fuzzer["command"]
         command[command.index("--seconds") + 1] = str(seconds)

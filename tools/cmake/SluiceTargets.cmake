@@ -1,13 +1,19 @@
-# sluice_library(NAME SOURCES... [DEPS targets...] [KIND dpdk|grpc]): one folder, one target. Includes are written from the
-# root of the tree ("dataplane/base/ids.h"). KIND names the foreign headers that most of its sources include.
+# sluice_library(NAME SOURCES... [DEPS targets...] [KIND dpdk|grpc] [FUZZED]): one folder, one target. Includes are written
+# from the root of the tree ("dataplane/base/ids.h"). KIND names the foreign headers that most of its sources include. FUZZED
+# says that a fuzzer runs it.
 function(sluice_library name)
-  cmake_parse_arguments(ARG "" "KIND" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "FUZZED" "KIND" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE sluice_warnings PUBLIC ${ARG_DEPS})
   sluice_unity(${name})
+  set(form pic)
+  if(ARG_FUZZED)
+    target_compile_options(${name} PRIVATE ${SLUICE_FUZZED_OPTIONS})
+    set(form pic+fuzzed)
+  endif()
   if(ARG_KIND)
-    sluice_precompile(${name} ${ARG_KIND}+pic)
+    sluice_precompile(${name} ${ARG_KIND}+${form})
   endif()
 endfunction()
 
@@ -57,7 +63,8 @@ function(sluice_join_sources name)
 endfunction()
 
 # Most of the time that a source takes to compile goes to foreign headers, so targets of one kind share a precompiled one:
-# kind is a name of words joined by '+' (test, dpdk, grpc) and of the form of code (pic for libraries, pie for programs).
+# kind is a name of words joined by '+' (test, dpdk, grpc) and of the form of code (pic for libraries, pie for programs,
+# fuzzed).
 # A source still includes all that it uses: preset clang builds without.
 set(SLUICE_PRECOMPILED_std
   <algorithm> <array> <atomic> <chrono> <cstdint> <cstring> <filesystem> <fstream> <functional> <map> <memory> <mutex>
@@ -87,6 +94,9 @@ function(sluice_precompile name kind)
     endforeach()
     if(kind MATCHES test)
       sluice_test_options(${owner})
+    endif()
+    if(kind MATCHES fuzzed)
+      target_compile_options(${owner} PRIVATE ${SLUICE_FUZZED_OPTIONS})
     endif()
     target_precompile_headers(${owner} PRIVATE ${headers})
   endif()

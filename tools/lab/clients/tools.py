@@ -172,7 +172,7 @@ def stop_flood(process):
     return json.loads(process.popen.communicate(timeout=30)[0])
 
 
-def iperf3(namespace, address, port, seconds=2, options=()):
+def iperf3(namespace, address, port, seconds, options=()):
     """Bits per second that the receiving side got; that is an iperf3 server at `address`, with -R the client."""
     command = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J", *options]
     done = namespace.run(command, timeout=seconds + 20)
