@@ -47,6 +47,10 @@ WELL = {
     'sluice_state_generation': 5,
     'sluice_state_generation_in_use': 5,
     'sluice_state_publish_refused_total': 3,
+    'sluice_drains_ended_total{phase="finished"}': "3+1x",
+    'sluice_drains_ended_total{phase="expired"}': 3,
+    'sluice_node_withdrawn': 0,
+    'sluice_backend_load_ratio{pool="web",backend="web-1"}': 1,
 }
 
 # Alert -> what is different then, as promtool writes values ("0+30x": grows by 30 each step).
@@ -74,6 +78,9 @@ TROUBLE = {
     "SluiceStateNotInUse": {'sluice_state_generation': 6},
     "SluiceChangesRefused": {'sluice_state_publish_refused_total': "3+30x"},
     "SluiceDrainLasts": {'sluice_pool_backends{pool="web",state="draining"}': 1},
+    "SluiceDrainUnfinished": {'sluice_drains_ended_total{phase="expired"}': "3+1x"},
+    "SluiceNodeWithdrawn": {'sluice_node_withdrawn': 1},
+    "SluiceBackendOverloaded": {'sluice_backend_load_ratio{pool="web",backend="web-1"}': 2},
 }
 
 

@@ -26,6 +26,7 @@ import dashboards
 TABLE = 1024  # entries of each table: fewer than a flood has flows
 NAT_PORT = 8080
 OWNED_PORT = 8081
+CHECKED_PORT = 8082
 NAT = {"local_addresses": ["192.0.2.3"], "local_ports": "20000-20031"}
 SPARE = "tap-spare"  # a second port, whose link the test takes away
 DASHBOARD_VALUES = {"__rate_interval": "20s", "job": "sluice"}  # of the dashboards' variables; of others: all
@@ -57,13 +58,19 @@ class PrometheusTest(LabCase):
     UDP = True
     BACKENDS = 3
 
-    def configuration(self, workers=1):
+    def configuration(self, workers=1, checks=True):
         services = config.services({1: 100, 2: 100, 3: 100})
         web, web6 = services["pools"]
         web["panic_threshold_percent"] = 50
         web6["backup"] = "spare6"
+        checked = {"name": "checked", "slow_start_s": 2, "backends": [config.backend(1), config.backend(2)]}
+        if checks:
+            checked["health_check"] = {"type": "http", "port": 80, "path": "/overload", "interval_ms": 500, "rise": 1,
+                                       "fall": 1}
         services["pools"] += [{"name": "nat", "backends": [config.backend(1, port=80)]},
-                              {"name": "spare6", "backends": [config.backend(2, 6)]}]
+                              {"name": "spare6", "backends": [config.backend(2, 6)]}, checked]
+        services["vips"].append({"name": "checked", "address": VIP4, "protocol": "tcp", "port": CHECKED_PORT,
+                                 "pool": "checked"})
         for mode, port in (("full-nat", NAT_PORT), ("nat", OWNED_PORT)):
             services["vips"].append({"name": mode, "address": VIP4, "protocol": "tcp", "port": port, "pool": "nat",
                                      "mode": mode})
@@ -76,6 +83,14 @@ class PrometheusTest(LabCase):
         self.director.namespace.ip(f"link set {SPARE} up")
         self.prometheus = Prometheus(self.lab.run, self.director.namespace)
         self.addCleanup(self.prometheus.stop)
+
+    def _finish(self):
+        """Checks go on for ever: without them the director comes to rest."""
+        if self.director.process is not None:
+            self.director.reload(self.configuration(workers=2, checks=False))
+            wait_until(lambda: not any("check" in status for status in self.director.backends("checked").values()),
+                       60, "nothing is checked any more")
+        super()._finish()
 
     def flood(self, *options, seconds=8, rate=8000):
         return self.client.start("flood", [
@@ -98,6 +113,21 @@ class PrometheusTest(LabCase):
         self.prometheus.wait_fired("SluicePoolWithoutBackends", "SluiceNoBackendDrops", "SluiceDrainLasts")
         for name in ("backend-1", "backend-2", "backend-3"):
             self.director.ctl("backend", "undrain", "web", name)
+
+    def overload(self):
+        """Said by their health checks."""
+        self.prometheus.wait_fired("SluiceBackendOverloaded")
+
+    def drains(self):
+        """One that goes on beyond its deadline, and the whole node."""
+        connections = HeldConnections(self.client, VIP6, 20, name="drained")
+        self.director.ctl("drain", "web6/backend-1", "--deadline", "3s")
+        self.prometheus.wait_fired("SluiceDrainUnfinished")
+        self.director.ctl("undrain", "web6/backend-1")
+        connections.stop()
+        self.director.ctl("drain", "node", "--deadline", "1s")
+        self.prometheus.wait_fired("SluiceNodeWithdrawn")
+        self.director.ctl("undrain", "node")
 
     def backends_that_are_down(self):
         for pool, names, alert in (("web", (2, 3), "SluicePoolInPanic"), ("web6", (1, 2, 3), "SluicePoolUsesBackup")):
@@ -204,8 +234,8 @@ class PrometheusTest(LabCase):
         queries = panel_queries()
         self.prometheus.watch_queries(queries)
         self.traffic()
-        self.assertEqual(self.prometheus.firing(), set(), "nothing is wrong yet")
-        for happening in (self.pool_without_backends, self.backends_that_are_down,
+        self.assertLessEqual(self.prometheus.firing(), {"SluiceBackendOverloaded"}, "nothing else is wrong yet")
+        for happening in (self.pool_without_backends, self.overload, self.drains, self.backends_that_are_down,
                           self.backend_removed_with_connections, self.backend_that_is_not_there, self.nat_without_ports,
                           self.floods, self.port_without_link, self.file_that_is_wrong, self.worker_that_stands_still,
                           self.process_that_ends, self.worker_that_leaves_the_other_alone):

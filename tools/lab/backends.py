@@ -39,6 +39,7 @@ http {{
     location = /short {{ keepalive_requests 50; default_type text/plain; return 200 "{name}\\n"; }}
     # What it tells health checks of its load.
     location = /load {{ add_header Sluice-Load {load}; return 200 "{name}\\n"; }}
+    location = /overload {{ add_header Sluice-Load 1.5; return 200 "{name}\\n"; }}
     location = /big {{ }}
     # The big file, slowly: 256 kB/s.
     location = /slow {{ limit_rate 256k; try_files /big =404; }}
