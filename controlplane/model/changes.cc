@@ -431,8 +431,11 @@ DesiredState DesiredAround(const Registry& registry, const PoolRecord& pool, con
   around.pools.push_back(std::move(desired));
   for (const auto& other : registry.pools) {
     if (other->id != pool.id) {
-      around.pools.push_back(
-          {.name = other->name, .table_size = other->table_size, .backends = {}, .policy = other->policy});
+      around.pools.push_back({.name = other->name,
+                              .table_size = other->table_size,
+                              .backends = {},
+                              .policy = other->policy,
+                              .health_check = other->health_check});
     }
   }
   for (const VipRecord& vip : *registry.vips) around.vips.push_back(vip.desired);

@@ -80,8 +80,8 @@ uint64_t SecondsSoFar(const v1::Drain& drain) {
 std::string ProgressText(const v1::Drain& drain) {
   constexpr size_t kWidth = 30;
   const uint64_t left = drain.flows_left();
-  const uint64_t base = std::max({drain.flows_at_start(), left, uint64_t{1}});
-  const auto done = static_cast<size_t>((base - left) * kWidth / base);
+  const uint64_t base = std::max(drain.flows_at_start(), left);
+  const auto done = base == 0 ? kWidth : static_cast<size_t>((base - left) * kWidth / base);
   std::string text = Cat("[", std::string(done, '#'), std::string(kWidth - done, '-'), "]  ", HumanCount(left), " of ",
                          HumanCount(base), " flows left, ", HumanBytes(static_cast<uint64_t>(drain.bytes_per_s())),
                          "/s, ", HumanDuration(SecondsSoFar(drain)));

@@ -103,6 +103,18 @@ TEST_F(ReconcilerTest, RefusedPublishRollsEverythingBack) {
   EXPECT_EQ(LifecycleOf("web-1"), model::Lifecycle::kActive);
 }
 
+// A new backend is looked at together with what stands around it, which has to be as good as it is.
+TEST_F(ReconcilerTest, ABackendIsAddedBesideAPoolWhoseWeightsGoByLoad) {
+  config::ServiceConfig desired = SampleServices();
+  config::PoolConfig& api = desired.pools.emplace_back(desired.pools[0]);
+  api.name = "api";
+  api.policy.weight_by_load = true;
+  api.health_check.emplace().type = config::CheckType::kHttp;
+  ASSERT_TRUE(reconciler_.Apply(desired).ok());
+  const absl::Status status = reconciler_.AddBackend("web", SampleBackend("web-3", "10.0.0.3")).status();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
 TEST_F(ReconcilerTest, InvalidChangesAreRefusedWithTheField) {
   config::ServiceConfig bad = SampleServices();
   bad.pools[0].backends[1].weight = 2000;
