@@ -279,17 +279,18 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
 FastPathVip FastPathVipOf(const VipEntry& vip, const ForwardingState& state) {
   if (vip.protocol == 0 || IsNat(vip.mode)) return {};
   FastPathVip common{.mode = vip.mode};
-  const std::vector<uint16_t>& slots = state.pools[vip.pool.index()]->slots;
-  if (vip.cookies || vip.is_prefix) {
+  const PoolTable& pool = *state.pools[vip.pool.index()];
+  const bool by_table = vip.hash_input == HashInput::kTuple && !pool.slots.empty();
+  if (vip.cookies || vip.is_prefix || (!vip.tracked && !by_table)) {
     common.way = FastPathVip::Way::kLadder;
-  } else if (vip.tracked) {
-    common.way = FastPathVip::Way::kTable;
-  } else if (vip.hash_input == HashInput::kTuple && !slots.empty()) {
-    common.way = FastPathVip::Way::kHash;
-    common.slots = slots.data();
-    common.slot_count = static_cast<uint32_t>(slots.size());
-  } else {
-    common.way = FastPathVip::Way::kLadder;
+    return common;
+  }
+  common.way = vip.tracked ? FastPathVip::Way::kTable : FastPathVip::Way::kHash;
+  // Without tracking no policy has a say: nothing would remember it. What is tracked only where it is unsafe is for the
+  // ladder to begin.
+  if (by_table && (!vip.tracked || (pool.policy == SchedulingPolicy::kMaglev && !vip.unsafe_only))) {
+    common.slots = pool.slots.data();
+    common.slot_count = static_cast<uint32_t>(pool.slots.size());
   }
   return common;
 }

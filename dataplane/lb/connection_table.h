@@ -47,6 +47,9 @@ class ConnectionTable {
   // at.
   std::array<Entry, kWays>& FirstEntries(uint64_t hash) { return buckets_[FirstBucket(hash)].entries; }
 
+  // Makes an entry there that is free (lb/find_known.h: FindRoom) the key's, as Insert does.
+  static void FillFirst(Entry& entry, const Key& key, uint32_t now_s) { Fill(entry, key, now_s, false); }
+
   // The connection's entry, or null. `hash` is the flow hash of the same packet.
   Entry* Find(const Key& key, uint64_t hash) {
     const size_t first = FirstBucket(hash);

@@ -20,7 +20,45 @@ namespace sluice::lb {
 // address, which a filter of a few bits for each address tells of most addresses that are no VIP's.
 template <typename Address>
 class ExactVips {
+  static constexpr uint32_t kFree = 0;
+
+  // Padded to a power of two: an index is shifted, not multiplied, and no slot lies in two cache lines.
+  struct alignas(sizeof(Address) == sizeof(uint32_t) ? 16 : 32) Slot {
+    Address address;
+    uint32_t service = kFree;
+    VipId vip;
+  };
+
  public:
+  // What Find reads. A loop over packets takes a copy: to the compiler every byte written into a packet may be one of
+  // the table's own members, so that it would read those again each time.
+  class Finder {
+   public:
+    Finder(const Slot* slots, size_t count) : slots_(slots), mask_(count - 1), shift_(64 - std::countr_zero(count)) {}
+
+    VipId Find(const Address& address, uint8_t protocol, Be16 port) const {
+      const uint32_t service = ServiceOf(protocol, port);
+      for (size_t i = SlotOf(address, service);; i = (i + 1) & mask_) {
+        const Slot& slot = slots_[i];
+        if (slot.address == address && slot.service == service) return slot.vip;
+        if (slot.service == kFree) return VipId();
+      }
+    }
+
+    // Port and protocol; never kFree, because no claim has the protocol 0.
+    static uint32_t ServiceOf(uint8_t protocol, Be16 port) { return port.raw() | uint32_t{protocol} << 16; }
+    // The product's upper bits depend on all of the key. Not keyed, as VipMap.
+    size_t SlotOf(const Address& address, uint32_t service) const {
+      return static_cast<size_t>((address.Mix() ^ uint64_t{service} << 32) * 0x9e37'79b9'7f4a'7c15 >> shift_);
+    }
+
+   private:
+    const Slot* slots_;
+    size_t mask_;
+    int shift_;  // of a product, to a slot
+  };
+  Finder finder() const { return Finder(slots_.data(), slots_.size()); }
+
   ExactVips(const std::vector<VipClaim<Address>>& claims, int address_bits) : address_bits_(address_bits) {
     size_t singles = 0;
     for (const auto& claim : claims) {
@@ -28,7 +66,6 @@ class ExactVips {
       if (std::find(lengths_.begin(), lengths_.end(), claim.length) == lengths_.end()) lengths_.push_back(claim.length);
     }
     slots_.resize(std::bit_ceil(2 * singles + 2));
-    slot_shift_ = 64 - std::countr_zero(slots_.size());
     filter_.resize(std::bit_ceil(kFilterBits * claims.size() + 64) / 64);
     filter_shift_ = 64 - std::countr_zero(filter_.size() * 64);
     for (const auto& claim : claims) {
@@ -40,12 +77,7 @@ class ExactVips {
 
   // The VIP that has the address and port for itself; invalid: it must be looked for in the VipMap.
   VipId Find(const Address& address, uint8_t protocol, Be16 port) const {
-    const uint32_t service = ServiceOf(protocol, port);
-    for (size_t i = SlotOf(address, service);; i = (i + 1) & (slots_.size() - 1)) {
-      const Slot& slot = slots_[i];
-      if (slot.address == address && slot.service == service) return slot.vip;
-      if (slot.service == kFree) return VipId();
-    }
+    return finder().Find(address, protocol, port);
   }
 
   // False: no claim has the address, whatever the protocol and port. True: one may.
@@ -60,39 +92,24 @@ class ExactVips {
  private:
   // Of 16 addresses that are no VIP's one at most needs the search.
   static constexpr size_t kFilterBits = 16;
-  static constexpr uint32_t kFree = 0;
-
-  struct Slot {
-    Address address;
-    uint32_t service = kFree;
-    VipId vip;
-  };
 
   bool IsSingle(const VipClaim<Address>& claim) const {
     return claim.length == address_bits_ && claim.first_port == claim.last_port;
   }
 
-  // Port and protocol; never kFree, because no claim has the protocol 0.
-  static uint32_t ServiceOf(uint8_t protocol, Be16 port) { return port.raw() | uint32_t{protocol} << 16; }
-
-  // The product's upper bits depend on all of the key. Not keyed, as VipMap.
-  size_t SlotOf(const Address& address, uint32_t service) const {
-    return static_cast<size_t>((address.Mix() ^ uint64_t{service} << 32) * 0x9e37'79b9'7f4a'7c15 >> slot_shift_);
-  }
   size_t FilterBit(const Address& masked) const {
     return static_cast<size_t>((masked.Mix() + 1) * 0xd6e8'feb8'6659'fd93 >> filter_shift_);
   }
 
   void Insert(const VipClaim<Address>& claim) {
-    const uint32_t service = ServiceOf(claim.protocol, Be16::FromHost(claim.first_port));
-    size_t i = SlotOf(claim.address, service);
+    const uint32_t service = Finder::ServiceOf(claim.protocol, Be16::FromHost(claim.first_port));
+    size_t i = finder().SlotOf(claim.address, service);
     while (slots_[i].service != kFree) i = (i + 1) & (slots_.size() - 1);
     slots_[i] = {.address = claim.address, .service = service, .vip = claim.id};
   }
 
   int address_bits_;
-  int slot_shift_ = 0;    // of a product, to a slot
-  int filter_shift_ = 0;  // to a bit of the filter
+  int filter_shift_ = 0;  // of a product, to a bit of the filter
   std::vector<int> lengths_;
   std::vector<Slot> slots_;  // a power of two, at most half of them in use
   std::vector<uint64_t> filter_;

@@ -12,7 +12,7 @@
 // Connections that go on, which are nearly all that a packet is ever looked up for, found without a branch for each
 // entry: which of a bucket's entries it is, no CPU can predict. One comparison of all entries takes key and state
 // together, so that what is found needs no more of the state machine. Only the first bucket is looked at; what is not
-// found, ConnectionTable::Find may find. For functions that are compiled for AVX2.
+// found, ConnectionTable::Find may find. And room for those that begin. For functions that are compiled for AVX2.
 namespace sluice::lb {
 
 // The bits of ConnectionValue that must be as `state`, and those of the VIP's id in front of it, as one number of 64
@@ -64,6 +64,21 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
     if (_mm_testz_si128(differs, differs) != 0) return &entry;
   }
   return nullptr;
+}
+
+// The entry that ConnectionTable::Insert would take for a key that the table does not have: the first free one. Null
+// where it is not certain that it has not: an entry, living or not, is the key's or did not fit here; or all are taken.
+template <typename Entry, size_t kWays>
+inline Entry* FindRoom(std::array<Entry, kWays>& entries, const decltype(Entry::key)& key) {
+  constexpr uint8_t kStateBits = 0x07;
+  constexpr uint8_t kOverflowBits = 0xf0;
+  bool known = (entries[0].value.state_bits & kOverflowBits) != 0;
+  size_t room = kWays;
+  for (size_t i = kWays; i-- > 0;) {
+    known |= entries[i].key == key;
+    room = (entries[i].value.state_bits & kStateBits) == 0 ? i : room;
+  }
+  return known || room == kWays ? nullptr : &entries[room];
 }
 
 }  // namespace sluice::lb

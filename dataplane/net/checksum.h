@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_NET_CHECKSUM_H_
 #define SLUICE_DATAPLANE_NET_CHECKSUM_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,11 +15,8 @@ namespace sluice::net {
 // The plain ones' complement sum of `size` bytes, not folded; an odd last byte is padded with zero.
 uint32_t PartialSum(const uint8_t* data, size_t size, uint32_t sum = 0);
 
-constexpr uint16_t FoldSum(uint32_t sum) {
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
-}
+// Both halves are added in the upper one, which takes the lower one's carry: the end-around carry of ones' complement.
+constexpr uint16_t FoldSum(uint32_t sum) { return static_cast<uint16_t>((sum + std::rotl(sum, 16)) >> 16); }
 
 // The value for the checksum field of `size` bytes whose own field is zero.
 inline uint16_t InternetChecksum(const uint8_t* data, size_t size) {

@@ -5,7 +5,7 @@
 #include "dataplane/stage/stage_env.h"
 
 // The way of nearly all packets: whole, untagged TCP and UDP without IP options in one buffer, of flows that go on, to
-// backends behind IPIP or L2. It does in two passes over a burst what the stages do in five, with fewer and wider
+// backends behind IPIP or L2. It does in three passes over a burst what the stages do in five, with fewer and wider
 // instructions, and leaves each packet that it does not know for sure to the stages, at the point up to which they need
 // not look again (Past). The stages alone are the reference: for every burst, bytes, records, tables and counters
 // come out the same with and without the fast path (tests/stage/fast_path_test.cc).
@@ -13,14 +13,25 @@
 // Needs AVX2, BMI and AES-NI, as all x86 servers of the last ten years have; elsewhere the stages do all the work.
 namespace sluice::stage {
 
-// What Parse, FollowFragments and LookupVip do. Returns how many packets are left to them, for which nothing was
-// decided. To be called on a burst of packets that came by `port` just now.
-size_t LookUpOnFastPath(Burst& burst, PortId port, StageEnv& env);
+// Of the functions that run there only.
+#define SLUICE_FAST_PATH __attribute__((target("avx2,bmi,bmi2,aes")))
 
-// What SelectBackends and Rewrite do: of all packets that are pending the former (in the burst's order, because packets
-// of one flow may be in it), and of most the latter. Returns the port by which all packets of the burst leave; invalid
-// if not all of them do, or by different ports. Then Rewrite and Settle have something to do.
-PortId ForwardOnFastPath(Burst& burst, StageEnv& env);
+// What became of a burst's packets.
+struct Looked {
+  size_t left = 0;     // nothing was decided: they are left to the stages
+  size_t refused = 0;  // dropped with kPuntNoHost, which is not counted yet
+};
+
+// What InitPacket, Parse, FollowFragments and LookupVip do. To be called with `burst.count` packets that came by `port`
+// just now; makes their records.
+Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env);
+
+// What SelectBackends does, in the burst's order, because packets of one flow may be in it.
+void SelectOnFastPath(Burst& burst, StageEnv& env);
+
+// What Rewrite does of most packets. Returns the port by which all packets of the burst leave; invalid if not all of
+// them do, or by different ports. Then Rewrite and Settle have something to do.
+PortId SendOnFastPath(Burst& burst, StageEnv& env);
 
 inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
   fwd::VipCounters& vip = counters.vips[packet.vip.index()];

@@ -11,7 +11,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/packet.h"
 
-// Pieces of a tunnel's outer header, for the general way and for the common one.
+// Pieces of a tunnel's outer header, for the stages and for the fast path.
 namespace sluice::stage {
 
 inline uint8_t InnerProtocol(net::Family inner) {

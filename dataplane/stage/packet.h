@@ -10,6 +10,7 @@
 #include "dataplane/base/fate.h"
 #include "dataplane/base/ids.h"
 #include "dataplane/fwd/worker_counters.h"
+#include "dataplane/lb/nat_table.h"
 #include "dataplane/net/parser.h"
 
 namespace sluice::stage {
@@ -80,6 +81,29 @@ struct alignas(64) Packet {
   uint32_t session;  // lb::NatTable::at of this worker; kNone: the packet has no session
 };
 static_assert(sizeof(Packet) == 64);
+
+// A packet of which nothing is known yet. The headers are left to Parse.
+constexpr void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
+  packet.mbuf = mbuf;
+  packet.flow_hash = 0;
+  packet.vip = VipId();
+  packet.backend = BackendId();
+  packet.in_port = port;
+  packet.out_port = PortId();
+  packet.fate = Fate::kPending;
+  packet.reason = DropReason::kCount;
+  packet.rung = fwd::Rung::kNone;
+  packet.related = false;
+  packet.owner = WorkerId();
+  packet.hops = 0;
+  packet.asked = 0;
+  packet.part = FragmentPart::kWhole;
+  packet.resumed = false;
+  packet.direction = Direction::kToBackend;
+  packet.session_use = 0;
+  packet.past = Past::kNothing;
+  packet.session = lb::NatTable::kNone;
+}
 
 inline constexpr size_t kBurstSize = 32;
 

@@ -16,40 +16,15 @@ namespace {
 
 constexpr std::array kStages = {Parse, FollowFragments, LookupVip, SelectBackends, Rewrite};
 
-void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
-  packet.mbuf = mbuf;
-  packet.flow_hash = 0;
-  packet.vip = VipId();
-  packet.backend = BackendId();
-  packet.in_port = port;
-  packet.out_port = PortId();
-  packet.fate = Fate::kPending;
-  packet.reason = DropReason::kCount;
-  packet.rung = fwd::Rung::kNone;
-  packet.related = false;
-  packet.owner = WorkerId();
-  packet.hops = 0;
-  packet.asked = 0;
-  packet.part = FragmentPart::kWhole;
-  packet.resumed = false;
-  packet.direction = Direction::kToBackend;
-  packet.session_use = 0;
-  packet.past = Past::kNothing;
-  packet.session = lb::NatTable::kNone;
-}
-
-void Admit(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst) {
+void CountReceived(rte_mbuf** mbufs, size_t count, PortId port, fwd::WorkerCounters& counters) {
   uint64_t bytes = 0;
-  burst.count = count;
   for (size_t i = 0; i < count; ++i) {
-    rte_mbuf* mbuf = mbufs[i];
-    // Reading the mbuf here brings it in; its first header bytes are needed by the next stage.
-    __builtin_prefetch(rte_pktmbuf_mtod(mbuf, const void*));
-    bytes += rte_pktmbuf_pkt_len(mbuf);
-    InitPacket(burst.packets[i], mbuf, port);
+    // Reading the mbuf here brings it in; its first header bytes are needed next.
+    __builtin_prefetch(rte_pktmbuf_mtod(mbufs[i], const void*));
+    bytes += rte_pktmbuf_pkt_len(mbufs[i]);
   }
-  env.counters->received.Add(count);
-  fwd::PortCounters& port_counters = env.counters->ports[port.index()];
+  counters.received.Add(count);
+  fwd::PortCounters& port_counters = counters.ports[port.index()];
   port_counters.rx_packets.Add(count);
   port_counters.rx_bytes.Add(bytes);
 }
@@ -199,18 +174,28 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
 
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink) {
   SLUICE_DCHECK(count <= kBurstSize);
-  Admit(mbufs, count, port, env, burst);
+  CountReceived(mbufs, count, port, *env.counters);
+  burst.count = count;
   if (!env.fast_path) {
+    for (size_t i = 0; i < count; ++i) InitPacket(burst.packets[i], mbufs[i], port);
     for (const auto stage : kStages) stage(burst, env);
     Settle(burst, env, sink);
     return;
   }
-  if (LookUpOnFastPath(burst, port, env) != 0) {
+  const Looked looked = LookUpOnFastPath(mbufs, port, burst, env);
+  if (looked.refused == count) {
+    // A flood of what is no VIP's: there is nobody to count and nothing to rewrite.
+    env.counters->dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Add(count);
+    rte_pktmbuf_free_bulk(mbufs, static_cast<unsigned>(count));
+    return;
+  }
+  if (looked.left != 0) {
     Parse(burst, env);
     FollowFragments(burst, env);
     LookupVip(burst, env);
   }
-  if (const PortId out = ForwardOnFastPath(burst, env); out.valid()) [[likely]] {
+  SelectOnFastPath(burst, env);
+  if (const PortId out = SendOnFastPath(burst, env); out.valid()) [[likely]] {
     sink.Transmit(out, mbufs, count);
     return;
   }

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """sluiced with drivers beside dpdk-testpmd, on the same devices and packets, in turn.
 
-Usage: driver_bench.py --binaries DIR [--seconds N] [--rounds N] [--flows N ...]
+Usage: driver_bench.py --binaries DIR [--seconds N] [--rounds N] [--flows N ...] [--no-scaling]
 
 Source is net_pcap, which repeats a file of packets from memory (infinite_rx=1), sink is net_null. One worker of sluiced
 (1 000 VIPs, 1 000 backends, IPIP, connection table, 60 B frames of TCP) against one forwarding core of testpmd in
 macswap and 5tswap. What counts is the ratio: the devices are software, and cost both sides the same.
+
+Then two workers against one, beside two cores of testpmd against one: on two CPUs both sides share them with whatever
+else runs, so what counts is sluiced's gain by testpmd's.
 """
 
 import argparse
@@ -64,12 +67,13 @@ def write_capture(path, flows):
             file.write(struct.pack("<IIII", 0, 0, len(data), len(data)) + data)
 
 
-def devices(capture):
-    return [f"net_pcap0,rx_pcap={capture},infinite_rx=1", "net_null0,no-rx=1"]
+def devices(capture, workers):
+    """Each receive queue repeats the file for itself."""
+    return ["net_pcap0," + f"rx_pcap={capture}," * workers + "infinite_rx=1", "net_null0,no-rx=1"]
 
 
-def configuration(directory, capture, flows, cpu):
-    source, sink = devices(capture)
+def configuration(directory, capture, flows, cpus):
+    source, sink = devices(capture, len(cpus))
     pools = [{"name": f"pool-{p}",
               "backends": [{"name": f"backend-{b}", "address": backend(b)}
                            for b in range(p * POOL_BACKENDS, (p + 1) * POOL_BACKENDS)]}
@@ -82,8 +86,8 @@ def configuration(directory, capture, flows, cpu):
             "ports": [{"name": "front", "devices": [source], "exception": {"enabled": False}},
                       {"name": "back", "devices": [sink], "addresses": ["192.0.2.2/24"], "gateways": ["192.0.2.1"],
                        "gateway_mac": "02:00:00:00:00:02", "exception": {"enabled": False}}],
-            "workers": {"count": 1, "cpus": [cpu], "idle": "poll"},
-            "memory": {"mbufs": buffers(flows)},
+            "workers": {"count": len(cpus), "cpus": cpus, "idle": "poll"},
+            "memory": {"mbufs": len(cpus) * buffers(flows)},
             "tables": {"connections_v4": max(4096, 2 * flows)},
             "api": {"listen": f"unix:{directory}/api.sock"},
             "metrics": {"enabled": False},
@@ -116,9 +120,9 @@ def fail(what, log):
     sys.exit(f"driver_bench: {what}\n" + pathlib.Path(log).read_text(encoding="utf-8")[-3000:])
 
 
-def rate_of_sluiced(binaries, directory, capture, flows, cpu, seconds):
+def rate_of_sluiced(binaries, directory, capture, flows, cpus, seconds):
     path, log = f"{directory}/sluice.yaml", f"{directory}/sluiced.log"
-    pathlib.Path(path).write_text(json.dumps(configuration(directory, capture, flows, cpu)), encoding="utf-8")
+    pathlib.Path(path).write_text(json.dumps(configuration(directory, capture, flows, cpus)), encoding="utf-8")
     ctl = [f"{binaries}/sluicectl", "--server", f"unix:{directory}/api.sock", "-o", "json", "stats"]
 
     def stats():
@@ -127,7 +131,7 @@ def rate_of_sluiced(binaries, directory, capture, flows, cpu, seconds):
 
     with running([f"{binaries}/sluiced", "--config", path], log) as process:
         deadline = time.monotonic() + START_S
-        while int(stats().get("forwarded", 0)) < 4 * flows:  # every flow has its entry
+        while int(stats().get("forwarded", 0)) < 4 * flows * len(cpus):  # every flow has its entry
             if process.poll() is not None or time.monotonic() > deadline:
                 fail("sluiced forwards nothing", log)
             time.sleep(0.2)
@@ -140,13 +144,16 @@ def rate_of_sluiced(binaries, directory, capture, flows, cpu, seconds):
         return forwarded / took
 
 
-def rate_of_testpmd(mode, directory, capture, flows, cpu, seconds):
+def rate_of_testpmd(mode, directory, capture, flows, cpus, seconds):
     log = f"{directory}/testpmd.log"
-    vdevs = [word for device in devices(capture) for word in ("--vdev", device)]
-    main = next(each for each in sorted(os.sched_getaffinity(0)) if each != cpu)
-    command = ["dpdk-testpmd", "-l", f"{main},{cpu}", "--main-lcore", str(main), "--no-pci", "--no-telemetry",
+    vdevs = [word for device in devices(capture, len(cpus)) for word in ("--vdev", device)]
+    main = min(os.sched_getaffinity(0))
+    # Forwarding cores are numbered from 1 on; the main one only prints.
+    lcores = ",".join([f"0@{main}"] + [f"{number}@{cpu}" for number, cpu in enumerate(cpus, 1)])
+    command = ["dpdk-testpmd", "--lcores", lcores, "--main-lcore", "0", "--no-pci", "--no-telemetry",
                "--in-memory", *vdevs, "--", f"--forward-mode={mode}", "--auto-start", "--stats-period=1",
-               f"--total-num-mbufs={buffers(flows)}"]
+               f"--nb-cores={len(cpus)}", f"--rxq={len(cpus)}", f"--txq={len(cpus)}",
+               f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
     with running(command, log, stdin=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + START_S
         while len(rates(log)) < seconds + 2:  # the first ones are of the start
@@ -162,29 +169,48 @@ def rates(log):
     return [int(rate) for rate in re.findall(r"port 1 .*?Tx-pps:\s+(\d+)", text, re.DOTALL)]
 
 
+def beside_testpmd(arguments, directory, flows, cpus):
+    capture = f"{directory}/{flows}.pcap"
+    write_capture(capture, flows)
+    results = {"sluiced": [], "macswap": [], "5tswap": []}
+    for _ in range(arguments.rounds):
+        results["sluiced"].append(
+            rate_of_sluiced(arguments.binaries, directory, capture, flows, cpus, arguments.seconds))
+        for mode in ("macswap", "5tswap"):
+            results[mode].append(rate_of_testpmd(mode, directory, capture, flows, cpus, arguments.seconds))
+    return results
+
+
+def report(results, flows, cpus):
+    ours = statistics.median(results["sluiced"])
+    for name, values in results.items():
+        middle = statistics.median(values)
+        print(f"{flows:8} flows  {len(cpus)} core{'s' if len(cpus) > 1 else ' '}  {name:8} {middle / 1e6:6.2f} Mpps "
+              f"({min(values) / 1e6:.2f} to {max(values) / 1e6:.2f})  sluiced / it {ours / middle:5.2f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binaries", required=True, metavar="DIR", help="where sluiced and sluicectl are")
     parser.add_argument("--seconds", type=int, default=3, metavar="N", help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often, in turn")
     parser.add_argument("--flows", type=int, nargs="*", default=[1000, 100_000], metavar="N")
+    parser.add_argument("--no-scaling", action="store_true", help="one worker only")
     arguments = parser.parse_args()
-    cpu = max(os.sched_getaffinity(0))
+    cpus = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
+        one = {}
         for flows in arguments.flows:
-            capture = f"{directory}/{flows}.pcap"
-            write_capture(capture, flows)
-            results = {"sluiced": [], "macswap": [], "5tswap": []}
-            for _ in range(arguments.rounds):
-                results["sluiced"].append(
-                    rate_of_sluiced(arguments.binaries, directory, capture, flows, cpu, arguments.seconds))
-                for mode in ("macswap", "5tswap"):
-                    results[mode].append(rate_of_testpmd(mode, directory, capture, flows, cpu, arguments.seconds))
-            ours = statistics.median(results["sluiced"])
-            for name, values in results.items():
-                middle = statistics.median(values)
-                print(f"{flows:8} flows  {name:8} {middle / 1e6:6.2f} Mpps ({min(values) / 1e6:.2f} to "
-                      f"{max(values) / 1e6:.2f})  sluiced / it {ours / middle:5.2f}", flush=True)
+            one[flows] = beside_testpmd(arguments, directory, flows, cpus[-1:])
+            report(one[flows], flows, cpus[-1:])
+        if arguments.no_scaling or len(cpus) < 2:
+            return
+        flows = arguments.flows[0]
+        two = beside_testpmd(arguments, directory, flows, cpus[-2:])
+        report(two, flows, cpus[-2:])
+        gains = {name: statistics.median(two[name]) / statistics.median(one[flows][name]) for name in two}
+        print(f"{flows:8} flows  two cores by one: " + ", ".join(f"{name} {gain:.2f}" for name, gain in gains.items()) +
+              f"; sluiced by 5tswap {gains['sluiced'] / gains['5tswap']:.2f}")
 
 
 if __name__ == "__main__":

@@ -52,9 +52,10 @@ struct Director {
   explicit Director(bool fast_path) : with_fast_path(fast_path) {}
 
   const bool with_fast_path;
-  fwd::WorkerCounters counters{64, 64};
+  fwd::WorkerCounters counters{64, 128};
   ComparableMemory memory;
-  fwd::FlowTables tables{{.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = 64}, memory.Source()};
+  fwd::FlowTables tables{{.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = 64, .stateful = 64},
+                         memory.Source()};
   RecordingSink sink{counters};
   lb::FragmentTable fragments{8, 4, 2};
   stage::AnswerBudget answers;
@@ -118,8 +119,44 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
     fwd::VipSpec& by_client = fixture_.Vip(AddVip(vip, 6, 85, Mode::kIpip));
     by_client.entry.tracked = Draw(2) == 0;
     by_client.entry.hash_input = fwd::HashInput::kClient;
+    const PoolId by_turns = fixture_.Vip(AddVip(vip, 6, 86, Mode::kIpip)).entry.pool;
+    fixture_.spec().pools[by_turns.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
+    fixture_.Vip(AddVip(vip, 6, 89, Mode::kIpip)).entry.unsafe_only = true;
+    const VipId named = AddVip(vip, 6, 87, Mode::kIpip);
+    fixture_.Vip(named).entry.cookies = true;
+    // So short that what is made up often names a backend.
+    fixture_.Vip(named).entry.cookie_layout = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
+    fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
+    fwd::VipEntry& by_slot = fixture_.Vip(AddVip(vip, 6, 88, Mode::kIpip)).entry;
+    by_slot.cookies = by_slot.slots = true;
+    uint16_t cookie_id = 0;
+    for (const auto& [backend, pool] : backends_) {
+      if (pool == fixture_.Vip(named).entry.pool)
+        fixture_.spec().backends[backend.index()].info.cookie_id = cookie_id++;
+    }
     fwd::VipSpec& range = fixture_.Vip(AddVip(vip, 6, 90, Mode::kL2));
     range.last_port = 99;
+  }
+
+  // Turns the payload's first bytes into the timestamps that every segment has, with any echo.
+  void PutTimestamps(Bytes& frame, size_t l4_offset) {
+    if (frame.size() < l4_offset + 32) return;
+    frame[l4_offset + 12] = 0x80;
+    const auto option = std::to_array<uint8_t>({1, 1, 8, 10});
+    std::copy(option.begin(), option.end(), &frame[l4_offset + 20]);
+    for (size_t i = 24; i < 32; ++i) frame[l4_offset + i] = static_cast<uint8_t>(Draw(256));
+    if (!slot_cookies_.empty() && Draw(2) == 0) frame[l4_offset + 31] = Pick(slot_cookies_);
+  }
+
+  // Takes the cookies of slots out of SYNs that were sent to backends.
+  void LearnSlots(const std::vector<RecordingSink::Sent>& sent) {
+    for (const RecordingSink::Sent& each : sent) {
+      for (const size_t l4_offset : {54, 74, 94}) {
+        if (each.frame.size() < l4_offset + 32 || (each.frame[l4_offset + 13] & 2) == 0) continue;
+        if (each.frame[l4_offset + 28] == lb::kSynEchoMark) slot_cookies_.push_back(each.frame[l4_offset + 31]);
+      }
+    }
+    while (slot_cookies_.size() > 6) slot_cookies_.erase(slot_cookies_.begin());
   }
 
   // One that the fast path knows, unless its backend makes it another.
@@ -130,12 +167,14 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
     builder.destination = v4 ? "203.0.113.20" : "2001:db8:f::20";
     builder.protocol = Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
-    builder.destination_port = Pick<uint16_t>({80, 81, 84});
-    builder.tcp_flags = Draw(2) == 0 ? 0x10 : 0x18;
+    builder.destination_port = Pick<uint16_t>({80, 81, 84, 87, 88, 89});
+    builder.tcp_flags = Pick<uint8_t>({0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x02});
     builder.tos = static_cast<uint8_t>(Draw(256));
     builder.payload = Draw(40);
     builder.padding = Draw(10);
-    return builder.Build();
+    Bytes frame = builder.Build();
+    if (builder.protocol == 6 && builder.payload >= 12) PutTimestamps(frame, v4 ? 34 : 54);
+    return frame;
   }
 
   Bytes Frame() {
@@ -150,7 +189,7 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
                                               "203.0.113.10", "198.18.0.7",   "203.0.113.30", "198.51.100.200"};
     const std::vector<std::string> vips_v6 = {"2001:db8:f::20", "2001:db8:f::20", "2001:db8:f::10", "2001:db8:18::7",
                                               "2001:db8:77::1"};
-    const std::vector<uint16_t> ports = {80, 81, 82, 83, 84, 85, 90, 95, 99, 53, 8080, 7};
+    const std::vector<uint16_t> ports = {80, 81, 82, 83, 84, 85, 86, 87, 88, 88, 89, 90, 95, 99, 53, 8080, 7};
     const std::vector<uint8_t> flags = {0x02, 0x10, 0x10, 0x10, 0x18, 0x11, 0x04, 0x14, 0x12, 0x00};
     FrameBuilder builder;
     builder.source = Pick(v4 ? clients_v4 : clients_v6);
@@ -168,6 +207,7 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
     if (Draw(25) == 0) builder.fragment = static_cast<uint16_t>(Draw(2) == 0 ? 0x2000 : Draw(1 << 16));
     builder.id = static_cast<uint16_t>(Draw(3));
     Bytes frame = builder.Build();
+    if (builder.protocol == 6 && builder.vlan_tags == 0 && Draw(2) == 0) PutTimestamps(frame, v4 ? 34 : 54);
     // The backend's own station sends it back.
     if (Draw(20) == 0)
       std::copy_n(std::to_array<uint8_t>({2, 0, 0, 0, 1, uint8_t(10 + Draw(30))}).begin(), 6, &frame[6]);
@@ -269,6 +309,7 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
   }
 
   std::mt19937_64 random_;
+  std::vector<uint8_t> slot_cookies_;
   std::vector<std::pair<BackendId, PoolId>> backends_;
 };
 
@@ -289,6 +330,7 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
     }
     RunOn(*common, frames, offloads, segments);
     RunOn(*stages, frames, offloads, segments);
+    LearnSlots(common->sent);
     ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
     const auto is_past = [](const stage::Packet& packet) { return packet.past == stage::Past::kAll; };
     all_common += static_cast<size_t>(std::count_if(common->burst.begin(), common->burst.end(), is_past));
@@ -299,7 +341,11 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   RunOn(*common, {}, {}, {});
   RunOn(*stages, {}, {}, {});
   ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
-  EXPECT_GT(all_common, 500u) << "too few packets went the fast path for the test to mean anything";
+  const auto on_rung = [&](fwd::Rung rung) { return common->counters.rungs[static_cast<size_t>(rung)].Value(); };
+  EXPECT_GT(on_rung(fwd::Rung::kCookie), 0u);
+  RecordProperty("by_slot", static_cast<int>(on_rung(fwd::Rung::kSlot)));
+  EXPECT_GT(on_rung(fwd::Rung::kScheduler), 0u);
+  EXPECT_GT(all_common, 300u) << "too few packets went the fast path for the test to mean anything";
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FastPathTest, testing::Range(1u, 13u));

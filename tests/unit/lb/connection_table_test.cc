@@ -65,6 +65,7 @@ TEST(ConnectionTableTest, InsertFindEnd) {
 }
 
 // FindKnown has no place of its own for anything but entries of exactly the key and state, in the first bucket.
+// FindRoom gives what Insert takes for a key that is not there, or nothing.
 template <typename Table, typename Find>
 void ExpectFindKnown(Find find_known) {
   ASSERT_TRUE(__builtin_cpu_supports("avx2")) << "this CPU has no AVX2, so the search with it cannot be tested";
@@ -85,6 +86,7 @@ void ExpectFindKnown(Find find_known) {
     return key;
   };
   int found = 0;
+  int rooms = 0;
   for (int step = 0; step < 20000; ++step) {
     const Key key = key_of(static_cast<uint32_t>(random()));
     const uint64_t hash = Hash(key.Mix());
@@ -95,18 +97,26 @@ void ExpectFindKnown(Find find_known) {
     const bool known = entry != nullptr && in_first && entry->state() == state;
     ASSERT_EQ(find_known(entries, key, state), known ? entry : nullptr);
     found += known ? 1 : 0;
+    auto* const room = FindRoom(entries, key);
     if (entry == nullptr) {
       auto* const made = holder.table.Insert(key, hash, 0, kNone);
+      if (room != nullptr) {
+        ASSERT_EQ(made, room);
+      }
+      rooms += room != nullptr ? 1 : 0;
       if (made == nullptr) continue;
       made->value.backend = BackendId(static_cast<uint16_t>(random()));
       made->value.generation = static_cast<uint8_t>(random());
       made->value.last_seen_s = static_cast<uint16_t>(random());
       made->set_state(state);
-    } else if (random() % 4 == 0) {
+    } else {
+      ASSERT_EQ(room, nullptr);
+      if (random() % 4 != 0) continue;
       holder.table.Sweep(0, holder.table.bucket_count(), [&](const auto& e) { return e.key == key; });
     }
   }
   EXPECT_GT(found, 100);
+  EXPECT_GT(rooms, 100);
 }
 
 TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {

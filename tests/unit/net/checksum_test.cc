@@ -27,6 +27,19 @@ TEST(ChecksumTest, FoldsTheLargestSums) {
   EXPECT_EQ(__builtin_bswap16(InternetChecksum(data.data(), data.size())), PlainChecksum(data));
 }
 
+TEST(ChecksumTest, FoldIsTheRemainderWithAllOnesForZero) {
+  std::mt19937 random(2);
+  EXPECT_EQ(FoldSum(0), 0);
+  for (const uint32_t sum :
+       {1u, 0xfffeu, 0xffffu, 0x10000u, 0x1ffffu, 0x1fffeu, 0xffff0000u, 0xfffffffeu, 0xffffffffu}) {
+    EXPECT_EQ(FoldSum(sum), (sum - 1) % 0xffff + 1) << sum;
+  }
+  for (int round = 0; round < 10000; ++round) {
+    const auto sum = static_cast<uint32_t>(random() | 1);
+    ASSERT_EQ(FoldSum(sum), (sum - 1) % 0xffff + 1) << sum;
+  }
+}
+
 TEST(ChecksumTest, ExampleOfAnIpv4Header) {
   // RFC 1071 gives no IPv4 header; this one was summed by hand: 4500 0073 0000 4000 4011 c0a8 0001 c0a8 00c7 -> b861.
   Bytes header = {0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11,

@@ -1,0 +1,274 @@
+#include <immintrin.h>
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstring>
+
+#include "dataplane/lb/flow_hash_aes.h"
+#include "dataplane/net/common_frame.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/martian.h"
+#include "dataplane/stage/stages.h"
+#include "dataplane/stage/tunnel_source.h"
+
+// The fast path's first pass.
+namespace sluice::stage {
+namespace {
+
+using net::Family;
+using net::Load;
+using net::Store;
+using Way = fwd::FastPathVip::Way;
+
+// The first 32 bytes of a frame tell its kind at once: whole TCP or UDP behind an IP header without options. The
+// station's address is put in front later; it is no group's, so this tells group frames too.
+using FrameStart = std::array<uint8_t, 32>;
+
+constexpr FrameStart StartOf(Family family, uint8_t protocol) {
+  const bool v4 = family == Family::kIpv4;
+  FrameStart start{};
+  start[offsetof(net::EtherHeader, ether_type)] =
+      static_cast<uint8_t>((v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6) >> 8);
+  start[offsetof(net::EtherHeader, ether_type) + 1] =
+      static_cast<uint8_t>(v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
+  start[kL3] = v4 ? 0x45 : 0x60;
+  start[kL3 + (v4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header))] = protocol;
+  return start;
+}
+
+constexpr FrameStart MaskOf(Family family) {
+  const bool v4 = family == Family::kIpv4;
+  FrameStart mask{};
+  for (size_t i = 0; i < sizeof(net::EtherHeader::destination); ++i) mask[i] = 0xff;
+  mask[offsetof(net::EtherHeader, ether_type)] = mask[offsetof(net::EtherHeader, ether_type) + 1] = 0xff;
+  mask[kL3] = v4 ? 0xff : 0xf0;
+  mask[kL3 + (v4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header))] = 0xff;
+  if (v4) {
+    constexpr uint16_t kFragmented = net::kIpv4MoreFragments | net::kIpv4FragmentOffsetMask;
+    mask[kL3 + offsetof(net::Ipv4Header, fragment)] = static_cast<uint8_t>(kFragmented >> 8);
+    mask[kL3 + offsetof(net::Ipv4Header, fragment) + 1] = static_cast<uint8_t>(kFragmented);
+  }
+  return mask;
+}
+
+template <Family family, uint8_t protocol>
+alignas(32) constexpr FrameStart kStart = StartOf(family, protocol);
+template <Family family>
+alignas(32) constexpr FrameStart kMask = MaskOf(family);
+
+// The record of a frame of a kind, but for what varies from packet to packet.
+constexpr Packet MakeRecord(Family family, uint8_t protocol) {
+  Packet packet{};
+  InitPacket(packet, nullptr, PortId());
+  packet.punt_class = PuntClass::kControl;
+  net::SetCommonHeaders(family, family == Family::kIpv4 ? kIpBytes<Family::kIpv4> : kIpBytes<Family::kIpv6>, 0,
+                        packet.headers);
+  packet.headers.protocol = protocol;
+  packet.client_offset = family == Family::kIpv4 ? kSource<Family::kIpv4> : kSource<Family::kIpv6>;
+  packet.vip_offset = family == Family::kIpv4 ? kDestination<Family::kIpv4> : kDestination<Family::kIpv6>;
+  return packet;
+}
+template <Family family, uint8_t protocol>
+constexpr Packet kRecord = MakeRecord(family, protocol);
+
+SLUICE_FAST_PATH inline __m256i Load32(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+
+// What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
+struct Lookup {
+  __m256i mac;
+  lb::AesFlowKeys keys;
+  lb::ExactVips<lb::VipAddressV4>::Finder v4;
+  lb::ExactVips<lb::VipAddressV6>::Finder v6;
+  const fwd::FastPathVip* vips;
+  fwd::VipCounters* counters;
+};
+
+template <Family family, uint8_t protocol>
+SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i mac) {
+  const __m256i wanted = _mm256_or_si256(mac, Load32(kStart<family, protocol>.data()));
+  return _mm256_testz_si256(_mm256_xor_si256(frame, wanted), Load32(kMask<family>.data())) != 0;
+}
+
+template <Family family>
+inline bool ChecksumIsGood(const rte_mbuf* mbuf, const uint8_t* ip) {
+  if constexpr (family == Family::kIpv6) return true;
+  const uint64_t verdict = mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+  if (verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD) return true;
+  return verdict != RTE_MBUF_F_RX_IP_CKSUM_BAD && net::CommonIpv4ChecksumIsValid(ip);
+}
+
+// What the tables of VIPs know a packet's destination by.
+template <Family family>
+auto VipAddressAt(const uint8_t* address) {
+  if constexpr (family == Family::kIpv4) {
+    return lb::VipAddressV4{Load<uint32_t>(address)};
+  } else {
+    return lb::VipAddressV6{.high = Load<uint64_t>(address), .low = Load<uint64_t>(address + 8)};
+  }
+}
+
+// The hash of FlowHashes, of a packet whose ports lie right behind its addresses.
+template <Family family, uint8_t protocol>
+SLUICE_FAST_PATH inline uint64_t HashOf(const uint8_t* source, const lb::AesFlowKeys& keys) {
+  if constexpr (family == Family::kIpv4) {
+    // Both addresses and ports, and of a TCP header four bytes more, whose place the protocol takes.
+    const __m128i block = lb::LoadBlock(source);
+    return lb::FlowHashV4(_mm_blend_epi32(block, _mm_set_epi32(protocol, 0, 0, 0), 0b1000), keys);
+  } else {
+    const auto ports = static_cast<int>(Load<uint32_t>(source + 32));
+    return lb::FlowHashV6(source, source + 16, _mm_set_epi32(0, 0, protocol, ports), keys);
+  }
+}
+
+// Fetches what the next passes will need of the packet.
+template <Family family>
+inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::FastPathVip& vip,
+                     fwd::VipCounters* counters, StageEnv& env) {
+  // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
+  // is in this core's cache, and a store to a missing line would hold up those behind it.
+  if (vip.mode != fwd::ForwardingMode::kL2) __builtin_prefetch(frame - 1, 1);
+  __builtin_prefetch(counters, 1);
+  const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
+  if (vip.way == Way::kHash || (begins && vip.slots != nullptr)) {
+    __builtin_prefetch(&vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
+  }
+  if (vip.way == Way::kTable) {
+    if constexpr (family == Family::kIpv4) {
+      env.tables->v4().table.Prefetch(packet.flow_hash);
+    } else {
+      env.tables->v6().table.Prefetch(packet.flow_hash);
+    }
+  } else if (vip.way == Way::kLadder) {
+    PrefetchForSelection(packet, env);
+  }
+}
+
+// Where no VIP has address and port for itself. Where no VIP has the address and there is no translation either, the
+// packet is the host's, and its fate is decided.
+template <Family family>
+__attribute__((noinline)) VipId FindVipByRange(const uint8_t* destination, uint8_t protocol, Be16 port, Packet& packet,
+                                               const StageEnv& env) {
+  const lb::VipTable& table = *env.state->vip_table;
+  bool may_have = false;
+  if constexpr (family == Family::kIpv4) {
+    may_have = table.exact_v4().MayHave(VipAddressAt<family>(destination));
+    if (may_have) return table.LookupV4(Load<Be32>(destination), protocol, port);
+  } else {
+    may_have = table.exact_v6().MayHave(VipAddressAt<family>(destination));
+    if (may_have) return table.LookupV6(destination, protocol, port);
+  }
+  const lb::LocalEnds& ends = env.tables->nat().setup().ends;
+  if (!env.state->returns->empty() || ends.v4.count + ends.v6.count != 0) return VipId();
+  // Settle would come to the same, a pass later.
+  if (env.node->ports[packet.in_port.index()].has_exception_port) {
+    packet.fate = Fate::kPunted;
+  } else {
+    Drop(packet, DropReason::kPuntNoHost);
+  }
+  return VipId();
+}
+
+// A frame that begins as one of the kind does. Afterwards its record is whole, or what InitPacket makes at least.
+template <Family family, uint8_t protocol>
+SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const uint8_t* frame, PortId port,
+                                         const Lookup& lookup, StageEnv& env) {
+  const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
+  auto* const at = reinterpret_cast<uint8_t*>(&packet);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), Load32(record + 32));
+  packet.mbuf = mbuf;
+  packet.in_port = port;
+
+  const uint8_t* const ip = frame + kL3;
+  const uint8_t* const l4 = frame + kL4<family>;
+  const uint32_t ip_bytes = net::CommonIpBytes(family, ip);
+  if (ip_bytes + kL3 > rte_pktmbuf_data_len(mbuf) || ip_bytes > UINT16_MAX) return;
+  if (!net::CommonL4IsSound(l4, protocol, static_cast<int>(ip_bytes) - kIpBytes<family>)) return;
+  if (!ChecksumIsGood<family>(mbuf, ip)) return;
+  packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
+  if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];
+  // Both in one go.
+  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
+  Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), Load<uint32_t>(l4));
+  // No tunnel is TCP.
+  if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return;
+
+  const uint8_t* const destination = frame + kDestination<family>;
+  const auto destination_port = Load<Be16>(l4 + sizeof(Be16));
+  VipId vip;
+  if constexpr (family == Family::kIpv4) {
+    vip = lookup.v4.Find(VipAddressAt<family>(destination), protocol, destination_port);
+  } else {
+    vip = lookup.v6.Find(VipAddressAt<family>(destination), protocol, destination_port);
+  }
+  if (!vip.valid()) [[unlikely]] {
+    vip = FindVipByRange<family>(destination, protocol, destination_port, packet, env);
+    if (!vip.valid()) return;
+  }
+  const fwd::FastPathVip& entry = lookup.vips[vip.index()];
+  if (entry.way == Way::kNone) return;
+  if (IsMartian(family, frame + kSource<family>, destination)) return;
+  packet.vip = vip;
+  packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+  packet.past = Past::kLookup;
+  Prefetch<family>(packet, frame, entry, &lookup.counters[vip.index()], env);
+}
+
+// The first eight bytes of a frame's start: the station's address, then zeros.
+SLUICE_FAST_PATH __m256i MacOf(const PortTraits& port) {
+  FrameStart start{};
+  std::memcpy(start.data(), port.mac.data(), sizeof(net::EtherHeader::destination));
+  return Load32(start.data());
+}
+
+}  // namespace
+
+bool FastPathIsSupported() {
+  static const bool supported = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi") != 0 &&
+                                __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("aes") != 0;
+  return supported;
+}
+
+SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env) {
+  const lb::VipTable& table = *env.state->vip_table;
+  const Lookup lookup = {.mac = MacOf(env.node->ports[port.index()]),
+                         .keys = lb::LoadFlowKeys(*env.state->keys),
+                         .v4 = table.exact_v4().finder(),
+                         .v6 = table.exact_v6().finder(),
+                         .vips = env.state->fast_path_vips->data(),
+                         .counters = env.counters->vips.get()};
+  Looked looked;
+  const size_t count = burst.count;
+  for (size_t i = 0; i < count; ++i) {
+    Packet& packet = burst.packets[i];
+    rte_mbuf* const mbuf = mbufs[i];
+    const auto* const frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
+    const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
+    if (mbuf->nb_segs != 1 || bytes < net::kCommonBytesV4) [[unlikely]] {
+      InitPacket(packet, mbuf, port);
+      ++looked.left;
+      continue;
+    }
+    const __m256i start = Load32(frame);
+    if (Begins<Family::kIpv4, net::kProtocolTcp>(start, lookup.mac)) {
+      LookUpFrame<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, env);
+    } else if (Begins<Family::kIpv4, net::kProtocolUdp>(start, lookup.mac)) {
+      LookUpFrame<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, env);
+    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6, net::kProtocolTcp>(start, lookup.mac)) {
+      LookUpFrame<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, env);
+    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6, net::kProtocolUdp>(start, lookup.mac)) {
+      LookUpFrame<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, env);
+    } else {
+      InitPacket(packet, mbuf, port);
+    }
+    if (packet.past == Past::kLookup) [[likely]]
+      continue;
+    looked.left += packet.fate == Fate::kPending ? 1 : 0;
+    looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
+  }
+  return looked;
+}
+
+}  // namespace sluice::stage

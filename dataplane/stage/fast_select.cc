@@ -1,0 +1,165 @@
+#include <rte_mbuf.h>
+
+#include "dataplane/lb/find_known.h"
+#include "dataplane/lb/flow_hash.h"
+#include "dataplane/net/bytes.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/stages.h"
+
+// The fast path's second pass.
+namespace sluice::stage {
+namespace {
+
+using net::Family;
+using net::Load;
+using Way = fwd::FastPathVip::Way;
+
+template <Family family>
+auto& TableOf(fwd::FlowTables& tables) {
+  if constexpr (family == Family::kIpv4) {
+    return tables.v4();
+  } else {
+    return tables.v6();
+  }
+}
+
+// How many backends were chosen in which way.
+struct Chosen {
+  size_t by_table = 0;
+  size_t by_hash = 0;
+  size_t begun = 0;
+};
+
+// A connection that begins, or a datagram of an unknown flow, to a VIP whose scheduler is the pool's table alone: what
+// the ladder does where there is an entry free at the first look. Invalid: the ladder has to look.
+template <Family family, typename Bucket, typename Key>
+SLUICE_FAST_PATH inline BackendId Begin(const Packet& packet, const fwd::FastPathVip& vip, Bucket& bucket,
+                                        const Key& key, StageEnv& env) {
+  auto& counted = TableOf<family>(*env.tables);
+  if (vip.slots == nullptr || counted.unconfirmed >= counted.unconfirmed_limit) return BackendId();
+  auto* const entry = lb::FindRoom(bucket, key);
+  if (entry == nullptr) return BackendId();
+  const BackendId backend(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
+  const auto now_s = static_cast<uint16_t>(env.now_s);
+  counted.table.FillFirst(*entry, key, now_s);
+  entry->value.backend = backend;
+  entry->value.generation = static_cast<uint8_t>((*env.state->backends)[backend.index()].generation);
+  entry->set_state(lb::FirstState(packet.headers.protocol, packet.headers.tcp_flags));
+  ++counted.unconfirmed;
+  fwd::WorkerCounters& counters = *env.counters;
+  (family == Family::kIpv4 ? counters.table_v4 : counters.table_v6).inserted.Increment();
+  counters.backends[backend.index()].flows_started.Increment();
+  counters.vips[packet.vip.index()].new_flows.Increment();
+  return backend;
+}
+
+template <Family family>
+auto KeyOf(const Packet& packet, const uint8_t* frame) {
+  const uint8_t* const client = frame + kSource<family>;
+  const net::ParsedHeaders& headers = packet.headers;
+  if constexpr (family == Family::kIpv4) {
+    return lb::ConnectionKeyV4{.client = Load<uint32_t>(client),
+                               .client_port = headers.source_port,
+                               .destination_port = headers.destination_port,
+                               .vip = packet.vip};
+  } else {
+    return lb::ConnectionKeyV6{.client_high = Load<uint64_t>(client),
+                               .client_low = Load<uint64_t>(client + 8),
+                               .client_port = headers.source_port,
+                               .destination_port = headers.destination_port,
+                               .vip = packet.vip};
+  }
+}
+
+// The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Or
+// of one that begins.
+template <Family family>
+SLUICE_FAST_PATH inline BackendId TrackedBackendOf(const Packet& packet, const fwd::FastPathVip& vip, Chosen& chosen,
+                                                   StageEnv& env) {
+  const net::ParsedHeaders& headers = packet.headers;
+  const auto* const frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
+  // SYN, FIN and RST begin and end connections.
+  const auto special = static_cast<uint8_t>(headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst));
+  if (special != 0) [[unlikely]] {
+    if (special != net::kTcpSyn) return BackendId();
+    const BackendId begun = Begin<family>(packet, vip, bucket, KeyOf<family>(packet, frame), env);
+    chosen.begun += begun.valid() ? 1 : 0;
+    return begun;
+  }
+  const bool tcp = headers.protocol == net::kProtocolTcp;
+  const lb::FlowState state = tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
+  const uint8_t* const client = frame + kSource<family>;
+  const auto ports = Load<uint32_t>(frame + kL4<family>);
+  lb::ConnectionValue* value = nullptr;
+  if constexpr (family == Family::kIpv4) {
+    auto* const entry = lb::FindKnown(bucket, Load<uint32_t>(client) | uint64_t{ports} << 32, packet.vip, state);
+    if (entry != nullptr) value = &entry->value;
+  } else {
+    auto* const entry = lb::FindKnown(bucket, client, ports, packet.vip, state);
+    if (entry != nullptr) value = &entry->value;
+  }
+  if (value == nullptr) [[unlikely]] {
+    if (tcp) return BackendId();
+    const BackendId begun = Begin<family>(packet, vip, bucket, KeyOf<family>(packet, frame), env);
+    chosen.begun += begun.valid() ? 1 : 0;
+    return begun;
+  }
+  const fwd::BackendTable& backends = *env.state->backends;
+  if (!fwd::BackendExists(backends, *value) || backends[value->backend.index()].state == fwd::BackendState::kDown)
+      [[unlikely]] {
+    return BackendId();
+  }
+  // The line is written once a second.
+  const auto now_s = static_cast<uint16_t>(env.now_s);
+  if (value->last_seen_s != now_s) value->last_seen_s = now_s;
+  ++chosen.by_table;
+  return value->backend;
+}
+
+SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip, Chosen& chosen,
+                                                StageEnv& env) {
+  if (vip.way == Way::kHash) {
+    ++chosen.by_hash;
+    packet.rung = fwd::Rung::kHashOnly;
+    return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
+  }
+  if (vip.way != Way::kTable) return BackendId();
+  const size_t begun = chosen.begun;
+  const BackendId backend = packet.headers.family == Family::kIpv4
+                                ? TrackedBackendOf<Family::kIpv4>(packet, vip, chosen, env)
+                                : TrackedBackendOf<Family::kIpv6>(packet, vip, chosen, env);
+  packet.rung = begun == chosen.begun ? fwd::Rung::kConnectionTable : fwd::Rung::kScheduler;
+  return backend;
+}
+
+}  // namespace
+
+SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
+  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
+  const fwd::BackendEntry* const backends = env.state->backends->data();
+  Chosen chosen;
+  for (Packet& packet : burst) {
+    if (packet.past != Past::kLookup) [[unlikely]] {
+      if (packet.fate == Fate::kPending) SelectBackendFor(packet, env);
+      continue;
+    }
+    const BackendId backend = ChooseBackend(packet, vips[packet.vip.index()], chosen, env);
+    packet.past = Past::kSelection;
+    if (!backend.valid()) [[unlikely]] {
+      SelectBackendFor(packet, env);
+      continue;
+    }
+    packet.backend = backend;
+    // What the next pass reads and writes first.
+    __builtin_prefetch(&backends[backend.index()]);
+    __builtin_prefetch(&env.counters->backends[backend.index()], 1);
+  }
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun);
+}
+
+}  // namespace sluice::stage

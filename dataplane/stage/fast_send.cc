@@ -1,0 +1,157 @@
+#include <immintrin.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dataplane/net/bytes.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/encapsulate.h"
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/outer_header.h"
+
+// The fast path's third pass.
+namespace sluice::stage {
+namespace {
+
+using net::Family;
+using net::Load;
+using net::Store;
+
+// The port by which packets leave, which is nearly always that of the packet before, and what it takes.
+class WayOut {
+ public:
+  explicit WayOut(const NodeTraits& node) : node_(node) {}
+
+  void Take(PortId port) {
+    if (port == port_) [[likely]]
+      return;
+    port_ = port;
+    ++changes_;
+    const PortTraits& traits = node_.ports[port.index()];
+    fits_l2 = traits.mtu_bytes;
+    // A tunnel whose source varies is made by the stages.
+    fits_v4 = node_.tunnel_source_v4.enabled ? 0 : Without(fits_l2, OuterIpBytes(Family::kIpv4));
+    fits_v6 = node_.tunnel_source_v6.enabled ? 0 : Without(fits_l2, OuterIpBytes(Family::kIpv6));
+    device_sums = traits.tx_ipv4_checksum;
+  }
+  // The port, if it was but one.
+  PortId only() const { return changes_ == 1 ? port_ : PortId(); }
+
+  // The longest IP packets that it takes: as they are, and in a tunnel of each family.
+  uint32_t fits_l2 = 0, fits_v4 = 0, fits_v6 = 0;
+  bool device_sums = false;
+
+ private:
+  static uint32_t Without(uint32_t bytes, uint32_t header) { return bytes - std::min(bytes, header); }
+
+  const NodeTraits& node_;
+  PortId port_;
+  size_t changes_ = 0;
+};
+
+// The frame's first bytes and the backend's line agree: Ethernet header, then outer IP header.
+static_assert(offsetof(fwd::BackendEntry, ether) == 0);
+static_assert(offsetof(fwd::BackendEntry, outer) == sizeof(net::EtherHeader));
+
+SLUICE_FAST_PATH inline void Copy32(uint8_t* to, const uint8_t* from) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+}
+
+// Puts the packet into a tunnel whose outer header is of `family`: both headers are copied as one run from the
+// backend's line, and what varies is written over it.
+template <Family family>
+SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
+                                           const WayOut& way) {
+  constexpr bool kV4 = family == Family::kIpv4;
+  constexpr uint16_t kOverhead = OuterIpBytes(family);
+  rte_mbuf* const mbuf = packet.mbuf;
+  const uint16_t ip_length = packet.headers.ip_length;
+  const uint16_t room = mbuf->data_off;
+  if (!backend.has_source || ip_length > (kV4 ? way.fits_v4 : way.fits_v6) || room < kOverhead) [[unlikely]] {
+    return false;
+  }
+  const uint8_t traffic_class = TrafficClassOf(old_frame + kL3, packet.headers.family);
+  const uint8_t protocol = InnerProtocol(packet.headers.family);
+  // Without the Ethernet padding, which would follow the inner packet into the tunnel.
+  const auto frame_length = static_cast<uint16_t>(kL3 + kOverhead + ip_length);
+  mbuf->data_off = static_cast<uint16_t>(room - kOverhead);
+  mbuf->data_len = frame_length;
+  mbuf->pkt_len = frame_length;
+  uint8_t* const frame = old_frame - kOverhead;
+  uint8_t* const outer = frame + kL3;
+  const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
+  constexpr size_t kHeaders = kL3 + kOverhead;
+  Copy32(frame, line);
+  if constexpr (kV4) {
+    Store(frame + 32, Load<uint16_t>(line + 32));
+    static_assert(kHeaders == 34);
+    const auto length = Be16::FromHost(static_cast<uint16_t>(kOverhead + ip_length));
+    uint16_t checksum = 0;
+    if (way.device_sums) {
+      LeaveChecksumToDevice(packet);
+    } else {
+      checksum = CompleteChecksum(Load<uint16_t>(backend.outer.data() + offsetof(net::Ipv4Header, checksum)), length,
+                                  traffic_class, protocol);
+    }
+    outer[offsetof(net::Ipv4Header, tos)] = traffic_class;
+    Store(outer + offsetof(net::Ipv4Header, total_length), length);
+    outer[offsetof(net::Ipv4Header, protocol)] = protocol;
+    Store(outer + offsetof(net::Ipv4Header, checksum), checksum);
+  } else {
+    Copy32(frame + kHeaders - 32, line + kHeaders - 32);
+    Store(outer, VersionClassFlow(traffic_class, packet.flow_hash));
+    outer[offsetof(net::Ipv6Header, next_header)] = protocol;
+    Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(ip_length));
+  }
+  return true;
+}
+
+// Sends a packet that has a backend. False: Rewrite has to.
+SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::ForwardingMode mode, Packet& packet,
+                                    WayOut& way) {
+  auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
+  // One that the backend's own station sent may have come back.
+  const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
+                                   Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
+  if (!backend.resolved || stations_differ << 16 == 0) [[unlikely]]
+    return false;
+  way.Take(backend.port);
+  if (mode == fwd::ForwardingMode::kIpip) {
+    const bool put = backend.family == Family::kIpv4 ? PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way)
+                                                     : PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way);
+    if (!put) return false;
+  } else if (mode == fwd::ForwardingMode::kL2) {
+    const bool fits = packet.headers.ip_length <= way.fits_l2;
+    if (backend.family != packet.headers.family || !backend.on_link || !fits) return false;
+    std::memcpy(frame, &backend.ether, offsetof(net::EtherHeader, ether_type));
+  } else {
+    return false;
+  }
+  packet.out_port = backend.port;
+  packet.fate = Fate::kForwarded;
+  packet.past = Past::kAll;
+  return true;
+}
+
+}  // namespace
+
+SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
+  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
+  const fwd::BackendEntry* const backends = env.state->backends->data();
+  WayOut way(*env.node);
+  size_t sent = 0;
+  for (Packet& packet : burst) {
+    if (packet.past != Past::kSelection || packet.fate != Fate::kPending) [[unlikely]]
+      continue;
+    const fwd::BackendEntry& backend = backends[packet.backend.index()];
+    if (!SendTo(backend, vips[packet.vip.index()].mode, packet, way)) [[unlikely]]
+      continue;
+    CountForwarded(packet, *env.counters);
+    ++sent;
+  }
+  return sent == burst.count ? way.only() : PortId();
+}
+
+}  // namespace sluice::stage
