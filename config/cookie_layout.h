@@ -8,6 +8,9 @@
 
 namespace sluice::config {
 
+// Whether a VIP with cookies sends to tier-2 directors.
+inline bool IsFirstTier(const VipConfig& vip) { return vip.cookie && vip.cookie->tier == 1; }
+
 // Where the cookies of a VIP with cookies lie, with the fewest clock bits that its idle time needs unless it says how
 // many. The widths must be numbers that limits.h allows; whether the layout is possible is for lb::DescribeLayoutError.
 inline lb::CookieLayout CookieLayoutOf(const VipConfig& vip) {

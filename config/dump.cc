@@ -82,7 +82,8 @@ std::string Cookie(const CookieConfig& cookie) {
   std::string out = Cat("{key_bits: ", cookie.key_bits, ", tier_bits: ", cookie.tier_bits,
                         ", backend_bits: ", cookie.backend_bits, ", check_bits: ", cookie.check_bits);
   if (cookie.clock_bits) out += Cat(", clock_bits: ", *cookie.clock_bits);
-  return out + Cat(", idle_s: ", cookie.idle_s, cookie.key == 0 ? "" : Cat(", key: ", cookie.key), "}");
+  return out + Cat(", idle_s: ", cookie.idle_s, cookie.key == 0 ? "" : Cat(", key: ", cookie.key),
+                   cookie.tier == 1 ? ", tier: 1" : "", "}");
 }
 
 void DumpVip(const VipConfig& vip, std::string* out) {

@@ -78,6 +78,8 @@ inline constexpr Range kFragmentTimeoutS = {1, 60};
 // Of a cookie's fields; what is possible together is for the layout's own arithmetic.
 inline constexpr Range kCookieWidth = {0, 24};
 inline constexpr Range kCookieKeyNumber = {0, 7};
+inline constexpr Range kCookieTier = {1, 2};
+inline constexpr Range kTierId = {0, 255};  // lb::kMaxTierBits
 inline constexpr Range kCookieId = {0, 65534};
 inline constexpr Range kCookieIdleS = {1, 2'147'483};  // what 31 bits of milliseconds hold
 inline constexpr Range kQuicConfigNumber = {0, 6};

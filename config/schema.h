@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/cookie_config.h"
 #include "config/health_check.h"
 #include "config/pool_policy.h"
 #include "config/port_range.h"
@@ -163,6 +164,8 @@ enum class Management : uint8_t { kFile, kApi, kMixed };
 
 struct NodeConfig {
   std::string name = "sluice";
+  // What cookies name this director by, where tier-1 directors send to it.
+  std::optional<uint32_t> tier_id = std::nullopt;
   Management management = Management::kFile;
   std::string state_directory = "/var/lib/sluice";  // of kApi
   std::vector<PortConfig> ports;
@@ -238,26 +241,6 @@ struct VipTimeoutsConfig {
 };
 
 inline constexpr uint16_t kDefaultGuePort = 6080;  // IANA's for GUE
-
-// Where the cookies of a VIP's connections lie, the same as at the agents of its backends; see lb::CookieLayout.
-struct CookieConfig {
-  uint32_t key_bits = 1;
-  uint32_t tier_bits = 0;
-  uint32_t backend_bits = 8;
-  uint32_t check_bits = 0;
-  std::optional<uint32_t> clock_bits = std::nullopt;  // unset: the fewest that idle_s needs
-  uint32_t idle_s = 7200;                             // for how long a connection may say nothing
-  uint32_t key = 0;  // kNat: the number of the key that directors make new cookies with
-  friend bool operator==(const CookieConfig&, const CookieConfig&) = default;
-};
-
-// A secret that cookies are made with, under the number by which they name it.
-struct CookieKeyConfig {
-  uint32_t number = 0;
-  // 32 hexadecimal digits, never shown. Empty: that of this number stays in force.
-  std::string secret;
-  friend bool operator==(const CookieKeyConfig&, const CookieKeyConfig&) = default;
-};
 
 // How servers put their ids into connection ids of QUIC (dataplane/lb/quic_lb.h), under the number by which ids name
 // it.

@@ -153,6 +153,7 @@ void ReadMetrics(const YamlValue& value, MetricsConfig* out) {
 void ReadNode(const YamlValue& value, NodeConfig* out) {
   value.Map([&](MapReader& map) {
     map.Optional("name", &out->name, ReadText);
+    map.Optional("tier_id", &out->tier_id, Set(Number(limits::kTierId)));
     map.Optional("management", &out->management, ReadManagement);
     map.Optional("state_directory", &out->state_directory, ReadText);
     map.Required("ports", "[{name: wan, devices: [\"0000:03:00.0\"], ...}]", &out->ports, ListOf(ReadPort));

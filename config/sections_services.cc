@@ -91,6 +91,7 @@ void ReadCookie(const YamlValue& value, CookieConfig* out) {
     map.Optional("clock_bits", &out->clock_bits, Set(Number(limits::kCookieWidth)));
     map.Optional("idle_s", &out->idle_s, Number(limits::kCookieIdleS));
     map.Optional("key", &out->key, Number(limits::kCookieKeyNumber));
+    map.Optional("tier", &out->tier, Number(limits::kCookieTier));
   });
 }
 

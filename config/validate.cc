@@ -5,6 +5,7 @@
 
 #include "config/rules.h"
 #include "config/text.h"
+#include "config/validate_cookies.h"
 #include "config/validate_nat.h"
 
 namespace sluice::config {
@@ -48,6 +49,7 @@ std::vector<Problem> ValidateTogether(const NodeConfig& node, const ServiceConfi
     }
   }
   CheckNatTogether(node, services, &problems);
+  CheckTiersTogether(node, services, &problems);
   return problems.Take();
 }
 

@@ -42,6 +42,22 @@ bool WidthsFit(const CookieConfig& cookie) {
   return true;
 }
 
+// What a VIP that sends to tier-2 directors needs.
+void CheckFirstTier(const VipConfig& vip, const std::string& path, ProblemList* problems) {
+  const CookieConfig& cookie = *vip.cookie;
+  const std::string what = Cat("tier ", cookie.tier, " of VIP ", Quote(vip.name));
+  problems->CheckRange(path + ".cookie.tier", what, cookie.tier, limits::kCookieTier);
+  if (cookie.tier != 1) return;
+  if (cookie.tier_bits == 0) {
+    problems->Add(path + ".cookie.tier_bits", Cat(what, " needs bits by which cookies name its tier-2 directors; give ",
+                                                  "tier_bits 1 to ", lb::kMaxTierBits));
+  }
+  if (vip.mode != ForwardingMode::kL2) {
+    problems->Add(path + ".mode", Cat("mode ", ModeName(vip.mode), " of VIP ", Quote(vip.name), " cannot be with tier ",
+                                      "1: a tier-2 director takes its packets as a router sends them; take mode l2"));
+  }
+}
+
 // True when the VIP has cookies that name backends, and their layout can be.
 bool CheckLayout(const VipConfig& vip, const std::string& path, ProblemList* problems) {
   const std::string of_vip = Cat(" of VIP ", Quote(vip.name));
@@ -80,6 +96,7 @@ bool CheckLayout(const VipConfig& vip, const std::string& path, ProblemList* pro
     return false;
   }
   problems->CheckRange(where + ".idle_s", Cat("idle_s ", cookie.idle_s, of_vip), cookie.idle_s, limits::kCookieIdleS);
+  if (vip.cookie) CheckFirstTier(vip, path, problems);
   const std::string wrong = lb::DescribeLayoutError(CookieLayoutOf(vip), uint64_t{cookie.idle_s} * 1000);
   if (wrong.empty()) return true;
   problems->Add(where, Cat("VIP ", Quote(vip.name), ": ", wrong));
@@ -88,20 +105,21 @@ bool CheckLayout(const VipConfig& vip, const std::string& path, ProblemList* pro
 
 // That ids fit, and that there are enough of them.
 void CheckIdsFit(const VipConfig& vip, size_t vip_index, const PoolConfig& pool, ProblemList* problems) {
-  const int bits = CookieLayoutOf(vip).backend_bits;
+  const std::string_view width = IsFirstTier(vip) ? "tier_bits" : "backend_bits";
   const std::string path = VipPath(vip_index) + (vip.cookie ? ".cookie" : ".consistency");
+  const uint32_t bits = vip.cookie.value_or(CookieConfig()).id_bits();
   const size_t ids = size_t{1} << bits;
-  const std::string why = Cat(bits, " backend_bits of VIP ", Quote(vip.name), " tell ", ids, " ids apart");
+  const std::string why = Cat(bits, " ", width, " of VIP ", Quote(vip.name), " tell ", ids, " ids apart");
   if (pool.backends.size() > ids) {
-    problems->Add(path, Cat(why, ", and pool ", Quote(pool.name), " has ", pool.backends.size(),
-                            " backends; give more backend_bits"));
+    problems->Add(
+        path, Cat(why, ", and pool ", Quote(pool.name), " has ", pool.backends.size(), " backends; give more ", width));
     return;
   }
   for (const BackendConfig& backend : pool.backends) {
     if (!backend.cookie_id || *backend.cookie_id < ids) continue;
     problems->Add(path,
                   Cat(why, ", and backend ", Quote(backend.name), " of pool ", Quote(pool.name), " has cookie_id ",
-                      *backend.cookie_id, "; give more backend_bits, or a cookie_id up to ", ids - 1));
+                      *backend.cookie_id, "; give more ", width, ", or a cookie_id up to ", ids - 1));
     return;
   }
 }
@@ -190,6 +208,24 @@ void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* pr
     problems->Add("services.cookie_keys",
                   "there is a VIP with consistency cookie, and no key; add {number: 0, file: ...}, a file with the "
                   "output of: openssl rand -hex 16");
+  }
+}
+
+void CheckTiersTogether(const NodeConfig& node, const ServiceConfig& services, ProblemList* problems) {
+  for (size_t v = 0; v < services.vips.size(); ++v) {
+    const VipConfig& vip = services.vips[v];
+    if (vip.cookies != Cookies::kBackend || !vip.cookie || IsFirstTier(vip)) continue;
+    const uint32_t bits = vip.cookie->tier_bits;
+    if (bits == 0 || bits > lb::kMaxTierBits || (node.tier_id && *node.tier_id >> bits == 0)) continue;
+    const std::string path = VipPath(v) + ".cookie.tier_bits";
+    const std::string of_vip = Cat(bits, " tier_bits of VIP ", Quote(vip.name));
+    if (node.tier_id) {
+      problems->Add(path, Cat(of_vip, " tell ", 1U << bits, " directors apart, and this one has tier_id ",
+                              *node.tier_id, "; give more tier_bits, or a node.tier_id up to ", (1U << bits) - 1));
+    } else {
+      problems->Add(path, Cat(of_vip, " are for the id of this director, which has none; add node.tier_id: 0, the ",
+                              "cookie_id that tier-1 directors know it by, or remove tier_bits"));
+    }
   }
 }
 

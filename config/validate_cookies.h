@@ -14,6 +14,9 @@ void CheckCookies(const ServiceConfig& services, bool need_keys, ProblemList* pr
 // the ids of backends.
 void CheckCookieIdsOfFile(const ServiceConfig& services, ProblemList* problems);
 
+// The ids of tier-2 directors, which cookies have room for, against this director's own.
+void CheckTiersTogether(const NodeConfig& node, const ServiceConfig& services, ProblemList* problems);
+
 }  // namespace sluice::config
 
 #endif  // SLUICE_CONFIG_VALIDATE_COOKIES_H_

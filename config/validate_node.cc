@@ -303,6 +303,7 @@ void CheckManagementPorts(const PuntConfig& punt, ProblemList* problems) {
 std::vector<Problem> ValidateNode(const NodeConfig& node) {
   ProblemList problems;
   problems.AddIf("node.name", CheckName(node.name));
+  if (node.tier_id) problems.CheckRange("node.tier_id", Cat("tier_id ", *node.tier_id), *node.tier_id, limits::kTierId);
   CheckPorts(node, &problems);
   CheckWorkers(node.workers, &problems);
   CheckTablesAndTimeouts(node, &problems);

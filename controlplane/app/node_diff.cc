@@ -40,6 +40,7 @@ void ComparePort(const std::string& path, const config::PortConfig& running, con
 std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, const config::NodeConfig& wanted) {
   Differences out;
   out.Compare("node.name", running.name, wanted.name);
+  out.Compare("node.tier_id", running.tier_id, wanted.tier_id);
   if (running.ports.size() != wanted.ports.size()) {
     out.Compare("node.ports", running.ports.size(), wanted.ports.size());
   } else {

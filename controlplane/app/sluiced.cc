@@ -173,7 +173,7 @@ absl::Status SluicedProcess::StartDataplane(const config::ServiceConfig& service
 
   facts_ = std::make_unique<reconcile::ViewFacts>(dataplane_->view());
   reconciler_ = std::make_unique<reconcile::Reconciler>(kLimits, ValidatorFor(node_), dataplane_->sink(),
-                                                        dataplane_->view(), reconcile::ToFlowTimeouts(node_.timeouts));
+                                                        dataplane_->view(), reconcile::ToNodePart(node_));
   reconciler_->Attach(journal_.get(), &events_, [] { return preflight::AvailableBytes(preflight::SystemFiles("")); });
   if (absl::Status status = StartServices(services); !status.ok()) return status;
   ReportState(reconciler_->Current());

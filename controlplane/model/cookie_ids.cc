@@ -25,9 +25,8 @@ uint32_t IdsOf(const Registry& registry, std::string_view pool) {
   uint32_t ids = 0;
   for (const VipRecord& vip : *registry.vips) {
     if (vip.desired.cookies != config::Cookies::kBackend || vip.desired.pool != pool) continue;
-    const uint32_t bits = vip.desired.cookie.value_or(config::CookieConfig()).backend_bits;
     // The last number of 16 bits stands for "none".
-    const uint32_t of_vip = std::min(1U << bits, 65535U);
+    const uint32_t of_vip = std::min(1U << vip.desired.cookie.value_or(config::CookieConfig()).id_bits(), 65535U);
     ids = ids == 0 ? of_vip : std::min(ids, of_vip);
   }
   return ids;
@@ -39,9 +38,9 @@ absl::Status NoFreeCookieId(std::string_view pool, const DesiredBackend& backend
   if (resting > 0) {
     message +=
         Cat(", ", resting, " of them by backends that are gone, whose connections may still name them; try again in ",
-            wait_s, " s, or give the VIPs of the pool more backend_bits");
+            wait_s, " s, or give the VIPs of the pool more bits for ids");
   } else {
-    message += "; give the VIPs of the pool more backend_bits, or remove a backend";
+    message += "; give the VIPs of the pool more bits for ids, or remove a backend";
   }
   return absl::ResourceExhaustedError(message);
 }

@@ -37,7 +37,8 @@ std::string CookieText(const DesiredVip& vip) {
   const config::CookieConfig cookie = vip.cookie.value_or(config::CookieConfig());
   return Cat("key ", cookie.key_bits, ", tier ", cookie.tier_bits, ", backend ", cookie.backend_bits, ", check ",
              cookie.check_bits, ", clock ", cookie.clock_bits ? absl::StrCat(*cookie.clock_bits) : "auto",
-             " bits, idle ", cookie.idle_s, " s", cookie.key == 0 ? "" : Cat(", by key ", cookie.key));
+             " bits, idle ", cookie.idle_s, " s", cookie.key == 0 ? "" : Cat(", by key ", cookie.key),
+             cookie.tier == 1 ? ", to tier-2 directors" : "");
 }
 
 uint16_t GuePort(const DesiredVip& vip) { return vip.gue_port.value_or(config::kDefaultGuePort); }

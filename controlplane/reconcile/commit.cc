@@ -240,7 +240,7 @@ void Reconciler::Tell(const Outcome& outcome, model::EventKind kind, const model
 
 absl::StatusOr<std::shared_ptr<const fwd::ForwardingState>> Reconciler::Build(const model::Registry& next,
                                                                               Impact* impact) const {
-  absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next, timeouts_);
+  absl::StatusOr<fwd::StateSpec> spec = ToStateSpec(next, node_);
   if (!spec.ok()) return spec.status();
   impact->state_bytes = EstimateBytes(*spec, state_.get());
   impact->available_bytes = available_bytes_ == nullptr ? 0 : available_bytes_();

@@ -31,9 +31,8 @@ void NameNewBackend(const model::DesiredState& around, std::vector<model::Compla
 }  // namespace
 
 Reconciler::Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
-                       const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts,
-                       std::function<model::SteadyTime()> clock)
-    : validate_(std::move(validate)), sink_(sink), facts_(view), timeouts_(timeouts), clock_(std::move(clock)) {
+                       const fwd::DataplaneView& view, const NodePart& node, std::function<model::SteadyTime()> clock)
+    : validate_(std::move(validate)), sink_(sink), facts_(view), node_(node), clock_(std::move(clock)) {
   snapshot_.registry = std::make_shared<model::Registry>(limits);
 }
 

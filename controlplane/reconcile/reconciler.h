@@ -23,10 +23,10 @@
 #include "controlplane/model/snapshot.h"
 #include "controlplane/model/weights.h"
 #include "controlplane/reconcile/outcome.h"
+#include "controlplane/reconcile/timeouts.h"
 #include "controlplane/reconcile/view_facts.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/interfaces.h"
-#include "dataplane/lb/flow_timeouts.h"
 
 namespace sluice::reconcile {
 
@@ -40,10 +40,10 @@ namespace sluice::reconcile {
 // trace.
 class Reconciler : public model::SnapshotSource {
  public:
-  // `sink` and `view` must live longer. `timeouts`: the node's, of VIPs that do not say otherwise. `clock`: of slow
+  // `sink` and `view` must live longer. `node`: what VIPs have of the machine they are on. `clock`: of slow
   // starts.
   Reconciler(const model::Limits& limits, model::Validator validate, fwd::StateSink& sink,
-             const fwd::DataplaneView& view, const lb::FlowTimeouts& timeouts = {},
+             const fwd::DataplaneView& view, const NodePart& node = {},
              std::function<model::SteadyTime()> clock = std::chrono::steady_clock::now);
 
   // Where changes are written before the workers see them, and told afterwards; both may be null. `available_bytes`
@@ -141,7 +141,7 @@ class Reconciler : public model::SnapshotSource {
   const model::Validator validate_;
   fwd::StateSink& sink_;
   const ViewFacts facts_;
-  const lb::FlowTimeouts timeouts_;
+  const NodePart node_;
   const std::function<model::SteadyTime()> clock_;
   model::Journal* journal_ = nullptr;
   model::EventSink* events_ = nullptr;

@@ -124,7 +124,7 @@ lb::FlowTimeouts TimeoutsOf(const config::VipTimeoutsConfig& vip, const lb::Flow
           .udp_s = pick(vip.udp_s, node.udp_s)};
 }
 
-fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* pool, const lb::FlowTimeouts& timeouts) {
+fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* pool, const NodePart& node) {
   const model::DesiredVip& desired = vip.desired;
   fwd::VipSpec spec;
   spec.id = vip.id;
@@ -148,8 +148,10 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* poo
   if (desired.cookies == config::Cookies::kBackend) {
     spec.entry.cookie_layout = config::CookieLayoutOf(desired);
     spec.entry.cookie_key = static_cast<uint8_t>(desired.cookie.value_or(config::CookieConfig()).key);
+    spec.entry.first_tier = config::IsFirstTier(desired);
+    if (spec.entry.cookie_layout.tier_bits > 0) spec.entry.tier_id = node.tier_id;
   }
-  spec.entry.timeouts = TimeoutsOf(desired.timeouts, timeouts);
+  spec.entry.timeouts = TimeoutsOf(desired.timeouts, node.timeouts);
   return spec;
 }
 
@@ -218,7 +220,7 @@ void AddPool(const model::PoolRecord& pool, const model::PoolRecord* backup, fwd
 
 }  // namespace
 
-absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, const lb::FlowTimeouts& timeouts) {
+absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, const NodePart& node) {
   fwd::StateSpec spec;
   absl::StatusOr<std::array<uint8_t, 16>> seed = SecretBytes("seed", registry.seed);
   if (!seed.ok()) return seed.status();
@@ -240,7 +242,7 @@ absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, cons
   }
   for (const auto& pool : registry.pools) AddPool(*pool, registry.FindPool(pool->policy.backup), spec);
   for (const model::VipRecord& vip : *registry.vips) {
-    spec.vips.push_back(ToVipSpec(vip, registry.FindPool(vip.desired.pool), timeouts));
+    spec.vips.push_back(ToVipSpec(vip, registry.FindPool(vip.desired.pool), node));
   }
   return spec;
 }

@@ -3,14 +3,13 @@
 
 #include "absl/status/statusor.h"
 #include "controlplane/model/registry.h"
+#include "controlplane/reconcile/timeouts.h"
 #include "dataplane/fwd/state_builder.h"
-#include "dataplane/lb/flow_timeouts.h"
 
 namespace sluice::reconcile {
 
-// The truth in the data plane's own words; `timeouts` are those of VIPs that do not say otherwise. kInvalidArgument:
-// the seed is not 32 hexadecimal digits.
-absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, const lb::FlowTimeouts& timeouts);
+// The truth in the data plane's own words. kInvalidArgument: the seed is not 32 hexadecimal digits.
+absl::StatusOr<fwd::StateSpec> ToStateSpec(const model::Registry& registry, const NodePart& node);
 
 }  // namespace sluice::reconcile
 

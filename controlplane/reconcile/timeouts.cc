@@ -12,4 +12,8 @@ lb::FlowTimeouts ToFlowTimeouts(const config::TimeoutsConfig& timeouts) {
           .udp_s = static_cast<uint16_t>(timeouts.udp_s)};
 }
 
+NodePart ToNodePart(const config::NodeConfig& node) {
+  return {.timeouts = ToFlowTimeouts(node.timeouts), .tier_id = static_cast<uint8_t>(node.tier_id.value_or(0))};
+}
+
 }  // namespace sluice::reconcile

@@ -6,6 +6,13 @@
 
 namespace sluice::reconcile {
 
+// What of the node's own part is in its VIPs' entries.
+struct NodePart {
+  lb::FlowTimeouts timeouts = {};  // of VIPs that do not say otherwise
+  uint8_t tier_id = 0;             // for cookies with room for it
+};
+NodePart ToNodePart(const config::NodeConfig& node);
+
 // The configuration's timeouts in the data plane's words. They must be valid: far below 16 bits.
 lb::FlowTimeouts ToFlowTimeouts(const config::TimeoutsConfig& timeouts);
 

@@ -224,6 +224,7 @@ config::CookieConfig ReadCookie(const v1::CookieLayout& message) {
   if (message.has_clock_bits()) cookie.clock_bits = message.clock_bits();
   if (message.has_idle_s()) cookie.idle_s = message.idle_s();
   cookie.key = message.key();
+  if (message.has_tier()) cookie.tier = message.tier();
   return cookie;
 }
 
@@ -235,6 +236,7 @@ void ToProto(const config::CookieConfig& cookie, v1::CookieLayout* message) {
   if (cookie.clock_bits) message->set_clock_bits(*cookie.clock_bits);
   message->set_idle_s(cookie.idle_s);
   message->set_key(cookie.key);
+  message->set_tier(cookie.tier);
 }
 
 // After the VIP's tracking.

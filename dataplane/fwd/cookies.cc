@@ -27,7 +27,7 @@ std::string VipText(const VipSpec& vip) {
   const lb::CookieLayout& layout = vip.entry.cookie_layout;
   return absl::StrCat(vip.prefix.ToString(), " ", vip.entry.protocol, " ", vip.first_port, "-", vip.last_port, " ",
                       layout.key_bits, " ", layout.tier_bits, " ", layout.backend_bits, " ", layout.check_bits, " ",
-                      layout.clock_bits, "\n");
+                      layout.clock_bits, vip.entry.first_tier ? " tier 1\n" : "\n");
 }
 
 CookieDigest DigestOf(const StateSpec& spec, const CookieKeySet& keys) {
@@ -92,9 +92,8 @@ BackendId CookieBackend(const ForwardingState& state, const FlowView& flow) {
                                .family = flow.family};
   const uint32_t cookie = lb::CookieOf(vip.cookie_layout, flow.echo);
   const auto said = lb::DecodeCookie(vip.cookie_layout, state.cookie_keys->keys, tuple, cookie);
-  // One tier: a cookie that names another director is none of ours.
-  if (!said || said->tier != 0) return BackendId();
-  return state.cookie_ids[vip.pool.index()]->Find(said->backend);
+  // Which tier-2 director has the connection is for tier 1 alone to know: any of them can have taken it over.
+  return said ? state.cookie_ids[vip.pool.index()]->Find(vip.first_tier ? said->tier : said->backend) : BackendId();
 }
 
 bool BeginStamps(const ForwardingState& state, const VipEntry& vip, const lb::FlowTuple& tuple, BackendId backend,
@@ -102,7 +101,8 @@ bool BeginStamps(const ForwardingState& state, const VipEntry& vip, const lb::Fl
   const std::optional<uint16_t>& id = (*state.backend_infos)[backend.index()].cookie_id;
   const lb::CookieKeys& keys = state.cookie_keys->keys;
   if (!id || *id >> vip.cookie_layout.backend_bits != 0 || keys.Find(vip.cookie_key) == nullptr) return false;
-  stamps.Begin(vip.cookie_layout, lb::EncodeCookie(vip.cookie_layout, keys, vip.cookie_key, tuple, {.backend = *id}));
+  stamps.Begin(vip.cookie_layout,
+               lb::EncodeCookie(vip.cookie_layout, keys, vip.cookie_key, tuple, {.tier = vip.tier_id, .backend = *id}));
   return true;
 }
 

@@ -50,7 +50,7 @@ struct CookieDigest {
 // Fills the state's cookie_ids, cookie_keys and cookie_digest; its VIPs and backends are there. Control thread.
 void BuildCookies(const StateSpec& spec, const ForwardingState* previous, ForwardingState& state);
 
-// The backend that the echoed timestamp of a packet of a VIP with cookies names: one of the VIP's pool that exists.
+// Whom of the VIP's pool the echoed timestamp of a packet names: its backend, or at the first tier its tier-2 director.
 // Invalid otherwise: no such key, check bits that are not zero, an id that nobody has now. Changes nothing.
 BackendId CookieBackend(const ForwardingState& state, const FlowView& flow);
 

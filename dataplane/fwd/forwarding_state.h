@@ -183,6 +183,10 @@ struct VipEntry {
   bool quic = false;     // and `cookies`: by connection ids of QUIC
   lb::CookieLayout cookie_layout = {};  // of cookies that name the backend
   uint8_t cookie_key = 0;               // kNat: the number of the key that new cookies are made with
+  // Two tiers: cookies name the VIP's backends, which are tier-2 directors, by the tier-2 id; else, where the layout
+  // has bits for one, new cookies get this director's own.
+  bool first_tier = false;
+  uint8_t tier_id = 0;
   lb::FlowTimeouts timeouts;
   friend bool operator==(const VipEntry&, const VipEntry&) = default;
 };

@@ -303,6 +303,12 @@ Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView&
   return {};
 }
 
+// What a SYN of this VIP tells the backend's agent where it is to make cookies with this director's id; 0: nothing.
+uint32_t TierEcho(const VipEntry& vip, const FlowView& flow) {
+  const bool tells = vip.cookie_layout.tier_bits > 0 && !vip.first_tier && TakesSlot(flow);
+  return tells ? lb::SynTier(vip.tier_id) : 0;
+}
+
 // A connection that will say by its cookies where it went, so that the policy has its way although nothing is entered.
 // Rung::kNone: there is no backend.
 Selection BeginByPolicy(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
@@ -311,7 +317,7 @@ Selection BeginByPolicy(const ForwardingState& state, const FlowView& flow, uint
   if (!backend.valid()) return {};
   tables.policies().NoteBegin(backend, now_s);
   counters.vips[flow.vip.index()].new_flows.Increment();
-  return {.backend = backend, .rung = Rung::kPolicy};
+  return {.backend = backend, .rung = Rung::kPolicy, .syn_echo = TierEcho((*state.vips)[flow.vip.index()], flow)};
 }
 
 }  // namespace
@@ -428,6 +434,7 @@ Selection SelectBackend(const ForwardingState& state, const FlowView& flow, uint
       selection = NoBackendFor(vip);
     }
   }
+  selection.syn_echo = TierEcho(vip, flow);
   counters.rungs[static_cast<size_t>(selection.rung)].Increment();
   return selection;
 }

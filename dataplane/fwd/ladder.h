@@ -44,7 +44,7 @@ struct Selection {
   Rung rung = Rung::kNone;
   DropReason reason = DropReason::kNoBackend;
   Refusal refusal = Refusal::kDrop;  // without a backend: how its sender is told
-  uint32_t syn_echo = 0;  // what the SYN is to have as TSecr, host byte order (lb::SynEcho); 0: it stays as it is
+  uint32_t syn_echo = 0;  // the TSecr for the SYN, host byte order (lb::SynEcho, lb::SynTier); 0: it stays as it is
 };
 
 // That no backend can be had for a new flow of the VIP.

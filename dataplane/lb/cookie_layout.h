@@ -63,6 +63,11 @@ inline constexpr uint32_t kSynEchoMark = 0x5c;
 static_assert(kMaxCookieBits == 24, "the mark's byte is free");
 constexpr uint32_t SynEcho(uint32_t cookie) { return kSynEchoMark << kMaxCookieBits | cookie; }
 
+// Likewise what a tier-2 director puts there: its own id, which the agent makes the connection's cookie with.
+inline constexpr uint32_t kSynTierMark = 0x5d;
+
+constexpr uint32_t SynTier(uint32_t tier) { return kSynTierMark << kMaxCookieBits | tier; }
+
 // The value that the client sees for the kernel's `timestamp`. `cookie` has no more than k bits.
 constexpr uint32_t EncodeTimestamp(const CookieLayout& layout, uint32_t timestamp, uint32_t cookie) {
   return (timestamp >> layout.clock_bits) << layout.bits() | cookie;

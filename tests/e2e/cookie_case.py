@@ -3,8 +3,12 @@
 import os
 import sys
 
+from scapy.all import IP, TCP, UDP, Ether, IPv6, rdpcap
+
 from lab_case import LabCase
 from lab import config
+from lab.director import entered, left
+from lab.process import wait_until
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "oracle"))
 
@@ -15,6 +19,9 @@ SECRET = bytes(range(16, 32))
 COOKIE = {"backend_bits": 10, "check_bits": 2, "idle_s": 7200}
 # The same for the oracle. Two hours with 13 bits need 5 of the clock.
 LAYOUT = cookie.Layout(key=1, tier=0, backend=10, check=2, clock=5)
+
+
+GUE_PORT = 6080
 
 
 def cookie_id(index):
@@ -52,6 +59,16 @@ class CookieBackendsCase(LabCase):
         more = ("--director", ",".join(cls.DIRECTORS)) if cls.DIRECTORS else ()
         cls.lab.backends.start_agent(role, *more, "--config", path)
 
+    def finish_director(self, director):
+        """Ends another director than the lab's own."""
+        if director.process is None:
+            return
+        try:
+            totals = director.totals_at_rest()
+            self.assertEqual(entered(totals), left(totals))
+        finally:
+            director.kill()
+
     def services(self, weights, **vip):
         services = config.services(weights, mode="gue", versions=self.VERSIONS, udp=False)
         for pool in services["pools"]:
@@ -62,3 +79,34 @@ class CookieBackendsCase(LabCase):
         if vip.get("consistency") == "cookie":
             services["cookie_keys"] = [{"number": 0, "file": self.key_path}]
         return services
+
+    def capture(self, namespace, role, interface):
+        path = os.path.join(self.lab.run.directory, f"{role}-{interface.partition(':')[0]}.pcap")
+        process = namespace.start(f"capture-{os.path.basename(path)}", [
+            "tcpdump", "-Z", "root", "-i", interface, "--immediate-mode", "-U", "-w", path])
+        wait_until(lambda: "listening on" in process.log(), 10, f"{process.name} listens")
+        return path, process
+
+    def on_the_wire(self, path):
+        """Packets with TCP timestamps, out of tunnels where they are in some: (source's MAC address, to whom, sequence
+        number, flags, TSval, TSecr). Their checksums are right."""
+        found = []
+        for frame in rdpcap(path):
+            if UDP in frame and frame[UDP].dport == GUE_PORT:
+                inner = bytes(frame[UDP].payload)[4:]
+                packet = IP(inner) if inner[0] >> 4 == 4 else IPv6(inner)
+            else:
+                packet = frame.getlayer(IP) or frame.getlayer(IPv6)
+            if packet is None or TCP not in packet or 80 not in (packet[TCP].sport, packet[TCP].dport):
+                continue
+            again = packet.copy()
+            del again[TCP].chksum
+            if IP in again:
+                del again[IP].chksum
+            self.assertEqual(bytes(again), bytes(packet), "checksums are right")
+            stamps = dict(option for option in packet[TCP].options if len(option) == 2).get("Timestamp")
+            if stamps is not None:
+                tcp = packet[TCP]
+                found.append((frame[Ether].src, (packet.src, packet.dst, tcp.sport, tcp.dport), tcp.seq,
+                              int(tcp.flags), *stamps))
+        return found

@@ -7,8 +7,6 @@ import re
 import signal
 import unittest
 
-from scapy.all import IP, TCP, UDP, Ether, IPv6, rdpcap
-
 from cookie_case import COOKIE, LAYOUT, SECRET, cookie, cookie_id
 from two_directors_case import CONNECTIONS, TwoDirectorsCase
 from lab import config
@@ -16,7 +14,6 @@ from lab.clients.tools import http_load
 from lab.network import CLIENT, DIRECTOR, DIRECTOR_2, INTERFACE, VIP4
 from lab.process import run, wait_until
 
-GUE_PORT = 6080
 # What the backend's kernel gets from below, behind the agent, and what it sends, before the agent.
 KERNELS_VIEW = """\
 table inet kernels_view {
@@ -81,37 +78,6 @@ class TwoDirectorsTest(TwoDirectorsCase):
         self.assertIn("names nobody of the pool", self.director.ctl_text(*question))
 
     # ---- The bits
-
-    def capture(self, namespace, role, interface):
-        path = os.path.join(self.lab.run.directory, f"{role}-{interface.partition(':')[0]}.pcap")
-        process = namespace.start(f"capture-{os.path.basename(path)}", [
-            "tcpdump", "-Z", "root", "-i", interface, "--immediate-mode", "-U", "-w", path])
-        wait_until(lambda: "listening on" in process.log(), 10, f"{process.name} listens")
-        return path, process
-
-    def on_the_wire(self, path):
-        """Packets with TCP timestamps, out of tunnels where they are in some: (source's MAC address, to whom, sequence
-        number, flags, TSval, TSecr). Their checksums are right."""
-        found = []
-        for frame in rdpcap(path):
-            if UDP in frame and frame[UDP].dport == GUE_PORT:
-                inner = bytes(frame[UDP].payload)[4:]
-                packet = IP(inner) if inner[0] >> 4 == 4 else IPv6(inner)
-            else:
-                packet = frame.getlayer(IP) or frame.getlayer(IPv6)
-            if packet is None or TCP not in packet or 80 not in (packet[TCP].sport, packet[TCP].dport):
-                continue
-            again = packet.copy()
-            del again[TCP].chksum
-            if IP in again:
-                del again[IP].chksum
-            self.assertEqual(bytes(again), bytes(packet), "checksums are right")
-            stamps = dict(option for option in packet[TCP].options if len(option) == 2).get("Timestamp")
-            if stamps is not None:
-                tcp = packet[TCP]
-                found.append((frame[Ether].src, (packet.src, packet.dst, tcp.sport, tcp.dport), tcp.seq,
-                              int(tcp.flags), *stamps))
-        return found
 
     @staticmethod
     def in_the_kernel(path):

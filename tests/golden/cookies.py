@@ -28,11 +28,6 @@ def oracle():
     return cookie
 
 
-def layout():
-    # Thirteen bits, and two hours: 2^(31 - 13 + 5) ms are 8388 s.
-    return oracle().Layout(key=1, tier=0, backend=10, check=2, clock=5)
-
-
 class Cookies:
     """A VIP with cookies over three backends, and the packets of clients to it."""
 
@@ -49,18 +44,22 @@ class Cookies:
         case.services["cookie_keys"] = [{"number": number, "file": KEY_FILES[number]} for number in keys]
         self.schedule_over(self.addresses)
 
+    def layout(self):
+        # Thirteen bits, and two hours: 2^(31 - 13 + 5) ms are 8388 s.
+        return oracle().Layout(key=1, tier=0, backend=10, check=2, clock=5)
+
     def schedule_over(self, names):
         self.scheduler = kit.Scheduler(dict.fromkeys(names, 100))
 
     def hashed(self, port):
         return self.scheduler.choose(CLIENTS[self.family], VIPS[self.family], port, 80, 6)
 
-    def stamp(self, port, backend_id, key=0, secret=None, timestamp=0x12345678, check=0, tuple_port=None):
+    def stamp(self, port, backend_id, key=0, secret=None, timestamp=0x12345678, check=0, tuple_port=None, tier=0):
         """The timestamp that a client on `port` echoes of the backend with this id."""
         cookie = oracle()
-        made = layout()
+        made = self.layout()
         flow = (CLIENTS[self.family], VIPS[self.family], tuple_port or port, 80, 6)
-        value = cookie.encode(made, secret or SECRETS[key], key, flow, 0, backend_id)
+        value = cookie.encode(made, secret or SECRETS[key], key, flow, tier, backend_id)
         if check:
             a, _ = cookie.coefficients(secret or SECRETS[key], *flow, made.permuted)
             value ^= cookie.multiply(made.permuted, cookie.inverse(made.permuted, a), check)
@@ -68,7 +67,7 @@ class Cookies:
 
     def says(self, port, stamp):
         """The id in what a client echoes, None where the check bits say that it is no cookie."""
-        cookie, made = oracle(), layout()
+        cookie, made = oracle(), self.layout()
         number, permuted = stamp >> made.permuted & 1, stamp & (1 << made.permuted) - 1
         a, b = cookie.coefficients(
             SECRETS[number], CLIENTS[self.family], VIPS[self.family], port, 80, 6, made.permuted

@@ -139,7 +139,7 @@ TEST(WorkloadTest, CookiesBreakNothingWhateverChanges) {
   options.director_updates_per_min = 10;
   options.director_down_s = 20;
   options.no_timestamps = 0.2;
-  const Result result = Simulated(options, {"cookie", "track"});
+  const Result result = Simulated(options, {"cookie", "two-tier", "track"});
   EXPECT_GT(result.server_changes, 40u);
   EXPECT_GT(result.director_changes, 20u);
   for (const Outcome& outcome : result.outcomes) {
@@ -272,8 +272,8 @@ fwd::Selection DyslexicSelect(const fwd::ForwardingState& state, const fwd::Flow
 
 TEST(WorkloadTest, DamagedCookiesAndSlotsAreCaught) {
   // What finds no slot is in the connection table from then on, so slots bear wrong echoes.
-  const std::pair<std::string, SelectFunction> damaged[] = {{"cookie", &DyslexicSelect},
-                                                            {"stateful", &ForgetfulSelect}};
+  const std::pair<std::string, SelectFunction> damaged[] = {
+      {"cookie", &DyslexicSelect}, {"two-tier", &DyslexicSelect}, {"stateful", &ForgetfulSelect}};
   for (const auto& [mode, select] : damaged) {
     const Result result = Simulated(Small(), {mode}, select);
     for (const Outcome& outcome : result.outcomes) EXPECT_GT(outcome.up.sum() + outcome.drain.sum(), 0u) << mode;

@@ -151,7 +151,7 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
   // Takes the cookies of slots out of SYNs that were sent to backends.
   void LearnSlots(const std::vector<RecordingSink::Sent>& sent) {
     for (const RecordingSink::Sent& each : sent) {
-      for (const size_t l4_offset : {54, 74, 94}) {
+      for (const size_t l4_offset : {size_t{54}, size_t{74}, size_t{94}}) {
         if (each.frame.size() < l4_offset + 32 || (each.frame[l4_offset + 13] & 2) == 0) continue;
         if (each.frame[l4_offset + 28] == lb::kSynEchoMark) slot_cookies_.push_back(each.frame[l4_offset + 31]);
       }

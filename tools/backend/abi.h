@@ -80,11 +80,15 @@ struct CookieRule {
   __u8 key_number;     // of new connections
   // The director chooses the cookie and tells it in the SYN's TSecr; the fields above that make one have no meaning.
   __u8 by_director;
-  __u8 zero[3];
+  // Where in `plain` the tier-2 id is, which the director may tell in the SYN's TSecr.
+  __u8 tier_shift;
+  __u8 tier_bits;
+  __u8 zero;
 };
 
-// The uppermost byte of such a TSecr (lb::kSynEchoMark).
+// The uppermost byte of such a TSecr (lb::kSynEchoMark, lb::kSynTierMark).
 #define SLUICE_BACKEND_SYN_ECHO_MARK 0x5c
+#define SLUICE_BACKEND_SYN_TIER_MARK 0x5d
 #define SLUICE_BACKEND_SYN_ECHO_SHIFT 24
 
 #define SLUICE_BACKEND_COOKIE_KEYS 8
@@ -147,7 +151,7 @@ struct CookieFlow {
   X(kDropNotEct, "drop_not_ect", "dropped: congestion met by a packet whose sender does not speak ECN (RFC 6040)")     \
   X(kDropKernel, "drop_kernel", "dropped: the kernel could not take the headers off, such as for UDP put together")    \
   X(kCookiesMade, "cookies_made", "connections that got a cookie")                                                     \
-  X(kCookiesTaken, "cookies_taken", "SYNs in which a director told the connection's cookie")                           \
+  X(kCookiesTaken, "cookies_taken", "SYNs in which a director told the cookie, or its own tier-2 id")                  \
   X(kCookieEchoes, "cookie_echoes", "packets of clients whose timestamp echo was put right for the kernel")            \
   X(kCookieForeign, "cookie_foreign", "packets of clients that echo what they were not sent; left as they are")
 

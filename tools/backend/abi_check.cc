@@ -25,6 +25,7 @@ static_assert(sizeof(CookieRuleKey) == 20);
 static_assert(sizeof(CookieFlowKey) == 36);
 static_assert(lb::CookieKeys::kSlots == SLUICE_BACKEND_COOKIE_KEYS);
 static_assert(lb::kSynEchoMark == SLUICE_BACKEND_SYN_ECHO_MARK);
+static_assert(lb::kSynTierMark == SLUICE_BACKEND_SYN_TIER_MARK);
 static_assert(lb::kMaxCookieBits == SLUICE_BACKEND_SYN_ECHO_SHIFT);
 static_assert(sizeof(lb::AesBlock) * (lb::Aes128Key::kRounds + 1) == SLUICE_BACKEND_SCHEDULE_BYTES);
 

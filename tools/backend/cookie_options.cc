@@ -150,7 +150,9 @@ CookieRule RuleOf(const CookieVip& vip) {
           .clock_bits = layout.clock_bits,
           .key_number = static_cast<uint8_t>(vip.key),
           .by_director = static_cast<uint8_t>(vip.stateful),
-          .zero = {}};
+          .tier_shift = static_cast<uint8_t>(layout.backend_bits + layout.check_bits),
+          .tier_bits = layout.tier_bits,
+          .zero = 0};
 }
 
 CookieSchedule ScheduleOf(const lb::AesBlock& secret) {

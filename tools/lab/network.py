@@ -41,7 +41,8 @@ class Host:
 
 CLIENT = Host("client", 100)
 DIRECTOR = Host("director", 2)
-DIRECTOR_2 = Host("director-2", 3)  # only where a test adds it
+DIRECTOR_2 = Host("director-2", 3)  # only where a test adds them
+DIRECTOR_3 = Host("director-3", 4)
 ROUTER = Host("router", 1)  # only where a test asks for it
 ABSENT = Host("absent", 19)  # nobody: a backend that is not there yet
 VIP4 = "203.0.113.10"

@@ -153,7 +153,7 @@ class EngineImpl final : public Engine {
       : pool_(pool),
         dataplane_(NextHops(node.ports, PortMacs(node.ports.size(), options), options.neighbours), kLimits.vips,
                    kLimits.backends),
-        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_, reconcile::ToFlowTimeouts(node.timeouts),
+        reconciler_(kLimits, ValidatorFor(node), dataplane_, dataplane_, reconcile::ToNodePart(node),
                     [this] { return model::SteadyTime(std::chrono::seconds(now_s_)); }),
         tables_(
             {.v4 = node.tables.connections_v4,

@@ -20,8 +20,9 @@ inline constexpr char kUsage[] =
     R"(sluice-sim [OPTIONS]: connections that changes of servers and directors break, by the standard churn workload
 
   --modes NAME,...         what to simulate (default: all): hash, track, track_unsafe, cookie, stateful: Sluice's own ladder by
-                           the VIP's consistency, and MODE:POLICY with a policy of the pool's: weighted-round-robin,
-                           power-of-two, least-connections, as in cookie:power-of-two;
+                           the VIP's consistency; two-tier: cookies, and a first tier that spreads over the directors;
+                           and MODE:POLICY with a policy of the pool's: weighted-round-robin, power-of-two,
+                           least-connections, as in cookie:power-of-two;
                            mod-n, maglev, rendezvous, maglev+second-chance, rendezvous+second-chance: what others do
   --seconds S              length of the run (1000; published figures have 10000)
   --updates N              servers that go down in a minute (15.6)

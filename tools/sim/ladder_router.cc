@@ -8,6 +8,7 @@
 #include "dataplane/fwd/resolve.h"
 #include "dataplane/fwd/state_builder.h"
 #include "dataplane/net/headers.h"
+#include "tools/sim/first_tier.h"
 #include "tools/sim/random.h"
 
 namespace sluice::sim {
@@ -22,6 +23,8 @@ constexpr lb::FlowTimeouts kTimeouts{
 
 // Ids of as many servers as directors can have, and two hours: 2^(31 - 13 + 5) ms.
 constexpr lb::CookieLayout kLayout = {.key_bits = 1, .backend_bits = 12, .clock_bits = 5};
+// The same with as many directors as there can be: 2^(31 - 18 + 10) ms.
+constexpr lb::CookieLayout kTieredLayout = {.key_bits = 1, .tier_bits = 6, .backend_bits = 11, .clock_bits = 10};
 constexpr lb::AesBlock kCookieSecret = {0x63, 0x6f, 0x6f, 0x6b, 0x69, 0x65};
 constexpr uint32_t kServerClock = 123456;
 
@@ -63,9 +66,13 @@ class Ladder : public Router {
     vip.entry.timeouts = kTimeouts;
     vip.entry.tracked = mode != "hash";
     vip.entry.unsafe_only = mode == "track_unsafe";
-    vip.entry.cookies = mode == "cookie" || mode == "stateful";
+    vip.entry.cookies = mode == "cookie" || mode == "two-tier" || mode == "stateful";
     vip.entry.slots = mode == "stateful";
     vip.entry.cookie_layout = kLayout;
+    if (mode == "two-tier") {
+      vip.entry.cookie_layout = kTieredLayout;
+      first_tier_.emplace(kTieredLayout, kCookieSecret, options.select);
+    }
     spec_.cookie_keys[0] = kCookieSecret;
     keys_.Set(0, kCookieSecret);
     spec_.vips.push_back(vip);
@@ -101,6 +108,7 @@ class Ladder : public Router {
       if (up[i]) working_.push_back(directors_[i].get());
     }
     director_up_ = up;
+    if (first_tier_) first_tier_->SetDirectors(up);
   }
 
   Route Open(const Connection& connection, double now) override {
@@ -213,21 +221,33 @@ class Ladder : public Router {
                           .port = static_cast<uint16_t>(tuple),
                           .timestamps = connection.timestamps,
                           .echo = syn ? std::nullopt : stamp};
-    const uint64_t hash = MixBits(connection.number ^ 0x000e'c390'0000'0000);
-    Director& director = *working_[(hash >> 32) * working_.size() >> 32];
-    const fwd::Selection selection = director.Send(flow, kVip, flags, static_cast<uint32_t>(now));
+    const auto now_s = static_cast<uint32_t>(now);
+    const size_t index = first_tier_ ? first_tier_->Send(flow, flags, now_s) : BehindRouter(connection);
+    const fwd::Selection selection = directors_[index]->Send(flow, kVip, flags, now_s);
     if (!selection.backend.valid()) return {};
     const ServerId server = server_of_[selection.backend.index()];
-    if (syn && connection.timestamps) stamp = StampOf(flow, server, selection);
+    if (syn && connection.timestamps) stamp = StampOf(flow, {static_cast<uint32_t>(index), server}, selection);
     return {.first = server};
   }
 
-  // The timestamp that the server's agent answers the SYN with.
-  uint32_t StampOf(const SimFlow& flow, ServerId server, const fwd::Selection& selection) const {
-    if (spec_.vips[0].entry.cookies && !spec_.vips[0].entry.slots) {
+  // The index of the director that the connection's packets come to now.
+  size_t BehindRouter(const Connection& connection) const {
+    const uint64_t hash = MixBits(connection.number ^ 0x000e'c390'0000'0000);
+    const Director* director = working_[(hash >> 32) * working_.size() >> 32];
+    const auto found = std::find_if(directors_.begin(), directors_.end(),
+                                    [director](const auto& each) { return each.get() == director; });
+    return static_cast<size_t>(found - directors_.begin());
+  }
+
+  // The timestamp that the server's agent answers the SYN with. Directors have one state here, and so no ids of their
+  // own: `names` has that of the one that brought the SYN.
+  uint32_t StampOf(const SimFlow& flow, lb::CookieFields names, const fwd::Selection& selection) const {
+    const fwd::VipEntry& vip = spec_.vips[0].entry;
+    if (vip.cookies && !vip.slots) {
       const SimTuple sim(flow);
-      return lb::EncodeTimestamp(kLayout, kServerClock,
-                                 lb::EncodeCookie(kLayout, keys_, 0, sim.tuple, {.backend = server}));
+      if (!first_tier_) names.tier = 0;
+      return lb::EncodeTimestamp(vip.cookie_layout, kServerClock,
+                                 lb::EncodeCookie(vip.cookie_layout, keys_, 0, sim.tuple, names));
     }
     if (selection.syn_echo == 0) return kServerClock;
     constexpr lb::CookieLayout kSlots = {.key_bits = 0, .backend_bits = lb::SlotTable::kSlotBits};
@@ -247,6 +267,7 @@ class Ladder : public Router {
   std::vector<std::unique_ptr<Director>> directors_;  // null: does not work
   std::vector<bool> director_up_;
   std::vector<Director*> working_;
+  std::optional<FirstTier> first_tier_;
   uint64_t retired_tracked_ = 0;
   uint64_t retired_full_ = 0;
 };

@@ -26,8 +26,10 @@ struct LadderOptions {
   SelectFunction select = &fwd::SelectBackend;
 };
 
-// How a VIP may keep its connections: the words of `consistency`.
-inline constexpr std::array<std::string_view, 5> kLadderModes = {"hash", "track", "track_unsafe", "cookie", "stateful"};
+// How a VIP may keep its connections: the words of `consistency`; with two-tier by cookies, and what spreads flows over
+// the directors is a director as well, by the cookies' tier-2 id (first_tier.h).
+inline constexpr std::array<std::string_view, 6> kLadderModes = {"hash",   "track",    "track_unsafe",
+                                                                 "cookie", "two-tier", "stateful"};
 
 // How its pool may choose: the words of `policy`.
 inline constexpr std::array<std::pair<std::string_view, fwd::SchedulingPolicy>, 4> kPolicies = {

@@ -98,6 +98,43 @@ TEST_F(CookieRules, WhatDoesNotGoTogether) {
               HasSubstr("consistency hash contradicts connection_tracking full; remove one of them"));
 }
 
+TEST_F(CookieRules, TwoTiers) {
+  constexpr std::string_view kFirst = ", cookie: {tier: 1, tier_bits: 3, backend_bits: 8, check_bits: 2}";
+  const std::string text = Replaced(WithCookies(file_.path(), kFirst), "cookie_id: 200", "cookie_id: 7");
+  const auto config = LoadText(text, "t.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(IsFirstTier(config->services.vips[0]));
+  // 1 + 3 + 8 + 2 = 14 bits need 6 of the clock: 2^(31 - 14 + 6) ms are 8388 s.
+  EXPECT_EQ(CookieLayoutOf(config->services.vips[0]).clock_bits, 6);
+  const auto again = LoadServicesText(DumpServices(config->services), "dump.yaml");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(IsFirstTier(again->vips[0]));
+  EXPECT_THAT(Problems(WithCookies(file_.path(), kFirst)),
+              HasSubstr("3 tier_bits of VIP \"www\" tell 8 ids apart, and backend \"web-2\" of pool \"web\" has "
+                        "cookie_id 200; give more tier_bits, or a cookie_id up to 7"));
+  EXPECT_THAT(Problems(Replaced(text, "tier_bits: 3, ", "")),
+              HasSubstr("services.vips[0].cookie.tier_bits: tier 1 of VIP \"www\" needs bits by which cookies name "
+                        "its tier-2 directors; give tier_bits 1 to 8"));
+  EXPECT_THAT(Problems(Replaced(text, "mode: l2", "mode: gue")),
+              HasSubstr("services.vips[0].mode: mode gue of VIP \"www\" cannot be with tier 1: a tier-2 director takes "
+                        "its packets as a router sends them; take mode l2"));
+  EXPECT_THAT(Problems(Replaced(text, "tier: 1", "tier: 3")),
+              HasSubstr("tier 3 of VIP \"www\" is out of range; give a whole number from 1 to 2"));
+  EXPECT_THAT(Problems(Replaced(text, "tier_bits: 3", "tier_bits: 8")), HasSubstr("1 + 8 + 8 + 2 = 19 bits"));
+  // The second tier: this director is one of those.
+  const std::string second = Replaced(text, "tier: 1, ", "");
+  EXPECT_THAT(Problems(second),
+              HasSubstr("services.vips[0].cookie.tier_bits: 3 tier_bits of VIP \"www\" are for the id of this "
+                        "director, which has none; add node.tier_id: 0, the cookie_id that tier-1 directors know it "
+                        "by, or remove tier_bits"));
+  EXPECT_EQ(Problems(Replaced(second, "node:\n", "node:\n  tier_id: 7\n")), "");
+  EXPECT_THAT(Problems(Replaced(second, "node:\n", "node:\n  tier_id: 8\n")),
+              HasSubstr("3 tier_bits of VIP \"www\" tell 8 directors apart, and this one has tier_id 8; give more "
+                        "tier_bits, or a node.tier_id up to 7"));
+  EXPECT_THAT(Problems(Replaced(second, "node:\n", "node:\n  tier_id: 256\n")),
+              HasSubstr("node.tier_id: tier_id 256 is out of range; give a whole number from 0 to 255"));
+}
+
 TEST_F(CookieRules, IdsOfAFileAreStatedAndUnique) {
   const std::string text = WithCookies(file_.path());
   EXPECT_THAT(Problems(Replaced(text, ", cookie_id: 200", "")),

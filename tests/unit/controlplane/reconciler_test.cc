@@ -155,7 +155,7 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   const lb::FlowTimeouts node = {
       .tcp_syn_s = 1, .tcp_established_s = 2, .tcp_closing_s = 3, .tcp_reset_s = 4, .udp_s = 5};
   FakeDataplane dataplane;
-  Reconciler reconciler(kLimits, ValidateSample, dataplane, dataplane, node);
+  Reconciler reconciler(kLimits, ValidateSample, dataplane, dataplane, {.timeouts = node, .tier_id = 3});
   config::ServiceConfig services = SampleServices();
   const auto entry = [&]() -> const fwd::VipEntry& {
     EXPECT_TRUE(reconciler.Apply(services).ok());
@@ -226,6 +226,15 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   EXPECT_TRUE(reconciler.Apply(services).ok());
   EXPECT_EQ(vip().first_port, 0);
   EXPECT_EQ(vip().last_port, 65535);
+  services.cookie_keys.push_back({0, "000102030405060708090a0b0c0d0e0f"});
+  desired.cookies = config::Cookies::kBackend;
+  EXPECT_EQ(entry().tier_id, 0) << "there is no room for it";
+  desired.cookie.emplace().tier_bits = 2;
+  EXPECT_EQ(entry().tier_id, 3);
+  EXPECT_FALSE(entry().first_tier);
+  desired.cookie->tier = 1;
+  desired.mode = config::ForwardingMode::kL2;
+  EXPECT_TRUE(entry().first_tier);
 }
 
 TEST_F(ReconcilerTest, SlotsAreCountedForChangedAndForSharedPools) {

@@ -41,6 +41,16 @@ class CookiesTest : public testing::Test {
             .vip = vips_[pool]};
   }
 
+  // What a packet is given whose cookie says so.
+  Selection Tiered(const lb::CookieFields& fields) {
+    FlowView flow = Flow(0, kTcpAck);
+    const lb::FlowTuple tuple = {kClient, kVip, flow.client_port, flow.destination_port, 6, net::Family::kIpv4};
+    const lb::CookieLayout& layout = fixture_.Vip(vips_[0]).entry.cookie_layout;
+    flow.echo =
+        lb::EncodeTimestamp(layout, 123456, lb::EncodeCookie(layout, state_->cookie_keys->keys, 0, tuple, fields));
+    return SelectBackend(*state_, flow, 0, tables_, counters_);
+  }
+
   Selection Echo(int pool, uint32_t id, uint32_t key = 0, uint32_t flip = 0, uint8_t flags = kTcpAck) {
     FlowView flow = Flow(pool, flags);
     const lb::FlowTuple tuple = {kClient, kVip, flow.client_port, flow.destination_port, 6, net::Family::kIpv4};
@@ -126,6 +136,65 @@ TEST_F(CookiesTest, NamesOfBackendsThatAreDownCountAsTheirPoolSays) {
   EXPECT_EQ(counters_.rescheduled.Value(), 1u);
 }
 
+TEST_F(CookiesTest, AtTheFirstTierTheyNameDirectors) {
+  VipEntry& vip = fixture_.Vip(vips_[0]).entry;
+  vip.cookie_layout = {.key_bits = 1, .tier_bits = 4, .backend_bits = 6, .clock_bits = 5};
+  vip.first_tier = true;
+  state_ = fixture_.Build();
+  // Ids 0, 7 and 14 are those of directors; what the cookie says of servers does not matter.
+  for (const uint32_t server : {0U, 7U, 63U}) {
+    EXPECT_EQ(Tiered({.tier = 7, .backend = server}).backend, BackendId(1));
+    EXPECT_EQ(Tiered({.tier = 14, .backend = server}).rung, Rung::kCookie);
+    EXPECT_EQ(Tiered({.tier = 8, .backend = server}).rung, Rung::kHashOnly) << "no such director";
+  }
+  fixture_.Drain(BackendId(1));
+  state_ = fixture_.Build();
+  EXPECT_EQ(Tiered({.tier = 7, .backend = 1}).backend, BackendId(1)) << "a director that drains";
+  fixture_.Remove(BackendId(1));
+  state_ = fixture_.Build();
+  const Selection other = Tiered({.tier = 7, .backend = 1});
+  EXPECT_EQ(other.rung, Rung::kHashOnly) << "one that is gone";
+  EXPECT_TRUE(other.backend.valid());
+  EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
+  EXPECT_EQ(SelectBackend(*state_, Flow(0, kTcpSyn), 0, tables_, counters_).syn_echo, 0u);
+}
+
+TEST_F(CookiesTest, TheSecondTierServesWhatAnyOfItsDirectorsBegan) {
+  VipEntry& vip = fixture_.Vip(vips_[0]).entry;
+  vip.cookie_layout = {.key_bits = 1, .tier_bits = 4, .backend_bits = 6, .clock_bits = 5};
+  vip.tier_id = 9;
+  for (const SchedulingPolicy policy : {SchedulingPolicy::kMaglev, SchedulingPolicy::kPowerOfTwo}) {
+    fixture_.spec().pools[0].policy = policy;
+    state_ = fixture_.Build();
+    for (const uint32_t tier : {9U, 0U, 15U}) EXPECT_EQ(Tiered({.tier = tier, .backend = 7}).backend, BackendId(1));
+    // Its SYNs tell the agents who it is, whatever the client wrote there.
+    FlowView syn = Flow(0, kTcpSyn);
+    syn.echo = lb::SynTier(3);
+    EXPECT_EQ(SelectBackend(*state_, syn, 0, tables_, counters_).syn_echo, lb::SynTier(9));
+    EXPECT_EQ(SelectBackend(*state_, Flow(1, kTcpSyn), 0, tables_, counters_).syn_echo, 0u) << "one tier";
+    syn.has_timestamps = false;
+    syn.client_port = Be16::FromHost(5001);
+    EXPECT_EQ(SelectBackend(*state_, syn, 0, tables_, counters_).syn_echo, 0u);
+    EXPECT_EQ(SelectBackend(*state_, Flow(0, kTcpSyn | kTcpAck), 0, tables_, counters_).syn_echo, 0u);
+  }
+}
+
+TEST_F(CookiesTest, CookiesThatADirectorMakesHaveItsTierId) {
+  VipEntry& vip = fixture_.Vip(vips_[0]).entry;
+  vip.cookie_layout = {.key_bits = 1, .tier_bits = 4, .backend_bits = 6, .clock_bits = 5};
+  vip.tier_id = 9;
+  state_ = fixture_.Build();
+  const FlowView flow = Flow(0, kTcpSyn);
+  const lb::FlowTuple tuple = {kClient, kVip, flow.client_port, flow.destination_port, 6, net::Family::kIpv4};
+  lb::NatStamps stamps;
+  ASSERT_TRUE(BeginStamps(*state_, vip, tuple, BackendId(2), stamps));
+  const auto said = lb::DecodeCookie(vip.cookie_layout, state_->cookie_keys->keys, tuple,
+                                     lb::CookieOf(vip.cookie_layout, stamps.Send(1000)));
+  ASSERT_TRUE(said);
+  EXPECT_EQ(said->tier, 9u);
+  EXPECT_EQ(said->backend, 14u);
+}
+
 TEST_F(CookiesTest, PartsThatStayAreShared) {
   const auto before = state_;
   fixture_.Remove(BackendId(5));
@@ -147,6 +216,12 @@ TEST_F(CookiesTest, DigestsTellWhatDiffers) {
   now = fixture_.Build()->cookie_digest;
   EXPECT_EQ(now.ids, before.ids);
   EXPECT_NE(now.keys, before.keys);
+  // Which tier-2 director this is, none of the others has in common with it; where cookies lead, all of a tier have.
+  fixture_.Vip(vips_[1]).entry.tier_id = 1;
+  EXPECT_EQ(fixture_.Build()->cookie_digest.ids, before.ids);
+  fixture_.Vip(vips_[1]).entry.first_tier = true;
+  EXPECT_NE(fixture_.Build()->cookie_digest.ids, before.ids);
+  fixture_.Vip(vips_[1]).entry.first_tier = false;
   fixture_.Vip(vips_[1]).entry.cookie_layout.check_bits = 3;
   EXPECT_NE(fixture_.Build()->cookie_digest.ids, before.ids);
 }

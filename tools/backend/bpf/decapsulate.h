@@ -160,7 +160,9 @@ static __always_inline int Drop(__u32 counter) {
 }
 
 // The verdict for a packet that arrives.
-static __always_inline int Decapsulate(struct __sk_buff* skb, const struct Settings* s) {
+// A function of its own, so that its stack is free again when cookies are made, which needs some: the calls in progress
+// may have 512 bytes together.
+static __noinline int Decapsulate(struct __sk_buff* skb, const struct Settings* s) {
   // A tagged packet belongs to the VLAN's interface.
   if (skb->vlan_present && (skb->vlan_tci & 0xfff) != 0) return TC_ACT_UNSPEC;
   const __be16 outer_type = (__be16)skb->protocol;

@@ -17,15 +17,22 @@ static __always_inline struct CookieFlow* FindCookieFlow(const struct CookieFlow
   return flow ? flow : bpf_map_lookup_elem(&half_open, key);
 }
 
+// The flow's cookie by this rule, but for `plain`; or NO_COOKIE.
+static __always_inline int CookieFor(struct __sk_buff* skb, const struct CookieFlowKey* key,
+                                     const struct CookieRule* rule, __u32 plain) {
+  const __u32 zero = 0;
+  struct CookieJob* job = bpf_map_lookup_elem(&cookie_job, &zero);
+  if (!job) return NO_COOKIE;
+  job->flow = *key;
+  job->rule = *rule;
+  job->rule.plain = plain;
+  return MakeCookie(skb);
+}
+
 // A SYN-ACK: a new connection, or the same again.
 static __always_inline struct CookieFlow* BeginCookieFlow(struct __sk_buff* skb, const struct CookieFlowKey* key,
                                                           const struct CookieRule* rule) {
-  const __u32 zero = 0;
-  struct CookieJob* job = bpf_map_lookup_elem(&cookie_job, &zero);
-  if (!job) return 0;
-  job->flow = *key;
-  job->rule = *rule;
-  const int cookie = MakeCookie(skb);
+  const int cookie = CookieFor(skb, key, rule, rule->plain);
   if (cookie == NO_COOKIE) return 0;
   // What is left of a handshake that never ended may be of another key or id.
   struct CookieFlow* again = bpf_map_lookup_elem(&half_open, key);
@@ -39,15 +46,49 @@ static __always_inline struct CookieFlow* BeginCookieFlow(struct __sk_buff* skb,
   return bpf_map_lookup_elem(&half_open, key);
 }
 
-// A SYN-ACK of a VIP whose cookies the director chooses: the connection that its SYN announced, if it did. What the
-// addresses and ports were used for before is over.
-static __always_inline struct CookieFlow* BeginAnnounced(const struct CookieFlowKey* key) {
+// Both halves of a SYN's sequence number in one, by which a connection is told from an earlier one of its addresses.
+static __always_inline __u16 SynOf(__be32 sequence) { return (__u16)(sequence ^ sequence >> 16); }
+
+// A SYN-ACK of a VIP where SYNs bring cookies: the connection that its SYN announced, if it did. What the addresses and
+// ports were used for before is over; the connection itself is established already where a client's answer came and the
+// kernel, which had no room for it, sends the SYN-ACK again.
+static __always_inline struct CookieFlow* BeginAnnounced(const struct CookieFlowKey* key, const struct TcpView* tcp) {
+  struct CookieFlow* flow = bpf_map_lookup_elem(&half_open, key);
+  if (!flow) {
+    flow = bpf_map_lookup_elem(&established, key);
+    if (flow && flow->syn == SynOf(bpf_htonl(bpf_ntohl(tcp->header.ack_seq) - 1))) return flow;
+    flow = 0;
+  }
   bpf_map_delete_elem(&established, key);
-  return bpf_map_lookup_elem(&half_open, key);
+  return flow;
 }
 
-// A SYN to such a VIP. A connection that lives stays as it is until the kernel accepts the SYN. One that is sent again
-// keeps the cookie that came first, which the client may have got already.
+// A SYN to such a VIP: the cookie is made with the id of the tier-2 director that sends it, or with the rule's own
+// where none is told. A SYN that is sent again, maybe by way of another director, keeps the cookie that came first.
+static __always_inline void TakeTier(struct __sk_buff* skb, const struct TcpView* tcp, const struct CookieFlowKey* key,
+                                     const struct CookieRule* rule) {
+  const __u32 option_at = FindOption(skb, tcp, TCP_OPTION_TIMESTAMPS, TCP_TIMESTAMPS_BYTES);
+  __be32 old_value = 0;
+  if (option_at == 0 || !Load(skb, option_at + TSECR_OFFSET, &old_value, sizeof(old_value))) return;
+  const __u32 echo = bpf_ntohl(old_value);
+  const bool told = echo >> SLUICE_BACKEND_SYN_ECHO_SHIFT == SLUICE_BACKEND_SYN_TIER_MARK;
+  const __u16 syn = SynOf(tcp->header.seq);
+  const struct CookieFlow* before = bpf_map_lookup_elem(&half_open, key);
+  if (!before || before->syn != syn) {
+    const __u32 ids = (1u << (rule->tier_bits & 31)) - 1;
+    const __u32 shift = rule->tier_shift & 31;
+    const __u32 plain = told ? (rule->plain & ~(ids << shift)) | (echo & ids) << shift : rule->plain;
+    const int cookie = CookieFor(skb, key, rule, plain);
+    if (cookie == NO_COOKIE) return;
+    const struct CookieFlow fresh = {
+        .cookie = (__u32)cookie, .bits = rule->bits, .clock_bits = rule->clock_bits, .syn = syn};
+    if (bpf_map_update_elem(&half_open, key, &fresh, BPF_ANY) == 0) Count(kCookiesMade, 1);
+  }
+  if (told && Write32(skb, tcp, option_at + TSECR_OFFSET, old_value, 0)) Count(kCookiesTaken, 1);
+}
+
+// A SYN to a VIP whose cookies the director chooses. A connection that lives stays as it is until the kernel accepts
+// the SYN. One that is sent again keeps the cookie that came first, which the client may have got already.
 static __always_inline void TakeCookie(struct __sk_buff* skb, const struct TcpView* tcp,
                                        const struct CookieFlowKey* key, const struct CookieRule* rule) {
   const __u32 option_at = FindOption(skb, tcp, TCP_OPTION_TIMESTAMPS, TCP_TIMESTAMPS_BYTES);
@@ -56,7 +97,7 @@ static __always_inline void TakeCookie(struct __sk_buff* skb, const struct TcpVi
   const __u32 echo = bpf_ntohl(old_value);
   const bool told = option_at != 0 && echo >> SLUICE_BACKEND_SYN_ECHO_SHIFT == SLUICE_BACKEND_SYN_ECHO_MARK;
   const struct CookieFlow* before = bpf_map_lookup_elem(&half_open, key);
-  const __u16 syn = (__u16)(tcp->header.seq ^ tcp->header.seq >> 16);
+  const __u16 syn = SynOf(tcp->header.seq);
   const bool again = before && before->syn == syn;
   if (!told) {
     if (before && !again) bpf_map_delete_elem(&half_open, key);
@@ -113,7 +154,9 @@ static __always_inline void PutCookie(struct __sk_buff* skb, const struct IpView
   if (!tcp->header.syn) {
     flow = FindCookieFlow(&key);
   } else {
-    flow = rule->by_director ? BeginAnnounced(&key) : BeginCookieFlow(skb, &key, rule);
+    // A tier-2 id came with the SYN too, unless the agent was not there yet.
+    if (rule->by_director || rule->tier_bits) flow = BeginAnnounced(&key, tcp);
+    if (!flow && !rule->by_director) flow = BeginCookieFlow(skb, &key, rule);
   }
   __be32 old_value;
   if (!flow || !Load(skb, option_at + TSVAL_OFFSET, &old_value, sizeof(old_value))) return;
@@ -135,6 +178,7 @@ __noinline int RepairEcho(struct __sk_buff* skb) {
   if (!tcp.header.ack) {
     // A SYN echoes nothing.
     if (tcp.header.syn && rule->by_director) TakeCookie(skb, &tcp, &key, rule);
+    if (tcp.header.syn && rule->tier_bits) TakeTier(skb, &tcp, &key, rule);
     return 0;
   }
   struct CookieFlow* flow = bpf_map_lookup_elem(&established, &key);

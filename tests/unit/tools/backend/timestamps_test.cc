@@ -228,6 +228,9 @@ class TakenCookiesTest : public TimestampsTest {
         {.vip = *net::IpAddress::Parse(kVip4), .port = 80, .stateful = true, .layout = StatefulLayout()}};
     Fill(options);
   }
+  // The sequence number of the SYN that Wire's packets acknowledge.
+  static constexpr uint32_t kAcknowledged = 0x0506'0707;
+
   // A SYN with this TSecr, whose sequence number is `number`; what the kernel gets.
   Bytes Syn(uint32_t number, uint32_t echo, const Bytes& before = {2, 4, 5, 180, 4, 2}) {
     return Receive(Numbered(number, Timestamps(77, echo, before)));
@@ -245,11 +248,13 @@ class TakenCookiesTest : public TimestampsTest {
 TEST_F(TakenCookiesTest, TheKernelSeesTheSynAsItWasAndTheClientTheCookie) {
   UseStatefulRule();
   const Bytes options = {2, 4, 5, 180, 4, 2};
-  EXPECT_EQ(Syn(1, lb::SynEcho(0xa7), options), Numbered(1, Timestamps(77, 0, options)));
+  EXPECT_EQ(Syn(kAcknowledged, lb::SynEcho(0xa7), options), Numbered(kAcknowledged, Timestamps(77, 0, options)));
   const uint32_t wire = Wire(kSynAck, 0x0123'4567);
   EXPECT_EQ(wire, 0x2345'67a7u);
   EXPECT_EQ(Echo(wire), 0x0123'4567u);
   EXPECT_EQ(Wire(kAck, 0x0123'4600), 0x2346'00a7u);
+  // The kernel had no room for the connection, and answers its SYN again.
+  EXPECT_EQ(Wire(kSynAck, 0x0123'4700), 0x2347'00a7u);
   EXPECT_EQ(Counted(kCookiesTaken), 1u);
   EXPECT_EQ(Counted(kCookiesMade), 0u);
   EXPECT_EQ(Counted(kCookieEchoes), 1u);
@@ -291,6 +296,80 @@ TEST_F(TakenCookiesTest, OtherVipsTakeNone) {
   const Bytes syn = Numbered(1, Timestamps(77, lb::SynEcho(9)));
   EXPECT_EQ(Receive(syn), syn);
   EXPECT_EQ(AllCounted(), "");
+}
+
+// A VIP behind two tiers: cookies have the id of the director that brought the SYN.
+class TieredCookiesTest : public TakenCookiesTest {
+ protected:
+  static constexpr lb::CookieLayout kTiered = {.tier_bits = 3, .backend_bits = 7, .check_bits = 2, .clock_bits = 4};
+  static inline const Bytes kOptions = {2, 4, 5, 180, 4, 2};
+
+  void UseTier(uint32_t tier) {
+    Options options;
+    options.cookies.keys = {{.number = 0, .file = "", .secret = {1, 2, 3}}};
+    options.cookies.vips = {
+        {.vip = *net::IpAddress::Parse(kVip4), .port = 80, .backend = 99, .tier = tier, .layout = kTiered}};
+    Fill(options);
+  }
+  // What the client finds in the timestamp that it sees.
+  static lb::CookieFields Said(uint32_t wire) {
+    lb::CookieKeys keys;
+    keys.Set(0, {1, 2, 3});
+    const net::IpAddress client = *net::IpAddress::Parse(kClient4);
+    const net::IpAddress vip = *net::IpAddress::Parse(kVip4);
+    const lb::FlowTuple tuple = {client.data(),      vip.data(), Be16::FromHost(40000),
+                                 Be16::FromHost(80), 6,          net::Family::kIpv4};
+    const auto said = lb::DecodeCookie(kTiered, keys, tuple, lb::CookieOf(kTiered, wire));
+    EXPECT_TRUE(said);
+    return said.value_or(lb::CookieFields());
+  }
+};
+
+TEST_F(TieredCookiesTest, TheDirectorsIdIsInTheCookieAndTheKernelSeesNothing) {
+  UseTier(1);
+  EXPECT_EQ(Syn(kAcknowledged, lb::SynTier(6), kOptions), Numbered(kAcknowledged, Timestamps(77, 0, kOptions)));
+  const uint32_t wire = Wire(kSynAck, 0x1000);
+  EXPECT_EQ(Said(wire).tier, 6u);
+  EXPECT_EQ(Said(wire).backend, 99u);
+  EXPECT_EQ(Echo(wire), 0x1000u);
+  EXPECT_EQ(Said(Wire(kAck, 0x2000)).tier, 6u);
+  // The kernel had no room for the connection, and answers its SYN again.
+  EXPECT_EQ(Said(Wire(kSynAck, 0x3000)).tier, 6u);
+  EXPECT_EQ(Counted(kCookiesMade), 1u);
+  EXPECT_EQ(Counted(kCookiesTaken), 1u);
+}
+
+TEST_F(TieredCookiesTest, ASynThatComesByAnotherDirectorKeepsTheFirstOnesId) {
+  UseTier(1);
+  Syn(1, lb::SynTier(6));
+  const uint32_t first = Wire(kSynAck, 0x1000);
+  EXPECT_EQ(Syn(1, lb::SynTier(2), kOptions), Numbered(1, Timestamps(77, 0, kOptions)));
+  EXPECT_EQ(Said(Wire(kSynAck, 0x2000)).tier, 6u);
+  EXPECT_EQ(Echo(first), 0x1000u);
+  // Another connection of the same addresses and ports; the old one lives until the kernel answers.
+  Syn(2, lb::SynTier(2));
+  EXPECT_EQ(Said(Wire(kAck, 0x3000)).tier, 6u);
+  EXPECT_EQ(Said(Wire(kSynAck, 0x4000)).tier, 2u);
+  EXPECT_EQ(Said(Wire(kAck, 0x5000)).tier, 2u);
+}
+
+TEST_F(TieredCookiesTest, WithoutAWordTheRulesOwnIdCounts) {
+  UseTier(5);
+  for (const uint32_t echo : {0u, lb::SynEcho(2), 7u}) {
+    const Bytes syn = Numbered(10 + echo, Timestamps(77, echo));
+    EXPECT_EQ(Receive(syn), syn);
+    EXPECT_EQ(Said(Wire(kSynAck, 0x1000)).tier, 5u);
+  }
+  EXPECT_EQ(Counted(kCookiesTaken), 0u);
+  const Bytes no_timestamps = Numbered(3, {2, 4, 5, 180});
+  EXPECT_EQ(Receive(no_timestamps), no_timestamps);
+}
+
+TEST_F(TieredCookiesTest, IdsThatDoNotFitAreCut) {
+  UseTier(0);
+  Syn(1, lb::SynTier(0xff));
+  EXPECT_EQ(Said(Wire(kSynAck, 0x1000)).tier, 7u);
+  EXPECT_EQ(Said(Wire(kSynAck, 0x1000)).backend, 99u);
 }
 
 TEST_F(TimestampsTest, OutOfATunnel) {
