@@ -24,7 +24,7 @@ class Connection:
     def __init__(self):
         self.backend = None
         self.requests = 0
-        self.failure = None
+        self.failed = False
         self.wanted = True  # False: to be closed in good order
         self.closed = False
 
@@ -34,13 +34,14 @@ class Held:
         self._options = options
         self._connections = []
         self._tasks = []
+        self._failures = []  # in the order in which they happened
 
     async def open(self, count):
         for _ in range(count):
             connection = Connection()
             self._connections.append(connection)
             self._tasks.append(asyncio.create_task(self._hold(connection)))
-        while any(c.backend is None and c.failure is None for c in self._connections):
+        while any(c.backend is None and not c.failed for c in self._connections):
             await asyncio.sleep(0.01)
         return self.status()
 
@@ -58,9 +59,8 @@ class Held:
             if connection.backend is not None:
                 backends[connection.backend]["open"] += 0 if connection.closed else 1
                 backends[connection.backend]["requests"] += connection.requests
-        failures = [c.failure for c in self._connections if c.failure is not None]
         return {"connections": len(self._connections), "open": sum(not c.closed for c in self._connections),
-                "requests": sum(c.requests for c in self._connections), "failures": failures,
+                "requests": sum(c.requests for c in self._connections), "failures": self._failures,
                 "by_backend": dict(sorted(backends.items()))}
 
     async def _hold(self, connection):
@@ -73,9 +73,9 @@ class Held:
                 await asyncio.wait_for(self._speak(connection, reader, writer), self._options.timeout)
                 await asyncio.sleep(max(0.0, began + self._options.interval - time.monotonic()))
         except asyncio.TimeoutError:
-            connection.failure = self._describe(connection, f"no answer within {self._options.timeout} s")
+            self._fail(connection, f"no answer within {self._options.timeout} s")
         except (OSError, EOFError, ValueError) as error:
-            connection.failure = self._describe(connection, repr(error))
+            self._fail(connection, repr(error))
         finally:
             if writer is not None:
                 writer.close()
@@ -96,9 +96,10 @@ class Held:
         connection.backend = backend
         connection.requests += 1
 
-    @staticmethod
-    def _describe(connection, what):
-        return f"connection to {connection.backend or 'no backend yet'} after {connection.requests} requests: {what}"
+    def _fail(self, connection, what):
+        name = connection.backend or "no backend yet"
+        connection.failed = True
+        self._failures.append(f"connection to {name} after {connection.requests} requests: {what}")
 
 
 async def serve(options):
