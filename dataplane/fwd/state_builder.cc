@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dataplane/fwd/homes.h"
+#include "dataplane/fwd/second_chance.h"
 #include "dataplane/lb/maglev.h"
 
 namespace sluice::fwd {
@@ -80,11 +81,11 @@ absl::Status CheckPool(const PoolSpec& spec, const std::vector<BackendInfo>& bac
   return absl::OkStatus();
 }
 
-// By PoolId: for how long a flow may be silent, of VIPs that track unsafe flows only; 0: no such VIP has the pool.
+// By PoolId: for how long a flow may be silent, of VIPs that need homes; 0: no such VIP has the pool.
 std::vector<uint32_t> CollectHolds(const std::vector<VipSpec>& vips) {
   std::vector<uint32_t> holds;
   for (const VipSpec& vip : vips) {
-    if (!vip.entry.unsafe_only || !vip.entry.pool.valid()) continue;
+    if (!(vip.entry.unsafe_only || vip.entry.second_chance) || !vip.entry.pool.valid()) continue;
     uint32_t& hold = At(holds, vip.entry.pool.index());
     hold = std::max({hold, uint32_t{1}, uint32_t{vip.entry.timeouts.tcp_established_s}});
   }
@@ -113,6 +114,7 @@ class PoolMaker {
     if (hold_s > 0) {
       const auto exists = [this](BackendId id) { return Exists(id); };
       BuildHomes(old.get(), *state_.keys, exists, now_s_, hold_s, &pool);
+      NotePreviousOwners(old.get(), exists, &pool);
     }
     BuildTurns(pool);
     return std::make_shared<const PoolTable>(std::move(pool));

@@ -134,6 +134,24 @@ TEST(WorkloadTest, DirectorsThatComeAndGoBreakTrackedConnections) {
   }
 }
 
+TEST(WorkloadTest, ASecondChanceSavesMostOfWhatDirectorsBreak) {
+  WorkloadOptions options = Small();
+  options.seconds = 400;
+  options.updates_per_min = 10;
+  options.director_updates_per_min = 10;
+  options.director_down_s = 20;
+  const std::map<std::string, Share> shares =
+      Shares(Simulated(options, {"hash", "hash+second-chance", "track", "track+second-chance", "track_unsafe",
+                                 "track_unsafe+second-chance"}));
+  for (const char* mode : {"hash", "track", "track_unsafe"}) {
+    const Share& without = shares.at(mode);
+    const Share& with = shares.at(mode + std::string(kSecondChanceSuffix));
+    EXPECT_GT(without.up, 0) << mode;
+    EXPECT_LT(with.up, without.up / 2) << mode;
+    EXPECT_LT(with.drain, without.drain / 2) << mode;
+  }
+}
+
 TEST(WorkloadTest, CookiesBreakNothingWhateverChanges) {
   WorkloadOptions options = Small();
   options.director_updates_per_min = 10;

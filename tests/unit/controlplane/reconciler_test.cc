@@ -213,6 +213,11 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   EXPECT_TRUE(entry().tracked);
   EXPECT_TRUE(entry().unsafe_only);
   EXPECT_EQ(dataplane.newest().pools[0]->homes.size(), dataplane.newest().pools[0]->slots.size());
+  desired.mode = config::ForwardingMode::kGue;
+  desired.second_chance = true;
+  desired.hash = config::HashInput::kTuple;
+  EXPECT_TRUE(entry().second_chance);
+  EXPECT_EQ(dataplane.newest().pools[0]->previous.size(), dataplane.newest().pools[0]->slots.size());
   desired.answer_echo = false;
   EXPECT_TRUE(reconciler.Apply(services).ok());
   EXPECT_FALSE(vip().answers_echo);
