@@ -22,7 +22,7 @@ from lab.process import run
 
 WAN_PCI, LAN_PCI = "0000:00:05.0", "0000:00:06.0"
 LAN_MAC = "02:5c:00:00:01:02"
-GATEWAY = "192.0.2.1"
+GATEWAY, GATEWAY6 = "192.0.2.1", "2001:db8::1"
 # Besides the lab's: a VIP whose backends are reached through "lan" (l2), and one with full NAT there.
 VIP_LAN, VIP_FULL_NAT = "203.0.113.12", "203.0.113.11"
 _QUEUES = 2
@@ -59,6 +59,7 @@ class Appliance:
             "tuntap add vm-lan mode tap", "link set vm-lan master switch1 up")
         # The example's gateway is somebody.
         self.network.client.ip(f"address add {GATEWAY}/24 dev {INTERFACE}",
+                               f"address add {GATEWAY6}/64 dev {INTERFACE} nodad",
                                *(f"route add {vip}/32 via {DIRECTOR.ipv4}" for vip in (VIP_LAN, VIP_FULL_NAT)))
 
     def _add_lan(self):

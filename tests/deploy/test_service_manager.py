@@ -19,12 +19,14 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 # pylint: disable=wrong-import-position
 from lab.hold_thread import held
 
-CONFIGURATION = """
+SEED = "000102030405060708090a0b0c0d0e0f"
+CONFIGURATION = f"""
 node:
   ports:
-    - {name: wan, devices: ["net_af_packet0,iface=eth0"], addresses: [192.0.2.2/24], exception: {interface: sluice-wan}}
+    - {{name: wan, devices: ["net_af_packet0,iface=eth0"], addresses: [192.0.2.2/24],
+        exception: {{interface: sluice-wan}}}}
 services:
-  seed: 000102030405060708090a0b0c0d0e0f
+  seed: {SEED}
 """
 # A container may be forbidden to raise limits; this stands for LimitMEMLOCK=infinity then.
 DROP_IN = "[Service]\nAmbientCapabilities=CAP_IPC_LOCK\nCapabilityBoundingSet=CAP_IPC_LOCK\n"
@@ -169,6 +171,20 @@ class ServiceManagerTest(unittest.TestCase):
         self.assertEqual(self.booted.call("systemctl", "stop", "sluice-backend").returncode, 0)
         self.assertEqual(self.booted.show("sluice-backend", "Result"), "success")
         self.assertEqual(self.ping_in_tunnel("198.51.100.2", 2), "[]")
+
+    def test_the_journal_has_no_secrets(self):
+        """With all that can be logged, over a start, a change and a refused one."""
+        default = self.configuration.parents[1] / "default/sluice"
+        self.addCleanup(default.write_text, default.read_text("utf-8"), "utf-8")
+        default.write_text('SLUICED_OPTIONS="--log-level debug"\n', "ascii")
+        self.addCleanup(self.configuration.write_text, CONFIGURATION, "ascii")
+        self.assertEqual(self.booted.call("systemctl", "restart", "sluiced").returncode, 0)
+        self.configuration.write_text(CONFIGURATION + "  pools: [{name: other}]\n", "ascii")
+        self.assertEqual(self.booted.call("systemctl", "reload", "sluiced").returncode, 0)
+        self.configuration.write_text(CONFIGURATION.replace(SEED, SEED[1:]), "ascii")
+        self.assertNotEqual(self.booted.call("systemctl", "reload", "sluiced").returncode, 0)
+        self.booted.wait(lambda: "seed" in self.journal(), "the refusal names the field")
+        self.assertNotIn(SEED[1:], self.journal())
 
     def test_the_journal_knows_levels(self):
         self.configuration.chmod(0o644)

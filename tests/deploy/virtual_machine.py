@@ -17,16 +17,13 @@ CALL_S = 600
 class VirtualMachine:
     """Runs in a namespace of the lab. `cards`: options of QEMU. stop() ends it at once."""
 
-    def __init__(self, namespace, directory, image, cards, kernel_options=()):
+    def __init__(self, namespace, directory, image, cards):
         self._namespace = namespace
         self._ssh_options = [
             "-i", str(image.key), "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no",
             "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20",
             "-o", "ControlMaster=auto", "-o", "ControlPersist=600", "-o", f"ControlPath={directory}/ssh-%p"]
         self._console = pathlib.Path(directory) / "console.log"
-        # The kernel's check of its timer gives up on an emulation that is kept waiting.
-        append = ["root=/dev/vda", "rw", "init=/lib/systemd/systemd", "console=ttyS0", "net.ifnames=0",
-                  "no_timer_check", "mitigations=off", "quiet", *kernel_options]
         self.process = namespace.start("qemu", [
             "qemu-system-x86_64",
             # No KVM. The processor is the oldest that DPDK's packages run on, with AES.
@@ -34,9 +31,8 @@ class VirtualMachine:
             "-smp", "4", "-m", "2048", "-display", "none", "-monitor", "none", "-nodefaults", "-no-user-config",
             "-serial", f"file:{self._console}",
             "-device", "intel-iommu,intremap=on,aw-bits=48",
-            "-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", " ".join(append),
             "-drive", f"file={image.disk},format=raw,if=none,id=disk,cache=unsafe",
-            "-device", "virtio-blk-pci,drive=disk,addr=0x2",
+            "-device", "virtio-blk-pci,drive=disk,addr=0x2,bootindex=0",
             "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng,addr=0x3",
             "-netdev", f"user,id=management,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:{_SSH_PORT}-:22",
             "-device", f"virtio-net-pci,netdev=management,mac={MANAGEMENT_MAC},addr=0x4,romfile=",
@@ -55,6 +51,18 @@ class VirtualMachine:
             wait_until(booted, BOOT_S, "the virtual machine has booted", interval=2)
         except LabError as error:
             raise LabError(f"{error}\n{self.process.log()}{self.console()[-3000:]}") from error
+
+    def reboot(self):
+        """As an operator would, until it has booted again."""
+        boot = self.shell("cat /proc/sys/kernel/random/boot_id").stdout
+        self.shell("systemctl reboot", check=False)
+
+        def another():
+            now = self.shell("cat /proc/sys/kernel/random/boot_id", check=False, timeout=60)
+            return now.returncode == 0 and now.stdout != boot
+
+        wait_until(another, BOOT_S, "the machine has booted again", interval=3)
+        self.wait_booted()
 
     def console(self):
         return self._console.read_text("utf-8", "replace") if self._console.exists() else ""

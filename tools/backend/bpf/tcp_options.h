@@ -52,7 +52,10 @@ __noinline int OptionOffset(struct __sk_buff* skb, __u32 tcp_at, __u32 doff, __u
   __u32 size = doff * 4 - sizeof(struct tcphdr);
   // The verifier believes a bound only where it is tested, so the compiler must not see that the test is needless.
   asm volatile("" : "+r"(size));
-  if (size < TCP_OPTION_LEAST || size > sizeof(options)) return 0;
+  if (size > sizeof(options)) return 0;
+  // Nor put it together with the other one, of which Linux 6.1 would learn nothing about `size` itself.
+  asm volatile("" : "+r"(size));
+  if (size < TCP_OPTION_LEAST) return 0;
   const __u32 options_at = tcp_at + sizeof(struct tcphdr);
   if (!Load(skb, options_at, options, size)) return 0;
   const int found = FindAmong(options, size, (__u8)kind, (__u8)length);
