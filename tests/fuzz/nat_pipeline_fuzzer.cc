@@ -43,8 +43,11 @@ uint16_t Fold(uint32_t sum) {
 bool L4ChecksumIsRight(const std::vector<uint8_t>& frame, const net::ParsedHeaders& h) {
   const bool v4 = h.family == net::Family::kIpv4;
   const uint8_t* l4 = frame.data() + h.l4_offset;
-  const auto size = static_cast<uint32_t>(h.l3_offset + h.ip_length - h.l4_offset);
-  if (v4 && h.protocol == net::kProtocolUdp && Get16(l4 + 6) == 0) return true;
+  auto size = static_cast<uint32_t>(h.l3_offset + h.ip_length - h.l4_offset);
+  if (h.protocol == net::kProtocolUdp) {
+    if (v4 && Get16(l4 + 6) == 0) return true;
+    size = Get16(l4 + 4);  // what follows the datagram is not summed
+  }
   const uint32_t addresses = Sum(frame.data() + h.l3_offset + (v4 ? 12 : 8), v4 ? 8 : 32);
   return Fold(addresses + h.protocol + size + Sum(l4, size)) == 0xffff;
 }
