@@ -164,7 +164,13 @@ size_t Worker::SendForHost(const WorkerPort& port) {
 }
 
 void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
-  for (size_t i = 0; i < count; ++i) Append(port, forwards_[port.index()], mbufs[i]);
+  TxBuffer& buffer = forwards_[port.index()];
+  if (count == buffer.mbufs.size() && buffer.count == 0) {
+    // A full burst waits for nothing.
+    buffer.sent->Add(Send(port, buffer.queue, mbufs, count));
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) Append(port, buffer, mbufs[i]);
 }
 
 void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(port, answers_[port.index()], mbuf); }

@@ -1,11 +1,16 @@
 #include <rte_mbuf.h>
 
+#include "dataplane/fwd/cookies.h"
+#include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/slots.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/net/tcp_options.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/flow_view.h"
 #include "dataplane/stage/stages.h"
 
 // The fast path's second pass.
@@ -29,6 +34,8 @@ auto& TableOf(fwd::FlowTables& tables) {
 struct Chosen {
   size_t by_table = 0;
   size_t by_hash = 0;
+  size_t by_cookie = 0;
+  size_t by_slot = 0;
   size_t begun = 0;
 };
 
@@ -119,6 +126,32 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(const Packet& packet, const f
   return value->backend;
 }
 
+// The backend that a running connection's cookie, or the slot it names, says, where the cookie stands in the common
+// place and the backend keeps its flows. Invalid: the ladder has to look, and nothing was changed.
+inline BackendId NamedBackendOf(Packet& packet, Chosen& chosen, StageEnv& env) {
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  const net::ParsedHeaders& headers = packet.headers;
+  packet.rung = vip.slots ? fwd::Rung::kSlot : fwd::Rung::kCookie;
+  if (!vip.cookies || vip.quic || headers.protocol != net::kProtocolTcp) return BackendId();
+  constexpr uint8_t kFlags = net::kTcpSyn | net::kTcpFin | net::kTcpRst | net::kTcpAck;
+  const auto* const frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
+  const uint8_t* const tcp = frame + headers.l4_offset;
+  if ((headers.tcp_flags & kFlags) != net::kTcpAck || !net::HasAlignedTimestamps(tcp)) return BackendId();
+  fwd::FlowView flow = ViewFlow(packet);
+  flow.has_timestamps = flow.has_echo = true;
+  flow.echo = Load<Be32>(tcp + net::kAlignedEchoOffset).Host();
+  flow.bytes = headers.ip_length;
+  const BackendId named =
+      vip.slots ? fwd::PeekSlot(*env.state, flow, *env.tables) : fwd::CookieBackend(*env.state, flow);
+  if (!named.valid() || !(*env.state->backends)[named.index()].keeps_flows()) return BackendId();
+  if (vip.slots) {
+    chosen.by_slot += 1;
+    return fwd::SlotBackend(*env.state, flow, env.now_s, *env.tables, *env.counters);
+  }
+  chosen.by_cookie += 1;
+  return named;
+}
+
 SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip, Chosen& chosen,
                                                 StageEnv& env) {
   if (vip.way == Way::kHash) {
@@ -126,7 +159,7 @@ SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastP
     packet.rung = fwd::Rung::kHashOnly;
     return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
   }
-  if (vip.way != Way::kTable) return BackendId();
+  if (vip.way != Way::kTable) return NamedBackendOf(packet, chosen, env);
   const size_t begun = chosen.begun;
   const BackendId backend = packet.headers.family == Family::kIpv4
                                 ? TrackedBackendOf<Family::kIpv4>(packet, vip, chosen, env)
@@ -159,6 +192,8 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kCookie)].Add(chosen.by_cookie);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kSlot)].Add(chosen.by_slot);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun);
 }
 
