@@ -9,6 +9,17 @@
 
 namespace sluice::test {
 
+uint64_t HashOfClient(const lb::HashKeys& keys, uint32_t client) {
+  const uint32_t raw = Be32::FromHost(client).raw();
+  const lb::FlowTuple tuple = {.source = reinterpret_cast<const uint8_t*>(&raw),
+                               .destination = reinterpret_cast<const uint8_t*>(&raw),
+                               .source_port = {},
+                               .destination_port = {},
+                               .protocol = 6,
+                               .family = net::Family::kIpv4};
+  return lb::FlowHashPortable(keys, tuple);
+}
+
 net::IpAddress Address(const std::string& text) {
   const auto address = net::IpAddress::Parse(text);
   SLUICE_CHECK(address.has_value());

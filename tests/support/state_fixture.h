@@ -17,6 +17,9 @@ namespace sluice::test {
 
 net::IpAddress Address(const std::string& text);
 
+// The flow hash of a client's TCP connection, for tests to which it matters only that clients have different ones.
+uint64_t HashOfClient(const lb::HashKeys& keys, uint32_t client);
+
 // Zeroed, cache-line aligned memory for connection tables, freed with the object.
 class TestMemory {
  public:

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/net/headers.h"
+
 namespace sluice::sim {
 namespace {
 
@@ -10,6 +12,16 @@ constexpr size_t kMaxVips = 16;
 constexpr size_t kCacheLine = 64;
 
 }  // namespace
+
+fwd::VipSpec MakeVip(VipId id, PoolId pool) {
+  fwd::VipSpec vip;
+  vip.id = id;
+  vip.prefix = *net::IpPrefix::Parse("203.0.113.10");
+  vip.first_port = vip.last_port = 80;
+  vip.entry.pool = pool;
+  vip.entry.protocol = net::kProtocolTcp;
+  return vip;
+}
 
 Director::Worker::Worker(size_t connections)
     : counters(kMaxVips, kMaxBackends),

@@ -10,6 +10,7 @@
 #include "dataplane/fwd/flow_tables.h"
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/ladder.h"
+#include "dataplane/fwd/state_builder.h"
 #include "dataplane/fwd/worker_counters.h"
 
 namespace sluice::sim {
@@ -21,6 +22,9 @@ struct SimFlow {
   bool timestamps = false;
   std::optional<uint32_t> echo = {};  // the server's timestamp that the client sends back
 };
+
+// The VIP of all flows, over TCP.
+fwd::VipSpec MakeVip(VipId id, PoolId pool);
 
 // For cookies and hashes.
 struct SimTuple {

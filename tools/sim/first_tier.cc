@@ -20,12 +20,7 @@ FirstTier::FirstTier(const lb::CookieLayout& layout, const lb::AesBlock& secret,
   spec_.seed = {0x53, 0x69, 0x6d, 0x31};
   spec_.cookie_keys[0] = secret;
   spec_.pools.push_back({.id = kDirectors, .table_size = kDirectorsTableSize, .members = {}});
-  fwd::VipSpec vip;
-  vip.id = kFirstTierVip;
-  vip.prefix = *net::IpPrefix::Parse("203.0.113.10");
-  vip.first_port = vip.last_port = 80;
-  vip.entry.pool = kDirectors;
-  vip.entry.protocol = net::kProtocolTcp;
+  fwd::VipSpec vip = MakeVip(kFirstTierVip, kDirectors);
   vip.entry.tracked = false;
   vip.entry.cookies = true;
   vip.entry.first_tier = true;

@@ -57,12 +57,7 @@ class Ladder : public Router {
     const auto [mode, policy] = Split(options.mode);
     spec_.pools.push_back(
         {.id = kPool, .table_size = options.table_size, .members = {}, .policy = *FindPolicy(policy)});
-    fwd::VipSpec vip;
-    vip.id = kVip;
-    vip.prefix = *net::IpPrefix::Parse("203.0.113.10");
-    vip.first_port = vip.last_port = 80;
-    vip.entry.pool = kPool;
-    vip.entry.protocol = net::kProtocolTcp;
+    fwd::VipSpec vip = MakeVip(kVip, kPool);
     vip.entry.timeouts = kTimeouts;
     vip.entry.tracked = mode != "hash";
     vip.entry.unsafe_only = mode == "track_unsafe";

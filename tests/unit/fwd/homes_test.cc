@@ -50,16 +50,7 @@ class HomesTest : public testing::Test {
     return SelectBackend(*state_, flow, now_s, tables_, counters_);
   }
 
-  uint64_t Hash(uint32_t client) const {
-    const uint32_t raw = Be32::FromHost(client).raw();
-    const lb::FlowTuple tuple = {.source = reinterpret_cast<const uint8_t*>(&raw),
-                                 .destination = reinterpret_cast<const uint8_t*>(&raw),
-                                 .source_port = {},
-                                 .destination_port = {},
-                                 .protocol = 6,
-                                 .family = net::Family::kIpv4};
-    return lb::FlowHashPortable(*state_->keys, tuple);
-  }
+  uint64_t Hash(uint32_t client) const { return test::HashOfClient(*state_->keys, client); }
 
   // The first client whose connection has the backend now.
   uint32_t ClientOf(BackendId backend) const {

@@ -47,17 +47,7 @@ class LadderTest : public testing::Test {
     return SelectBackend(*state_, flow, now_s, tables_, counters_);
   }
 
-  uint64_t Hash(uint32_t client) const {
-    const Be32 address = Be32::FromHost(client);
-    const uint32_t raw = address.raw();
-    const lb::FlowTuple tuple = {.source = reinterpret_cast<const uint8_t*>(&raw),
-                                 .destination = reinterpret_cast<const uint8_t*>(&raw),
-                                 .source_port = {},
-                                 .destination_port = {},
-                                 .protocol = 6,
-                                 .family = net::Family::kIpv4};
-    return lb::FlowHashPortable(*state_->keys, tuple);
-  }
+  uint64_t Hash(uint32_t client) const { return test::HashOfClient(*state_->keys, client); }
 
   uint64_t Alive(BackendId id) const {
     return counters_.backends[id.index()].flows_started.Value() - counters_.backends[id.index()].flows_ended.Value();
