@@ -44,7 +44,10 @@ uint64_t VersionOfName(std::string_view name) {
 
 }  // namespace
 
-FileJournal::~FileJournal() { close(lock_fd_); }
+FileJournal::~FileJournal() {
+  spare_.Finish();
+  close(lock_fd_);
+}
 
 absl::StatusOr<std::unique_ptr<FileJournal>> FileJournal::Open(const std::string& directory) {
   std::error_code error;
@@ -85,22 +88,61 @@ std::vector<FileJournal::Old> FileJournal::ReadSegments() {
   for (const fs::path& path : unfinished) fs::remove(path, error);
   std::sort(names.begin(), names.end());
   std::vector<Old> segments;
-  for (const std::string& name : names) {
-    Old& segment = segments.emplace_back(Old{.name = name, .first = VersionOfName(name)});
-    absl::StatusOr<std::string> bytes = ReadFile(Cat(directory_, "/", name));
-    if (!bytes.ok()) {
-      warnings_.push_back(std::string(bytes.status().message()));
-      segment.scan.damaged.push_back({0, 0, segment.first});
-      continue;
-    }
-    segment.bytes = *std::move(bytes);
-    segment.scan = ScanSegment(segment.bytes, segment.first);
-    if (segments.size() == 1) continue;
+  for (const std::string& name : names) segments.push_back(ReadSegment(name, VersionOfName(name)));
+  ReadSpare(segments);
+  for (size_t i = 1; i < segments.size(); ++i) {
     // A write that failed may have left a change that was refused, and the next segment has what came instead.
-    std::vector<Scan::Part>& before = segments[segments.size() - 2].scan.whole;
-    std::erase_if(before, [&](const Scan::Part& part) { return part.version >= segment.first; });
+    std::erase_if(segments[i - 1].scan.whole,
+                  [&](const Scan::Part& part) { return part.version >= segments[i].first; });
   }
   return segments;
+}
+
+FileJournal::Old FileJournal::ReadSegment(const std::string& name, uint64_t first) {
+  Old segment{.name = name, .first = first};
+  absl::StatusOr<std::string> bytes = ReadFile(Cat(directory_, "/", name));
+  if (bytes.ok()) {
+    segment.bytes = *std::move(bytes);
+    segment.scan = ScanSegment(segment.bytes, first);
+  } else {
+    warnings_.push_back(std::string(bytes.status().message()));
+    segment.scan.damaged.push_back({0, 0, first});
+  }
+  return segment;
+}
+
+// One that has changes already got no name in time.
+void FileJournal::ReadSpare(std::vector<Old>& segments) {
+  const std::string path = Cat(directory_, "/", kSpare);
+  if (access(path.c_str(), F_OK) != 0) return;
+  uint64_t newest = 0;
+  for (const Old& segment : segments) {
+    newest = std::max(newest, segment.first);
+    for (const auto* parts : {&segment.scan.whole, &segment.scan.damaged}) {
+      for (const Scan::Part& part : *parts) newest = std::max(newest, part.version);
+    }
+  }
+  Old spare = ReadSegment(std::string(kSpare), newest + 1);
+  if (spare.scan.whole.empty() && spare.scan.damaged.empty()) {
+    absl::StatusOr<std::unique_ptr<Segment>> segment = Segment::Open(directory_, kSpare, 0);
+    if (segment.ok()) spare_.Give(*std::move(segment));
+    return;
+  }
+  if (!spare.scan.whole.empty()) spare.first = spare.scan.whole.front().version;
+  spare.name = NameOf(spare.first);
+  const std::string named = Cat(directory_, "/", spare.name);
+  // Where the name is taken, what is here was refused, and what came instead is there.
+  if (access(named.c_str(), F_OK) == 0) {
+    unlink(path.c_str());
+    return;
+  }
+  if (rename(path.c_str(), named.c_str()) != 0) {
+    warnings_.push_back(std::string(FileError(errno, "rename", path).message()));
+    return;
+  }
+  const auto place =
+      std::find_if(segments.begin(), segments.end(), [&](const Old& segment) { return segment.first > spare.first; });
+  segments.insert(place, std::move(spare));
 }
 
 void FileJournal::Decode(std::vector<Old>& segments) {
@@ -118,7 +160,7 @@ void FileJournal::Decode(std::vector<Old>& segments) {
         if (state.ok()) found = Found{entry->version, *std::move(state)};
       }
       if (status.ok()) {
-        kept_.push_back({*std::move(entry), Cat(directory_, "/", segment->name), part.offset, part.bytes});
+        kept_.push_back({*std::move(entry), Cat(directory_, "/", segment->name), part.offset, part.bytes, 0});
         continue;
       }
       warnings_.push_back(
@@ -177,11 +219,14 @@ void FileJournal::Read() {
   if (damage) {
     warnings_.push_back(Cat("the last good state is that of version ", (*found_)->version, ", and is used"));
   }
-  if (segments.empty() || !segments.back().scan.damaged.empty()) return;
-  const Scan& last = segments.back().scan;
-  const uint64_t used = last.whole.empty() ? 0 : last.whole.back().offset + last.whole.back().bytes;
-  absl::StatusOr<std::unique_ptr<Segment>> segment = Segment::Open(directory_, segments.back().name, used);
-  if (segment.ok()) segment_ = *std::move(segment);
+  if (!segments.empty() && segments.back().scan.damaged.empty()) {
+    const Scan& last = segments.back().scan;
+    const uint64_t used = last.whole.empty() ? 0 : last.whole.back().offset + last.whole.back().bytes;
+    absl::StatusOr<std::unique_ptr<Segment>> segment = Segment::Open(directory_, segments.back().name, used);
+    if (segment.ok()) segment_ = *std::move(segment);
+  }
+  if (segment_ != nullptr) in_use_ = segment_->path();
+  Prepare(kept_.empty() ? 0 : kept_.front().bytes);
 }
 
 absl::Status FileJournal::WriteNote(std::string_view name, std::string_view text) {
@@ -207,32 +252,83 @@ absl::Status FileJournal::Record(const std::vector<model::RecordedChange>& chang
   }
   const bool fits = segment_ != nullptr && segment_->HasRoomFor(text.size());
   uint64_t offset = 0;
-  if (fits) {
-    offset = segment_->next();
-    if (absl::Status status = segment_->Append(text); !status.ok()) {
-      segment_->Erase(offset, text.size()).IgnoreError();
-      segment_ = nullptr;
-      return status;
+  const absl::Status status = Write(text, changes.front().entry.version, &offset);
+  if (status.ok()) {
+    const std::lock_guard lock(mutex_);
+    for (Kept& one : kept) {
+      one.path = in_use_;
+      one.offset += offset;
+      one.segment = segment_number_;
+      kept_.push_front(std::move(one));
     }
-  } else {
-    auto segment = Segment::Create(directory_, NameOf(changes.front().entry.version), text);
+    if (kept_.size() > kKept) kept_.resize(kKept);
+  }
+  if (!fits) Prepare(text.size());
+  return status;
+}
+
+absl::Status FileJournal::Write(const std::string& text, uint64_t version, uint64_t* offset) {
+  const bool fits = segment_ != nullptr && segment_->HasRoomFor(text.size());
+  if (!fits) {
+    ++segment_number_;
+    segment_ = spare_.Take(text.size());
+  }
+  if (segment_ == nullptr) {
+    auto segment = Segment::Create(directory_, NameOf(version), text);
     if (!segment.ok()) return segment.status();
     segment_ = *std::move(segment);
+    const std::lock_guard lock(mutex_);
+    in_use_ = segment_->path();
+    return absl::OkStatus();
   }
-  const std::lock_guard lock(mutex_);
-  for (Kept& one : kept) {
-    one.path = segment_->path();
-    one.offset += offset;
-    kept_.push_front(std::move(one));
+  *offset = segment_->next();
+  if (absl::Status status = segment_->Append(text); !status.ok()) {
+    segment_->Erase(*offset, text.size()).IgnoreError();
+    segment_ = nullptr;
+    return status;
   }
-  if (kept_.size() > kKept) kept_.resize(kKept);
-  if (!fits) Prune();
+  if (!fits) {
+    const std::lock_guard lock(mutex_);
+    in_use_ = segment_->path();
+    unnamed_ = version;
+  }
+  return absl::OkStatus();
+}
+
+void FileJournal::Prepare(uint64_t bytes) {
+  spare_.Prepare(bytes, [this] { return Settle(); });
+}
+
+absl::Status FileJournal::Settle() {
+  bool renamed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (unnamed_ != 0) {
+      const std::string spare = Cat(directory_, "/", kSpare);
+      const std::string named = Cat(directory_, "/", NameOf(unnamed_));
+      if (rename(spare.c_str(), named.c_str()) != 0) return FileError(errno, "rename", spare);
+      for (Kept& kept : kept_) {
+        if (kept.path == spare) kept.path = named;
+      }
+      if (in_use_ == spare) in_use_ = named;
+      unnamed_ = 0;
+      renamed = true;
+    }
+  }
+  if (renamed) {
+    if (absl::Status status = SyncDirectory(directory_); !status.ok()) return status;
+  }
+  Prune();
   return absl::OkStatus();
 }
 
 void FileJournal::Prune() {
   std::set<std::string> used;
-  for (const Kept& kept : kept_) used.insert(kept.path);
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Kept& kept : kept_) used.insert(kept.path);
+    used.insert(in_use_);
+  }
   std::error_code error;
   std::vector<fs::path> old;
   for (const auto& file : fs::directory_iterator(directory_, error)) {
@@ -251,7 +347,7 @@ void FileJournal::Revoke(uint64_t version) {
     kept = std::move(kept_.front());
     kept_.pop_front();
   }
-  if (segment_ == nullptr || segment_->path() != kept.path) return;
+  if (segment_ == nullptr || segment_number_ != kept.segment) return;
   // Where that fails the change may be back after a restart, as one whose answer got lost could be.
   if (!segment_->Erase(kept.offset, kept.bytes).ok()) segment_ = nullptr;
 }
@@ -263,19 +359,25 @@ std::vector<model::ChangeEntry> FileJournal::Entries() const {
   return entries;
 }
 
+std::optional<FileJournal::Kept> FileJournal::Find(uint64_t version) const {
+  const std::lock_guard lock(mutex_);
+  const auto found =
+      std::find_if(kept_.begin(), kept_.end(), [&](const Kept& one) { return one.entry.version == version; });
+  return found == kept_.end() ? std::nullopt : std::optional<Kept>(*found);
+}
+
 absl::StatusOr<model::KeptState> FileJournal::StateAt(uint64_t version) const {
-  Kept kept;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found =
-        std::find_if(kept_.begin(), kept_.end(), [&](const Kept& one) { return one.entry.version == version; });
-    if (found != kept_.end()) kept = *found;
+  for (;;) {
+    const std::optional<Kept> kept = Find(version);
+    if (!kept) return NotKept(version, Entries());
+    const absl::StatusOr<std::string> bytes = ReadFile(kept->path);
+    // The segment may have got its name meanwhile, and another one be where it was.
+    const std::optional<Kept> still = Find(version);
+    if (!still || still->path != kept->path) continue;
+    if (!bytes.ok()) return bytes.status();
+    if (bytes->size() < kept->offset + kept->bytes) return absl::DataLossError(Cat(kept->path, " was cut"));
+    return DecodeState(std::string_view(*bytes).substr(kept->offset, kept->bytes));
   }
-  if (kept.bytes == 0) return NotKept(version, Entries());
-  const absl::StatusOr<std::string> bytes = ReadFile(kept.path);
-  if (!bytes.ok()) return bytes.status();
-  if (bytes->size() < kept.offset + kept.bytes) return absl::DataLossError(Cat(kept.path, " was cut"));
-  return DecodeState(std::string_view(*bytes).substr(kept.offset, kept.bytes));
 }
 
 }  // namespace sluice::store

@@ -95,8 +95,8 @@ absl::Status ReplaceFile(const std::string& directory, std::string_view name, st
 }
 
 absl::StatusOr<std::unique_ptr<Segment>> Segment::Create(const std::string& directory, std::string_view name,
-                                                         std::string_view content) {
-  const uint64_t room = std::clamp(content.size() * kChanges, kMinRoom, kMaxRoom);
+                                                         std::string_view content, uint64_t bytes) {
+  const uint64_t room = std::clamp(std::max<uint64_t>(content.size(), bytes) * kChanges, kMinRoom, kMaxRoom);
   const uint64_t size = (std::max<uint64_t>(room, content.size()) + kPage - 1) / kPage * kPage;
   const absl::StatusOr<int> fd = Make(directory, name, content, size);
   if (!fd.ok()) {

@@ -27,9 +27,9 @@ absl::Status SyncDirectory(const std::string& directory);
 // page is written may cost all that is in it. One thread.
 class Segment {
  public:
-  // `content` and room for more of its kind. On the disk with its name when this returns.
+  // `content`, and room for more changes of it or of `bytes`. On the disk with its name when this returns.
   static absl::StatusOr<std::unique_ptr<Segment>> Create(const std::string& directory, std::string_view name,
-                                                         std::string_view content);
+                                                         std::string_view content, uint64_t bytes = 0);
   // One that is there, whose room begins after `used` bytes.
   static absl::StatusOr<std::unique_ptr<Segment>> Open(const std::string& directory, std::string_view name,
                                                        uint64_t used);
@@ -37,6 +37,7 @@ class Segment {
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
+  // As it was named first.
   const std::string& path() const { return path_; }
   // Where the next changes would begin.
   uint64_t next() const;

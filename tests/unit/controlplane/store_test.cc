@@ -9,16 +9,19 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "config/dump.h"
 #include "controlplane/store/file_journal.h"
 #include "controlplane/store/memory_journal.h"
 #include "controlplane/store/segment.h"
+#include "controlplane/store/spare_segment.h"
 #include "controlplane/store/state_file.h"
 #include "tests/unit/controlplane/sample.h"
 
@@ -153,7 +156,16 @@ class FileJournalTest : public ::testing::Test {
     std::sort(found.begin(), found.end());
     return found;
   }
-  fs::path Newest() const { return Segments().back(); }
+  // A segment gets its name beside the changes.
+  fs::path Newest() const {
+    EXPECT_TRUE(WaitUntil([&] { return !Segments().empty(); }));
+    return Segments().back();
+  }
+  fs::path Spare() const { return directory_ / kSpare; }
+  static bool WaitUntil(const std::function<bool()>& condition) {
+    for (int i = 0; i < 30'000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return condition();
+  }
   fs::path Aside(uint64_t version) const {
     char name[48];
     std::snprintf(name, sizeof(name), "change-%020llu.damaged", static_cast<unsigned long long>(version));
@@ -365,6 +377,80 @@ TEST_F(FileJournalTest, WhatCannotBeWrittenIsAnErrorAndLeavesNothing) {
   EXPECT_TRUE(journal->warnings().empty());
 }
 
+// No file can be opened, so none can be made.
+class NoNewFiles {
+ public:
+  NoNewFiles() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none = {0, before_.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoNewFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(FileJournalTest, AChangeThatFindsItsSegmentFullHasAnotherOneReady) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(1), State()}}).ok());
+  const fs::path first = Newest();
+  ASSERT_TRUE(WaitUntil([&] { return fs::exists(Spare()); }));
+  uint64_t version = 1;
+  {
+    const NoNewFiles no_new_files;
+    for (; version < 400; ++version) ASSERT_TRUE(journal->Record({{Entry(version + 1), State()}}).ok()) << version;
+  }
+  EXPECT_EQ(*journal->StateAt(version), State());
+  journal = nullptr;
+  EXPECT_GT(version * 4096, fs::file_size(Newest()));
+  EXPECT_NE(Newest(), first);
+  journal = Open();
+  EXPECT_TRUE(journal->warnings().empty()) << journal->warnings()[0];
+  EXPECT_EQ((*journal->found())->version, version);
+  EXPECT_EQ(journal->Entries().size(), 50u);
+}
+
+// Killed after a change was answered and before its segment had its name.
+TEST_F(FileJournalTest, ChangesInTheSpareAreFound) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  ASSERT_TRUE(journal->Record({{Entry(2), State(2)}}).ok());
+  journal = nullptr;
+  const fs::path named = Newest();
+  fs::rename(named, Spare());
+  journal = Open();
+  EXPECT_TRUE(journal->warnings().empty());
+  EXPECT_EQ((*journal->found())->state, State(2));
+  EXPECT_TRUE(fs::exists(named));
+  ASSERT_TRUE(journal->Record({{Entry(3), State(3)}}).ok());
+  journal = nullptr;
+  fs::rename(named, Spare());
+  Tear(Spare());
+  journal = Open();
+  EXPECT_EQ((*journal->found())->state, State(2));
+  EXPECT_EQ(journal->VersionsUsed(), 3u);
+  EXPECT_EQ(journal->warnings().size(), 3u);
+}
+
+// It was refused, and nothing can be told from it: another one has its version.
+TEST_F(FileJournalTest, AChangeInTheSpareThatFailedIsForgotten) {
+  auto journal = Open();
+  ASSERT_TRUE(journal->Record({{Entry(1), State(1)}}).ok());
+  journal = nullptr;
+  std::ofstream(Spare()) << Encode(Entry(1), State(7));
+  journal = Open();
+  EXPECT_TRUE(journal->warnings().empty());
+  EXPECT_EQ((*journal->found())->state, State(1));
+  EXPECT_EQ(journal->Entries().size(), 1u);
+  // And a first change that was cut was never answered, but may have been seen.
+  journal = nullptr;
+  std::ofstream(Spare()) << Encode(Entry(2), State(7)).substr(0, 100);
+  journal = Open();
+  EXPECT_EQ((*journal->found())->state, State(1));
+  EXPECT_EQ(journal->VersionsUsed(), 2u);
+}
+
 TEST_F(FileJournalTest, OldChangesGo) {
   auto journal = Open();
   uint64_t version = 0;
@@ -383,7 +469,7 @@ TEST_F(FileJournalTest, OldChangesGo) {
   EXPECT_EQ(Segments().size(), 1u);
   const fs::path first = Newest();
   while (Newest() == first && version < 10'000) record(200);
-  EXPECT_FALSE(fs::exists(first)) << "it is full, and has nothing that is kept";
+  EXPECT_TRUE(WaitUntil([&] { return !fs::exists(first); })) << "it is full, and has nothing that is kept";
   EXPECT_EQ(journal->Entries().front().version, version);
 }
 
