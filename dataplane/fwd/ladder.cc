@@ -274,16 +274,15 @@ void WithEntry(const ForwardingState& state, const FlowView& flow, FlowTables& t
 // What the packet itself says of its backend, of a VIP whose packets do.
 Rung RungOfClaim(const VipEntry& vip) { return vip.slots ? Rung::kSlot : vip.quic ? Rung::kQuic : Rung::kCookie; }
 
-BackendId ClaimedBackend(Rung rung, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
-                         FlowTables& tables, WorkerCounters& counters) {
-  if (rung == Rung::kSlot) return SlotBackend(state, flow, now_s, tables, counters);
-  return rung == Rung::kQuic ? QuicBackend(state, flow) : CookieBackend(state, flow);
-}
-
 // Rung::kNone: the claim does not decide: it is none, or names a backend that is down and gives its flows away.
 Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
                         FlowTables& tables, WorkerCounters& counters, bool& given_away) {
-  const BackendId named = ClaimedBackend(rung, state, flow, now_s, tables, counters);
+  SlotClaim slot;
+  if (rung == Rung::kSlot) slot = ClaimSlot(state, flow, now_s, tables, counters);
+  if (slot.moved) return {.backend = slot.backend, .rung = Rung::kScheduler};
+  const BackendId named = rung == Rung::kSlot   ? slot.backend
+                          : rung == Rung::kQuic ? QuicBackend(state, flow)
+                                                : CookieBackend(state, flow);
   if (named.valid()) {
     const BackendEntry& backend = (*state.backends)[named.index()];
     if (StaysWith(backend, flow)) {
@@ -299,7 +298,7 @@ Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView&
     given_away = true;
     return {};
   }
-  if (!flow.related) counters.cookies_refused.Increment();
+  if (!flow.related && !slot.known) counters.cookies_refused.Increment();
   return {};
 }
 

@@ -18,6 +18,29 @@ bool HasBackend(const lb::ConnectionSlot& slot, const ForwardingState& state) {
   return BackendExists(*state.backends, {.backend = slot.backend, .generation = slot.generation});
 }
 
+void Assign(lb::ConnectionSlot& slot, BackendId backend, const ForwardingState& state, WorkerCounters& counters) {
+  slot.backend = backend;
+  slot.generation = static_cast<uint8_t>((*state.backends)[backend.index()].generation);
+  counters.backends[backend.index()].flows_started.Increment();
+}
+
+// The slot's backend is none for it any more. False: nor is another one.
+bool Move(lb::ConnectionSlot& slot, const ForwardingState& state, const FlowView& flow, uint32_t now_s,
+          FlowTables& tables, WorkerCounters& counters) {
+  counters.backends[slot.backend.index()].flows_ended.Increment();
+  const BackendId backend = PlaceFlow(state, flow, now_s, tables, counters);
+  if (backend.valid()) {
+    counters.table_stateful.replaced.Increment();
+    counters.rescheduled.Increment();
+    Assign(slot, backend, state, counters);
+    return true;
+  }
+  counters.table_stateful.expired.Increment();
+  if (lb::IsUnconfirmed(slot.state)) --tables.slots().unconfirmed;
+  tables.slots().table.Remove(slot);
+  return false;
+}
+
 }  // namespace
 
 bool TakesSlot(const FlowView& flow) {
@@ -42,34 +65,26 @@ Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32
     return {};
   }
   lb::ConnectionSlot& slot = *slots.table.Find(flow.hash, flow.vip, *number);
-  slot.backend = backend;
-  slot.generation = static_cast<uint8_t>((*state.backends)[backend.index()].generation);
   slot.packets = 1;
   slot.bytes = flow.bytes;
   if (lb::IsUnconfirmed(first)) ++slots.unconfirmed;
   table_counters.inserted.Increment();
   counters.vips[flow.vip.index()].new_flows.Increment();
-  counters.backends[backend.index()].flows_started.Increment();
+  Assign(slot, backend, state, counters);
   return {.backend = backend, .rung = Rung::kScheduler, .syn_echo = lb::SynEcho(lb::SlotCookie(flow.hash, *number))};
 }
 
-BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
-                      WorkerCounters& counters) {
+SlotClaim ClaimSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                    WorkerCounters& counters) {
   lb::ConnectionSlot* slot = FindSlot(flow, tables);
-  if (slot == nullptr) return BackendId();
+  if (slot == nullptr) return {};
   const bool has_backend = HasBackend(*slot, state);
-  if (flow.related) return has_backend ? slot->backend : BackendId();
+  if (flow.related) return {.backend = has_backend ? slot->backend : BackendId(), .known = true};
   const auto leaves = [&](const BackendEntry& backend) {
     return !StaysWith(backend, flow) && !IsResetByDown(backend, flow.protocol, flow.tcp_flags);
   };
-  if (!has_backend || leaves((*state.backends)[slot->backend.index()])) {
-    counters.table_stateful.expired.Increment();
-    counters.rescheduled.Increment();
-    counters.backends[slot->backend.index()].flows_ended.Increment();
-    if (lb::IsUnconfirmed(slot->state)) --tables.slots().unconfirmed;
-    tables.slots().table.Remove(*slot);
-    return BackendId();
-  }
+  const bool moves = !has_backend || leaves((*state.backends)[slot->backend.index()]);
+  if (moves && !Move(*slot, state, flow, now_s, tables, counters)) return {.backend = {}, .known = true};
   slot->last_seen_s = static_cast<uint16_t>(now_s);
   ++slot->packets;
   slot->bytes += flow.bytes;
@@ -79,7 +94,7 @@ BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32
     if (lb::IsUnconfirmed(next)) ++tables.slots().unconfirmed;
     slot->state = next;
   }
-  return slot->backend;
+  return {.backend = slot->backend, .known = true, .moved = moves};
 }
 
 TrackedFlow SearchSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables) {

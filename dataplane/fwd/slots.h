@@ -23,11 +23,17 @@ bool TakesSlot(const FlowView& flow);
 Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                       WorkerCounters& counters);
 
-// The backend of the connection whose slot the echoed timestamp names, with the packet counted there. Invalid when the
-// slot is not this connection's, or its backend is gone, or down and not for keeping, which ends it. A packet about the
-// flow finds it and changes nothing. Worker thread.
-BackendId SlotBackend(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
-                      WorkerCounters& counters);
+struct SlotClaim {
+  BackendId backend;
+  bool known = false;  // the slot is this connection's
+  bool moved = false;  // it has the backend since this packet
+};
+
+// The connection whose slot the echoed timestamp names, with the packet counted there. Where its backend is gone, or
+// down and not for keeping, it keeps the slot and gets another backend; where nobody takes new flows it ends. A packet
+// about the flow finds it and changes nothing. Worker thread.
+SlotClaim ClaimSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
+                    WorkerCounters& counters);
 
 // The same for whoever only wants to know: changes and counts nothing. Invalid for VIPs without slots. Worker thread.
 BackendId PeekSlot(const ForwardingState& state, const FlowView& flow, FlowTables& tables);

@@ -99,8 +99,31 @@ TEST_F(SlotsTest, ABackendThatIsDownIsKeptOrResetOrEndsTheConnection) {
   const Selection moved = Give(Echoing(1, began));
   EXPECT_TRUE(moved.backend.valid());
   EXPECT_NE(moved.backend, began.backend);
-  EXPECT_EQ(SlotOf(1, began), nullptr);
+  EXPECT_EQ(moved.rung, Rung::kScheduler);
+  // It has its slot still, and what comes later is a packet as any other.
+  for (int i = 0; i < 3; ++i) {
+    const Selection later = Give(Echoing(1, began));
+    EXPECT_EQ(later.rung, Rung::kSlot);
+    EXPECT_EQ(later.backend, moved.backend);
+  }
   EXPECT_EQ(counters_.rescheduled.Value(), 1u);
+  EXPECT_EQ(counters_.table_stateful.replaced.Value(), 1u);
+  EXPECT_EQ(counters_.cookies_refused.Value(), 0u);
+  EXPECT_EQ(counters_.unprotected.unknown.Value(), 0u);
+  EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
+  EXPECT_EQ(Alive(), 1u);
+}
+
+TEST_F(SlotsTest, AConnectionEndsWhereNobodyTakesIt) {
+  const Selection began = Syn(1);
+  Give(Echoing(1, began));
+  for (uint16_t i = 0; i < 4; ++i) fixture_.Down(BackendId(i), OnDown::kReschedule);
+  state_ = fixture_.Build();
+  EXPECT_FALSE(Give(Echoing(1, began)).backend.valid());
+  EXPECT_EQ(SlotOf(1, began), nullptr);
+  EXPECT_EQ(Alive(), 0u);
+  EXPECT_EQ(counters_.rescheduled.Value(), 0u);
+  EXPECT_EQ(counters_.cookies_refused.Value(), 0u);
 }
 
 TEST_F(SlotsTest, AConnectionKeepsItsBackendAndIsCounted) {
@@ -175,7 +198,7 @@ TEST_F(SlotsTest, EndsByTimeoutOrWithItsBackend) {
   EXPECT_EQ(moved.rung, Rung::kScheduler);
   EXPECT_NE(moved.backend, idle.backend);
   EXPECT_EQ(counters_.rescheduled.Value(), 1u);
-  EXPECT_EQ(tables_.slots().table.in_use(), 0u);
+  EXPECT_EQ(tables_.slots().table.in_use(), 1u);
   EXPECT_EQ(Give(Echoing(2, idle)).backend, moved.backend);
   Pass();
   EXPECT_EQ(Alive(), 1u);
