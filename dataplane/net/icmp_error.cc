@@ -29,6 +29,8 @@ TypeAndCode Numbers(Family family, IcmpErrorKind kind) {
       return v4 ? TypeAndCode{kIcmpUnreachable, 3} : TypeAndCode{kIcmpv6Unreachable, 4};
     case IcmpErrorKind::kHostUnreachable:
       return v4 ? TypeAndCode{kIcmpUnreachable, 1} : TypeAndCode{kIcmpv6Unreachable, 3};
+    case IcmpErrorKind::kSourceRoute:
+      return v4 ? TypeAndCode{kIcmpUnreachable, 5} : TypeAndCode{kIcmpv6ParameterProblem, 0};
     case IcmpErrorKind::kProhibited:
       break;
   }
@@ -37,7 +39,7 @@ TypeAndCode Numbers(Family family, IcmpErrorKind kind) {
 
 }  // namespace
 
-void WriteIcmpError(Family family, IcmpErrorKind kind, const uint8_t* source, uint32_t mtu_bytes, uint32_t quoted,
+void WriteIcmpError(Family family, IcmpErrorKind kind, const uint8_t* source, uint32_t detail, uint32_t quoted,
                     uint8_t* at) {
   const bool v4 = family == Family::kIpv4;
   const uint8_t* const cause = at + IcmpErrorHeaderBytes(family);
@@ -57,7 +59,8 @@ void WriteIcmpError(Family family, IcmpErrorKind kind, const uint8_t* source, ui
   IcmpHeader icmp{};
   icmp.type = numbers.type;
   icmp.code = numbers.code;
-  if (kind == IcmpErrorKind::kTooBig) icmp.rest = Be32::FromHost(mtu_bytes);
+  const bool has_detail = kind == IcmpErrorKind::kTooBig || (kind == IcmpErrorKind::kSourceRoute && !v4);
+  if (has_detail) icmp.rest = Be32::FromHost(detail);
   Store(message, icmp);
   const uint32_t pseudo = v4 ? 0 : PseudoHeaderSum(family, source, cause_source, kProtocolIcmpv6, ip.payload);
   icmp.checksum = static_cast<uint16_t>(~FoldSum(PartialSum(message, ip.payload, pseudo)));

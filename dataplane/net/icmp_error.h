@@ -17,6 +17,7 @@ enum class IcmpErrorKind : uint8_t {
   kPortUnreachable,  // 3/3, 1/4
   kHostUnreachable,  // 3/1, 1/3 address unreachable
   kProhibited,       // 3/13 communication administratively prohibited (RFC 1812), 1/1
+  kSourceRoute,      // 3/5 source route failed, 4/0 parameter problem
 };
 
 // Bytes that WriteIcmpError puts in front of the quote: 28 or 48.
@@ -32,9 +33,9 @@ constexpr uint16_t MaxIcmpQuote(Family family) {
 
 // Writes IP and ICMP header to `at`; the quote lies behind them already: the first `quoted` bytes of the packet that
 // caused the error, at least its IP header and at most MaxIcmpQuote. The error goes to the quote's source; it comes
-// from `source` (4 or 16 bytes), or from the quote's destination when that is null. `mtu_bytes` is told by kTooBig
-// only.
-void WriteIcmpError(Family family, IcmpErrorKind kind, const uint8_t* source, uint32_t mtu_bytes, uint32_t quoted,
+// from `source` (4 or 16 bytes), or from the quote's destination when that is null. `detail` is the MTU of
+// kTooBig, and what kSourceRoute points at in an IPv6 packet, in bytes from its beginning.
+void WriteIcmpError(Family family, IcmpErrorKind kind, const uint8_t* source, uint32_t detail, uint32_t quoted,
                     uint8_t* at);
 
 }  // namespace sluice::net

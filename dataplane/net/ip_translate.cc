@@ -18,13 +18,13 @@ constexpr uint8_t kOptionLooseSourceRoute = 131;
 constexpr uint8_t kOptionStrictSourceRoute = 137;
 
 // A source route with addresses yet to be visited: its pointer (third byte) is not beyond its length (RFC 791).
-bool HasOpenSourceRoute(const uint8_t* ip, uint8_t header_length) {
-  OptionWalk walk(ip, sizeof(Ipv4Header), header_length);
+std::optional<uint32_t> FindOpenRouteV4(const uint8_t* ip) {
+  OptionWalk walk(ip, sizeof(Ipv4Header), static_cast<uint8_t>((ip[0] & 0x0f) * 4));
   while (const auto option = walk.Next()) {
     const bool route = option->kind == kOptionLooseSourceRoute || option->kind == kOptionStrictSourceRoute;
-    if (route && option->length > 2 && ip[option->offset + 2] <= option->length) return true;
+    if (route && option->length > 2 && ip[option->offset + 2] <= option->length) return option->offset + 2;
   }
-  return false;
+  return std::nullopt;
 }
 
 bool CanTranslateL4(const PacketBytes& packet) {
@@ -67,6 +67,7 @@ struct Extensions {
   bool translatable = true;
   bool has_fragment = false;
   Ipv6FragmentHeader fragment{};
+  std::optional<uint32_t> open_route;  // offset of its segments left
 
   uint16_t offset() const { return fragment.fragment.Host() & kIpv6FragmentOffsetMask; }
   bool more() const { return (fragment.fragment.Host() & kIpv6MoreFragments) != 0; }
@@ -95,7 +96,8 @@ Extensions ReadExtensions(const PacketBytes& packet) {
       found.translatable = atomic || at + kExtensionUnit == end;
     } else if (next == kProtocolHopByHop || next == kProtocolDestinationOptions || next == kProtocolRouting) {
       constexpr size_t kSegmentsLeft = 3;
-      found.translatable = next != kProtocolRouting || header[kSegmentsLeft] == 0;
+      if (next == kProtocolRouting && header[kSegmentsLeft] != 0) found.open_route = at + kSegmentsLeft;
+      found.translatable = !found.open_route.has_value();
       length = kExtensionUnit + header[1] * kExtensionUnit;
     } else {
       found.translatable = false;
@@ -115,6 +117,10 @@ uint32_t TranslatedHeaderSize(const PacketBytes& packet) {
          (ReadIpHeader(Family::kIpv4, packet.ip).fragment == 0 ? 0 : static_cast<uint32_t>(sizeof(Ipv6FragmentHeader)));
 }
 
+std::optional<uint32_t> FindOpenRoute(const PacketBytes& packet) {
+  return packet.family == Family::kIpv4 ? FindOpenRouteV4(packet.ip) : ReadExtensions(packet).open_route;
+}
+
 TranslateResult CompleteUdpChecksum(const PacketBytes& packet) {
   if (!CanTranslateL4(packet)) return TranslateResult::kUnsupported;
   if (!IsUdpWithoutChecksum(packet)) return TranslateResult::kDone;
@@ -123,19 +129,26 @@ TranslateResult CompleteUdpChecksum(const PacketBytes& packet) {
   const bool is_fragment = ReadIpHeader(Family::kIpv4, packet.ip).fragment != 0;
   if (length < sizeof(UdpHeader) || is_fragment) return TranslateResult::kUnsupported;
   if (length > packet.l4_bytes) return TranslateResult::kNotContiguous;
-  const uint32_t pseudo = PseudoHeaderSum(Family::kIpv4, packet.ip + offsetof(Ipv4Header, source),
-                                          packet.ip + offsetof(Ipv4Header, destination), kProtocolUdp, length);
-  const auto checksum = static_cast<uint16_t>(~FoldSum(PartialSum(packet.l4, length, pseudo)));
-  Store(packet.l4 + offsetof(UdpHeader, checksum), checksum == 0 ? uint16_t{0xffff} : checksum);
+  StoreUdpChecksum(packet, PartialSum(packet.l4, length, UdpPseudoHeaderSum(packet)));
   return TranslateResult::kDone;
+}
+
+uint32_t UdpPseudoHeaderSum(const PacketBytes& packet) {
+  return PseudoHeaderSum(Family::kIpv4, packet.ip + offsetof(Ipv4Header, source),
+                         packet.ip + offsetof(Ipv4Header, destination), kProtocolUdp,
+                         Load<UdpHeader>(packet.l4).length.Host());
+}
+
+void StoreUdpChecksum(const PacketBytes& packet, uint32_t sum) {
+  const auto checksum = static_cast<uint16_t>(~FoldSum(sum));
+  Store(packet.l4 + offsetof(UdpHeader, checksum), checksum == 0 ? uint16_t{0xffff} : checksum);
 }
 
 TranslateResult TranslateToV6(const PacketBytes& packet, const NatChange& change, uint8_t* header) {
   const auto old = Load<Ipv4Header>(packet.ip);
-  const auto header_length = static_cast<uint8_t>((old.version_ihl & 0x0f) * 4);
   IpHeaderFields fields = ReadIpHeader(Family::kIpv4, packet.ip);
   const bool has_ports = (fields.fragment & kIpv4FragmentOffsetMask) == 0;
-  if (HasOpenSourceRoute(packet.ip, header_length)) return TranslateResult::kUnsupported;
+  if (FindOpenRouteV4(packet.ip)) return TranslateResult::kUnsupported;
   if (old.ttl <= 1) return TranslateResult::kNoHopLeft;
   if (has_ports) {
     const TranslateResult complete = CompleteUdpChecksum(packet);

@@ -2,6 +2,7 @@
 #define SLUICE_DATAPLANE_NET_IP_TRANSLATE_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "dataplane/base/byte_order.h"
 #include "dataplane/net/nat_rewrite.h"
@@ -40,9 +41,18 @@ TranslateResult TranslateToV6(const PacketBytes& packet, const NatChange& change
 // 1260 bytes, which may be fragmented further on (DF clear); larger ones have DF set and id 0 (section 5.1; RFC 6864).
 TranslateResult TranslateToV4(const PacketBytes& packet, const NatChange& change, Be16 id, uint8_t* header);
 
+// Where a source route that is not yet walked to its end has what says so (in IPv6 the segments left), in bytes from
+// the packet's beginning; none: there is no such route. Its sender is to be told (sections 4.1, 5.1).
+std::optional<uint32_t> FindOpenRoute(const PacketBytes& packet);
+
 // Gives a whole IPv4 UDP packet the checksum that its sender left out (section 4.5), for which all of it must be in
 // reach; leaves others as they are. To be done before such a packet is cut into fragments.
 TranslateResult CompleteUdpChecksum(const PacketBytes& packet);
+
+// The two halves of that, for who has the rest of a packet that is kNotContiguous: what the checksum begins with, and
+// the writing of it when PartialSum of the datagram, as long as its header says, was added to `sum`.
+uint32_t UdpPseudoHeaderSum(const PacketBytes& packet);
+void StoreUdpChecksum(const PacketBytes& packet, uint32_t sum);
 
 }  // namespace sluice::net
 

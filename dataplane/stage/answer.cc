@@ -85,8 +85,8 @@ const uint8_t* OwnAddress(const Packet& packet, const NodeTraits& node) {
 }
 
 // The packet becomes the quote of an error about it; `source` null: from the quoted packet's destination.
-void AnswerError(Packet& packet, net::IcmpErrorKind error, const uint8_t* source, uint32_t mtu_bytes,
-                 fwd::AnswerKind kind, StageEnv& env) {
+void AnswerError(Packet& packet, net::IcmpErrorKind error, const uint8_t* source, uint32_t detail, fwd::AnswerKind kind,
+                 StageEnv& env) {
   if (!TakeBudget(packet, env)) return;
   const net::Family family = packet.headers.family;
   const uint32_t quoted = CutTo(packet, net::MaxIcmpQuote(family));
@@ -95,7 +95,7 @@ void AnswerError(Packet& packet, net::IcmpErrorKind error, const uint8_t* source
     Drop(packet, DropReason::kNoHeadroom);
     return;
   }
-  net::WriteIcmpError(family, error, source, mtu_bytes, quoted, at);
+  net::WriteIcmpError(family, error, source, detail, quoted, at);
   ReturnToSender(packet, env, kind);
 }
 
@@ -194,6 +194,15 @@ void AnswerTimeExceeded(Packet& packet, StageEnv& env) {
   }
   AnswerError(packet, net::IcmpErrorKind::kTimeExceeded, OwnAddress(packet, *env.node), 0,
               fwd::AnswerKind::kTimeExceeded, env);
+}
+
+void AnswerOpenRoute(Packet& packet, uint32_t at, StageEnv& env) {
+  if (packet.part == FragmentPart::kLater) {
+    Drop(packet, DropReason::kNatUntranslatable);
+    return;
+  }
+  AnswerError(packet, net::IcmpErrorKind::kSourceRoute, OwnAddress(packet, *env.node), at,
+              fwd::AnswerKind::kUnreachable, env);
 }
 
 void AnswerRefusal(Packet& packet, fwd::Refusal refusal, DropReason reason, StageEnv& env) {

@@ -24,6 +24,11 @@ void AnswerTooBig(Packet& packet, uint32_t mtu_bytes, StageEnv& env);
 // kTtlExpired.
 void AnswerTimeExceeded(Packet& packet, StageEnv& env);
 
+// A packet whose source route has stations to come, at `at` bytes of it, for which the other family has no counterpart
+// (RFC 7915, sections 4.1 and 5.1), becomes an error that says so, likewise; what gets no answer is dropped as
+// kNatUntranslatable.
+void AnswerOpenRoute(Packet& packet, uint32_t at, StageEnv& env);
+
 // A packet that gets no backend becomes what `refusal` says, from the VIP to its client, or is dropped for `reason`.
 // ICMP errors, resets, and fragments other than the first get no answer.
 void AnswerRefusal(Packet& packet, fwd::Refusal refusal, DropReason reason, StageEnv& env);

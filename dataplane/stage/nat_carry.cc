@@ -15,6 +15,7 @@
 #include "dataplane/net/nat_rewrite.h"
 #include "dataplane/net/tcp_options.h"
 #include "dataplane/stage/answer.h"
+#include "dataplane/stage/mbuf_sum.h"
 #include "dataplane/stage/nat_packet.h"
 #include "dataplane/stage/nat_tcp.h"
 #include "dataplane/stage/pieces.h"
@@ -34,10 +35,11 @@ uint8_t HopLimitOf(const uint8_t* ip, net::Family family) {
 int32_t Growth(const Packet& packet, const Leg& leg, const SegmentPlan& plan) {
   const net::ParsedHeaders& h = packet.headers;
   if (packet.related) return 0;  // an error is made to fit
-  if (leg.family == h.family) return plan.insert_bytes;
+  const int32_t changed_bytes = plan.insert_bytes - static_cast<int32_t>(plan.cut_bytes);
+  if (leg.family == h.family) return changed_bytes;
   const auto old_size = static_cast<int32_t>(h.l4_offset - h.l3_offset);
   const auto new_size = static_cast<int32_t>(net::TranslatedHeaderSize(BytesOf(packet, h.protocol)));
-  return new_size - old_size + plan.insert_bytes;
+  return new_size - old_size + changed_bytes;
 }
 
 // Whether the packet is to leave in several fragments, and how large these may be as they leave. An IPv4 packet whose
@@ -258,11 +260,26 @@ SegmentPlan PlanFor(const Packet& packet, const Leg& leg) {
   return PlanSegment(packet, *leg.session);
 }
 
+// IPv6 demands the UDP checksum that IPv4 lets senders leave out. Of the fragments that came so the translation tells
+// that it cannot. False: the packet was dropped.
+bool CompleteUdpChecksum(Packet& packet, const Leg& leg) {
+  const net::ParsedHeaders& h = packet.headers;
+  const bool to_v6 = leg.family == net::Family::kIpv6 && h.family == net::Family::kIpv4;
+  if (!to_v6 || packet.part != FragmentPart::kWhole) return true;
+  const net::PacketBytes bytes = BytesOf(packet, h.protocol);
+  const net::TranslateResult result = net::CompleteUdpChecksum(bytes);
+  if (result != net::TranslateResult::kNotContiguous) return IsTranslated(packet, result);
+  const uint32_t length = net::Load<net::UdpHeader>(bytes.l4).length.Host();
+  net::StoreUdpChecksum(bytes, PartialSumOf(packet.mbuf, h.l4_offset, length, net::UdpPseudoHeaderSum(bytes)));
+  return true;
+}
+
 // Everything that becomes of the packet's bytes. False: the packet was dropped.
 bool Change(Packet& packet, const Leg& leg, const SegmentPlan& plan, const StageEnv& env) {
   if (packet.related) return TranslateError(packet, leg, env);
   if (!ChangeTcp(packet, leg, plan, env)) return false;
-  return leg.family == packet.headers.family ? Translate(packet, leg) : TranslateFamily(packet, leg);
+  if (leg.family == packet.headers.family) return Translate(packet, leg);
+  return CompleteUdpChecksum(packet, leg) && TranslateFamily(packet, leg);
 }
 
 void Send(Packet& packet, const Leg& leg) {
@@ -280,10 +297,7 @@ void CarryInPieces(Packet& packet, const Leg& leg, const SegmentPlan& plan, uint
     SendInPieces(packet, PlanByMtu(packet, limit_bytes), env, [&leg](Packet& piece) { Send(piece, leg); });
     return;
   }
-  if (!ChangeTcp(packet, leg, plan, env)) return;
-  // Other fragments than whole datagrams are left to the translation, which tells what it cannot translate.
-  const bool whole = packet.part == FragmentPart::kWhole;
-  if (whole && !IsTranslated(packet, net::CompleteUdpChecksum(BytesOf(packet, packet.headers.protocol)))) return;
+  if (!ChangeTcp(packet, leg, plan, env) || !CompleteUdpChecksum(packet, leg)) return;
   SendInPieces(packet, PlanByPayload(packet, limit_bytes - net::kMaxTranslatedHeader), env, [&leg](Packet& piece) {
     if (TranslateFamily(piece, leg)) Send(piece, leg);
   });
@@ -297,6 +311,12 @@ void Carry(Packet& packet, const Leg& leg, StageEnv& env) {
   if (HopLimitOf(rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, h.l3_offset), h.family) <= 1) {
     AnswerTimeExceeded(packet, env);
     return;
+  }
+  if (leg.family != h.family && !packet.related && h.l4_offset - h.l3_offset != IpHeaderBytes(h.family)) {
+    if (const auto route = net::FindOpenRoute(BytesOf(packet, h.protocol))) {
+      AnswerOpenRoute(packet, *route, env);
+      return;
+    }
   }
   const SegmentPlan plan = PlanFor(packet, leg);
   if (plan.insert_bytes != 0 && packet.part != FragmentPart::kWhole) {

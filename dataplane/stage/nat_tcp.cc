@@ -21,10 +21,9 @@ uint32_t DataBytes(const Packet& packet, uint8_t header_bytes) {
   return uint32_t{h.l3_offset} + h.ip_length - h.l4_offset - header_bytes;
 }
 
-// Cuts all that follows the TCP header. The checksum is brought along without reading the data a second time where it
-// is in reach; where it is not, the whole would have to be summed, and nobody sends such a SYN.
-bool CutData(Packet& packet, uint8_t header_bytes) {
-  const uint32_t data = DataBytes(packet, header_bytes);
+// Cuts all that follows the TCP header, `data` bytes. The checksum is brought along without reading the data a second
+// time where it is in reach; where it is not, the whole would have to be summed, and nobody sends such a SYN.
+bool CutData(Packet& packet, uint8_t header_bytes, uint32_t data) {
   if (data == 0) return true;
   const net::PacketBytes bytes = BytesOf(packet, net::kProtocolTcp);
   if (bytes.l4_bytes < header_bytes + data || packet.mbuf->nb_segs != 1) {
@@ -78,7 +77,11 @@ lb::NatSegment ReadSegment(const Packet& packet) {
 
 SegmentPlan PlanSegment(const Packet& packet, lb::NatSession& session) {
   const lb::NatSegment segment = ReadSegment(packet);
-  if ((segment.flags & net::kTcpSyn) != 0) return {.cut_data = true};
+  if ((segment.flags & net::kTcpSyn) != 0) {
+    const net::PacketBytes bytes = BytesOf(packet, net::kProtocolTcp);
+    const uint8_t header_bytes = net::TcpHeaderLength(bytes.l4, bytes.l4_bytes);
+    return {.is_syn = true, .cut_bytes = header_bytes == 0 ? 0 : DataBytes(packet, header_bytes)};
+  }
   const lb::ProxyShift shift = lb::ShiftToBackend(session.tracking, session.proxy_bytes, segment);
   return {.insert_bytes = shift.insert_header ? session.proxy_bytes : uint8_t{0}, .sequence_shift = shift.sequence};
 }
@@ -90,9 +93,9 @@ bool ChangeSegmentToBackend(Packet& packet, const SegmentPlan& plan, const lb::N
     Drop(packet, DropReason::kNatUnreadable);
     return false;
   }
-  if (plan.cut_data) {
+  if (plan.is_syn) {
     net::StripFastOpen(bytes.l4, bytes.l4_bytes);
-    return CutData(packet, header_bytes);
+    return CutData(packet, header_bytes, plan.cut_bytes);
   }
   if (plan.sequence_shift != 0) net::ShiftSequence(bytes.l4, plan.sequence_shift);
   return plan.insert_bytes == 0 || InsertHeader(packet, header_bytes, session);

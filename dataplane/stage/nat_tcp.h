@@ -19,7 +19,8 @@ lb::NatSegment ReadSegment(const Packet& packet);
 struct SegmentPlan {
   uint8_t insert_bytes = 0;  // of the PROXY protocol header
   uint32_t sequence_shift = 0;
-  bool cut_data = false;  // a SYN's: see below
+  bool is_syn = false;     // see below
+  uint32_t cut_bytes = 0;  // of a SYN's data
 };
 SegmentPlan PlanSegment(const Packet& packet, lb::NatSession& session);
 

@@ -161,6 +161,15 @@ TEST_F(ProxyTest, FastOpenIsTakenOutOfTheSyn) {
   EXPECT_EQ(Get16(out, L4(out) + 16), L4Checksum(out));
 }
 
+TEST_F(ProxyTest, FastOpenIsNotTakenOutOfSeveralBuffers) {
+  Segment syn = Client(kV4, kSyn, kIsn, 0);
+  syn.data = {'G', 'E', 'T'};
+  const Bytes frame = syn.Build();
+  const uint64_t before = Dropped(DropReason::kNatUnreadable);
+  RunMbufs({MakeMbuf(frame, frame.size() - 2)});
+  EXPECT_EQ(Dropped(DropReason::kNatUnreadable), before + 1);
+}
+
 TEST_F(ProxyTest, TheClientLeavesRoomForTheHeader) {
   for (const Family* f : {&kV4, &kV6}) {
     Run({Client(*f, kSyn, kIsn, 0).Build()});

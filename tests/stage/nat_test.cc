@@ -391,17 +391,22 @@ TEST_F(NatTest, SegmentedBuffersArePassedOn) {
   EXPECT_EQ(sent()[0].frame, Changed(request, kV4.client, 40000, kV4.backend, 80, Backend(11)));
 }
 
-TEST_F(NatTest, AChecksumThatIpv6DemandsNeedsAllOfTheDatagramInReach) {
+TEST_F(NatTest, AChecksumThatIpv6DemandsIsSummedOverAllBuffers) {
   AddNat(kV4, 17, 91, pool_v6_, fwd::ForwardingMode::kFullNat);
   Rebuild();
   FrameBuilder request = FromClient(kV4, 17, 91);
-  request.payload = 1000;
-  const uint64_t before = Dropped(DropReason::kNatUnreadable);
-  RunMbufs({MakeMbuf(request.Build(), 200)});
-  EXPECT_EQ(Dropped(DropReason::kNatUnreadable), before + 1);
-  RunMbufs({MakeMbuf(Frame(request), 200)});  // one that is there follows by the difference
-  ASSERT_EQ(sent().size(), 1u);
-  EXPECT_EQ(Get16(sent()[0].frame, L4(sent()[0].frame) + 6), L4Checksum(sent()[0].frame));
+  // In one piece and, beyond the MTU, in fragments whose sum is that of the whole.
+  for (const uint16_t payload : {uint16_t{1000}, uint16_t{1465}}) {
+    request.payload = payload;
+    Run({Frame(request)});
+    const auto with_checksum = sent();
+    ASSERT_EQ(with_checksum.size(), payload == 1000 ? 1u : 2u);
+    for (const size_t first : {size_t{42}, size_t{200}, size_t{201}}) {
+      RunMbufs({MakeMbuf(request.Build(), first)});
+      ASSERT_EQ(sent().size(), with_checksum.size()) << first;
+      for (size_t i = 0; i < with_checksum.size(); ++i) EXPECT_EQ(sent()[i].frame, with_checksum[i].frame) << first;
+    }
+  }
 }
 
 // A session may end while a packet of it is still on its way through the stages, and its number be another flow's: the

@@ -103,6 +103,26 @@ Bytes Extended(uint8_t first, const char* chain) {
   return Ipv6(first, headers.size() + 20) + headers + Tcp(kTcpAck);
 }
 
+TEST(IpTranslateTest, RoutesWithStationsToComeAreFound) {
+  const auto find = [](const Bytes& packet, uint32_t l4_offset) {
+    const ExactCopy copy(packet);
+    const Family family = packet[0] >> 4 == 4 ? Family::kIpv4 : Family::kIpv6;
+    return FindOpenRoute(
+        {family, kProtocolTcp, copy.data(), copy.data() + l4_offset, static_cast<uint32_t>(packet.size()) - l4_offset});
+  };
+  EXPECT_EQ(find(Extended(43, "0600 0001 00000000"), 48), 43u);
+  EXPECT_EQ(find(Extended(60, "2b00 0104 00000000 0600 0002 00000000"), 56), 51u);
+  EXPECT_EQ(find(Extended(43, "0600 0000 00000000"), 48), std::nullopt);
+  const Bytes plain = FromHex(oracle::kTo6UdpWithoutChecksum.before);
+  EXPECT_EQ(find(plain, 20), std::nullopt);
+  Bytes routed(plain.begin(), plain.begin() + 20);
+  routed[0] = 0x47;
+  const Bytes option = FromHex("01 83 07 04 c000024d");  // a byte of padding first
+  EXPECT_EQ(find(routed + option + Bytes(20, 0), 28), 23u);
+  const Bytes walked = FromHex("83 07 08 c000024d 00");
+  EXPECT_EQ(find(routed + walked + Bytes(20, 0), 28), std::nullopt);
+}
+
 TEST(IpTranslateTest, ExtensionHeadersThatCannotBeIgnored) {
   EXPECT_EQ(Translate(Extended(60, "0600 0104 00000000")).result, TranslateResult::kDone);
   EXPECT_EQ(Translate(Extended(43, "0600 0000 00000000")).result, TranslateResult::kDone);

@@ -1,6 +1,7 @@
 """TCP fast open to a VIP with the PROXY protocol: data that came with the SYN would be before the header, so the
 option is taken out and the data cut off; the client sends it again when only its SYN is acknowledged. The MSS that the
-client is told leaves room for the header."""
+client is told leaves room for the header. A SYN that would be too long for the other family with its data is not so
+without, whether its sender lets it be fragmented or not."""
 
 import nat
 
@@ -23,3 +24,11 @@ def build(case):
                 b"", 5000, 1001, 1001, "SA", options=[("MSS", mss)], options_shown=[("MSS", mss - len(flow.header))]
             )
             flow.from_client(data, 1001, 5001, flags="PA", header=True)
+    case.pool("other6", {"web-1": nat.BACKENDS[6]})
+    case.vip("www46", nat.VIPS[4], "tcp", 81, "other6", "full-nat", proxy_protocol="v2")
+    for number, flags in enumerate((0, "DF")):
+        flow = nat.MixedFlow(case, "www46", 4, "tcp", 81, client_port=40010 + number, full=True, inside=6,
+                             backend="other6/web-1")
+        syn = flow.packet(b"x" * 1450, {"flags": "S", "seq": 1000}, flags=flags)
+        out = flow.packet(b"", {"flags": "S", "seq": 1000}, flags=flags)
+        flow.sends(syn, "scheduler", nat.translated(out, flow.local, flow.server))
