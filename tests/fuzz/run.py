@@ -2,6 +2,7 @@
 """Runs one fuzzer for a while, from seeds that the golden cases give and what earlier runs found worth keeping.
 
     run.py --fuzzer PATH --seeds frames|configs --work DIR --seconds N
+    run.py --work DIR        makes the seeds, so that the fuzzers need not wait for each other
 
 Inputs in regressions/NAME/ are run first: each was a finding once. A new finding is printed and left in
 DIR/findings/NAME; put it there when it is mended.
@@ -78,11 +79,16 @@ def cpu_of_children():
 
 def main():
     parser = argparse.ArgumentParser(description="Runs one fuzzer.")
-    parser.add_argument("--fuzzer", type=pathlib.Path, required=True)
-    parser.add_argument("--seeds", choices=("frames", "configs"), required=True)
+    parser.add_argument("--fuzzer", type=pathlib.Path)
+    parser.add_argument("--seeds", choices=("frames", "configs"))
     parser.add_argument("--work", type=pathlib.Path, required=True)
-    parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--seconds", type=int)
     arguments = parser.parse_args()
+    if not arguments.fuzzer:
+        seeds_of("frames", arguments.work)
+        return 0
+    if not arguments.seeds or not arguments.seconds:
+        parser.error("--fuzzer needs --seeds and --seconds")
     name = arguments.fuzzer.name.removesuffix("_fuzzer")
     corpus, findings = arguments.work / "corpus" / name, arguments.work / "findings" / name
     for directory in (corpus, findings):

@@ -2,7 +2,9 @@
 """Writes a folder in which one ctest runs the tests of all presets: those of the release build as they are, each test
 binary of the sanitizer builds as one test, and the fuzzers.
 
-    all_presets.py --fuzz-seconds N DIR
+    all_presets.py --fuzz-seconds N [--release FOLDER]... DIR
+
+With --release only the tests of these folders of the release build.
 """
 
 import argparse
@@ -43,10 +45,12 @@ def test(name, command, **properties):
 
 def sanitized(preset):
     """Every GoogleTest binary that was built, as one test. (ctest knows them by their single cases.)"""
-    binaries = {t["command"][0] for t in tests_of(preset) if any("--gtest_filter" in word for word in t["command"])}
-    binaries = sorted(binary for binary in binaries if pathlib.Path(binary).is_file())
-    if not binaries:
+    cases = [t["command"][0] for t in tests_of(preset) if any("--gtest_filter" in word for word in t["command"])]
+    cases = [binary for binary in cases if pathlib.Path(binary).is_file()]
+    if not cases:
         sys.exit(f"build/{preset} has no test binaries")
+    binaries = sorted(set(cases))
+    print(f"{preset}: {len(cases)} cases in {len(binaries)} binaries, each one test below")
     for binary in binaries:
         yield from test(
             f"{preset}.{pathlib.Path(binary).name}",
@@ -62,17 +66,23 @@ def fuzzers(seconds):
     if not found:
         sys.exit("build/asan has no fuzzers")
     for fuzzer in found:
-        command = fuzzer["command"]
-        command[command.index("--seconds") + 1] = str(seconds)
-        yield from test(fuzzer["name"], [*MEANWHILE, *command], LABELS="fuzz", TIMEOUT=seconds + 1200, COST=500)
+        command, fixture = fuzzer["command"], "FIXTURES_REQUIRED"
+        if "--seconds" in command:
+            command[command.index("--seconds") + 1] = str(seconds)
+        else:
+            fixture = "FIXTURES_SETUP"
+        properties = {"LABELS": "fuzz", "TIMEOUT": seconds + 1200, "COST": 500, fixture: "fuzz_seeds"}
+        yield from test(fuzzer["name"], [*MEANWHILE, *command], **properties)
 
 
 def main():
     parser = argparse.ArgumentParser(description="One ctest for all presets.")
     parser.add_argument("--fuzz-seconds", type=int, required=True)
+    parser.add_argument("--release", action="append", metavar="FOLDER")
     parser.add_argument("folder", type=pathlib.Path)
     arguments = parser.parse_args()
-    lines = [f"subdirs({quoted([ROOT / 'build/release'])})"]
+    release = ROOT / "build/release"
+    lines = [f"subdirs({quoted([release / folder])})" for folder in arguments.release or ["."]]
     lines += [*sanitized("asan"), *sanitized("tsan"), *fuzzers(arguments.fuzz_seconds)]
     arguments.folder.mkdir(parents=True, exist_ok=True)
     (arguments.folder / "CTestTestfile.cmake").write_text("\n".join(lines) + "\n")
