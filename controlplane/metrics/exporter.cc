@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -105,7 +106,12 @@ int Answer(mg_connection* connection, int status, const char* text_type, const s
             "Connection: close\r\n\r\n",
             status, mg_get_response_code_text(connection, status), text_type,
             packed.empty() ? "" : "Content-Encoding: gzip\r\n", sent.size());
-  mg_write(connection, sent.data(), sent.size());
+  // The library's time limit is for each write: a slow reader gets it for each piece.
+  constexpr size_t kPiece = 64 << 10;
+  for (size_t at = 0; at < sent.size(); at += kPiece) {
+    const size_t size = std::min(kPiece, sent.size() - at);
+    if (mg_write(connection, sent.data() + at, size) < static_cast<int>(size)) break;
+  }
   return status;
 }
 
@@ -131,8 +137,10 @@ absl::StatusOr<std::unique_ptr<Exporter>> Exporter::Start(const std::string& lis
   if (absl::Status status = TryListen(listen); !status.ok()) return status;
   auto content = std::make_unique<Content>(Content{std::move(collectable), std::move(why_not_serving)});
   std::unique_ptr<Exporter> exporter(new Exporter(listen, std::move(content)));
-  // A scrape must not keep somebody from asking for the health.
-  const char* options[] = {"listening_ports", listen.c_str(), "num_threads", "3", nullptr};
+  // Neither a scrape nor who says nothing, as half-open connections and port scanners, may keep somebody from asking
+  // for the health: routes go by it. A thread serves one connection, and waits so long for its request.
+  const char* options[] = {"listening_ports",    listen.c_str(), "num_threads", "16",
+                           "request_timeout_ms", "2000",         nullptr};
   const mg_callbacks callbacks{};
   exporter->server_ = mg_start(&callbacks, nullptr, options);
   if (exporter->server_ == nullptr) {

@@ -1,6 +1,11 @@
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cstdio>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "controlplane/preflight/examine.h"
@@ -69,20 +74,39 @@ void CheckCapabilities(const Demand& demand, const Facts& facts, Findings* out) 
 
 bool AnyAddress(std::string_view hexadecimal) { return hexadecimal.find_first_not_of('0') == std::string_view::npos; }
 
-// A listener on the port takes it if either of the two listens on all addresses; two different ones may be beside each
-// other, and the kernel tells at start when they are not.
+// An address as /proc/net/tcp and tcp6 write it: words of four bytes, the last byte first. Empty: it is none.
+std::string HexadecimalOf(const std::string& address) {
+  std::array<uint8_t, 16> bytes{};
+  const size_t size = inet_pton(AF_INET, address.c_str(), bytes.data()) == 1    ? 4
+                      : inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1 ? bytes.size()
+                                                                                : 0;
+  std::string text;
+  for (size_t i = 0; i < size; ++i) {
+    char digits[3];
+    std::snprintf(digits, sizeof(digits), "%02X", bytes[i ^ 3]);
+    text += digits;
+  }
+  return text;
+}
+
+// A listener on the port takes it if either of the two listens on all addresses, or both on the same one. What gRPC
+// listens on is an IPv6 socket always, with IPv4 addresses mapped.
 bool Taken(std::string_view listen, const Facts& facts) {
   const size_t colon = listen.rfind(':');
   if (colon == std::string_view::npos) return false;
   uint16_t port = 0;
   const std::string_view digits = listen.substr(colon + 1);
   if (std::from_chars(digits.data(), digits.data() + digits.size(), port).ec != std::errc()) return false;
-  const std::string_view host = listen.substr(0, colon);
+  constexpr std::string_view kMapped = "0000000000000000FFFF0000";
+  std::string_view host = listen.substr(0, colon);
   const bool everywhere = host == "0.0.0.0" || host == "[::]";
-  const bool loopback = host == "127.0.0.1" || host == "localhost";
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const std::string own = HexadecimalOf(host == "localhost" ? "127.0.0.1" : std::string(host));
   return std::any_of(facts.listeners.begin(), facts.listeners.end(), [&](const Listener& listener) {
     if (listener.port != port) return false;
-    return everywhere || AnyAddress(listener.address) || (loopback && listener.address == "0100007F");
+    std::string_view there = listener.address;
+    if (there.starts_with(kMapped)) there.remove_prefix(kMapped.size());
+    return everywhere || AnyAddress(there) || there == own;
   });
 }
 

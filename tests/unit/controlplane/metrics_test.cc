@@ -1,11 +1,20 @@
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <prometheus/text_serializer.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include <map>
+#include <memory>
 #include <regex>
 #include <set>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "controlplane/metrics/collector.h"
 #include "controlplane/metrics/exporter.h"
@@ -247,25 +256,66 @@ TEST_F(MetricsTest, CountersAreExactBeyondSixDigits) {
   EXPECT_THAT(Scrape(), HasSubstr("sluice_packets_received_total 1234567890123\n"));
 }
 
-TEST(Exporter, SaysWhenThePortIsTaken) {
-  class Empty : public prometheus::Collectable {
-    std::vector<prometheus::MetricFamily> Collect() const override { return {}; }
-  };
-  // The first port that is free here; the second exporter wants the same.
-  std::unique_ptr<Exporter> first;
-  std::string listen;
-  for (int port = 39105; port < 39205 && first == nullptr; ++port) {
-    listen = "127.0.0.1:" + std::to_string(port);
-    auto exporter = Exporter::Start(listen, std::make_shared<Empty>());
-    if (exporter.ok()) first = *std::move(exporter);
+class Empty : public prometheus::Collectable {
+  std::vector<prometheus::MetricFamily> Collect() const override { return {}; }
+};
+
+// On the first port that is free here.
+std::unique_ptr<Exporter> StartExporter(int* port) {
+  for (*port = 39105; *port < 39205; ++*port) {
+    auto exporter = Exporter::Start("127.0.0.1:" + std::to_string(*port), std::make_shared<Empty>());
+    if (exporter.ok()) return *std::move(exporter);
   }
+  return nullptr;
+}
+
+TEST(Exporter, SaysWhenThePortIsTaken) {
+  int port = 0;
+  std::unique_ptr<Exporter> first = StartExporter(&port);
   ASSERT_NE(first, nullptr);
+  const std::string listen = "127.0.0.1:" + std::to_string(port);
   const absl::Status taken = Exporter::Start(listen, std::make_shared<Empty>()).status();
   EXPECT_EQ(taken.code(), absl::StatusCode::kAlreadyExists);
   EXPECT_THAT(std::string(taken.message()), HasSubstr(listen));
   first.reset();
   EXPECT_TRUE(Exporter::Start(listen, std::make_shared<Empty>()).ok());
   EXPECT_EQ(Exporter::Start("nonsense", std::make_shared<Empty>()).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+class Connection {
+ public:
+  explicit Connection(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const timeval patience = {.tv_sec = 15, .tv_usec = 0};
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~Connection() { close(fd_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // The beginning of what is answered within the patience.
+  std::string Ask(std::string_view request) const {
+    char answer[64];
+    if (send(fd_, request.data(), request.size(), 0) < 0) return "";
+    const ssize_t size = recv(fd_, answer, sizeof(answer), 0);
+    return size < 0 ? "" : std::string(answer, static_cast<size_t>(size));
+  }
+
+ private:
+  const int fd_;
+};
+
+TEST(Exporter, ConnectionsThatSayNothingKeepNobodyWaiting) {
+  int port = 0;
+  const std::unique_ptr<Exporter> exporter = StartExporter(&port);
+  ASSERT_NE(exporter, nullptr);
+  std::vector<std::unique_ptr<Connection>> silent;
+  for (int i = 0; i < 8; ++i) silent.push_back(std::make_unique<Connection>(port));
+  EXPECT_THAT(Connection(port).Ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), HasSubstr("200 OK"));
 }
 
 }  // namespace

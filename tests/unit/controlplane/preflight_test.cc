@@ -130,173 +130,162 @@ PciDevice& Nic(Facts& facts) { return facts.pci["0000:af:00.0"]; }
 Interface& Eth0(Facts& facts) { return facts.interfaces["eth0"]; }
 void UseVirtual(Demand& demand, const char* driver) { demand.ports[0].devices = {Virtual(driver)}; }
 
-const Case
-    kCases
-        [] =
-            {
-                // ---- devices
-                {"no_such_device", kError, "device.present", "no PCI device", "lspci",
-                 [](Demand&, Facts& f) { f.pci.clear(); }},
-                {"no_pmd", kError, "device.pmd", "8086:10fb", "librte-meta-net",
-                 [](Demand&, Facts& f) { Nic(f).pmd.clear(); }},
-                {"kernel_driver", kError, "device.driver", "driver ixgbe is bound",
-                 "dpdk-devbind.py --bind=vfio-pci 0000:af:00.0", [](Demand&, Facts& f) { Nic(f).driver = "ixgbe"; }},
-                {"binding_cuts_off", kError, "device.driver", "even the default route", "sluice-bind@0000:af:00.0",
-                 [](Demand&, Facts& f) {
-                   Nic(f).driver = "ixgbe";
-                   Nic(f).interfaces = {"eth0"};
-                   Eth0(f).routes_v4 = Eth0(f).default_route_v4 = true;
-                 }},
-                {"no_driver", kError, "device.driver", "no driver is bound", "vfio-pci",
-                 [](Demand&, Facts& f) { Nic(f).driver = ""; }},
-                {"mellanox_taken_from_its_driver", kError, "device.driver", "works beside the kernel's own",
-                 "drivers_probe",
-                 [](Demand&, Facts& f) {
-                   Nic(f).pmd = "mlx5_eth";
-                   Nic(f).pmd_kernel_drivers = {"ib_uverbs", "mlx5_core", "mlx5_ib"};
-                 }},
-                {"no_iommu_group", kError, "device.iommu", "no IOMMU group", "intel_iommu=on",
-                 [](Demand&, Facts& f) { Nic(f).iommu_group.reset(); }},
-                {"no_iommu", kWarning, "device.iommu", "write anywhere in memory", "intel_iommu=on",
-                 [](Demand&, Facts& f) {
-                   f.iommu_groups = 0;
-                   f.vfio_without_iommu = true;
-                 }},
-                {"group_not_accessible", kError, "device.permission", "/dev/vfio/42", "chown :sluice /dev/vfio/42",
-                 [](Demand&, Facts& f) { Nic(f).vfio_accessible = false; }},
-                {"narrow_slot", kWarning, "device.pcie", "4 of its 8", "slot",
-                 [](Demand&, Facts& f) { Nic(f).link_width = 4; }},
-                {"no_cable_in_the_card", kWarning, "device.link", "enp1 has no carrier", "ethtool enp1",
-                 [](Demand&, Facts& f) {
-                   Nic(f).pmd_kernel_drivers = {Nic(f).driver = "mlx5_core"};
-                   Nic(f).interfaces = {"enp1"};
-                   f.interfaces["enp1"].up = true;
-                 }},
-                {"no_such_interface", kError, "device.present", "no interface eth0", "ip link",
-                 [](Demand& d, Facts& f) {
-                   UseVirtual(d, "net_af_packet");
-                   f.interfaces.clear();
-                 }},
-                {"interface_down", kWarning, "device.link", "is down", "ip link set eth0 up",
-                 [](Demand& d, Facts& f) {
-                   UseVirtual(d, "net_af_packet");
-                   Eth0(f).up = false;
-                 }},
-                {"no_carrier", kWarning, "device.link", "no carrier", "ethtool eth0",
-                 [](Demand& d, Facts& f) {
-                   UseVirtual(d, "net_af_packet");
-                   Eth0(f).carrier = false;
-                 }},
-                {"interface_mtu", kWarning, "device.mtu", "carries 1500", "ip link set eth0 mtu 1600",
-                 [](Demand& d, Facts& f) {
-                   UseVirtual(d, "net_af_packet");
-                   Eth0(f).mtu_bytes = 1500;
-                 }},
-                {"kernel_answers_too", kWarning, "device.shared", "answers beside", "ip address flush dev eth0",
-                 [](Demand& d, Facts& f) {
-                   UseVirtual(d, "net_af_packet");
-                   Eth0(f).routes_v4 = true;
-                 }},
-                // ---- CPUs
-                {"cpu_plan", kError, "cpu.plan", "CPU 99", "lscpu",
-                 [](Demand& d, Facts&) {
-                   d.worker_cpus.clear();
-                   d.cpu_problem = "workers.cpus names CPU 99";
-                 }},
-                {"not_isolated", kWarning, "cpu.isolation", "other processes", "isolcpus=4-5 nohz_full=4-5",
-                 [](Demand&, Facts& f) {
-                   f.isolated_cpus.erase(std::remove(f.isolated_cpus.begin(), f.isolated_cpus.end(), 5u));
-                 }},
-                {"tick", kWarning, "cpu.isolation", "tick", "nohz_full",
-                 [](Demand&, Facts& f) { f.nohz_full_cpus.clear(); }},
-                {"workers_share_a_core", kWarning, "cpu.siblings", "shares a core with worker 0", "lscpu",
-                 [](Demand& d, Facts&) {
-                   d.worker_cpus = {4, 12};
-                 }},
-                {"sibling_works_for_others", kWarning, "cpu.siblings", "CPU 12", "/sys/devices/system/cpu/cpu12/online",
-                 [](Demand&, Facts& f) {
-                   f.isolated_cpus.erase(std::remove(f.isolated_cpus.begin(), f.isolated_cpus.end(), 12u));
-                 }},
-                {"governor", kWarning, "cpu.frequency", "powersave", "cpupower --cpu 5 ",
-                 [](Demand&, Facts& f) { f.cpus[5].governor = "powersave"; }},
-                {"other_socket", kWarning, "cpu.numa", "NUMA node 1, but CPU 2-3", "4-7,12-15",
-                 [](Demand& d, Facts&) {
-                   d.worker_cpus = {2, 3};
-                 }},
-                {"no_cpu_for_others", kWarning, "cpu.control", "every CPU", "more CPUs",
-                 [](Demand&, Facts& f) {
-                   f.allowed_cpus = {4, 5};
-                 }},
-                {"no_aes", kWarning, "cpu.features", "AES", "/proc/cpuinfo",
-                 [](Demand&, Facts& f) { f.cpu_flags.clear(); }},
-                // ---- memory
-                {"too_few_hugepages", kError, "memory.hugepages", "200 MB are free and 300 MB are needed",
-                 "vm.nr_hugepages=250",
-                 [](Demand&, Facts& f) {
-                   f.hugepages = {{.node = 1, .page_bytes = 2 * kMegabyte, .total = 100, .free = 100}};
-                 }},
-                {"hugepages_wanted", kWarning, "memory.hugepages", "ordinary memory", "vm.nr_hugepages=250",
-                 [](Demand& d, Facts& f) {
-                   d.hugepages = HugepageRule::kAuto;
-                   f.hugepages.clear();
-                 }},
-                {"hugepages_off", kWarning, "memory.hugepages", "TLB", "require",
-                 [](Demand& d, Facts&) { d.hugepages = HugepageRule::kOff; }},
-                {"hugepages_of_the_other_node", kError, "memory.hugepages", "pages of other nodes do not help",
-                 "node1/hugepages", [](Demand&, Facts& f) { f.hugepages[1].free = 100; }},
-                {"hugepages_for_packets_only", kWarning, "memory.hugepages", "not for the connection tables",
-                 "vm.nr_hugepages",
-                 [](Demand&, Facts& f) {
-                   f.hugepages[0].free = 0;
-                   f.hugepages[1].free = 200;
-                 }},
-                {"memory_limit", kError, "memory.lock", "may lock 8 MB", "LimitMEMLOCK=infinity",
-                 [](Demand&, Facts& f) { f.locked_memory_bytes = 8 * kMegabyte; }},
-                // ---- host
-                {"no_exception_port", kWarning, "host.exception_port", "SSH", "exception.interface",
-                 [](Demand& d, Facts&) { d.ports[0].exception_interface.clear(); }},
-                {"no_tun", kError, "host.exception_port", "/dev/net/tun", "modprobe tun",
-                 [](Demand&, Facts& f) { f.tun_exists = false; }},
-                {"tun_forbidden", kError, "host.exception_port", "may not open", "DeviceAllow",
-                 [](Demand&, Facts& f) { f.tun_accessible = false; }},
-                {"name_taken", kError, "host.exception_port", "exists already", "ip link del sluice-wan",
-                 [](Demand&, Facts& f) { f.interfaces["sluice-wan"] = {}; }},
-                {"no_ipv6", kError, "host.ipv6", "switched off", "disable_ipv6=0",
-                 [](Demand&, Facts& f) { f.ipv6 = false; }},
-                {"default_route", kError, "host.default_route", "default route already", "metric 100",
-                 [](Demand&, Facts& f) { f.unmetered_default_route_v4 = true; }},
-                {"default_route_v6", kError, "host.default_route_v6", "router's advertisement", "accept_ra_defrtr=0",
-                 [](Demand&, Facts& f) { f.usual_default_route_v6 = true; }},
-                {"tunnel_mtu", kWarning, "host.tunnel_mtu", "1448", "advmss 1388",
-                 [](Demand& d, Facts&) { d.ports[0].mtu_bytes = 1500; }},
-                // ---- process
-                {"old_kernel", kError, "kernel.release", "older than 5.11", "apt install",
-                 [](Demand&, Facts& f) { f.kernel_release = "5.10.0-35-amd64"; }},
-                {"no_capability", kError, "process.capabilities", "CAP_NET_ADMIN", "AmbientCapabilities=CAP_NET_ADMIN",
-                 [](Demand&, Facts& f) { f.capabilities = 0; }},
-                {"xdp_capability", kError, "process.capabilities", "lacks CAP_SYS_ADMIN,",
-                 "AmbientCapabilities=CAP_SYS_ADMIN", [](Demand& d, Facts&) { UseVirtual(d, "net_af_xdp"); }},
-                {"api_taken", kError, "process.listen", "another process", "ss -xlp",
-                 [](Demand&, Facts& f) { f.unix_listeners = {"/run/sluice/sluiced.sock"}; }},
-                {"api_for_others_taken", kError, "process.listen", "another process", "ss -tlnp | grep :9443",
-                 [](Demand& d, Facts& f) {
-                   d.api_tcp_listen = "192.0.2.2:9443";
-                   f.listeners = {{"00000000", 9443}};
-                 }},
-                {"metrics_taken", kError, "process.listen", "another process", "ss -tlnp | grep :9105",
-                 [](Demand&, Facts& f) {
-                   f.listeners = {{"0100007F", 9105}};
-                 }},
-                {"metrics_taken_everywhere", kError, "process.listen", "another process", ":9105",
-                 [](Demand&, Facts& f) {
-                   f.listeners = {{"00000000000000000000000000000000", 9105}};
-                 }},
-                {"no_file", kError, "process.file", "no such file", "create",
-                 [](Demand&, Facts& f) { f.files.clear(); }},
-                {"file_forbidden", kError, "process.file", "may not read", "chgrp sluice",
-                 [](Demand&, Facts& f) { f.files["/etc/sluice/sluice.yaml"].readable = false; }},
-                {"secret_for_all", kWarning, "process.file", "secret", "chmod 640",
-                 [](Demand&, Facts& f) { f.files["/etc/sluice/sluice.yaml"].mode = 0644; }},
+const Case kCases[] = {
+    // ---- devices
+    {"no_such_device", kError, "device.present", "no PCI device", "lspci", [](Demand&, Facts& f) { f.pci.clear(); }},
+    {"no_pmd", kError, "device.pmd", "8086:10fb", "librte-meta-net", [](Demand&, Facts& f) { Nic(f).pmd.clear(); }},
+    {"kernel_driver", kError, "device.driver", "driver ixgbe is bound", "dpdk-devbind.py --bind=vfio-pci 0000:af:00.0",
+     [](Demand&, Facts& f) { Nic(f).driver = "ixgbe"; }},
+    {"binding_cuts_off", kError, "device.driver", "even the default route", "sluice-bind@0000:af:00.0",
+     [](Demand&, Facts& f) {
+       Nic(f).driver = "ixgbe";
+       Nic(f).interfaces = {"eth0"};
+       Eth0(f).routes_v4 = Eth0(f).default_route_v4 = true;
+     }},
+    {"no_driver", kError, "device.driver", "no driver is bound", "vfio-pci",
+     [](Demand&, Facts& f) { Nic(f).driver = ""; }},
+    {"mellanox_taken_from_its_driver", kError, "device.driver", "works beside the kernel's own", "drivers_probe",
+     [](Demand&, Facts& f) {
+       Nic(f).pmd = "mlx5_eth";
+       Nic(f).pmd_kernel_drivers = {"ib_uverbs", "mlx5_core", "mlx5_ib"};
+     }},
+    {"no_iommu_group", kError, "device.iommu", "no IOMMU group", "intel_iommu=on",
+     [](Demand&, Facts& f) { Nic(f).iommu_group.reset(); }},
+    {"no_iommu", kWarning, "device.iommu", "write anywhere in memory", "intel_iommu=on",
+     [](Demand&, Facts& f) {
+       f.iommu_groups = 0;
+       f.vfio_without_iommu = true;
+     }},
+    {"group_not_accessible", kError, "device.permission", "/dev/vfio/42", "chown :sluice /dev/vfio/42",
+     [](Demand&, Facts& f) { Nic(f).vfio_accessible = false; }},
+    {"narrow_slot", kWarning, "device.pcie", "4 of its 8", "slot", [](Demand&, Facts& f) { Nic(f).link_width = 4; }},
+    {"no_cable_in_the_card", kWarning, "device.link", "enp1 has no carrier", "ethtool enp1",
+     [](Demand&, Facts& f) {
+       Nic(f).pmd_kernel_drivers = {Nic(f).driver = "mlx5_core"};
+       Nic(f).interfaces = {"enp1"};
+       f.interfaces["enp1"].up = true;
+     }},
+    {"no_such_interface", kError, "device.present", "no interface eth0", "ip link",
+     [](Demand& d, Facts& f) {
+       UseVirtual(d, "net_af_packet");
+       f.interfaces.clear();
+     }},
+    {"interface_down", kWarning, "device.link", "is down", "ip link set eth0 up",
+     [](Demand& d, Facts& f) {
+       UseVirtual(d, "net_af_packet");
+       Eth0(f).up = false;
+     }},
+    {"no_carrier", kWarning, "device.link", "no carrier", "ethtool eth0",
+     [](Demand& d, Facts& f) {
+       UseVirtual(d, "net_af_packet");
+       Eth0(f).carrier = false;
+     }},
+    {"interface_mtu", kWarning, "device.mtu", "carries 1500", "ip link set eth0 mtu 1600",
+     [](Demand& d, Facts& f) {
+       UseVirtual(d, "net_af_packet");
+       Eth0(f).mtu_bytes = 1500;
+     }},
+    {"kernel_answers_too", kWarning, "device.shared", "answers beside", "ip address flush dev eth0",
+     [](Demand& d, Facts& f) {
+       UseVirtual(d, "net_af_packet");
+       Eth0(f).routes_v4 = true;
+     }},
+    // ---- CPUs
+    {"cpu_plan", kError, "cpu.plan", "CPU 99", "lscpu",
+     [](Demand& d, Facts&) {
+       d.worker_cpus.clear();
+       d.cpu_problem = "workers.cpus names CPU 99";
+     }},
+    {"not_isolated", kWarning, "cpu.isolation", "other processes", "isolcpus=4-5 nohz_full=4-5",
+     [](Demand&, Facts& f) { f.isolated_cpus.erase(std::remove(f.isolated_cpus.begin(), f.isolated_cpus.end(), 5u)); }},
+    {"tick", kWarning, "cpu.isolation", "tick", "nohz_full", [](Demand&, Facts& f) { f.nohz_full_cpus.clear(); }},
+    {"workers_share_a_core", kWarning, "cpu.siblings", "shares a core with worker 0", "lscpu",
+     [](Demand& d, Facts&) {
+       d.worker_cpus = {4, 12};
+     }},
+    {"sibling_works_for_others", kWarning, "cpu.siblings", "CPU 12", "/sys/devices/system/cpu/cpu12/online",
+     [](Demand&, Facts& f) {
+       f.isolated_cpus.erase(std::remove(f.isolated_cpus.begin(), f.isolated_cpus.end(), 12u));
+     }},
+    {"governor", kWarning, "cpu.frequency", "powersave", "cpupower --cpu 5 ",
+     [](Demand&, Facts& f) { f.cpus[5].governor = "powersave"; }},
+    {"other_socket", kWarning, "cpu.numa", "NUMA node 1, but CPU 2-3", "4-7,12-15",
+     [](Demand& d, Facts&) {
+       d.worker_cpus = {2, 3};
+     }},
+    {"no_cpu_for_others", kWarning, "cpu.control", "every CPU", "more CPUs",
+     [](Demand&, Facts& f) {
+       f.allowed_cpus = {4, 5};
+     }},
+    {"no_aes", kWarning, "cpu.features", "AES", "/proc/cpuinfo", [](Demand&, Facts& f) { f.cpu_flags.clear(); }},
+    // ---- memory
+    {"too_few_hugepages", kError, "memory.hugepages", "200 MB are free and 300 MB are needed", "vm.nr_hugepages=250",
+     [](Demand&, Facts& f) { f.hugepages = {{.node = 1, .page_bytes = 2 * kMegabyte, .total = 100, .free = 100}}; }},
+    {"hugepages_wanted", kWarning, "memory.hugepages", "ordinary memory", "vm.nr_hugepages=250",
+     [](Demand& d, Facts& f) {
+       d.hugepages = HugepageRule::kAuto;
+       f.hugepages.clear();
+     }},
+    {"hugepages_off", kWarning, "memory.hugepages", "TLB", "require",
+     [](Demand& d, Facts&) { d.hugepages = HugepageRule::kOff; }},
+    {"hugepages_of_the_other_node", kError, "memory.hugepages", "pages of other nodes do not help", "node1/hugepages",
+     [](Demand&, Facts& f) { f.hugepages[1].free = 100; }},
+    {"hugepages_for_packets_only", kWarning, "memory.hugepages", "not for the connection tables", "vm.nr_hugepages",
+     [](Demand&, Facts& f) {
+       f.hugepages[0].free = 0;
+       f.hugepages[1].free = 200;
+     }},
+    {"memory_limit", kError, "memory.lock", "may lock 8 MB", "LimitMEMLOCK=infinity",
+     [](Demand&, Facts& f) { f.locked_memory_bytes = 8 * kMegabyte; }},
+    // ---- host
+    {"no_exception_port", kWarning, "host.exception_port", "SSH", "exception.interface",
+     [](Demand& d, Facts&) { d.ports[0].exception_interface.clear(); }},
+    {"no_tun", kError, "host.exception_port", "/dev/net/tun", "modprobe tun",
+     [](Demand&, Facts& f) { f.tun_exists = false; }},
+    {"tun_forbidden", kError, "host.exception_port", "may not open", "DeviceAllow",
+     [](Demand&, Facts& f) { f.tun_accessible = false; }},
+    {"name_taken", kError, "host.exception_port", "exists already", "ip link del sluice-wan",
+     [](Demand&, Facts& f) { f.interfaces["sluice-wan"] = {}; }},
+    {"no_ipv6", kError, "host.ipv6", "switched off", "disable_ipv6=0", [](Demand&, Facts& f) { f.ipv6 = false; }},
+    {"default_route", kError, "host.default_route", "default route already", "metric 100",
+     [](Demand&, Facts& f) { f.unmetered_default_route_v4 = true; }},
+    {"default_route_v6", kError, "host.default_route_v6", "router's advertisement", "accept_ra_defrtr=0",
+     [](Demand&, Facts& f) { f.usual_default_route_v6 = true; }},
+    {"tunnel_mtu", kWarning, "host.tunnel_mtu", "1448", "advmss 1388",
+     [](Demand& d, Facts&) { d.ports[0].mtu_bytes = 1500; }},
+    // ---- process
+    {"old_kernel", kError, "kernel.release", "older than 5.11", "apt install",
+     [](Demand&, Facts& f) { f.kernel_release = "5.10.0-35-amd64"; }},
+    {"no_capability", kError, "process.capabilities", "CAP_NET_ADMIN", "AmbientCapabilities=CAP_NET_ADMIN",
+     [](Demand&, Facts& f) { f.capabilities = 0; }},
+    {"xdp_capability", kError, "process.capabilities", "lacks CAP_SYS_ADMIN,", "AmbientCapabilities=CAP_SYS_ADMIN",
+     [](Demand& d, Facts&) { UseVirtual(d, "net_af_xdp"); }},
+    {"api_taken", kError, "process.listen", "another process", "ss -xlp",
+     [](Demand&, Facts& f) { f.unix_listeners = {"/run/sluice/sluiced.sock"}; }},
+    {"api_for_others_taken", kError, "process.listen", "another process", "ss -tlnp | grep :9443",
+     [](Demand& d, Facts& f) {
+       d.api_tcp_listen = "192.0.2.2:9443";
+       f.listeners = {{"00000000", 9443}};
+     }},
+    {"api_for_others_taken_on_this_address", kError, "process.listen", "another process", "ss -tlnp | grep :9443",
+     [](Demand& d, Facts& f) {
+       d.api_tcp_listen = "192.0.2.2:9443";
+       f.listeners = {{"0000000000000000FFFF0000020200C0", 9443}};
+     }},
+    {"metrics_taken_by_ipv6", kError, "process.listen", "another process", "ss -tlnp | grep :9105",
+     [](Demand& d, Facts& f) {
+       d.metrics_listen = "[2001:db8::2]:9105";
+       f.listeners = {{"B80D0120000000000000000002000000", 9105}};
+     }},
+    {"metrics_taken", kError, "process.listen", "another process", "ss -tlnp | grep :9105",
+     [](Demand&, Facts& f) { f.listeners = {{"0100007F", 9105}}; }},
+    {"metrics_taken_everywhere", kError, "process.listen", "another process", ":9105",
+     [](Demand&, Facts& f) { f.listeners = {{"00000000000000000000000000000000", 9105}}; }},
+    {"no_file", kError, "process.file", "no such file", "create", [](Demand&, Facts& f) { f.files.clear(); }},
+    {"file_forbidden", kError, "process.file", "may not read", "chgrp sluice",
+     [](Demand&, Facts& f) { f.files["/etc/sluice/sluice.yaml"].readable = false; }},
+    {"secret_for_all", kWarning, "process.file", "secret", "chmod 640",
+     [](Demand&, Facts& f) { f.files["/etc/sluice/sluice.yaml"].mode = 0644; }},
 };
 
 class OneThingWrong : public ::testing::TestWithParam<Case> {};
