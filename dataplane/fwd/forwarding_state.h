@@ -195,10 +195,11 @@ struct VipEntry {
 // that those of many VIPs stay in the nearest cache.
 struct FastPathVip {
   enum class Way : uint8_t {
-    kNone,    // no VIP has the id, or it has address translation: packets go the general way from the start
+    kNone,    // no VIP has the id, or its address translation is no kSession: packets go the general way from the start
     kLadder,  // the whole ladder chooses the backend
     kTable,   // an established flow's backend is what the connection table says
     kHash,    // all packets go by the hash of their tuple alone
+    kSession,  // address translation, with a session for each flow and without cookies
   };
   const uint16_t* slots = nullptr;  // of the pool's table; kHash only, and then there are some
   uint32_t slot_count = 0;

@@ -277,8 +277,13 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
 }
 
 FastPathVip FastPathVipOf(const VipEntry& vip, const ForwardingState& state) {
-  if (vip.protocol == 0 || IsNat(vip.mode)) return {};
+  if (vip.protocol == 0) return {};
   FastPathVip common{.mode = vip.mode};
+  if (IsNat(vip.mode)) {
+    const bool has_sessions = vip.nat_sessions || vip.mode == ForwardingMode::kFullNat;
+    common.way = has_sessions && !vip.cookies ? FastPathVip::Way::kSession : FastPathVip::Way::kNone;
+    return common;
+  }
   const PoolTable& pool = *state.pools[vip.pool.index()];
   const bool by_table = vip.hash_input == HashInput::kTuple && !pool.slots.empty();
   if (vip.cookies || vip.is_prefix || (!vip.tracked && !by_table)) {

@@ -47,6 +47,12 @@ class ConnectionTable {
   // at.
   std::array<Entry, kWays>& FirstEntries(uint64_t hash) { return buckets_[FirstBucket(hash)].entries; }
 
+  // Those where the rest lie. Null: nothing that belongs in the first bucket lies elsewhere.
+  std::array<Entry, kWays>* SecondEntries(const Key& key, uint64_t hash) {
+    const size_t first = FirstBucket(hash);
+    return buckets_[first].overflow() == 0 ? nullptr : &buckets_[SecondBucket(key, first)].entries;
+  }
+
   // Makes an entry there that is free (lb/find_known.h: FindRoom) the key's, as Insert does.
   static void FillFirst(Entry& entry, const Key& key, uint32_t now_s) { Fill(entry, key, now_s, false); }
 

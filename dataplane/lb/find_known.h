@@ -11,8 +11,8 @@
 
 // Connections that go on, which are nearly all that a packet is ever looked up for, found without a branch for each
 // entry: which of a bucket's entries it is, no CPU can predict. One comparison of all entries takes key and state
-// together, so that what is found needs no more of the state machine. Only the first bucket is looked at; what is not
-// found, ConnectionTable::Find may find. And room for those that begin. For functions that are compiled for AVX2.
+// together, so that what is found needs no more of the state machine. One bucket is looked at: the first, or where that
+// has not room for all, the second. And room for those that begin. For functions that are compiled for AVX2.
 namespace sluice::lb {
 
 // The bits of ConnectionValue that must be as `state`, and those of the VIP's id in front of it, as one number of 64

@@ -44,6 +44,22 @@ class NatTable {
   void PrefetchByClient(uint64_t hash) const { __builtin_prefetch(&by_client_[Chain(hash)]); }
   void PrefetchByBackend(uint64_t hash) const { __builtin_prefetch(&by_backend_[Chain(hash)]); }
 
+  // For look-ups in great numbers, in steps between which memory has time to answer: the number of a chain's first
+  // session plus 1 (0: none), that session, and the one behind it.
+  uint32_t FirstByClient(uint64_t hash) const { return by_client_[Chain(hash)]; }
+  uint32_t FirstByBackend(uint64_t hash) const { return by_backend_[Chain(hash)]; }
+  void PrefetchSession(uint32_t number_plus_1) const {
+    const NatSession* const session = &sessions_[number_plus_1 == 0 ? 0 : number_plus_1 - 1];
+    __builtin_prefetch(session, 1);
+    __builtin_prefetch(&session->local_address, 1);
+  }
+  uint32_t BehindByClient(uint32_t number_plus_1) const {
+    return number_plus_1 == 0 ? 0 : sessions_[number_plus_1 - 1].next_by_client;
+  }
+  uint32_t BehindByBackend(uint32_t number_plus_1) const {
+    return number_plus_1 == 0 ? 0 : sessions_[number_plus_1 - 1].next_by_backend;
+  }
+
   // The session of a client's packet to a VIP, or null. `hash` is the keyed flow hash of the tuple.
   NatSession* FindByClient(const NatTuple& tuple, VipId vip, uint64_t hash);
   // The session of a backend's packet, or null.
@@ -68,6 +84,7 @@ class NatTable {
   // Sessions by number, below capacity(): for packets on their way through the stages, and for sweeps. One that is not
   // in use has the state kFree.
   NatSession& at(uint32_t number) { return sessions_[number]; }
+  const NatSession& at(uint32_t number) const { return sessions_[number]; }
   // Belongs to the session of this number while that is `stamped`.
   NatStamps& stamps(uint32_t number) { return stamps_[number]; }
   uint32_t NumberOf(const NatSession& session) const { return static_cast<uint32_t>(&session - sessions_); }

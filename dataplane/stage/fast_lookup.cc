@@ -8,8 +8,10 @@
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/martian.h"
+#include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/tunnel_source.h"
 
@@ -128,7 +130,7 @@ inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::Fast
                      fwd::VipCounters* counters, StageEnv& env) {
   // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
   // is in this core's cache, and a store to a missing line would hold up those behind it.
-  if (vip.mode != fwd::ForwardingMode::kL2) __builtin_prefetch(frame - 1, 1);
+  if (vip.mode != fwd::ForwardingMode::kL2 && !fwd::IsNat(vip.mode)) __builtin_prefetch(frame - 1, 1);
   __builtin_prefetch(counters, 1);
   const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
   if (vip.way == Way::kHash || (begins && vip.slots != nullptr)) {
@@ -140,34 +142,44 @@ inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::Fast
     } else {
       env.tables->v6().table.Prefetch(packet.flow_hash);
     }
+  } else if (vip.way == Way::kSession) {
+    env.tables->nat().table().PrefetchByClient(packet.flow_hash);
   } else if (vip.way == Way::kLadder) {
     PrefetchForSelection(packet, env);
   }
 }
 
-// Where no VIP has address and port for itself. Where no VIP has the address and there is no translation either, the
-// packet is the host's, and its fate is decided.
+// Where no VIP has address and port for itself. Where no VIP has the address, the packet may be a backend's answer that
+// is translated (then Packet::direction says so); without translation it is the host's, and its fate is decided.
 template <Family family>
 __attribute__((noinline)) VipId FindVipByRange(const uint8_t* destination, uint8_t protocol, Be16 port, Packet& packet,
-                                               const StageEnv& env) {
+                                               StageEnv& env) {
   const lb::VipTable& table = *env.state->vip_table;
-  bool may_have = false;
+  bool is_vip = false;
+  VipId vip;
   if constexpr (family == Family::kIpv4) {
-    may_have = table.exact_v4().MayHave(VipAddressAt<family>(destination));
-    if (may_have) return table.LookupV4(Load<Be32>(destination), protocol, port);
+    if (table.exact_v4().MayHave(VipAddressAt<family>(destination))) {
+      vip = table.LookupV4(Load<Be32>(destination), protocol, port);
+      is_vip = vip.valid() || table.DescribeV4(Load<Be32>(destination)).is_vip;
+    }
   } else {
-    may_have = table.exact_v6().MayHave(VipAddressAt<family>(destination));
-    if (may_have) return table.LookupV6(destination, protocol, port);
+    if (table.exact_v6().MayHave(VipAddressAt<family>(destination))) {
+      vip = table.LookupV6(destination, protocol, port);
+      is_vip = vip.valid() || table.DescribeV6(destination).is_vip;
+    }
   }
-  const lb::LocalEnds& ends = env.tables->nat().setup().ends;
-  if (!env.state->returns->empty() || ends.v4.count + ends.v6.count != 0) return VipId();
+  if (is_vip) return vip;
+  if (Translates(env)) {
+    RecogniseOnFastPath(packet, env);
+    return vip;
+  }
   // Settle would come to the same, a pass later.
   if (env.node->ports[packet.in_port.index()].has_exception_port) {
     packet.fate = Fate::kPunted;
   } else {
     Drop(packet, DropReason::kPuntNoHost);
   }
-  return VipId();
+  return vip;
 }
 
 // A frame that begins as one of the kind does. Afterwards its record is whole, or what InitPacket makes at least.
@@ -205,12 +217,22 @@ SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const u
   }
   if (!vip.valid()) [[unlikely]] {
     vip = FindVipByRange<family>(destination, protocol, destination_port, packet, env);
-    if (!vip.valid()) return;
+    if (!vip.valid()) {
+      if (packet.direction != Direction::kToClient || packet.fate != Fate::kPending) return;
+      packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+      packet.past = Past::kLookup;
+      env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
+      return;
+    }
   }
   const fwd::FastPathVip& entry = lookup.vips[vip.index()];
   if (entry.way == Way::kNone) return;
   if (IsMartian(family, frame + kSource<family>, destination)) return;
   packet.vip = vip;
+  if (entry.way == Way::kSession && env.worker_count > 1) {
+    FindOwner(packet, env);
+    if (packet.fate != Fate::kPending) return;
+  }
   packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.past = Past::kLookup;
   Prefetch<family>(packet, frame, entry, &lookup.counters[vip.index()], env);

@@ -8,6 +8,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/encapsulate.h"
+#include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/outer_header.h"
 
@@ -142,9 +143,19 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
   const fwd::BackendEntry* const backends = env.state->backends->data();
   WayOut way(*env.node);
   size_t sent = 0;
+  // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
+  bool sessions_may_end = false;
   for (Packet& packet : burst) {
-    if (packet.past != Past::kSelection || packet.fate != Fate::kPending) [[unlikely]]
+    if (packet.past != Past::kSelection || packet.fate != Fate::kPending) [[unlikely]] {
+      sessions_may_end |= packet.direction == Direction::kToClientStateless;
       continue;
+    }
+    if (packet.session != lb::NatTable::kNone) {
+      if (sessions_may_end || !SendTranslated(packet, env)) continue;
+      way.Take(packet.out_port);
+      ++sent;
+      continue;
+    }
     const fwd::BackendEntry& backend = backends[packet.backend.index()];
     if (!SendTo(backend, vips[packet.vip.index()].mode, packet, way)) [[unlikely]]
       continue;

@@ -7,66 +7,15 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
-#include <cstring>
-#include <random>
 
-#include "tests/stage/allocation_guard.h"
-#include "tests/stage/pipeline_fixture.h"
-#include "tests/support/counter_values.h"
+#include "tests/stage/two_directors.h"
 
 namespace sluice::test {
 namespace {
 
-constexpr size_t kConnections = 200;
-constexpr size_t kTableBytes = lb::ConnectionTableV4::BytesFor(kConnections) +
-                               lb::ConnectionTableV6::BytesFor(kConnections) +
-                               lb::ConnectionTableWide::BytesFor(kConnections);
-
-// Memory whose content can be compared: the connection tables of one director, one behind the other.
-class ComparableMemory {
- public:
-  fwd::TableMemory Source() {
-    return [this](size_t bytes) {
-      if (bytes == lb::ConnectionTableV4::BytesFor(kConnections) || used_ > 0) {
-        if (used_ + bytes <= sizeof(block_)) {
-          void* const at = block_ + used_;
-          used_ += bytes;
-          return at;
-        }
-      }
-      return other_.Source()(bytes);
-    };
-  }
-  bool operator==(const ComparableMemory& other) const {
-    return used_ == other.used_ && std::memcmp(block_, other.block_, used_) == 0;
-  }
-  size_t used() const { return used_; }
-
- private:
-  alignas(64) uint8_t block_[kTableBytes] = {};
-  size_t used_ = 0;
-  TestMemory other_;
-};
-
-struct Director {
-  explicit Director(bool fast_path) : with_fast_path(fast_path) {}
-
-  const bool with_fast_path;
-  fwd::WorkerCounters counters{64, 128};
-  ComparableMemory memory;
-  fwd::FlowTables tables{{.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = 64, .stateful = 64},
-                         memory.Source()};
-  RecordingSink sink{counters};
-  lb::FragmentTable fragments{8, 4, 2};
-  stage::AnswerBudget answers;
-  stage::Burst burst;
-  std::vector<RecordingSink::Sent> sent;
-  std::vector<RecordingSink::Punted> punted;
-};
-
-class FastPathTest : public PipelineTest, public testing::WithParamInterface<unsigned> {
+class FastPathTest : public TwoDirectorsTest {
  protected:
-  FastPathTest() : random_(GetParam()) {
+  FastPathTest() {
     node_.ports[0].mtu_bytes = 1500;
     node_.ports[1].mtu_bytes = 600;
     node_.ports[1].tx_ipv4_checksum = true;
@@ -86,12 +35,6 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
     own.count = 1;
     own.addresses[0] = {192, 0, 2, 2};
     Rebuild();
-  }
-
-  size_t Draw(size_t count) { return random_() % count; }
-  template <typename T>
-  const T& Pick(const std::vector<T>& from) {
-    return from[Draw(from.size())];
   }
 
   VipId AddVip(const std::string& vip, uint8_t protocol, uint16_t port, fwd::ForwardingMode mode) {
@@ -216,107 +159,13 @@ class FastPathTest : public PipelineTest, public testing::WithParamInterface<uns
     return frame;
   }
 
-  // Backends come, go and change between bursts, and time passes.
-  void ChangeSomething() {
-    if (Draw(4) == 0) now_s_ += static_cast<uint32_t>(Draw(3) == 0 ? Draw(100) : 1);
-    if (Draw(5) != 0) return;
-    const auto& [backend, pool] = Pick(backends_);
-    switch (Draw(6)) {
-      case 0:
-        fixture_.Drain(backend);
-        break;
-      case 1:
-        fixture_.Drain(backend);
-        fixture_.Undrain(backend, pool);
-        break;
-      case 2:
-        fixture_.Down(backend, static_cast<fwd::OnDown>(Draw(3)));
-        break;
-      case 3:
-        fixture_.Drain(backend);
-        fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(100 + Draw(50)));
-        break;
-      case 4:
-        fixture_.hop().resolved = Draw(6) != 0;
-        fixture_.hop().on_link = Draw(4) != 0;
-        break;
-      case 5:
-        fixture_.hop().port = PortId(static_cast<uint8_t>(Draw(2)));
-        fixture_.hop().source_v6 = Draw(3) == 0 ? Address("::") : Address("2001:db8::2");
-        break;
-    }
-    Rebuild();
-  }
-
-  void RunOn(Director& director, const std::vector<Bytes>& frames, const std::vector<uint64_t>& offloads,
-             const std::vector<size_t>& segments) {
-    std::vector<rte_mbuf*> mbufs;
-    for (size_t i = 0; i < frames.size(); ++i) {
-      mbufs.push_back(MakeMbuf(frames[i], segments[i]));
-      mbufs.back()->ol_flags |= offloads[i];
-    }
-    stage::StageEnv env = MakeEnv();
-    env.tables = &director.tables;
-    env.counters = &director.counters;
-    env.fragments = &director.fragments;
-    env.answers = director.answers;
-    env.fast_path = director.with_fast_path;
-    director.sent.clear();
-    director.punted.clear();
-    {
-      const AllocationGuard guard;
-      stage::RunPipeline(mbufs.data(), mbufs.size(), PortId(0), env, director.burst, director.sink);
-      stage::Burst resumed;
-      while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
-      director.fragments.Expire(now_s_);
-      while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
-    }
-    director.answers = env.answers;
-    director.sink.Collect(director.sent, director.punted);
-    director.tables.Sweep(1, now_s_, *state_, director.counters);
-  }
-
-  void ExpectEqual(const Director& a, const Director& b, size_t count) {
-    ASSERT_EQ(a.sent.size(), b.sent.size());
-    for (size_t i = 0; i < a.sent.size(); ++i) {
-      ASSERT_EQ(a.sent[i].port, b.sent[i].port);
-      ASSERT_EQ(a.sent[i].frame, b.sent[i].frame);
-    }
-    ASSERT_EQ(a.punted.size(), b.punted.size());
-    for (size_t i = 0; i < a.punted.size(); ++i) {
-      ASSERT_EQ(a.punted[i].frame, b.punted[i].frame);
-      ASSERT_EQ(a.punted[i].punt_class, b.punted[i].punt_class);
-    }
-    for (size_t i = 0; i < count; ++i) {
-      const stage::Packet& x = a.burst.packets[i];
-      const stage::Packet& y = b.burst.packets[i];
-      ASSERT_EQ(x.fate, y.fate);
-      ASSERT_EQ(x.reason, y.reason);
-      ASSERT_EQ(x.vip, y.vip);
-      ASSERT_EQ(x.backend, y.backend);
-      ASSERT_EQ(x.rung, y.rung);
-      ASSERT_EQ(x.flow_hash, y.flow_hash);
-      ASSERT_EQ(x.out_port, y.out_port);
-      if (!x.vip.valid()) continue;  // then these may not have been looked for
-      ASSERT_EQ(x.client_offset, y.client_offset);
-      ASSERT_EQ(x.vip_offset, y.vip_offset);
-      ASSERT_EQ(x.headers.ip_length, y.headers.ip_length);
-      ASSERT_EQ(x.headers.l4_offset, y.headers.l4_offset);
-    }
-    ASSERT_EQ(a.sink.last_tx_flags(), b.sink.last_tx_flags());
-    ASSERT_EQ(CounterValues(a.counters), CounterValues(b.counters));
-    ASSERT_TRUE(a.memory == b.memory) << "the connection tables differ";
-  }
-
-  std::mt19937_64 random_;
   std::vector<uint8_t> slot_cookies_;
-  std::vector<std::pair<BackendId, PoolId>> backends_;
 };
 
 TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   ASSERT_TRUE(stage::FastPathIsSupported()) << "this CPU has no AVX2, BMI or AES-NI, so the fast path cannot be tested";
-  auto common = std::make_unique<Director>(true);
-  auto stages = std::make_unique<Director>(false);
+  auto common = std::make_unique<Director>(true, fwd::NatSetup());
+  auto stages = std::make_unique<Director>(false, fwd::NatSetup());
   ASSERT_EQ(common->memory.used(), kTableBytes);
   size_t all_common = 0;
   for (int round = 0; round < 400; ++round) {

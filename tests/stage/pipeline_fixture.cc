@@ -28,7 +28,8 @@ rte_mempool* SharedPool() {
   return pool;
 }
 
-// Full NAT from one address of each family and a hundred ports.
+}  // namespace
+
 fwd::NatSetup NatSetupForTests() {
   fwd::NatSetup setup;
   setup.ends.v4.count = setup.ends.v6.count = 1;
@@ -38,8 +39,6 @@ fwd::NatSetup NatSetupForTests() {
   setup.ends.last_port = 20099;
   return setup;
 }
-
-}  // namespace
 
 void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
   for (size_t i = 0; i < count; ++i) taken_[taken_count_++] = {mbufs[i], port, std::nullopt};

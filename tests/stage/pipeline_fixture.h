@@ -57,6 +57,9 @@ class RecordingSink : public stage::PacketSink {
   uint64_t last_tx_flags_ = 0;
 };
 
+// Full NAT from one address of each family and a hundred ports.
+fwd::NatSetup NatSetupForTests();
+
 // The whole pipeline on one TCP VIP (203.0.113.10:80, L2), one UDP VIP (:53, L2) and their IPv6 twins (2001:db8:f::10),
 // and IPIP VIPs on port 8080; one backend for each family. Every test ends with all packet buffers back in the pool and
 // with invariant 2.

@@ -1,0 +1,185 @@
+// The same as fast_path_test.cc for address translation: both directions, with all that makes a flow another than those
+// that the fast path translates.
+
+#include "dataplane/stage/fast_nat.h"
+
+#include <gtest/gtest.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "tests/stage/nat_fixture.h"
+#include "tests/stage/two_directors.h"
+
+namespace sluice::test {
+namespace {
+
+class FastNatTest : public TwoDirectorsTest {
+ protected:
+  using Mode = fwd::ForwardingMode;
+
+  FastNatTest() {
+    node_.ports[1].mtu_bytes = 600;
+    worker_count_ = Draw(3) == 0 ? 2 : 1;
+    for (const bool v4 : {true, false}) {
+      const auto vip = [v4](int last) { return (v4 ? "203.0.113." : "2001:db8:f::") + std::to_string(last); };
+      // Two VIPs with the same backends: what these send may be either's, so each flow has a session.
+      const PoolId shared = AddPool(v4);
+      for (const int last : {20, 21}) {
+        fixture_.AddVip(vip(last), 6, 80, shared, Mode::kNat);
+        fixture_.AddVip(vip(last), 17, 53, shared, Mode::kNat);
+      }
+      fixture_.AddVip(vip(20), 6, 81, AddPool(v4), Mode::kFullNat);
+      fixture_.AddVip(vip(20), 17, 54, AddPool(v4), Mode::kFullNat);
+      // Between the families, with a PROXY protocol header, without sessions, with cookies, in a tunnel.
+      fixture_.AddVip(vip(20), 6, 82, AddPool(!v4), Mode::kFullNat);
+      fixture_.Vip(fixture_.AddVip(vip(20), 6, 83, AddPool(v4), Mode::kFullNat)).entry.proxy_protocol = true;
+      fixture_.AddVip(vip(20), 6, 84, AddPool(v4), Mode::kNat);
+      const PoolId named = AddPool(v4);
+      fwd::VipEntry& with_cookies = fixture_.Vip(fixture_.AddVip(vip(20), 6, 85, named, Mode::kNat)).entry;
+      with_cookies.cookies = true;
+      with_cookies.cookie_layout = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
+      uint16_t cookie_id = 0;
+      for (const auto& [backend, pool] : backends_) {
+        if (pool == named) fixture_.spec().backends[backend.index()].info.cookie_id = cookie_id++;
+      }
+      fixture_.AddVip(vip(20), 6, 86, AddPool(v4), Mode::kIpip);
+    }
+    fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
+    Rebuild();
+  }
+
+  PoolId AddPool(bool v4) {
+    const PoolId pool = fixture_.AddPool(13);
+    for (int i = 0; i < 2; ++i) {
+      const std::string last = std::to_string(10 + backends_.size());
+      backends_.push_back({fixture_.AddBackend(pool, (v4 ? "192.0.2." : "2001:db8::") + last), pool});
+    }
+    return pool;
+  }
+
+  void SetNumbers(Bytes& frame) {
+    const size_t l4 = nat::L4(frame);
+    if (frame[nat::kIp + (nat::IsV4(frame) ? 9 : 6)] != 6 || frame.size() < l4 + 20) return;
+    nat::Put32(frame, l4 + 4, static_cast<uint32_t>(Draw(3)));
+    nat::Put32(frame, l4 + 8, static_cast<uint32_t>(Draw(4)));
+  }
+
+  Bytes FromClient() {
+    const bool v4 = Draw(3) != 0;
+    const std::string vip = (v4 ? "203.0.113." : "2001:db8:f::") + std::to_string(20 + (Draw(4) == 0 ? 1 : 0));
+    FrameBuilder builder;
+    builder.source = (v4 ? "198.51.100." : "2001:db8:c::") + std::to_string(1 + Draw(2));
+    builder.destination = Draw(20) == 0 ? (v4 ? "192.0.2.100" : "2001:db8::64") : vip;
+    builder.protocol = Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
+    builder.source_port = static_cast<uint16_t>(40000 + Draw(2));
+    builder.destination_port =
+        builder.protocol == 17 ? Pick<uint16_t>({53, 54}) : Pick<uint16_t>({80, 80, 81, 81, 82, 83, 84, 85, 86});
+    builder.tcp_flags = Pick<uint8_t>({0x02, 0x02, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x11, 0x04, 0x12});
+    builder.hop_limit = Draw(12) == 0 ? static_cast<uint8_t>(Draw(3)) : uint8_t{61};
+    builder.payload = Draw(8) == 0 ? Draw(1460) : Draw(40);
+    builder.padding = Draw(10);
+    if (Draw(40) == 0) builder.fragment = static_cast<uint16_t>(Draw(2) == 0 ? 0x2000 : 0x4000);
+    Bytes frame = builder.Build();
+    SetNumbers(frame);
+    return Draw(3) == 0 ? frame : nat::WithChecksum(frame);
+  }
+
+  // An answer to what was sent to a backend, most often.
+  Bytes FromBackend() {
+    Bytes frame = Pick(sent_before_);
+    const bool v4 = nat::IsV4(frame);
+    const size_t address_bytes = v4 ? 4 : 16;
+    const size_t l4 = nat::L4(frame);
+    uint8_t* const source = &frame[l4 - 2 * address_bytes];
+    std::swap_ranges(source, source + address_bytes, source + address_bytes);
+    std::swap_ranges(&frame[l4], &frame[l4 + 2], &frame[l4 + 2]);
+    std::copy_n(kOwnMac, 6, frame.begin());
+    if (frame[nat::kIp + (v4 ? 9 : 6)] == 6) {
+      const bool begins = (frame[l4 + 13] & 0x12) == 0x02;
+      frame[l4 + 13] = begins ? 0x12 : Pick<uint8_t>({0x10, 0x10, 0x10, 0x18, 0x18, 0x11, 0x14, 0x12});
+      SetNumbers(frame);
+    }
+    if (Draw(20) == 0) frame[l4 + Draw(4)] = static_cast<uint8_t>(Draw(256));
+    return Draw(3) == 0 ? frame : nat::WithChecksum(frame);
+  }
+
+  Bytes NatFrame() {
+    Bytes frame = sent_before_.empty() || Draw(2) == 0 ? FromClient() : FromBackend();
+    if (Draw(30) == 0) frame[Draw(std::min<size_t>(frame.size(), 60))] = static_cast<uint8_t>(Draw(256));
+    return frame;
+  }
+
+  // Whole packets of flows, without tunnels and errors.
+  void Learn(const std::vector<RecordingSink::Sent>& sent) {
+    for (const RecordingSink::Sent& each : sent) {
+      const Bytes& frame = each.frame;
+      if (frame.size() < 80 || (nat::Get16(frame, 12) != 0x0800 && nat::Get16(frame, 12) != 0x86dd)) continue;
+      const bool v4 = nat::IsV4(frame);
+      const uint8_t protocol = frame[nat::kIp + (v4 ? 9 : 6)];
+      if ((protocol != 6 && protocol != 17) || (v4 && (frame[nat::kIp + 6] & 0x3f) != 0)) continue;
+      const size_t end = v4 ? nat::kIp + nat::Get16(frame, nat::kIp + 2) : nat::L4(frame) + nat::Get16(frame, 18);
+      if (end <= frame.size() && end >= nat::L4(frame) + 20) sent_before_.push_back(frame);
+    }
+    while (sent_before_.size() > 40) sent_before_.erase(sent_before_.begin());
+  }
+
+  // The way to clients, now and then another or none.
+  void ChangeRoutes() {
+    if (Draw(6) != 0) return;
+    fwd::ClientHop router;
+    router.port = PortId(static_cast<uint8_t>(Draw(2)));
+    router.resolved = Draw(8) != 0;
+    router.ether.destination[5] = 0x77;
+    fwd::ClientHop local;
+    local.local = true;
+    std::vector<lb::PrefixValue> routes = {{*net::IpPrefix::Parse("0.0.0.0/0"), 0}, {*net::IpPrefix::Parse("::/0"), 0}};
+    if (Draw(4) == 0) routes.push_back({*net::IpPrefix::Parse("198.51.100.2"), 1});
+    if (Draw(8) == 0) routes.erase(routes.begin());
+    fixture_.SetClientRoutes(std::make_shared<const fwd::ClientRoutes>(
+        std::make_shared<const fwd::RouteSet>(std::move(routes), std::vector<fwd::RouteSet::Group>{{0}, {1}}),
+        std::vector<fwd::ClientHop>{router, local},
+        std::make_shared<const fwd::NeighbourTable>(std::vector<fwd::NeighbourTable::Neighbour>())));
+    Rebuild();
+  }
+
+  std::vector<Bytes> sent_before_;
+};
+
+TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
+  ASSERT_TRUE(stage::FastPathIsSupported()) << "this CPU has no AVX2, BMI or AES-NI, so the fast path cannot be tested";
+  fwd::NatSetup setup = NatSetupForTests();
+  setup.worker_count = worker_count_;
+  auto common = std::make_unique<Director>(true, setup);
+  auto stages = std::make_unique<Director>(false, setup);
+  size_t to_backends = 0;
+  size_t to_clients = 0;
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
+    std::generate(frames.begin(), frames.end(), [this] { return NatFrame(); });
+    const std::vector<uint64_t> offloads(frames.size(), RTE_MBUF_F_RX_IP_CKSUM_GOOD);
+    const std::vector<size_t> segments(frames.size(), SIZE_MAX);
+    RunOn(*common, frames, offloads, segments);
+    RunOn(*stages, frames, offloads, segments);
+    Learn(common->sent);
+    ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
+    for (const stage::Packet& packet : common->burst) {
+      if (packet.past != stage::Past::kAll || packet.session == lb::NatTable::kNone) continue;
+      ++(packet.direction == stage::Direction::kToBackend ? to_backends : to_clients);
+    }
+    ChangeSomething();
+    ChangeRoutes();
+  }
+  now_s_ += 1000;
+  RunOn(*common, {}, {}, {});
+  RunOn(*stages, {}, {}, {});
+  ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
+  EXPECT_GT(to_backends, 50u) << "too few packets went the fast path for the test to mean anything";
+  EXPECT_GT(to_clients, 50u) << "too few packets went the fast path for the test to mean anything";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FastNatTest, testing::Range(1u, 13u));
+
+}  // namespace
+}  // namespace sluice::test

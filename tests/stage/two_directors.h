@@ -1,0 +1,207 @@
+#ifndef SLUICE_TESTS_STAGE_TWO_DIRECTORS_H_
+#define SLUICE_TESTS_STAGE_TWO_DIRECTORS_H_
+
+#include <gtest/gtest.h>
+#include <rte_mbuf.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/stage/allocation_guard.h"
+#include "tests/stage/pipeline_fixture.h"
+#include "tests/support/counter_values.h"
+
+// Two directors that differ in nothing but in having the fast path, to be given the same packets.
+namespace sluice::test {
+
+inline constexpr size_t kConnections = 48;  // so few that buckets overflow
+inline constexpr size_t kSessions = 64;
+inline constexpr size_t kTableBytes = lb::ConnectionTableV4::BytesFor(kConnections) +
+                                      lb::ConnectionTableV6::BytesFor(kConnections) +
+                                      lb::ConnectionTableWide::BytesFor(kConnections);
+
+// Memory whose content can be compared: the connection tables of one director, one behind the other.
+class ComparableMemory {
+ public:
+  fwd::TableMemory Source() {
+    return [this](size_t bytes) {
+      if (bytes == lb::ConnectionTableV4::BytesFor(kConnections) || used_ > 0) {
+        if (used_ + bytes <= sizeof(block_)) {
+          void* const at = block_ + used_;
+          used_ += bytes;
+          return at;
+        }
+      }
+      return other_.Source()(bytes);
+    };
+  }
+  bool operator==(const ComparableMemory& other) const {
+    return used_ == other.used_ && std::memcmp(block_, other.block_, used_) == 0;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  alignas(64) uint8_t block_[kTableBytes] = {};
+  size_t used_ = 0;
+  TestMemory other_;
+};
+
+struct Director {
+  Director(bool fast_path, const fwd::NatSetup& nat)
+      : with_fast_path(fast_path),
+        tables({.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = kSessions, .stateful = 64},
+               memory.Source(), nat) {}
+
+  const bool with_fast_path;
+  fwd::WorkerCounters counters{64, 128};
+  ComparableMemory memory;
+  fwd::FlowTables tables;
+  RecordingSink sink{counters};
+  lb::FragmentTable fragments{8, 4, 2};
+  stage::AnswerBudget answers;
+  stage::Burst burst;
+  std::vector<RecordingSink::Sent> sent;
+  std::vector<RecordingSink::Punted> punted;
+  std::vector<std::pair<WorkerId, Bytes>> handed_over;
+};
+
+// The parameter is the seed of what is drawn.
+class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface<unsigned> {
+ protected:
+  TwoDirectorsTest() : random_(GetParam()) {}
+
+  size_t Draw(size_t count) { return random_() % count; }
+  template <typename T>
+  const T& Pick(const std::vector<T>& from) {
+    return from[Draw(from.size())];
+  }
+
+  // Backends come, go and change between bursts, and time passes.
+  void ChangeSomething() {
+    if (Draw(4) == 0) now_s_ += static_cast<uint32_t>(Draw(3) == 0 ? Draw(100) : 1);
+    if (Draw(5) != 0) return;
+    const auto& [backend, pool] = Pick(backends_);
+    switch (Draw(6)) {
+      case 0:
+        fixture_.Drain(backend);
+        break;
+      case 1:
+        fixture_.Drain(backend);
+        fixture_.Undrain(backend, pool);
+        break;
+      case 2:
+        fixture_.Down(backend, static_cast<fwd::OnDown>(Draw(3)));
+        break;
+      case 3:
+        fixture_.Drain(backend);
+        fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(100 + Draw(50)));
+        break;
+      case 4:
+        fixture_.hop().resolved = Draw(6) != 0;
+        fixture_.hop().on_link = Draw(4) != 0;
+        break;
+      case 5:
+        fixture_.hop().port = PortId(static_cast<uint8_t>(Draw(2)));
+        fixture_.hop().source_v6 = Draw(3) == 0 ? Address("::") : Address("2001:db8::2");
+        break;
+    }
+    Rebuild();
+  }
+
+  void RunOn(Director& director, const std::vector<Bytes>& frames, const std::vector<uint64_t>& offloads,
+             const std::vector<size_t>& segments) {
+    std::vector<rte_mbuf*> mbufs;
+    for (size_t i = 0; i < frames.size(); ++i) {
+      mbufs.push_back(MakeMbuf(frames[i], segments[i]));
+      mbufs.back()->ol_flags |= offloads[i];
+    }
+    stage::StageEnv env = MakeEnv();
+    env.tables = &director.tables;
+    env.counters = &director.counters;
+    env.fragments = &director.fragments;
+    env.answers = director.answers;
+    env.fast_path = director.with_fast_path;
+    director.sent.clear();
+    director.punted.clear();
+    {
+      const AllocationGuard guard;
+      stage::RunPipeline(mbufs.data(), mbufs.size(), PortId(0), env, director.burst, director.sink);
+      stage::Burst resumed;
+      while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
+      director.fragments.Expire(now_s_);
+      while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
+    }
+    director.answers = env.answers;
+    director.sink.Collect(director.sent, director.punted);
+    director.handed_over.clear();
+    for (const RecordingSink::HandedOver& each : director.sink.TakeHandedOver()) {
+      const auto* const bytes = rte_pktmbuf_mtod(each.mbuf, const uint8_t*);
+      director.handed_over.emplace_back(each.owner, Bytes(bytes, bytes + rte_pktmbuf_data_len(each.mbuf)));
+      rte_pktmbuf_free(each.mbuf);
+    }
+    director.tables.Sweep(1, now_s_, *state_, director.counters);
+  }
+
+  static void ExpectEqualSessions(fwd::NatFlows& a, fwd::NatFlows& b) {
+    ASSERT_EQ(a.table().in_use(), b.table().in_use());
+    ASSERT_EQ(a.table().highest(), b.table().highest());
+    ASSERT_EQ(a.destination_sessions(), b.destination_sessions());
+    for (uint32_t i = 0; i < a.table().highest(); ++i) {
+      const lb::NatSession& x = a.table().at(i);
+      const lb::NatSession& y = b.table().at(i);
+      ASSERT_EQ(x.tracking.state, y.tracking.state);
+      if (x.tracking.state == lb::NatState::kFree) continue;
+      ASSERT_TRUE(x.FromClient() == y.FromClient() && x.FromBackend() == y.FromBackend());
+      ASSERT_TRUE(x.vip == y.vip && x.backend == y.backend && x.use == y.use);
+      ASSERT_EQ(x.tracking.confirmed, y.tracking.confirmed);
+      ASSERT_EQ(x.tracking.answered, y.tracking.answered);
+      ASSERT_EQ(x.tracking.last_seen_s, y.tracking.last_seen_s);
+      ASSERT_EQ(x.tracking.client_ack, y.tracking.client_ack);
+      ASSERT_EQ(x.tracking.backend_ack, y.tracking.backend_ack);
+    }
+  }
+
+  void ExpectEqual(Director& a, Director& b, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+      const stage::Packet& x = a.burst.packets[i];
+      const stage::Packet& y = b.burst.packets[i];
+      ASSERT_EQ(x.fate, y.fate) << "of packet " << i;
+      ASSERT_EQ(x.reason, y.reason);
+      ASSERT_EQ(x.vip, y.vip);
+      ASSERT_EQ(x.backend, y.backend);
+      ASSERT_EQ(x.rung, y.rung);
+      ASSERT_EQ(x.flow_hash, y.flow_hash);
+      ASSERT_EQ(x.out_port, y.out_port);
+      if (!x.vip.valid()) continue;  // then these may not have been looked for
+      ASSERT_EQ(x.client_offset, y.client_offset);
+      ASSERT_EQ(x.vip_offset, y.vip_offset);
+      ASSERT_EQ(x.headers.ip_length, y.headers.ip_length);
+      ASSERT_EQ(x.headers.l4_offset, y.headers.l4_offset);
+    }
+    ASSERT_EQ(a.sent.size(), b.sent.size());
+    for (size_t i = 0; i < a.sent.size(); ++i) {
+      ASSERT_EQ(a.sent[i].port, b.sent[i].port);
+      ASSERT_EQ(a.sent[i].frame, b.sent[i].frame);
+    }
+    ASSERT_EQ(a.punted.size(), b.punted.size());
+    for (size_t i = 0; i < a.punted.size(); ++i) {
+      ASSERT_EQ(a.punted[i].frame, b.punted[i].frame);
+      ASSERT_EQ(a.punted[i].punt_class, b.punted[i].punt_class);
+    }
+    ASSERT_EQ(a.handed_over, b.handed_over);
+    ASSERT_EQ(a.sink.last_tx_flags(), b.sink.last_tx_flags());
+    ASSERT_EQ(CounterValues(a.counters), CounterValues(b.counters));
+    ASSERT_TRUE(a.memory == b.memory) << "the connection tables differ";
+    ASSERT_NO_FATAL_FAILURE(ExpectEqualSessions(a.tables.nat(), b.tables.nat()));
+  }
+
+  std::mt19937_64 random_;
+  std::vector<std::pair<BackendId, PoolId>> backends_;
+};
+
+}  // namespace sluice::test
+
+#endif  // SLUICE_TESTS_STAGE_TWO_DIRECTORS_H_
