@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -165,6 +167,9 @@ int Main(int argc, char** argv) {
   }
   rte_mempool_free(buffers);
   rte_eal_cleanup();
+  // DPDK leaves the directory of a prefix, empty.
+  std::error_code ignored;
+  if (!hugepages) std::filesystem::remove(rte_eal_get_runtime_dir(), ignored);
   return status;
 }
 
