@@ -74,8 +74,8 @@ void BuildCookies(const StateSpec& spec, const ForwardingState* previous, Forwar
   ForBackends(spec, ids, [](const BackendSpec& backend, CookieIds& of_pool) {
     if (!backend.info.cookie_id) return;
     const size_t id = *backend.info.cookie_id;
-    if (id >= of_pool.backends.size()) of_pool.backends.resize(id + 1);
-    of_pool.backends[id] = backend.id;
+    if (id >= of_pool.backends.size()) of_pool.backends.resize(id + 1, BackendId().value());
+    of_pool.backends[id] = backend.id.value();
   });
   using Shared = std::vector<std::shared_ptr<const CookieIds>>;
   state.cookie_ids = ShareByPool(ids, previous != nullptr ? previous->cookie_ids : Shared());

@@ -23,10 +23,10 @@ using CookieSecrets = std::array<std::optional<lb::AesBlock>, lb::CookieKeys::kS
 // The backends of a pool by the ids that cookies name them by; invalid where no backend has the id. What a cookie says
 // is looked up here and nowhere else, so it never leads out of the pool.
 struct CookieIds {
-  std::vector<BackendId> backends;
+  std::vector<uint16_t> backends;  // BackendId values, as in PoolTable::slots
   friend bool operator==(const CookieIds&, const CookieIds&) = default;
 
-  BackendId Find(uint32_t id) const { return id < backends.size() ? backends[id] : BackendId(); }
+  BackendId Find(uint32_t id) const { return id < backends.size() ? BackendId(backends[id]) : BackendId(); }
 };
 
 // Stands for a secret where it is compared or shown: AES-128(secret, "sluice key print").

@@ -14,6 +14,7 @@
 #include "dataplane/fwd/client_routes.h"
 #include "dataplane/fwd/cookies.h"
 #include "dataplane/fwd/quic.h"
+#include "dataplane/lb/cookie_reader.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_timeouts.h"
 #include "dataplane/lb/return_table.h"
@@ -200,11 +201,16 @@ struct FastPathVip {
     kTable,   // an established flow's backend is what the connection table says
     kHash,    // all packets go by the hash of their tuple alone
     kSession,  // address translation, with a session for each flow and without cookies
+    kCookie,   // an established flow's backend is what its packets' cookies say
+    kSlot,     // what the slot says that they name
   };
-  const uint16_t* slots = nullptr;  // of the pool's table; kHash only, and then there are some
+  // BackendId values. With kHash, and with kTable where that is the scheduler: the slots of the pool's table. With
+  // kCookie: the pool's backends by the ids that cookies name.
+  const uint16_t* slots = nullptr;
   uint32_t slot_count = 0;
   Way way = Way::kNone;
   ForwardingMode mode = ForwardingMode::kL2;
+  uint16_t cookie_reader = 0;  // with kCookie: of ForwardingState::cookie_readers
 };
 static_assert(sizeof(FastPathVip) == 16);
 
@@ -214,6 +220,7 @@ struct ForwardingState {
   std::shared_ptr<const lb::VipTable> vip_table;
   std::shared_ptr<const std::vector<VipEntry>> vips;
   std::shared_ptr<const std::vector<FastPathVip>> fast_path_vips;  // as many as `vips`
+  std::vector<lb::CookieReader> cookie_readers;                    // all different
   std::vector<std::shared_ptr<const PoolTable>> pools;             // by PoolId; null where no pool has the id
   // By PoolId, of pools that VIPs with cookies use; null of others, or shorter. The keys are never null.
   std::vector<std::shared_ptr<const CookieIds>> cookie_ids;

@@ -285,7 +285,8 @@ lb::NatSession* AdoptReply(const ForwardingState& state, const lb::NatTuple& rep
 // Which of the pool's backends sent the reply, of those that cookies can name.
 BackendId SenderOf(const ForwardingState& state, const VipEntry& vip, const NatFlows::Opening& opening,
                    const lb::NatTuple& reply) {
-  for (const BackendId backend : state.cookie_ids[vip.pool.index()]->backends) {
+  for (const uint16_t value : state.cookie_ids[vip.pool.index()]->backends) {
+    const BackendId backend(value);
     if (!backend.valid()) continue;
     if (SendsFrom((*state.backends)[backend.index()], opening.from_client.destination_port, reply)) return backend;
   }

@@ -276,12 +276,30 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
   return absl::OkStatus();
 }
 
-FastPathVip FastPathVipOf(const VipEntry& vip, const ForwardingState& state) {
+// The number of the reader of the VIP's cookies, which is made if there is none yet.
+uint16_t CookieReaderOf(const VipEntry& vip, std::vector<lb::CookieReader>& readers) {
+  using Id = lb::CookieReader::Id;
+  const lb::CookieReader reader(vip.cookie_layout, vip.first_tier ? Id::kTier : Id::kBackend);
+  const auto number = static_cast<uint16_t>(std::find(readers.begin(), readers.end(), reader) - readers.begin());
+  if (number == readers.size()) readers.push_back(reader);
+  return number;
+}
+
+FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
   if (vip.protocol == 0) return {};
   FastPathVip common{.mode = vip.mode};
   if (IsNat(vip.mode)) {
     const bool has_sessions = vip.nat_sessions || vip.mode == ForwardingMode::kFullNat;
     common.way = has_sessions && !vip.cookies ? FastPathVip::Way::kSession : FastPathVip::Way::kNone;
+    return common;
+  }
+  if (vip.cookies && !vip.quic && vip.protocol == net::kProtocolTcp) {
+    common.way = vip.slots ? FastPathVip::Way::kSlot : FastPathVip::Way::kCookie;
+    if (vip.slots) return common;
+    const std::vector<uint16_t>& backends = state.cookie_ids[vip.pool.index()]->backends;
+    common.slots = backends.data();
+    common.slot_count = static_cast<uint32_t>(backends.size());
+    common.cookie_reader = CookieReaderOf(vip, state.cookie_readers);
     return common;
   }
   const PoolTable& pool = *state.pools[vip.pool.index()];
@@ -300,7 +318,7 @@ FastPathVip FastPathVipOf(const VipEntry& vip, const ForwardingState& state) {
   return common;
 }
 
-// Points into the pools' tables, which live as long as the state.
+// Points into the pools' tables and cookie ids, which live as long as the state.
 void BuildFastPathVips(ForwardingState& state) {
   auto common = std::make_shared<std::vector<FastPathVip>>();
   common->reserve(state.vips->size());
@@ -323,8 +341,8 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
 
   if (absl::Status status = BuildPools(spec, previous, same_keys, *state); !status.ok()) return status;
   if (absl::Status status = BuildVips(spec, previous, *state); !status.ok()) return status;
-  BuildFastPathVips(*state);
   BuildCookies(spec, previous, *state);
+  BuildFastPathVips(*state);
   BuildQuic(spec, previous, *state);
   state->client_routes = previous != nullptr ? previous->client_routes : std::make_shared<const ClientRoutes>();
   return state;

@@ -6,6 +6,7 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/lb/binary_field.h"
+#include "dataplane/lb/cookie_aes.h"
 
 namespace sluice::lb {
 namespace {
@@ -101,49 +102,6 @@ __attribute__((target("aes,sse4.1"))) inline uint64_t TweakAesNi(const Aes128Key
   return static_cast<uint64_t>(_mm_cvtsi128_si64(state));
 }
 
-struct FourBlocks {
-  __m128i block[4];
-};
-
-// Each of `in` on top of the state, and encrypted; four independent chains.
-__attribute__((target("aes,sse4.1"))) inline void AbsorbFour(const Aes128Key& key, const FourBlocks& in,
-                                                             FourBlocks* state) {
-  const __m128i first = LoadBlock(key.round_key(0));
-  __m128i s0 = _mm_xor_si128(_mm_xor_si128(state->block[0], in.block[0]), first);
-  __m128i s1 = _mm_xor_si128(_mm_xor_si128(state->block[1], in.block[1]), first);
-  __m128i s2 = _mm_xor_si128(_mm_xor_si128(state->block[2], in.block[2]), first);
-  __m128i s3 = _mm_xor_si128(_mm_xor_si128(state->block[3], in.block[3]), first);
-  for (int round = 1; round < Aes128Key::kRounds; ++round) {
-    const __m128i round_key = LoadBlock(key.round_key(round));
-    s0 = _mm_aesenc_si128(s0, round_key);
-    s1 = _mm_aesenc_si128(s1, round_key);
-    s2 = _mm_aesenc_si128(s2, round_key);
-    s3 = _mm_aesenc_si128(s3, round_key);
-  }
-  const __m128i last = LoadBlock(key.round_key(Aes128Key::kRounds));
-  *state = {{_mm_aesenclast_si128(s0, last), _mm_aesenclast_si128(s1, last), _mm_aesenclast_si128(s2, last),
-             _mm_aesenclast_si128(s3, last)}};
-}
-
-// TweakAesNi of four tuples of one family.
-__attribute__((target("aes,sse4.1"))) inline void TweakFour(const Aes128Key& key, const FlowTuple* t,
-                                                            uint64_t* tweaks) {
-  FourBlocks state{};
-  if (t[0].family == net::Family::kIpv4) {
-    AbsorbFour(key, {{BlockV4(t[0]), BlockV4(t[1]), BlockV4(t[2]), BlockV4(t[3])}}, &state);
-  } else {
-    AbsorbFour(
-        key, {{LoadAddress(t[0].source), LoadAddress(t[1].source), LoadAddress(t[2].source), LoadAddress(t[3].source)}},
-        &state);
-    AbsorbFour(key,
-               {{LoadAddress(t[0].destination), LoadAddress(t[1].destination), LoadAddress(t[2].destination),
-                 LoadAddress(t[3].destination)}},
-               &state);
-    AbsorbFour(key, {{LastBlockV6(t[0]), LastBlockV6(t[1]), LastBlockV6(t[2]), LastBlockV6(t[3])}}, &state);
-  }
-  for (size_t i = 0; i < 4; ++i) tweaks[i] = static_cast<uint64_t>(_mm_cvtsi128_si64(state.block[i]));
-}
-
 __attribute__((target("pclmul,sse4.1"))) inline uint64_t CarrylessProduct(uint64_t a, uint64_t b) {
   const __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<long long>(a)),
                                                _mm_cvtsi64_si128(static_cast<long long>(b)), 0);
@@ -170,18 +128,27 @@ __attribute__((target("aes,pclmul,sse4.1"))) std::optional<CookieFields> DecodeA
   return FieldsOf(layout, FieldMultiplyPclmul(bits, affine.a, permuted ^ affine.b));
 }
 
-// Four packets of one family and key; the bits are those of DecodeCookies.
-__attribute__((target("aes,pclmul,sse4.1"))) uint64_t DecodeFourAesNi(const CookieLayout& layout, const Aes128Key& key,
-                                                                      const FlowTuple* tuples, const uint32_t* cookies,
-                                                                      CookieFields* fields) {
-  const int bits = layout.permuted_bits();
-  uint64_t tweaks[4];
-  TweakFour(key, tuples, tweaks);
+// Of four packets of one family; the bits are those of DecodeCookies.
+__attribute__((target("avx2,aes,pclmul"))) uint64_t DecodeFour(const CookieLayout& layout, const CookieReader& reader,
+                                                               const FourKeys& keys, const FlowTuple* t,
+                                                               const uint32_t* cookies, CookieFields* fields) {
+  __m256i tweaks;
+  if (t[0].family == net::Family::kIpv4) {
+    tweaks = TweaksV4(keys, {{BlockV4(t[0]), BlockV4(t[1]), BlockV4(t[2]), BlockV4(t[3])}});
+  } else {
+    tweaks = TweaksV6(
+        keys,
+        {{LoadAddress(t[0].source), LoadAddress(t[1].source), LoadAddress(t[2].source), LoadAddress(t[3].source)}},
+        {{LoadAddress(t[0].destination), LoadAddress(t[1].destination), LoadAddress(t[2].destination),
+          LoadAddress(t[3].destination)}},
+        {{LastBlockV6(t[0]), LastBlockV6(t[1]), LastBlockV6(t[2]), LastBlockV6(t[3])}});
+  }
+  const __m256i read = _mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(cookies)));
+  alignas(32) uint64_t plain[4];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(plain), PlainOfFour(reader, tweaks, read));
   uint64_t found = 0;
   for (size_t i = 0; i < 4; ++i) {
-    const Affine affine = AffineOf(tweaks[i], bits);
-    const uint32_t permuted = cookies[i] & ((uint32_t{1} << bits) - 1);
-    const auto said = FieldsOf(layout, FieldMultiplyPclmul(bits, affine.a, permuted ^ affine.b));
+    const auto said = FieldsOf(layout, static_cast<uint32_t>(plain[i]));
     if (!said) continue;
     fields[i] = *said;
     found |= uint64_t{1} << i;
@@ -242,18 +209,20 @@ std::optional<CookieFields> DecodeCookie(const CookieLayout& layout, const Cooki
 uint64_t DecodeCookies(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple* tuples,
                        const uint32_t* cookies, size_t count, CookieFields* fields) {
   SLUICE_DCHECK(count <= 64);
-  const int bits = layout.permuted_bits();
-  const bool fast = CpuHasAesAndPclmul();
+  const CookieReader reader(layout, CookieReader::Id::kBackend);
+  const bool by_four = CpuHasAesAndPclmul() && __builtin_cpu_supports("avx2") != 0;
   uint64_t found = 0;
   for (size_t i = 0; i < count;) {
-    bool alike = fast && count - i >= 4;
-    for (size_t j = i + 1; alike && j < i + 4; ++j) {
-      alike = tuples[j].family == tuples[i].family && cookies[j] >> bits == cookies[i] >> bits;
+    FourKeys four{};
+    bool alike = by_four && count - i >= 4;
+    for (size_t j = 0; alike && j < 4; ++j) {
+      uint32_t permuted = 0;
+      const CookieKey* key = SplitCookie(layout, keys, cookies[i + j], &permuted);
+      alike = key != nullptr && tuples[i + j].family == tuples[i].family;
+      if (alike) four[j] = &key->key(tuples[i].family);
     }
-    uint32_t permuted = 0;
-    const CookieKey* key = SplitCookie(layout, keys, cookies[i], &permuted);
-    if (alike && key != nullptr) {
-      found |= DecodeFourAesNi(layout, key->key(tuples[i].family), tuples + i, cookies + i, fields + i) << i;
+    if (alike) {
+      found |= DecodeFour(layout, reader, four, tuples + i, cookies + i, fields + i) << i;
       i += 4;
       continue;
     }

@@ -78,8 +78,7 @@ std::optional<CookieFields> DecodeCookie(const CookieLayout& layout, const Cooki
                                          uint32_t cookie);
 
 // The same for a burst of up to 64 packets of VIPs with this layout: bit i of the result says whether there is
-// something in fields[i]. Four blocks of AES at a time keep the CPU's unit for it busy, which takes a third of the
-// time.
+// something in fields[i]. Four at a time (cookie_aes.h), where the CPU has what that needs.
 uint64_t DecodeCookies(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple* tuples,
                        const uint32_t* cookies, size_t count, CookieFields* fields);
 

@@ -98,13 +98,7 @@ bool ClampMss(uint8_t* tcp, size_t size, uint16_t max_bytes) {
 }
 
 std::optional<TcpTimestamps> FindTimestamps(const uint8_t* tcp, size_t size) {
-  // What Linux, the BSDs and Windows send on every segment after the handshake (RFC 7323, appendix A).
-  constexpr uint8_t kAligned[] = {kOptionNop, kOptionNop, kTcpOptionTimestamps, kTimestampsLength};
-  constexpr uint8_t kAlignedHeader = kOptionsOffset + 2 + kTimestampsLength;
-  if (TcpHeaderLength(tcp, size) >= kAlignedHeader &&
-      std::memcmp(tcp + kOptionsOffset, kAligned, sizeof(kAligned)) == 0) {
-    return TimestampsAt(tcp, kOptionsOffset + 2);
-  }
+  if (TcpHeaderLength(tcp, size) != 0 && HasAlignedTimestamps(tcp)) return TimestampsAt(tcp, kAlignedTimestampsOffset);
   TcpOptionWalk walk(tcp, size);
   while (const auto option = walk.Next()) {
     if (option->kind == kTcpOptionTimestamps && option->length == kTimestampsLength) {

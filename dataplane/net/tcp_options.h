@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 
 #include "dataplane/base/byte_order.h"
@@ -44,8 +45,17 @@ struct TcpTimestamps {
   Be32 echo;                 // TSecr; has a meaning with ACK only
 };
 
-// The first timestamps option of the right length (10). The common form, alone behind two NOPs, is found without a
-// walk.
+// What Linux, the BSDs and Windows send on every segment after the handshake (RFC 7323, appendix A): the option behind
+// two NOPs, where the options begin. `tcp` holds a whole header, whatever its length.
+inline constexpr uint8_t kAlignedTimestampsOffset = 20 + 2;
+inline constexpr uint8_t kAlignedEchoOffset = kAlignedTimestampsOffset + 2 + 4;
+inline bool HasAlignedTimestamps(const uint8_t* tcp) {
+  constexpr uint8_t kAligned[] = {1, 1, kTcpOptionTimestamps, 10};
+  constexpr int kHeaderWords = 8;
+  return tcp[12] >> 4 >= kHeaderWords && std::memcmp(tcp + kAlignedTimestampsOffset - 2, kAligned, 4) == 0;
+}
+
+// The first timestamps option of the right length (10). The common form is found without a walk.
 std::optional<TcpTimestamps> FindTimestamps(const uint8_t* tcp, size_t size);
 
 // Replaces the four bytes at `offset` and brings the checksum along. The caller knows that they lie inside the header,

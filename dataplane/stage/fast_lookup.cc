@@ -8,6 +8,7 @@
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/martian.h"
@@ -84,6 +85,8 @@ struct Lookup {
   lb::ExactVips<lb::VipAddressV4>::Finder v4;
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
   const fwd::FastPathVip* vips;
+  const lb::CookieReader* readers;
+  const lb::CookieKeys* cookie_keys;
   fwd::VipCounters* counters;
 };
 
@@ -124,19 +127,15 @@ SLUICE_FAST_PATH inline uint64_t HashOf(const uint8_t* source, const lb::AesFlow
   }
 }
 
-// Fetches what the next passes will need of the packet.
+// What the next pass chooses the packet's backend by is fetched, or noted where it has to be read first.
 template <Family family>
-inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::FastPathVip& vip,
-                     fwd::VipCounters* counters, StageEnv& env) {
-  // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
-  // is in this core's cache, and a store to a missing line would hold up those behind it.
-  if (vip.mode != fwd::ForwardingMode::kL2 && !fwd::IsNat(vip.mode)) __builtin_prefetch(frame - 1, 1);
-  __builtin_prefetch(counters, 1);
-  const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
-  if (vip.way == Way::kHash || (begins && vip.slots != nullptr)) {
+SLUICE_FAST_PATH inline void PrepareSelection(Packet& packet, const uint8_t* frame, const fwd::FastPathVip& vip,
+                                              const Lookup& lookup, Claims& claims, StageEnv& env) {
+  if (vip.way == Way::kHash) {
     __builtin_prefetch(&vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
-  }
-  if (vip.way == Way::kTable) {
+  } else if (vip.way == Way::kTable) {
+    const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
+    if (begins && vip.slots != nullptr) __builtin_prefetch(&vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
     if constexpr (family == Family::kIpv4) {
       env.tables->v4().table.Prefetch(packet.flow_hash);
     } else {
@@ -144,9 +143,24 @@ inline void Prefetch(const Packet& packet, const uint8_t* frame, const fwd::Fast
     }
   } else if (vip.way == Way::kSession) {
     env.tables->nat().table().PrefetchByClient(packet.flow_hash);
-  } else if (vip.way == Way::kLadder) {
+  } else if (vip.way == Way::kLadder || !MayClaim(frame + kL4<family>)) {
     PrefetchForSelection(packet, env);
+  } else if (vip.way == Way::kSlot) {
+    env.tables->slots().table.Prefetch(packet.flow_hash, SlotOfClaim(packet, frame + kL4<family>));
+  } else {
+    AddClaim<family>(packet, frame, vip, lookup.readers[vip.cookie_reader], *lookup.cookie_keys, claims);
   }
+}
+
+// Fetches what the next passes will need of the packet.
+template <Family family>
+SLUICE_FAST_PATH inline void Prefetch(Packet& packet, const uint8_t* frame, const fwd::FastPathVip& vip,
+                                      const Lookup& lookup, Claims& claims, StageEnv& env) {
+  // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
+  // is in this core's cache, and a store to a missing line would hold up those behind it.
+  if (vip.mode != fwd::ForwardingMode::kL2 && !fwd::IsNat(vip.mode)) __builtin_prefetch(frame - 1, 1);
+  __builtin_prefetch(&lookup.counters[packet.vip.index()], 1);
+  PrepareSelection<family>(packet, frame, vip, lookup, claims, env);
 }
 
 // Where no VIP has address and port for itself. Where no VIP has the address, the packet may be a backend's answer that
@@ -185,7 +199,7 @@ __attribute__((noinline)) VipId FindVipByRange(const uint8_t* destination, uint8
 // A frame that begins as one of the kind does. Afterwards its record is whole, or what InitPacket makes at least.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const uint8_t* frame, PortId port,
-                                         const Lookup& lookup, StageEnv& env) {
+                                         const Lookup& lookup, Claims& claims, StageEnv& env) {
   const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
   auto* const at = reinterpret_cast<uint8_t*>(&packet);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
@@ -235,7 +249,7 @@ SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const u
   }
   packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.past = Past::kLookup;
-  Prefetch<family>(packet, frame, entry, &lookup.counters[vip.index()], env);
+  Prefetch<family>(packet, frame, entry, lookup, claims, env);
 }
 
 // The first eight bytes of a frame's start: the station's address, then zeros.
@@ -249,7 +263,8 @@ SLUICE_FAST_PATH __m256i MacOf(const PortTraits& port) {
 
 bool FastPathIsSupported() {
   static const bool supported = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("bmi") != 0 &&
-                                __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("aes") != 0;
+                                __builtin_cpu_supports("bmi2") != 0 && __builtin_cpu_supports("aes") != 0 &&
+                                __builtin_cpu_supports("pclmul") != 0;
   return supported;
 }
 
@@ -260,8 +275,11 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Bu
                          .v4 = table.exact_v4().finder(),
                          .v6 = table.exact_v6().finder(),
                          .vips = env.state->fast_path_vips->data(),
+                         .readers = env.state->cookie_readers.data(),
+                         .cookie_keys = &env.state->cookie_keys->keys,
                          .counters = env.counters->vips.get()};
   Looked looked;
+  Claims claims;
   const size_t count = burst.count;
   for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
@@ -275,13 +293,13 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Bu
     }
     const __m256i start = Load32(frame);
     if (Begins<Family::kIpv4, net::kProtocolTcp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, env);
+      LookUpFrame<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, claims, env);
     } else if (Begins<Family::kIpv4, net::kProtocolUdp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, env);
+      LookUpFrame<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, claims, env);
     } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6, net::kProtocolTcp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, env);
+      LookUpFrame<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, claims, env);
     } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6, net::kProtocolUdp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, env);
+      LookUpFrame<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, claims, env);
     } else {
       InitPacket(packet, mbuf, port);
     }
@@ -290,6 +308,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Bu
     looked.left += packet.fate == Fate::kPending ? 1 : 0;
     looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
   }
+  if (claims.count != 0) ReadClaims(claims, env);
   return looked;
 }
 

@@ -11,11 +11,12 @@
 // every burst, bytes, records, tables and counters come out the same with and without the fast path
 // (tests/stage/fast_path_test.cc, fast_nat_test.cc).
 //
-// Needs AVX2, BMI and AES-NI, as all x86 servers of the last ten years have; elsewhere the stages do all the work.
+// Needs AVX2, BMI, AES-NI and PCLMULQDQ, as all x86 servers of the last ten years have; elsewhere the stages do all the
+// work.
 namespace sluice::stage {
 
 // Of the functions that run there only.
-#define SLUICE_FAST_PATH __attribute__((target("avx2,bmi,bmi2,aes")))
+#define SLUICE_FAST_PATH __attribute__((target("avx2,bmi,bmi2,aes,pclmul")))
 
 // What became of a burst's packets.
 struct Looked {

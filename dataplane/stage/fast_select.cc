@@ -5,6 +5,7 @@
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/stages.h"
@@ -30,6 +31,8 @@ auto& TableOf(fwd::FlowTables& tables) {
 struct Chosen {
   size_t by_table = 0;
   size_t by_hash = 0;
+  size_t by_cookie = 0;
+  size_t by_slot = 0;
   size_t begun = 0;
 };
 
@@ -132,6 +135,39 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(const Packet& packet, const f
   return value->backend;
 }
 
+// The backend that the packet's cookie named (ReadClaims), where it keeps its flows. Invalid: the ladder has to look.
+inline BackendId NamedBackendOf(Packet& packet, Chosen& chosen, const StageEnv& env) {
+  const BackendId named = packet.backend;
+  if (!named.valid() || !(*env.state->backends)[named.index()].keeps_flows()) [[unlikely]] {
+    return BackendId();
+  }
+  packet.rung = fwd::Rung::kCookie;
+  ++chosen.by_cookie;
+  return named;
+}
+
+// The backend of the slot that the packet's cookie names, where that is its connection's, in a state that the packet
+// does not change. Invalid: the ladder has to look, and nothing was changed.
+inline BackendId SlotBackendOf(Packet& packet, Chosen& chosen, StageEnv& env) {
+  const uint8_t* const tcp = FrameOf(packet) + packet.headers.l4_offset;
+  if (!MayClaim(tcp)) return BackendId();
+  lb::ConnectionSlot* const slot =
+      env.tables->slots().table.Find(packet.flow_hash, packet.vip, SlotOfClaim(packet, tcp));
+  if (slot == nullptr || slot->state != lb::FlowState::kEstablished) return BackendId();
+  const fwd::BackendTable& backends = *env.state->backends;
+  const BackendId backend = slot->backend;
+  if (!fwd::BackendExists(backends, {.backend = backend, .generation = slot->generation}) ||
+      !backends[backend.index()].keeps_flows()) [[unlikely]] {
+    return BackendId();
+  }
+  slot->last_seen_s = static_cast<uint16_t>(env.now_s);
+  ++slot->packets;
+  slot->bytes += packet.headers.ip_length;
+  packet.rung = fwd::Rung::kSlot;
+  ++chosen.by_slot;
+  return backend;
+}
+
 SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip, Chosen& chosen,
                                                 StageEnv& env) {
   if (vip.way == Way::kHash) {
@@ -139,6 +175,8 @@ SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastP
     packet.rung = fwd::Rung::kHashOnly;
     return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
   }
+  if (vip.way == Way::kCookie) return NamedBackendOf(packet, chosen, env);
+  if (vip.way == Way::kSlot) return SlotBackendOf(packet, chosen, env);
   if (vip.way != Way::kTable) return BackendId();
   const size_t begun = chosen.begun;
   const BackendId backend = packet.headers.family == Family::kIpv4
@@ -178,6 +216,8 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kCookie)].Add(chosen.by_cookie);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kSlot)].Add(chosen.by_slot);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun);
 }
 

@@ -7,7 +7,14 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
 
+#include "dataplane/lb/cookie.h"
+#include "dataplane/net/bytes.h"
+#include "dataplane/stage/fast_cookies.h"
+#include "dataplane/stage/flow_view.h"
 #include "tests/stage/two_directors.h"
 
 namespace sluice::test {
@@ -65,41 +72,95 @@ class FastPathTest : public TwoDirectorsTest {
     const PoolId by_turns = fixture_.Vip(AddVip(vip, 6, 86, Mode::kIpip)).entry.pool;
     fixture_.spec().pools[by_turns.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
     fixture_.Vip(AddVip(vip, 6, 89, Mode::kIpip)).entry.unsafe_only = true;
-    const VipId named = AddVip(vip, 6, 87, Mode::kIpip);
-    fixture_.Vip(named).entry.cookies = true;
-    // So short that what is made up often names a backend.
-    fixture_.Vip(named).entry.cookie_layout = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
-    fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
-    fwd::VipEntry& by_slot = fixture_.Vip(AddVip(vip, 6, 88, Mode::kIpip)).entry;
-    by_slot.cookies = by_slot.slots = true;
-    uint16_t cookie_id = 0;
-    for (const auto& [backend, pool] : backends_) {
-      if (pool == fixture_.Vip(named).entry.pool)
-        fixture_.spec().backends[backend.index()].info.cookie_id = cookie_id++;
-    }
+    AddSlotVip(vip, 88);
+    // So short that what is made up often names a backend; and alike, so that packets of several are read together.
+    const lb::CookieLayout brief = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
+    AddCookieVip(vip, 87, Mode::kIpip, brief);
+    AddCookieVip(vip, 100, Mode::kL2, brief);
+    AddCookieVip(vip, 101, Mode::kGue, {.key_bits = 2, .backend_bits = 14, .check_bits = 5});
+    AddCookieVip(vip, 102, Mode::kIpip, {.key_bits = 3, .tier_bits = 3, .backend_bits = 3, .check_bits = 2});
+    AddCookieVip(vip, 103, Mode::kIpip, {.key_bits = 2, .tier_bits = 2, .backend_bits = 5}, /*first_tier=*/true);
     fwd::VipSpec& range = fixture_.Vip(AddVip(vip, 6, 90, Mode::kL2));
     range.last_port = 99;
   }
 
-  // Turns the payload's first bytes into the timestamps that every segment has, with any echo.
+  void AddSlotVip(const std::string& vip, uint16_t port) {
+    fwd::VipEntry& entry = fixture_.Vip(AddVip(vip, 6, port, fwd::ForwardingMode::kIpip)).entry;
+    entry.cookies = entry.slots = true;
+  }
+
+  void AddCookieVip(const std::string& vip, uint16_t port, fwd::ForwardingMode mode, const lb::CookieLayout& layout,
+                    bool first_tier = false) {
+    fwd::VipEntry& entry = fixture_.Vip(AddVip(vip, 6, port, mode)).entry;
+    entry.cookies = true;
+    entry.cookie_layout = layout;
+    entry.first_tier = first_tier;
+    layouts_[port] = layout;
+    uint16_t id = 0;
+    for (const auto& [backend, pool] : backends_) {
+      if (pool == entry.pool) fixture_.spec().backends[backend.index()].info.cookie_id = id++;
+    }
+    for (const uint32_t number : {0u, 2u}) {
+      fixture_.spec().cookie_keys[number] = lb::AesBlock{uint8_t(7 + number)};
+      keys_.Set(number, lb::AesBlock{uint8_t(7 + number)});
+    }
+  }
+
+  // Turns the payload's first bytes into the timestamps that every segment has; what is echoed is a good cookie, one
+  // that is not as it should be, or anything.
   void PutTimestamps(Bytes& frame, size_t l4_offset) {
     if (frame.size() < l4_offset + 32) return;
-    frame[l4_offset + 12] = 0x80;
+    frame[l4_offset + 12] = Draw(8) == 0 ? 0x90 : 0x80;
     const auto option = std::to_array<uint8_t>({1, 1, 8, 10});
     std::copy(option.begin(), option.end(), &frame[l4_offset + 20]);
     for (size_t i = 24; i < 32; ++i) frame[l4_offset + i] = static_cast<uint8_t>(Draw(256));
-    if (!slot_cookies_.empty() && Draw(2) == 0) frame[l4_offset + 31] = Pick(slot_cookies_);
+    if (Draw(8) == 0) frame[l4_offset + 20 + Draw(4)] = static_cast<uint8_t>(Draw(12));
+    const auto slot = slot_cookies_.find(FlowIn(frame, kIpOffset));
+    if (slot != slot_cookies_.end() && Draw(6) != 0) frame[l4_offset + 31] = slot->second;
+    const auto layout = layouts_.find(static_cast<uint16_t>(frame[l4_offset + 2] << 8 | frame[l4_offset + 3]));
+    if (layout != layouts_.end() && Draw(6) != 0) PutCookie(layout->second, l4_offset, frame);
   }
 
-  // Takes the cookies of slots out of SYNs that were sent to backends.
+  // Of either key, naming a backend that may or may not be there.
+  void PutCookie(const lb::CookieLayout& layout, size_t l4_offset, Bytes& frame) {
+    const bool v4 = l4_offset == kIpOffset + 20;
+    const size_t source = kIpOffset + (v4 ? 12 : 8);
+    const lb::FlowTuple tuple = {.source = &frame[source],
+                                 .destination = &frame[source + (v4 ? 4 : 16)],
+                                 .source_port = net::Load<Be16>(&frame[l4_offset]),
+                                 .destination_port = net::Load<Be16>(&frame[l4_offset + 2]),
+                                 .protocol = net::kProtocolTcp,
+                                 .family = v4 ? net::Family::kIpv4 : net::Family::kIpv6};
+    const uint32_t number = layout.key_bits > 1 && Draw(2) == 0 ? 2 : 0;
+    const lb::CookieFields fields = {.tier = static_cast<uint32_t>(Draw(4)) >> (layout.tier_bits == 0 ? 2 : 0),
+                                     .backend = static_cast<uint32_t>(Draw(4) == 0 ? Draw(4) : Draw(2))};
+    const uint32_t cookie = lb::EncodeCookie(layout, keys_, number, tuple, fields);
+    const auto echo = Be32::FromHost(lb::EncodeTimestamp(layout, static_cast<uint32_t>(random_()), cookie));
+    std::memcpy(&frame[l4_offset + 28], &echo, sizeof(echo));
+  }
+
+  static constexpr size_t kIpOffset = 14;
+
+  // Addresses and ports of the IP packet at `ip`; empty when it is not one with 24 or 44 bytes.
+  static Bytes FlowIn(const Bytes& frame, size_t ip) {
+    const bool v4 = frame[ip] >> 4 == 4;
+    const size_t begin = ip + (v4 ? 12 : 8);
+    const size_t end = ip + (v4 ? 24 : 44);
+    if (frame.size() < end) return {};
+    return Bytes(frame.begin() + static_cast<long>(begin), frame.begin() + static_cast<long>(end));
+  }
+
+  // Takes the cookies of slots out of SYNs that were sent to backends in a tunnel of IPv4 or IPv6.
   void LearnSlots(const std::vector<RecordingSink::Sent>& sent) {
     for (const RecordingSink::Sent& each : sent) {
-      for (const size_t l4_offset : {size_t{54}, size_t{74}, size_t{94}}) {
-        if (each.frame.size() < l4_offset + 32 || (each.frame[l4_offset + 13] & 2) == 0) continue;
-        if (each.frame[l4_offset + 28] == lb::kSynEchoMark) slot_cookies_.push_back(each.frame[l4_offset + 31]);
-      }
+      const size_t outer = each.frame[12] == 0x08 ? 20 : 40;
+      const size_t ip = kIpOffset + outer;
+      if (each.frame.size() < ip + 20) continue;
+      const size_t l4_offset = ip + (each.frame[ip] >> 4 == 4 ? 20 : 40);
+      if (each.frame.size() < l4_offset + 32 || (each.frame[l4_offset + 13] & 2) == 0) continue;
+      if (each.frame[l4_offset + 28] != lb::kSynEchoMark) continue;
+      slot_cookies_[FlowIn(each.frame, ip)] = each.frame[l4_offset + 31];
     }
-    while (slot_cookies_.size() > 6) slot_cookies_.erase(slot_cookies_.begin());
   }
 
   // One that the fast path knows, unless its backend makes it another.
@@ -110,10 +171,10 @@ class FastPathTest : public TwoDirectorsTest {
     builder.destination = v4 ? "203.0.113.20" : "2001:db8:f::20";
     builder.protocol = Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
-    builder.destination_port = Pick<uint16_t>({80, 81, 84, 87, 88, 89});
+    builder.destination_port = Pick<uint16_t>({80, 81, 84, 87, 88, 88, 89, 100, 101, 102, 103});
     builder.tcp_flags = Pick<uint8_t>({0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x02});
     builder.tos = static_cast<uint8_t>(Draw(256));
-    builder.payload = Draw(40);
+    builder.payload = Draw(3) == 0 ? Draw(40) : 12 + Draw(28);
     builder.padding = Draw(10);
     Bytes frame = builder.Build();
     if (builder.protocol == 6 && builder.payload >= 12) PutTimestamps(frame, v4 ? 34 : 54);
@@ -132,7 +193,8 @@ class FastPathTest : public TwoDirectorsTest {
                                               "203.0.113.10", "198.18.0.7",   "203.0.113.30", "198.51.100.200"};
     const std::vector<std::string> vips_v6 = {"2001:db8:f::20", "2001:db8:f::20", "2001:db8:f::10", "2001:db8:18::7",
                                               "2001:db8:77::1"};
-    const std::vector<uint16_t> ports = {80, 81, 82, 83, 84, 85, 86, 87, 88, 88, 89, 90, 95, 99, 53, 8080, 7};
+    const std::vector<uint16_t> ports = {80, 81, 82, 83,  84,  85,  86,  87, 88,   88, 89,
+                                         90, 95, 99, 100, 101, 102, 103, 53, 8080, 7};
     const std::vector<uint8_t> flags = {0x02, 0x10, 0x10, 0x10, 0x18, 0x11, 0x04, 0x14, 0x12, 0x00};
     FrameBuilder builder;
     builder.source = Pick(v4 ? clients_v4 : clients_v6);
@@ -159,7 +221,9 @@ class FastPathTest : public TwoDirectorsTest {
     return frame;
   }
 
-  std::vector<uint8_t> slot_cookies_;
+  std::map<Bytes, uint8_t> slot_cookies_;  // by flow
+  std::map<uint16_t, lb::CookieLayout> layouts_;
+  lb::CookieKeys keys_;
 };
 
 TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
@@ -191,10 +255,37 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   RunOn(*stages, {}, {}, {});
   ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
   const auto on_rung = [&](fwd::Rung rung) { return common->counters.rungs[static_cast<size_t>(rung)].Value(); };
-  EXPECT_GT(on_rung(fwd::Rung::kCookie), 0u);
-  RecordProperty("by_slot", static_cast<int>(on_rung(fwd::Rung::kSlot)));
+  EXPECT_GT(on_rung(fwd::Rung::kCookie), 100u);
+  EXPECT_GT(on_rung(fwd::Rung::kSlot), 20u);
   EXPECT_GT(on_rung(fwd::Rung::kScheduler), 0u);
   EXPECT_GT(all_common, 300u) << "too few packets went the fast path for the test to mean anything";
+}
+
+TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
+  const auto director = std::make_unique<Director>(true, fwd::NatSetup());
+  stage::StageEnv env = MakeEnv();
+  env.tables = &director->tables;
+  env.counters = &director->counters;
+  size_t named = 0;
+  for (int round = 0; round < 100; ++round) {
+    stage::Burst& burst = director->burst;
+    burst.count = 1 + Draw(stage::kBurstSize);
+    std::vector<rte_mbuf*> mbufs;
+    for (size_t i = 0; i < burst.count; ++i) mbufs.push_back(MakeMbuf(PlainFrame()));
+    stage::LookUpOnFastPath(mbufs.data(), PortId(0), burst, env);
+    for (const stage::Packet& packet : burst) {
+      if (packet.past != stage::Past::kLookup) continue;
+      const fwd::VipEntry& vip = (*state_->vips)[packet.vip.index()];
+      fwd::FlowView flow = stage::ViewFlow(packet);
+      stage::ViewTimestamps(packet, flow);
+      const bool common = stage::MayClaim(stage::FrameOf(packet) + packet.headers.l4_offset);
+      const bool reads = vip.cookies && !vip.slots && flow.has_echo && common;
+      ASSERT_EQ(packet.backend, reads ? fwd::CookieBackend(*state_, flow) : BackendId());
+      named += packet.backend.valid() ? 1 : 0;
+    }
+    rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
+  }
+  EXPECT_GT(named, 100u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FastPathTest, testing::Range(1u, 13u));

@@ -82,7 +82,7 @@ void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted
 }
 
 PipelineTest::PipelineTest()
-    : counters_(64, 64),
+    : counters_(64, 128),
       tables_({.v4 = 1000, .v6 = 1000, .wide = 1000, .nat = 400}, memory_.Source(), NatSetupForTests()),
       sink_(counters_),
       pool_(SharedPool()) {

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <rte_mbuf.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <numeric>
 #include <random>
 #include <string>
 #include <utility>
@@ -19,23 +22,24 @@ namespace sluice::test {
 
 inline constexpr size_t kConnections = 48;  // so few that buckets overflow
 inline constexpr size_t kSessions = 64;
-inline constexpr size_t kTableBytes = lb::ConnectionTableV4::BytesFor(kConnections) +
-                                      lb::ConnectionTableV6::BytesFor(kConnections) +
-                                      lb::ConnectionTableWide::BytesFor(kConnections);
+inline constexpr size_t kSlotConnections = 64;
+constexpr size_t ToLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+inline constexpr std::array kComparedBytes = {
+    ToLines(lb::ConnectionTableV4::BytesFor(kConnections)), ToLines(lb::ConnectionTableV6::BytesFor(kConnections)),
+    ToLines(lb::ConnectionTableWide::BytesFor(kConnections)), ToLines(lb::SlotTable::BytesFor(kSlotConnections))};
+inline constexpr size_t kTableBytes = std::accumulate(kComparedBytes.begin(), kComparedBytes.end(), size_t{0});
 
-// Memory whose content can be compared: the connection tables of one director, one behind the other.
+// Memory whose content can be compared: the connection tables of one director and its slots, one behind the other.
 class ComparableMemory {
  public:
   fwd::TableMemory Source() {
     return [this](size_t bytes) {
-      if (bytes == lb::ConnectionTableV4::BytesFor(kConnections) || used_ > 0) {
-        if (used_ + bytes <= sizeof(block_)) {
-          void* const at = block_ + used_;
-          used_ += bytes;
-          return at;
-        }
-      }
-      return other_.Source()(bytes);
+      const size_t lines = ToLines(bytes);
+      const bool compared = std::find(kComparedBytes.begin(), kComparedBytes.end(), lines) != kComparedBytes.end();
+      if (!compared || used_ + lines > sizeof(block_)) return other_.Source()(bytes);
+      void* const at = block_ + used_;
+      used_ += lines;
+      return at;
     };
   }
   bool operator==(const ComparableMemory& other) const {
@@ -52,7 +56,11 @@ class ComparableMemory {
 struct Director {
   Director(bool fast_path, const fwd::NatSetup& nat)
       : with_fast_path(fast_path),
-        tables({.v4 = kConnections, .v6 = kConnections, .wide = kConnections, .nat = kSessions, .stateful = 64},
+        tables({.v4 = kConnections,
+                .v6 = kConnections,
+                .wide = kConnections,
+                .nat = kSessions,
+                .stateful = kSlotConnections},
                memory.Source(), nat) {}
 
   const bool with_fast_path;
