@@ -33,7 +33,8 @@ class Checker final : public ProbeSink {
   // are reported as unchecked. The first probes of new checks are spread, so that many do not come in a burst.
   void Configure(std::vector<Wish> wishes);
 
-  // Starts the probes that are due and ends those whose time is over.
+  // Starts the probes that are due and ends those whose time is over. Those that are ended much too late, because
+  // nobody called, say nothing of their backends.
   void Advance();
   // When Advance has something to do; nothing: never.
   std::optional<Time> next_due() const;

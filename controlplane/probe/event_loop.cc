@@ -65,17 +65,23 @@ void EventLoop::Turn(std::optional<health::Time> until, std::mutex& mutex) {
     timeout_ms = static_cast<int>(std::clamp<int64_t>(left, 0, 60'000));
   }
   std::array<epoll_event, kEventsAtOnce> events;
-  const int count = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), timeout_ms);
-  const std::lock_guard lock(mutex);
-  for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<size_t>(i)];
-    const auto found = watched_.find(static_cast<int>(event.data.u64 & 0xffff'ffff));
-    if (found == watched_.end() || found->second->use != static_cast<uint32_t>(event.data.u64 >> 32)) continue;
-    // The callback may forget itself, or be replaced.
-    const std::shared_ptr<Watched> watched = found->second;
-    const Callback callback = watched->callback;
-    callback(event.events);
+  // As many rounds as there are descriptors, at most: those that are ready again have their turn later.
+  for (size_t left = watched_.size() / kEventsAtOnce + 1; left > 0; --left) {
+    const int count = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), timeout_ms);
+    const std::lock_guard lock(mutex);
+    for (int i = 0; i < count; ++i) CallBack(events[static_cast<size_t>(i)]);
+    if (count < static_cast<int>(events.size())) return;
+    timeout_ms = 0;
   }
+}
+
+void EventLoop::CallBack(const epoll_event& event) {
+  const auto found = watched_.find(static_cast<int>(event.data.u64 & 0xffff'ffff));
+  if (found == watched_.end() || found->second->use != static_cast<uint32_t>(event.data.u64 >> 32)) return;
+  // The callback may forget itself, or be replaced.
+  const std::shared_ptr<Watched> watched = found->second;
+  const Callback callback = watched->callback;
+  callback(event.events);
 }
 
 void EventLoop::Wake() {

@@ -1,6 +1,8 @@
 #ifndef SLUICE_CONTROLPLANE_PROBE_EVENT_LOOP_H_
 #define SLUICE_CONTROLPLANE_PROBE_EVENT_LOOP_H_
 
+#include <sys/epoll.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,7 +31,8 @@ class EventLoop {
   void Watch(int fd, uint32_t events, Callback callback);
   // Before the descriptor is closed. May be called from any callback, its own included.
   void Forget(int fd);
-  // One turn: waits until something is ready, Wake is called, or `until` is reached, and calls back with `mutex` held.
+  // One turn: waits until something is ready, Wake is called, or `until` is reached, and calls back with `mutex` held
+  // for all that is ready, so that what came in time is seen before somebody finds that the time is over.
   void Turn(std::optional<health::Time> until, std::mutex& mutex);
   // Any thread.
   void Wake();
@@ -39,6 +42,8 @@ class EventLoop {
     uint32_t use = 0;  // tells the descriptor from an earlier one of the same number
     Callback callback;
   };
+
+  void CallBack(const epoll_event& event);
 
   int epoll_fd_ = -1;
   int wake_fd_ = -1;

@@ -165,6 +165,27 @@ TEST_F(CheckerTest, WhatTakesTooLongIsCancelledAndFails) {
   EXPECT_EQ(StatusOf(7).passed, 0u);
 }
 
+// A virtual machine that was paused, or a machine without time: all backends at once would be found down.
+TEST_F(CheckerTest, ADirectorThatStoodStillBlamesNobody) {
+  config_.fall = 1;
+  checker_.Configure({WishFor(7, 80)});
+  RunFor(milliseconds(100));
+  sink_.Take();
+  prober_.waits = true;
+  RunFor(milliseconds(2300));
+  ASSERT_EQ(prober_.running.size(), 1u);
+  now_ += milliseconds(5000);
+  checker_.Advance();
+  EXPECT_EQ(sink_.Take(), "");
+  EXPECT_EQ(StatusOf(7).health, Health::kUp);
+  EXPECT_EQ(StatusOf(7).failed, 0u);
+  EXPECT_EQ(StatusOf(7).not_made, 1u);
+  EXPECT_NE(StatusOf(7).reason.find("this director was late by"), std::string::npos);
+  // From then on it looks in time, and silence is silence.
+  RunFor(milliseconds(4000));
+  EXPECT_EQ(sink_.Take(), "7 down: connect to it: nothing within 1000 ms");
+}
+
 TEST_F(CheckerTest, AProbeThatCouldNotBeMadeSaysNothing) {
   checker_.Configure({WishFor(7, 80)});
   RunFor(milliseconds(100));
