@@ -31,6 +31,7 @@
 #include "controlplane/reconcile/reconciler.h"
 #include "controlplane/reconcile/timeouts.h"
 #include "controlplane/reconcile/view_facts.h"
+#include "controlplane/rpc/certificate.h"
 #include "controlplane/rpc/listen_address.h"
 #include "controlplane/rpc/server.h"
 #include "controlplane/store/file_journal.h"
@@ -66,6 +67,26 @@ model::Validator ValidatorFor(const config::NodeConfig& node) {
 
 double UnixSeconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::optional<double> CertificateExpiryOrNothing(const std::string& path) {
+  if (path.empty()) return std::nullopt;
+  const absl::StatusOr<int64_t> expiry = rpc::CertificateExpiry(path);
+  return expiry.ok() ? std::optional<double>(static_cast<double>(*expiry)) : std::nullopt;
+}
+
+// The alert SluiceCertificateExpires says it while sluiced runs.
+void WarnOfCertificate(const std::string& path) {
+  constexpr double kSoonS = 14.0 * 86400;
+  const std::optional<double> expiry = CertificateExpiryOrNothing(path);
+  if (!expiry || *expiry - UnixSeconds() > kSoonS) return;
+  const auto left_s = static_cast<int64_t>(*expiry - UnixSeconds());
+  if (left_s < 0) {
+    SLUICE_LOG(kError) << "api: the certificate in " << path << " has expired: clients do not accept it; remedy: put a "
+                       << "new one there, which is taken up without a restart";
+  } else {
+    SLUICE_LOG(kWarning) << "api: the certificate in " << path << " expires in " << left_s / 3600 << " hours";
+  }
 }
 
 class SluicedProcess final : public Sluiced {
@@ -196,7 +217,8 @@ absl::Status SluicedProcess::StartMetrics() {
   }
   auto collector = std::make_shared<metrics::Collector>(
       metrics::Sources{dataplane_->view(), *facts_, *reconciler_, reload_status_, std::string(Version()),
-                       started_unix_s_, &calls_, checks_.get(), &drains_->book()});
+                       started_unix_s_, &calls_, checks_.get(), &drains_->book(),
+                       [path = node_.api.tcp.certificate] { return CertificateExpiryOrNothing(path); }});
   auto exporter =
       metrics::Exporter::Start(node_.metrics.listen, std::move(collector), [this] { return WhyNotServing(); });
   if (!exporter.ok()) return exporter.status();
@@ -218,6 +240,7 @@ absl::Status SluicedProcess::StartApi() {
                       << (node_.api.tcp.insecure ? " WITHOUT TLS: everybody who reaches it may change everything"
                                                  : " with TLS");
   }
+  WarnOfCertificate(node_.api.tcp.certificate);
   return absl::OkStatus();
 }
 

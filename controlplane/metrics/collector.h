@@ -3,6 +3,8 @@
 
 #include <prometheus/collectable.h>
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,8 @@ struct Sources {
   const model::CallStats* calls = nullptr;           // null: not shown
   const model::CheckStatusSource* checks = nullptr;  // null: nothing is checked
   const drain::DrainBook* drains = nullptr;          // null: not shown
+  // When the API's certificate ends, in seconds since 1970; null, or nothing: not shown.
+  std::function<std::optional<double>()> certificate_expiry;
 };
 
 // Makes the metrics when they are asked for, from the workers' own counters: between scrapes nothing is spent on them.

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <optional>
 
 #include "controlplane/metrics/parts.h"
 #include "controlplane/model/text.h"
@@ -71,6 +72,11 @@ void CollectInstance(const Sources& sources, const model::Snapshot& now, Familie
               1);
   out.Add(std::move(cookies));
   CollectIds(*now.registry, out);
+  const std::optional<double> expiry = sources.certificate_expiry ? sources.certificate_expiry() : std::nullopt;
+  if (expiry) {
+    out.AddGauge("sluice_api_certificate_expiry_timestamp_seconds",
+                 "When the certificate of the API's TLS port ends, in seconds since 1970.", *expiry);
+  }
   if (sources.calls != nullptr) CollectCalls(*sources.calls, out);
 }
 

@@ -50,6 +50,7 @@ WELL = {
     'sluice_drains_ended_total{phase="finished"}': "3+1x",
     'sluice_drains_ended_total{phase="expired"}': 3,
     'sluice_node_withdrawn': 0,
+    'sluice_api_certificate_expiry_timestamp_seconds': 90 * 86400,
     'sluice_backend_load_ratio{pool="web",backend="web-1"}': 1,
 }
 
@@ -80,6 +81,7 @@ TROUBLE = {
     "SluiceDrainLasts": {'sluice_pool_backends{pool="web",state="draining"}': 1},
     "SluiceDrainUnfinished": {'sluice_drains_ended_total{phase="expired"}': "3+1x"},
     "SluiceNodeWithdrawn": {'sluice_node_withdrawn': 1},
+    "SluiceCertificateExpires": {'sluice_api_certificate_expiry_timestamp_seconds': 13 * 86400},
     "SluiceBackendOverloaded": {'sluice_backend_load_ratio{pool="web",backend="web-1"}': 2},
 }
 

@@ -53,23 +53,23 @@ class ApiDoorTest(ManagementCase):
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=DEADLINE_S)
 
-    def certify(self, name, authority="ours", file=None):
+    def certify(self, name, authority="ours", file=None, days=2):
         """A key and a certificate in the name; the certificate replaces an earlier one at once."""
         file = file or name
         self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                      "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1", "-keyout", self.path(f"{file}.key.new"),
                      "-out", self.path(f"{file}.csr"))
         self.openssl("x509", "-req", "-in", self.path(f"{file}.csr"), "-CA", self.path(f"{authority}-ca.pem"),
-                     "-CAkey", self.path(f"{authority}-ca.key"), "-CAcreateserial", "-days", "2", "-copy_extensions",
-                     "copy", "-out", self.path(f"{file}.pem.new"))
+                     "-CAkey", self.path(f"{authority}-ca.key"), "-CAcreateserial", "-days", str(days),
+                     "-copy_extensions", "copy", "-out", self.path(f"{file}.pem.new"))
         for end in ("key", "pem"):
             os.rename(self.path(f"{file}.{end}.new"), self.path(f"{file}.{end}"))
 
-    def remote(self, file, *words):
+    def remote(self, file, *words, key=None, authority="ours"):
         return subprocess.run([
-            self.binary("sluicectl"), "-s", f"127.0.0.1:{self.port}", "--tls-ca", self.path("ours-ca.pem"),
-            "--tls-cert", self.path(f"{file}.pem"), "--tls-key", self.path(f"{file}.key"), *words], check=False,
-            capture_output=True, text=True, timeout=DEADLINE_S)
+            self.binary("sluicectl"), "-s", f"127.0.0.1:{self.port}", "--tls-ca", self.path(f"{authority}-ca.pem"),
+            "--tls-cert", self.path(f"{file}.pem"), "--tls-key", self.path(f"{key or file}.key"), *words],
+            check=False, capture_output=True, text=True, timeout=DEADLINE_S)
 
     def serial(self):
         """Of the certificate that the server shows now."""
@@ -87,8 +87,15 @@ class ApiDoorTest(ManagementCase):
             self.assertEqual(done.returncode, 1, f"{file}: {done.stdout}{done.stderr}")
             self.assertIn(complaint, done.stderr)
         self.assertEqual(self.remote("nobody", "status").returncode, 1)
-        forged = self.remote("forged", "status")
-        self.assertEqual(forged.returncode, 3, forged.stderr)
+        self.certify("netops", file="expired", days=-1)
+        for file, key, authority, complaint in (
+                ("forged", None, "ours", "sluiced does not accept the client's certificate"),
+                ("expired", None, "ours", "expired.pem expired on 2"),
+                ("netops", "nobody", "ours", "is not that of the certificate"),
+                ("netops", None, "strangers", "is not signed by the CA")):
+            done = self.remote(file, "status", key=key, authority=authority)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn(complaint, done.stderr)
         self.assertEqual(self.remote("netops", *add).returncode, 0)
         with open(self.path("audit.log"), encoding="utf-8") as file:
             audit = file.read()
@@ -100,6 +107,9 @@ class ApiDoorTest(ManagementCase):
         self.certify("server")
         wait_until(lambda: self.serial() != before, DEADLINE_S, "the renewed certificate is shown")
         self.assertEqual(self.remote("netops", "backend", "remove", "web", "web-4").returncode, 0)
+        self.certify("server", days=-1)
+        wait_until(lambda: "sluiced's certificate, or its CA's, expired on 2" in self.remote("netops", "status").stderr,
+                   DEADLINE_S, "the certificate that has ended is shown, and sluicectl says so")
         self.assertEqual((self.process.poll(), self.process.pid), (None, pid))
 
     # ---- bytes that are no request

@@ -75,8 +75,18 @@ class PrometheusTest(LabCase):
             services["vips"].append({"name": mode, "address": VIP4, "protocol": "tcp", "port": port, "pool": "nat",
                                      "mode": mode})
         node = self.director.node(workers=workers, nat=NAT, tables={"connections_v4": TABLE, "connections_v6": TABLE})
+        node["api"]["tcp"] = {"listen": "127.0.0.1:9443", **self.certificate()}
         node["ports"].append({"name": "spare", "devices": [f"net_tap0,iface={SPARE}"], "exception": {"enabled": False}})
         return {"node": node, "services": services}
+
+    def certificate(self):
+        """One that ends soon."""
+        paths = {name: f"{self.lab.run.directory}/api.{name}" for name in ("key", "certificate")}
+        if not pathlib.Path(paths["certificate"]).exists():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-days", "2", "-subj", "/CN=sluiced", "-keyout", paths["key"], "-out",
+                            paths["certificate"]], check=True, capture_output=True, timeout=20)
+        return {**paths, "client_ca": paths["certificate"]}
 
     def setUp(self):
         self.start_configuration(self.configuration())
@@ -113,6 +123,9 @@ class PrometheusTest(LabCase):
         self.prometheus.wait_fired("SluicePoolWithoutBackends", "SluiceNoBackendDrops", "SluiceDrainLasts")
         for name in ("backend-1", "backend-2", "backend-3"):
             self.director.ctl("backend", "undrain", "web", name)
+
+    def certificate_that_ends(self):
+        self.prometheus.wait_fired("SluiceCertificateExpires")
 
     def overload(self):
         """Said by their health checks."""
@@ -234,11 +247,13 @@ class PrometheusTest(LabCase):
         queries = panel_queries()
         self.prometheus.watch_queries(queries)
         self.traffic()
-        self.assertLessEqual(self.prometheus.firing(), {"SluiceBackendOverloaded"}, "nothing else is wrong yet")
-        for happening in (self.pool_without_backends, self.overload, self.drains, self.backends_that_are_down,
-                          self.backend_removed_with_connections, self.backend_that_is_not_there, self.nat_without_ports,
-                          self.floods, self.port_without_link, self.file_that_is_wrong, self.worker_that_stands_still,
-                          self.process_that_ends, self.worker_that_leaves_the_other_alone):
+        self.assertLessEqual(self.prometheus.firing(), {"SluiceBackendOverloaded", "SluiceCertificateExpires"},
+                             "nothing else is wrong yet")
+        for happening in (self.certificate_that_ends, self.pool_without_backends, self.overload, self.drains,
+                          self.backends_that_are_down, self.backend_removed_with_connections,
+                          self.backend_that_is_not_there, self.nat_without_ports, self.floods, self.port_without_link,
+                          self.file_that_is_wrong, self.worker_that_stands_still, self.process_that_ends,
+                          self.worker_that_leaves_the_other_alone):
             with self.subTest(happening=happening.__name__):
                 happening()
                 print(f"\n{happening.__name__}: fired so far {len(self.prometheus.fired)}", flush=True)

@@ -15,6 +15,7 @@ include(GoogleTest)
 # IMPORTED targets are system includes, so foreign headers do not meet our warnings.
 pkg_check_modules(DPDK REQUIRED IMPORTED_TARGET libdpdk)
 find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
 pkg_check_modules(NL_ROUTE REQUIRED IMPORTED_TARGET libnl-route-3.0 libnl-3.0)
 # DPDK's flags put rte_config.h before everything, and then no precompiled header can be used. Its headers that need it
 # include it themselves.

@@ -15,6 +15,7 @@
 
 #include "config/text.h"
 #include "tools/sluicectl/failure.h"
+#include "tools/sluicectl/tls_diagnosis.h"
 
 namespace sluice::ctl {
 namespace {
@@ -110,11 +111,15 @@ absl::StatusOr<Client> Client::Connect(const std::string& server, const TlsFiles
     const grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
     if (state == GRPC_CHANNEL_READY) return Client(server, channel);
     if (state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN) {
-      return CannotReach(
-          server, encrypts ? "no TLS connection could be made" : "the connection was refused",
-          encrypts ? "does it listen there, does --tls-ca sign its certificate, and does the certificate have "
-                     "the server's name (--tls-server-name)?"
-                   : "is sluiced running and listening there, and without TLS (--tls-ca)?");
+      if (!encrypts) {
+        return CannotReach(server, "the connection was refused",
+                           "is sluiced running and listening there, and without TLS (--tls-ca)?");
+      }
+      const TlsDiagnosis found = DiagnoseTls(server, tls);
+      if (!found.reason.empty()) return CannotReach(server, found.reason, found.remedy);
+      return CannotReach(server, "no TLS connection could be made",
+                         "does it listen there, does --tls-ca sign its certificate, and does the certificate have "
+                         "the server's name (--tls-server-name)?");
     }
     if (!channel->WaitForStateChange(state, deadline)) {
       return CannotReach(server, Cat("no answer within ", kConnectDeadline.count(), " s"), "is that sluiced's API?");

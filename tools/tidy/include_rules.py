@@ -19,6 +19,7 @@ _FOREIGN = [
     "grpc",
     "gtest",
     "netlink",
+    "openssl",
     "pcap",
     "prometheus",
     "yaml-cpp",
@@ -50,6 +51,7 @@ ROOMS = {
         "dataplane/fwd/worker_mailbox.h",
         "proto",
         "grpc",
+        "openssl",
     ],
     "controlplane/metrics": [
         *_MODEL,
@@ -77,6 +79,7 @@ _FOREIGN_PREFIXES = {
     "gmock/": "gtest",
     "gtest/": "gtest",
     "netlink/": "netlink",
+    "openssl/": "openssl",
     "pcap": "pcap",
     "prometheus/": "prometheus",
     "yaml-cpp/": "yaml-cpp",

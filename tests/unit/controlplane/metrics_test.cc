@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -27,6 +28,7 @@ namespace sluice::metrics {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr model::Limits kLimits = {.vips = 2, .pools = 2, .backends = 3};
 
@@ -84,7 +86,9 @@ class MetricsTest : public ::testing::Test {
   ReloadStatus reload_;
   model::CallStats calls_;
   std::shared_ptr<Collector> collector_ =
-      std::make_shared<Collector>(Sources{dataplane_, facts_, reconciler_, reload_, "1.2.3", 1000.5, &calls_});
+      std::make_shared<Collector>(Sources{dataplane_, facts_, reconciler_, reload_, "1.2.3", 1000.5, &calls_, nullptr,
+                                          nullptr, [this] { return certificate_expiry_; }});
+  std::optional<double> certificate_expiry_;
 };
 
 TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
@@ -249,6 +253,12 @@ TEST_F(MetricsTest, NoCounterGoesBackWhenAnIdIsUsedAgain) {
     // Changes of other objects, drains and weights must not touch it.
     ASSERT_TRUE(reconciler_.SetDrain("web", "web-4", more % 2 == 1).ok());
   }
+}
+
+TEST_F(MetricsTest, TheEndOfTheCertificateIsShownWhereThereIsOne) {
+  EXPECT_THAT(Scrape(), Not(HasSubstr("sluice_api_certificate_expiry")));
+  certificate_expiry_ = 1764345600;
+  EXPECT_THAT(Scrape(), HasSubstr("sluice_api_certificate_expiry_timestamp_seconds 1764345600\n"));
 }
 
 TEST_F(MetricsTest, CountersAreExactBeyondSixDigits) {
