@@ -61,6 +61,18 @@ void NoteBackendSegment(NatTracking& tracking, const NatSegment& segment, uint32
 void NoteClientDatagram(NatTracking& tracking, uint32_t now_s);
 void NoteBackendDatagram(NatTracking& tracking, uint32_t now_s);
 
+// What NoteClientSegment and NoteBackendSegment do of a segment without SYN, FIN and RST in the middle of a connection
+// whose client is confirmed: nearly every segment. `last_ack`: what its sender acknowledged last. False: it is another,
+// and nothing was noted.
+inline bool NoteOngoing(NatTracking& tracking, uint32_t& last_ack, bool has_ack, uint32_t acknowledgement,
+                        uint32_t now_s) {
+  if (tracking.state != NatState::kEstablished || !tracking.confirmed || !tracking.answered) return false;
+  // The line is written once a second and at a change.
+  if (tracking.last_seen_s != now_s) tracking.last_seen_s = now_s;
+  if (has_ack && last_ack != acknowledgement) last_ack = acknowledgement;
+  return true;
+}
+
 // True for a SYN of the client that begins a new connection on a tuple whose old one is over. Others are
 // retransmissions, or the backend will judge them.
 bool BeginsAnew(const NatTracking& tracking, const NatSegment& segment);

@@ -44,8 +44,8 @@ class NatTable {
   void PrefetchByClient(uint64_t hash) const { __builtin_prefetch(&by_client_[Chain(hash)]); }
   void PrefetchByBackend(uint64_t hash) const { __builtin_prefetch(&by_backend_[Chain(hash)]); }
 
-  // For look-ups in great numbers, in steps between which memory has time to answer: the number of a chain's first
-  // session plus 1 (0: none), that session, and the one behind it.
+  // For look-ups in great numbers (lb/find_session.h), in steps between which memory has time to answer: the number of
+  // a chain's first session plus 1 (0: none), and that session's lines.
   uint32_t FirstByClient(uint64_t hash) const { return by_client_[Chain(hash)]; }
   uint32_t FirstByBackend(uint64_t hash) const { return by_backend_[Chain(hash)]; }
   void PrefetchSession(uint32_t number_plus_1) const {
@@ -53,13 +53,6 @@ class NatTable {
     __builtin_prefetch(session, 1);
     __builtin_prefetch(&session->local_address, 1);
   }
-  uint32_t BehindByClient(uint32_t number_plus_1) const {
-    return number_plus_1 == 0 ? 0 : sessions_[number_plus_1 - 1].next_by_client;
-  }
-  uint32_t BehindByBackend(uint32_t number_plus_1) const {
-    return number_plus_1 == 0 ? 0 : sessions_[number_plus_1 - 1].next_by_backend;
-  }
-
   // The session of a client's packet to a VIP, or null. `hash` is the keyed flow hash of the tuple.
   NatSession* FindByClient(const NatTuple& tuple, VipId vip, uint64_t hash);
   // The session of a backend's packet, or null.

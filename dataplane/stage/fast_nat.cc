@@ -5,59 +5,95 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/lb/find_session.h"
 #include "dataplane/net/bytes.h"
+#include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
-#include "dataplane/net/nat_rewrite.h"
+#include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
-#include "dataplane/stage/flow_view.h"
 #include "dataplane/stage/nat.h"
-#include "dataplane/stage/nat_packet.h"
 #include "dataplane/stage/nat_tcp.h"
 
 namespace sluice::stage {
 namespace {
 
+using net::Family;
+using net::Load;
+using net::Store;
+using Way = fwd::FastPathVip::Way;
+
 // Segments that more is done about than to translate them.
 bool IsPlain(const Packet& packet) { return (packet.headers.tcp_flags & net::kTcpSyn) == 0; }
 bool IsPlainSession(const lb::NatSession& session) { return session.proxy_bytes == 0 && !session.stamped; }
 
-lb::NatTuple ClientTuple(const Packet& packet) {
-  lb::NatTuple tuple = ReplyTuple(packet);
-  std::swap(tuple.source, tuple.destination);
-  return tuple;
+lb::PackedTuple TupleOfFrame(const Packet& packet, const uint8_t* frame) {
+  const Family family = packet.headers.family;
+  const bool v4 = family == Family::kIpv4;
+  return lb::PackTuple(family, packet.headers.protocol, frame + (v4 ? kSource<Family::kIpv4> : kSource<Family::kIpv6>),
+                       frame + packet.headers.l4_offset);
 }
 
-void UseSession(Packet& packet, lb::NatSession& session, StageEnv& env) {
+// The backend of the session, if it is still the one that the session was made for; else null.
+const fwd::BackendEntry* BackendOf(const lb::NatSession& session, const StageEnv& env) {
+  const fwd::BackendTable& backends = *env.state->backends;
+  if (session.backend.index() >= backends.size()) return nullptr;
+  const fwd::BackendEntry& backend = backends[session.backend.index()];
+  const bool same = backend.state != fwd::BackendState::kAbsent && backend.generation == session.generation;
+  return same ? &backend : nullptr;
+}
+
+void UseSession(Packet& packet, const lb::NatSession& session, const StageEnv& env) {
   packet.session = env.tables->nat().table().NumberOf(session);
   packet.session_use = session.use;
   packet.backend = session.backend;
 }
 
+constexpr uint8_t kEnds = net::kTcpSyn | net::kTcpFin | net::kTcpRst;
+
+bool IsOngoing(const Packet& packet) {
+  return packet.headers.protocol == net::kProtocolTcp && (packet.headers.tcp_flags & kEnds) == 0;
+}
+bool HasAck(const Packet& packet) { return (packet.headers.tcp_flags & net::kTcpAck) != 0; }
+uint32_t AcknowledgementOf(const Packet& packet, const uint8_t* frame) {
+  return Load<Be32>(frame + packet.headers.l4_offset + offsetof(net::TcpHeader, acknowledgement)).Host();
+}
+
 bool SelectOfClient(Packet& packet, StageEnv& env) {
   if (!IsPlain(packet)) return false;
+  const uint8_t* const frame = FrameOf(packet);
   lb::NatSession* const session =
-      env.tables->nat().table().FindByClient(ClientTuple(packet), packet.vip, packet.flow_hash);
-  if (session == nullptr || !IsPlainSession(*session) || !fwd::NatFlows::IsCurrent(*session, *env.state)) return false;
-  if ((*env.state->backends)[session->backend.index()].state == fwd::BackendState::kDown) return false;
-  if (packet.headers.protocol == net::kProtocolTcp) {
-    lb::NoteClientSegment(session->tracking, ReadSegment(packet), env.now_s);
-  } else {
-    lb::NoteClientDatagram(session->tracking, env.now_s);
+      lb::FindByClient(env.tables->nat().table(), TupleOfFrame(packet, frame), packet.vip, packet.flow_hash);
+  if (session == nullptr || !IsPlainSession(*session)) return false;
+  const fwd::BackendEntry* const backend = BackendOf(*session, env);
+  if (backend == nullptr || backend->state == fwd::BackendState::kDown) return false;
+  lb::NatTracking& tracking = session->tracking;
+  if (packet.headers.protocol != net::kProtocolTcp) {
+    lb::NoteClientDatagram(tracking, env.now_s);
+  } else if (!IsOngoing(packet) || !lb::NoteOngoing(tracking, tracking.client_ack, HasAck(packet),
+                                                    AcknowledgementOf(packet, frame), env.now_s)) {
+    lb::NoteClientSegment(tracking, ReadSegment(packet), env.now_s);
   }
   packet.rung = fwd::Rung::kConnectionTable;
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Increment();
   UseSession(packet, *session, env);
-  __builtin_prefetch(&env.counters->backends[packet.backend.index()], 1);
   return true;
 }
 
 bool SelectOfBackend(Packet& packet, StageEnv& env) {
-  lb::NatSession* const session = env.tables->nat().table().FindByBackend(ReplyTuple(packet), packet.flow_hash);
-  if (session == nullptr || !IsPlainSession(*session) || !fwd::NatFlows::IsCurrent(*session, *env.state)) return false;
-  NoteReply(packet, *session, env.now_s);
+  const uint8_t* const frame = FrameOf(packet);
+  lb::NatSession* const session =
+      lb::FindByBackend(env.tables->nat().table(), TupleOfFrame(packet, frame), packet.flow_hash);
+  if (session == nullptr || !IsPlainSession(*session) || BackendOf(*session, env) == nullptr) return false;
+  // Such a VIP exists still, which is all that is to be known of it.
+  const std::vector<fwd::FastPathVip>& vips = *env.state->fast_path_vips;
+  if (session->vip.index() >= vips.size() || vips[session->vip.index()].way != Way::kSession) return false;
+  lb::NatTracking& tracking = session->tracking;
+  if (!IsOngoing(packet) ||
+      !lb::NoteOngoing(tracking, tracking.backend_ack, HasAck(packet), AcknowledgementOf(packet, frame), env.now_s)) {
+    NoteReply(packet, *session, env.now_s);
+  }
   packet.vip = session->vip;
   UseSession(packet, *session, env);
-  __builtin_prefetch(&env.counters->vips[packet.vip.index()], 1);
   return true;
 }
 
@@ -65,7 +101,10 @@ bool SelectOfBackend(Packet& packet, StageEnv& env) {
 struct Departure {
   const net::EtherHeader* ether = nullptr;  // null: the stages are to decide
   PortId port;
-  net::NatChange ends;
+  const uint8_t* source = nullptr;  // its new ends
+  const uint8_t* destination = nullptr;
+  Be16 source_port;
+  Be16 destination_port;
 };
 
 Departure ToBackend(const Packet& packet, const lb::NatSession& session, const StageEnv& env) {
@@ -74,26 +113,64 @@ Departure ToBackend(const Packet& packet, const lb::NatSession& session, const S
   // Of a flow whose source stays, the local end is the client's.
   return {.ether = &backend.ether,
           .port = backend.port,
-          .ends = {.source = session.local_address.data(),
-                   .destination = backend.address(),
-                   .source_port = session.local_port,
-                   .destination_port = session.backend_port}};
+          .source = session.local_address.data(),
+          .destination = backend.address(),
+          .source_port = session.local_port,
+          .destination_port = session.backend_port};
 }
 
 Departure ToClient(const Packet& packet, const lb::NatSession& session, const StageEnv& env) {
   if (session.client_family != packet.headers.family) return {};
   const fwd::ClientRoutes& routes = *env.state->client_routes;
   const uint8_t* const client = session.client.data();
-  const fwd::ClientHop* const hop = session.client_family == net::Family::kIpv4
-                                        ? routes.LookupV4(net::Load<Be32>(client), packet.flow_hash)
+  const fwd::ClientHop* const hop = session.client_family == Family::kIpv4
+                                        ? routes.LookupV4(Load<Be32>(client), packet.flow_hash)
                                         : routes.LookupV6(client, packet.flow_hash);
   if (hop == nullptr || hop->local || !hop->resolved) return {};
   return {.ether = &hop->ether,
           .port = hop->port,
-          .ends = {.source = session.vip_address.data(),
-                   .destination = client,
-                   .source_port = session.vip_port,
-                   .destination_port = session.client_port}};
+          .source = session.vip_address.data(),
+          .destination = client,
+          .source_port = session.vip_port,
+          .destination_port = session.client_port};
+}
+
+// What RewriteFlow and DecrementHopLimit (net/nat_rewrite.h) do, of a frame whose headers lie where those of all frames
+// of the fast path do. The packet has a hop left.
+template <Family family>
+void Translate(uint8_t* frame, uint8_t protocol, const Departure& departure) {
+  uint8_t* const source = frame + kSource<family>;
+  uint8_t* const destination = frame + kDestination<family>;
+  uint8_t* const l4 = frame + kL4<family>;
+  net::ChecksumDelta delta;
+  for (size_t i = 0; i < (family == Family::kIpv4 ? 4 : 16); i += sizeof(uint32_t)) {
+    delta.Replace(Load<uint32_t>(source + i), Load<uint32_t>(departure.source + i));
+    delta.Replace(Load<uint32_t>(destination + i), Load<uint32_t>(departure.destination + i));
+    Store(source + i, Load<uint32_t>(departure.source + i));
+    Store(destination + i, Load<uint32_t>(departure.destination + i));
+  }
+  if constexpr (family == Family::kIpv4) {
+    uint8_t* const ip = frame + kL3;
+    net::ChecksumDelta header = delta;
+    // The word of TTL and protocol, of which the first byte is one less.
+    const auto before = Load<uint16_t>(ip + offsetof(net::Ipv4Header, ttl));
+    const auto after = static_cast<uint16_t>(before - 1);
+    header.Replace(before, after);
+    Store(ip + offsetof(net::Ipv4Header, ttl), after);
+    uint8_t* const checksum = ip + offsetof(net::Ipv4Header, checksum);
+    Store(checksum, header.Apply(Load<uint16_t>(checksum)));
+  } else {
+    --frame[kL3 + offsetof(net::Ipv6Header, hop_limit)];
+  }
+  const uint32_t ports = departure.source_port.raw() | uint32_t{departure.destination_port.raw()} << 16;
+  delta.Replace(Load<uint32_t>(l4), ports);
+  Store(l4, ports);
+  if (protocol == net::kProtocolTcp) {
+    uint8_t* const checksum = l4 + offsetof(net::TcpHeader, checksum);
+    Store(checksum, delta.Apply(Load<uint16_t>(checksum)));
+  } else {
+    delta.ApplyToL4(protocol, l4);
+  }
 }
 
 void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
@@ -114,8 +191,9 @@ void RecogniseOnFastPath(Packet& packet, StageEnv& env) {
 }
 
 void PrefetchSessions(const Burst& burst, StageEnv& env) {
-  const lb::NatTable& table = env.tables->nat().table();
+  lb::NatTable& table = env.tables->nat().table();
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
+  const fwd::BackendTable& backends = *env.state->backends;
   struct Chain {
     uint32_t first;
     bool by_client;
@@ -126,16 +204,23 @@ void PrefetchSessions(const Burst& burst, StageEnv& env) {
     const Packet& packet = burst.packets[i];
     if (packet.past != Past::kLookup) continue;
     const bool by_client = packet.direction == Direction::kToBackend;
-    if (by_client && vips[packet.vip.index()].way != fwd::FastPathVip::Way::kSession) continue;
+    if (by_client && vips[packet.vip.index()].way != Way::kSession) continue;
     const uint32_t first = by_client ? table.FirstByClient(packet.flow_hash) : table.FirstByBackend(packet.flow_hash);
+    if (first == 0) continue;
     table.PrefetchSession(first);
     chains[count++] = {.first = first, .by_client = by_client};
   }
-  // One flow in five is the second of its chain.
   for (size_t i = 0; i < count; ++i) {
-    const Chain& chain = chains[i];
-    const uint32_t behind = chain.by_client ? table.BehindByClient(chain.first) : table.BehindByBackend(chain.first);
-    if (behind != 0) table.PrefetchSession(behind);
+    const lb::NatSession& session = table.at(chains[i].first - 1);
+    // One flow in five is the second of its chain; the others' first session is theirs.
+    const uint32_t behind = chains[i].by_client ? session.next_by_client : session.next_by_backend;
+    table.PrefetchSession(behind == 0 ? chains[i].first : behind);
+    if (session.backend.index() < backends.size()) __builtin_prefetch(&backends[session.backend.index()]);
+    if (chains[i].by_client) {
+      __builtin_prefetch(&env.counters->backends[session.backend.index()], 1);
+    } else {
+      __builtin_prefetch(&env.counters->vips[session.vip.index()].reply_packets, 1);
+    }
   }
 }
 
@@ -151,10 +236,16 @@ bool SendTranslated(Packet& packet, StageEnv& env) {
   const Departure departure = to_backend ? ToBackend(packet, *session, env) : ToClient(packet, *session, env);
   if (departure.ether == nullptr) return false;
   if (packet.headers.ip_length > env.node->ports[departure.port.index()].mtu_bytes) return false;
-  const net::PacketBytes bytes = BytesOf(packet, packet.headers.protocol);
-  if (!net::DecrementHopLimit(bytes.family, bytes.ip)) return false;
-  net::RewriteFlow(bytes, departure.ends);
-  std::memcpy(rte_pktmbuf_mtod(packet.mbuf, uint8_t*), departure.ether, offsetof(net::EtherHeader, ether_type));
+  uint8_t* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
+  const bool v4 = packet.headers.family == Family::kIpv4;
+  const size_t hop_limit = v4 ? offsetof(net::Ipv4Header, ttl) : offsetof(net::Ipv6Header, hop_limit);
+  if (frame[kL3 + hop_limit] <= 1) return false;
+  if (v4) {
+    Translate<Family::kIpv4>(frame, packet.headers.protocol, departure);
+  } else {
+    Translate<Family::kIpv6>(frame, packet.headers.protocol, departure);
+  }
+  std::memcpy(frame, departure.ether, offsetof(net::EtherHeader, ether_type));
   packet.out_port = departure.port;
   packet.fate = Fate::kForwarded;
   packet.past = Past::kAll;
