@@ -16,24 +16,6 @@ namespace {
 
 using net::Store;
 
-constexpr uint16_t kEphemeralPorts = 0xc000;  // 49152 and up: what a host's own sources would be
-
-uint8_t OuterProtocol(fwd::ForwardingMode mode, net::Family inner) {
-  switch (mode) {
-    case fwd::ForwardingMode::kGue:
-    case fwd::ForwardingMode::kGueDirect:
-      return net::kProtocolUdp;
-    case fwd::ForwardingMode::kGre:
-      return net::kProtocolGre;
-    case fwd::ForwardingMode::kL2:
-    case fwd::ForwardingMode::kIpip:
-    case fwd::ForwardingMode::kNat:
-    case fwd::ForwardingMode::kFullNat:
-      break;
-  }
-  return InnerProtocol(inner);
-}
-
 // Ethernet padding would follow the inner packet into the tunnel. In a chain of buffers it is left: the IP lengths tell
 // it from the packet.
 inline void TrimPadding(const Packet& packet) {
@@ -59,10 +41,6 @@ void ApplySourcePrefix(const TunnelSource& source, uint64_t flow_hash, uint8_t* 
   // no others (RFC 3021).
   const bool has_others = (source.host_mask[size - 1] & 2) != 0;
   if (has_others && (all_zero || all_one)) address[size - 1] ^= 1;
-}
-
-uint16_t UdpSourcePort(uint64_t flow_hash) {
-  return static_cast<uint16_t>(kEphemeralPorts | (flow_hash >> 32 & 0x3fff));
 }
 
 struct Outer {
@@ -106,32 +84,6 @@ void WriteOuterV6(uint8_t* at, const Outer& outer, const Packet& packet, const f
     ApplySourcePrefix(env.node->tunnel_source_v6, packet.flow_hash, ip.source, sizeof(ip.source));
   }
   Store(at, ip);
-}
-
-void WriteUdp(uint8_t* at, uint16_t payload_bytes, uint16_t port, uint64_t flow_hash) {
-  net::UdpHeader udp{};
-  udp.source_port = Be16::FromHost(UdpSourcePort(flow_hash));
-  udp.destination_port = Be16::FromHost(port);
-  udp.length = Be16::FromHost(payload_bytes);
-  // Over IPv4 the checksum may be left out (RFC 768); over IPv6 it is filled in when the rest is written.
-  Store(at, udp);
-}
-
-void WriteShim(uint8_t* at, const fwd::VipEntry& vip, const Packet& packet, uint16_t payload_bytes) {
-  const net::Family inner = packet.headers.family;
-  if (vip.mode == fwd::ForwardingMode::kGre) {
-    net::GreHeader gre{};
-    gre.protocol = Be16::FromHost(inner == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
-    Store(at, gre);
-    return;
-  }
-  if (vip.mode != fwd::ForwardingMode::kGue && vip.mode != fwd::ForwardingMode::kGueDirect) return;
-  WriteUdp(at, payload_bytes, vip.gue_port, packet.flow_hash);
-  if (vip.mode == fwd::ForwardingMode::kGue) {
-    net::GueHeader gue{};
-    gue.protocol = InnerProtocol(inner);
-    Store(at + sizeof(net::UdpHeader), gue);
-  }
 }
 
 // RFC 8200, section 8.1: UDP over IPv6 has a checksum, here over the whole inner packet. (RFC 6935 allows zero for
@@ -187,7 +139,7 @@ bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEnt
   const Outer outer = {.traffic_class = TrafficClassOf(inner, packet.headers.family),
                        .protocol = OuterProtocol(vip.mode, packet.headers.family),
                        .payload_bytes = payload_bytes};
-  WriteShim(at + OuterIpBytes(backend.family), vip, packet, payload_bytes);
+  WriteShim(at + OuterIpBytes(backend.family), vip.mode, vip.gue_port, packet, payload_bytes);
   if (v4) {
     WriteOuterV4(at, outer, packet, backend, env);
   } else {

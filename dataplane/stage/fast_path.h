@@ -5,9 +5,9 @@
 #include "dataplane/stage/stage_env.h"
 
 // The way of nearly all packets: whole, untagged TCP and UDP without IP options in one buffer, of flows that go on, to
-// backends behind IPIP or L2, or by sessions of address translation (fast_nat.h). It does in three passes over a burst
-// what the stages do in five, with fewer and wider instructions, and leaves each packet that it does not know for sure
-// to the stages, at the point up to which they need not look again (Past). The stages alone are the reference: for
+// backends behind L2 or a tunnel, or by sessions of address translation (fast_nat.h). It does in three passes over a
+// burst what the stages do in five, with fewer and wider instructions, and leaves each packet that it does not know for
+// sure to the stages, at the point up to which they need not look again (Past). The stages alone are the reference: for
 // every burst, bytes, records, tables and counters come out the same with and without the fast path
 // (tests/stage/fast_path_test.cc, fast_nat_test.cc).
 //

@@ -60,35 +60,55 @@ SLUICE_FAST_PATH inline void Copy32(uint8_t* to, const uint8_t* from) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
 
+// IP in IP: nothing between the outer and the inner IP header.
+struct NoShim {
+  static constexpr uint16_t bytes() { return 0; }
+  static uint8_t Protocol(const Packet& packet) { return InnerProtocol(packet.headers.family); }
+  void Write(uint8_t*, const Packet&, uint16_t) const {}
+};
+
+// GRE and GUE.
+struct ModeShim {
+  fwd::ForwardingMode mode;
+  uint16_t gue_port;
+
+  uint16_t bytes() const { return ShimBytes(mode); }
+  uint8_t Protocol(const Packet& packet) const { return OuterProtocol(mode, packet.headers.family); }
+  void Write(uint8_t* at, const Packet& packet, uint16_t payload_bytes) const {
+    WriteShim(at, mode, gue_port, packet, payload_bytes);
+  }
+};
+
 // Puts the packet into a tunnel whose outer header is of `family`: both headers are copied as one run from the
 // backend's line, and what varies is written over it.
-template <Family family>
+template <Family family, typename Shim>
 SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
-                                           const WayOut& way) {
+                                           const WayOut& way, const Shim& shim) {
   constexpr bool kV4 = family == Family::kIpv4;
-  constexpr uint16_t kOverhead = OuterIpBytes(family);
+  const auto payload_bytes = static_cast<uint16_t>(packet.headers.ip_length + shim.bytes());
+  const auto overhead = static_cast<uint16_t>(OuterIpBytes(family) + shim.bytes());
   rte_mbuf* const mbuf = packet.mbuf;
-  const uint16_t ip_length = packet.headers.ip_length;
   const uint16_t room = mbuf->data_off;
-  if (!backend.has_source || ip_length > (kV4 ? way.fits_v4 : way.fits_v6) || room < kOverhead) [[unlikely]] {
+  const uint32_t ip_bytes = uint32_t{packet.headers.ip_length} + shim.bytes();
+  if (!backend.has_source || ip_bytes > (kV4 ? way.fits_v4 : way.fits_v6) || room < overhead) [[unlikely]] {
     return false;
   }
   const uint8_t traffic_class = TrafficClassOf(old_frame + kL3, packet.headers.family);
-  const uint8_t protocol = InnerProtocol(packet.headers.family);
+  const uint8_t protocol = shim.Protocol(packet);
   // Without the Ethernet padding, which would follow the inner packet into the tunnel.
-  const auto frame_length = static_cast<uint16_t>(kL3 + kOverhead + ip_length);
-  mbuf->data_off = static_cast<uint16_t>(room - kOverhead);
+  const auto frame_length = static_cast<uint16_t>(kL3 + OuterIpBytes(family) + payload_bytes);
+  mbuf->data_off = static_cast<uint16_t>(room - overhead);
   mbuf->data_len = frame_length;
   mbuf->pkt_len = frame_length;
-  uint8_t* const frame = old_frame - kOverhead;
+  uint8_t* const frame = old_frame - overhead;
   uint8_t* const outer = frame + kL3;
   const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
-  constexpr size_t kHeaders = kL3 + kOverhead;
+  constexpr size_t kHeaders = kL3 + OuterIpBytes(family);
   Copy32(frame, line);
   if constexpr (kV4) {
     Store(frame + 32, Load<uint16_t>(line + 32));
     static_assert(kHeaders == 34);
-    const auto length = Be16::FromHost(static_cast<uint16_t>(kOverhead + ip_length));
+    const auto length = Be16::FromHost(static_cast<uint16_t>(OuterIpBytes(family) + payload_bytes));
     uint16_t checksum = 0;
     if (way.device_sums) {
       LeaveChecksumToDevice(packet);
@@ -104,14 +124,27 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     Copy32(frame + kHeaders - 32, line + kHeaders - 32);
     Store(outer, VersionClassFlow(traffic_class, packet.flow_hash));
     outer[offsetof(net::Ipv6Header, next_header)] = protocol;
-    Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(ip_length));
+    Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(payload_bytes));
   }
+  shim.Write(frame + kHeaders, packet, payload_bytes);
   return true;
+}
+
+// GUE and GRE. Over IPv6 UDP has a checksum of the whole packet, which the stages make.
+SLUICE_FAST_PATH __attribute__((noinline)) bool PutIntoShimmedTunnel(Packet& packet, uint8_t* frame,
+                                                                     const fwd::BackendEntry& backend,
+                                                                     fwd::ForwardingMode mode, const WayOut& way,
+                                                                     const StageEnv& env) {
+  const ModeShim shim = {.mode = mode, .gue_port = (*env.state->vips)[packet.vip.index()].gue_port};
+  if (shim.bytes() == 0) return false;  // address translation
+  if (backend.family == Family::kIpv4) return PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, shim);
+  if (mode != fwd::ForwardingMode::kGre) return false;
+  return PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, shim);
 }
 
 // Sends a packet that has a backend. False: Rewrite has to.
 SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::ForwardingMode mode, Packet& packet,
-                                    WayOut& way) {
+                                    WayOut& way, const StageEnv& env) {
   auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   // One that the backend's own station sent may have come back.
   const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
@@ -120,14 +153,15 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
     return false;
   way.Take(backend.port);
   if (mode == fwd::ForwardingMode::kIpip) {
-    const bool put = backend.family == Family::kIpv4 ? PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way)
-                                                     : PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way);
+    const bool put = backend.family == Family::kIpv4
+                         ? PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, NoShim())
+                         : PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, NoShim());
     if (!put) return false;
   } else if (mode == fwd::ForwardingMode::kL2) {
     const bool fits = packet.headers.ip_length <= way.fits_l2;
     if (backend.family != packet.headers.family || !backend.on_link || !fits) return false;
     std::memcpy(frame, &backend.ether, offsetof(net::EtherHeader, ether_type));
-  } else {
+  } else if (!PutIntoShimmedTunnel(packet, frame, backend, mode, way, env)) {
     return false;
   }
   packet.out_port = backend.port;
@@ -157,7 +191,7 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
       continue;
     }
     const fwd::BackendEntry& backend = backends[packet.backend.index()];
-    if (!SendTo(backend, vips[packet.vip.index()].mode, packet, way)) [[unlikely]]
+    if (!SendTo(backend, vips[packet.vip.index()].mode, packet, way, env)) [[unlikely]]
       continue;
     CountForwarded(packet, *env.counters);
     ++sent;

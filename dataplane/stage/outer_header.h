@@ -7,6 +7,8 @@
 #include <cstdint>
 
 #include "dataplane/base/byte_order.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/packet.h"
@@ -18,6 +20,12 @@ inline uint8_t InnerProtocol(net::Family inner) {
   return inner == net::Family::kIpv4 ? net::kProtocolIpip : net::kProtocolIpv6;
 }
 
+// By the mode of a tunnel; of other modes as of IPIP.
+inline uint8_t OuterProtocol(fwd::ForwardingMode mode, net::Family inner) {
+  if (mode == fwd::ForwardingMode::kGue || mode == fwd::ForwardingMode::kGueDirect) return net::kProtocolUdp;
+  return mode == fwd::ForwardingMode::kGre ? net::kProtocolGre : InnerProtocol(inner);
+}
+
 inline uint8_t TrafficClassOf(const uint8_t* ip, net::Family family) {
   if (family == net::Family::kIpv4) return ip[offsetof(net::Ipv4Header, tos)];
   return static_cast<uint8_t>(ip[0] << 4 | ip[1] >> 4);
@@ -25,6 +33,35 @@ inline uint8_t TrafficClassOf(const uint8_t* ip, net::Family family) {
 
 // RFC 6438: the label spreads flows to one backend over the network's paths.
 inline uint32_t FlowLabel(uint64_t flow_hash) { return static_cast<uint32_t>(flow_hash >> 8) & 0x000f'ffff; }
+
+// GUE: spreads flows as the flow label does.
+inline uint16_t UdpSourcePort(uint64_t flow_hash) {
+  constexpr uint16_t kEphemeralPorts = 0xc000;  // 49152 and up: what a host's own sources would be
+  return static_cast<uint16_t>(kEphemeralPorts | (flow_hash >> 32 & 0x3fff));
+}
+
+// What a mode puts between the outer IP header and the inner packet. `payload_bytes`: of the outer packet.
+inline void WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_port, const Packet& packet,
+                      uint16_t payload_bytes) {
+  const net::Family inner = packet.headers.family;
+  if (mode == fwd::ForwardingMode::kGre) {
+    net::GreHeader gre{};
+    gre.protocol = Be16::FromHost(inner == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
+    net::Store(at, gre);
+    return;
+  }
+  if (mode != fwd::ForwardingMode::kGue && mode != fwd::ForwardingMode::kGueDirect) return;
+  net::UdpHeader udp{};
+  udp.source_port = Be16::FromHost(UdpSourcePort(packet.flow_hash));
+  udp.destination_port = Be16::FromHost(gue_port);
+  udp.length = Be16::FromHost(payload_bytes);
+  // Over IPv4 the checksum may be left out (RFC 768); over IPv6 it is filled in when the rest is written.
+  net::Store(at, udp);
+  if (mode == fwd::ForwardingMode::kGueDirect) return;
+  net::GueHeader gue{};
+  gue.protocol = InnerProtocol(inner);
+  net::Store(at + sizeof(udp), gue);
+}
 
 inline void LeaveChecksumToDevice(Packet& packet) {
   packet.mbuf->l2_len = packet.headers.l3_offset & 0x7f;  // 7 bits wide; at most 22

@@ -60,10 +60,12 @@ class FastPathTest : public TwoDirectorsTest {
 
   void AddVips(const std::string& vip) {
     using Mode = fwd::ForwardingMode;
-    for (const auto& [port, mode] :
-         {std::pair<uint16_t, Mode>{80, Mode::kL2}, {81, Mode::kIpip}, {82, Mode::kGue}, {83, Mode::kGre}}) {
-      AddVip(vip, 6, port, mode);
-      AddVip(vip, 17, port, mode);
+    for (const auto& [port, mode] : {std::pair<uint16_t, Mode>{80, Mode::kL2},
+                                     {81, Mode::kIpip},
+                                     {82, Draw(2) == 0 ? Mode::kGue : Mode::kGueDirect},
+                                     {83, Mode::kGre}}) {
+      for (const uint8_t protocol : {uint8_t{6}, uint8_t{17}})
+        fixture_.Vip(AddVip(vip, protocol, port, mode)).entry.gue_port = 6080;
     }
     fixture_.Vip(AddVip(vip, 6, 84, Mode::kIpip)).entry.tracked = false;
     fwd::VipSpec& by_client = fixture_.Vip(AddVip(vip, 6, 85, Mode::kIpip));
@@ -171,7 +173,7 @@ class FastPathTest : public TwoDirectorsTest {
     builder.destination = v4 ? "203.0.113.20" : "2001:db8:f::20";
     builder.protocol = Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
-    builder.destination_port = Pick<uint16_t>({80, 81, 84, 87, 88, 88, 89, 100, 101, 102, 103});
+    builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 88, 89, 100, 101, 102, 103});
     builder.tcp_flags = Pick<uint8_t>({0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x02});
     builder.tos = static_cast<uint8_t>(Draw(256));
     builder.payload = Draw(3) == 0 ? Draw(40) : 12 + Draw(28);
@@ -232,7 +234,7 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   auto stages = std::make_unique<Director>(false, fwd::NatSetup());
   ASSERT_EQ(common->memory.used(), kTableBytes);
   size_t all_common = 0;
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 700; ++round) {
     std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
     std::vector<uint64_t> offloads;
     std::vector<size_t> segments;
