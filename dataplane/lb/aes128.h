@@ -8,8 +8,8 @@
 
 namespace sluice::lb {
 
-// AES-128 (FIPS 197): the key with its schedule.
-class Aes128Key {
+// AES-128 (FIPS 197): the key with its schedule, of which no round lies in two cache lines.
+class alignas(sizeof(AesBlock)) Aes128Key {
  public:
   static constexpr int kRounds = 10;
   explicit Aes128Key(const AesBlock& key);

@@ -27,11 +27,15 @@ SLUICE_COOKIE_AES __m128i RoundKeyOf(const Aes128Key& key, int round) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(key.round_key(round).data()));
 }
 
-// One round of each, and those behind it. A recursion, because loops are not unrolled.
+// One round of each, and those behind it. Written out and a recursion, because compilers do not unroll such loops, and
+// what a loop indexes goes through memory.
 template <int round>
 SLUICE_COOKIE_AES void RoundsFrom(const FourKeys& keys, FourBlocks& s) {
   if constexpr (round == Aes128Key::kRounds) {
-    for (size_t i = 0; i < 4; ++i) s.block[i] = _mm_aesenclast_si128(s.block[i], RoundKeyOf(*keys[i], round));
+    s.block[0] = _mm_aesenclast_si128(s.block[0], RoundKeyOf(*keys[0], round));
+    s.block[1] = _mm_aesenclast_si128(s.block[1], RoundKeyOf(*keys[1], round));
+    s.block[2] = _mm_aesenclast_si128(s.block[2], RoundKeyOf(*keys[2], round));
+    s.block[3] = _mm_aesenclast_si128(s.block[3], RoundKeyOf(*keys[3], round));
   } else {
     s.block[0] = _mm_aesenc_si128(s.block[0], RoundKeyOf(*keys[0], round));
     s.block[1] = _mm_aesenc_si128(s.block[1], RoundKeyOf(*keys[1], round));
@@ -41,14 +45,17 @@ SLUICE_COOKIE_AES void RoundsFrom(const FourKeys& keys, FourBlocks& s) {
   }
 }
 
-// Encrypts each block with its own key.
-SLUICE_COOKIE_AES void EncryptFour(const FourKeys& keys, FourBlocks& s) {
-  for (size_t i = 0; i < 4; ++i) s.block[i] = _mm_xor_si128(s.block[i], RoundKeyOf(*keys[i], 0));
-  RoundsFrom<1>(keys, s);
+SLUICE_COOKIE_AES void XorFour(const FourBlocks& in, FourBlocks& s) {
+  s.block[0] = _mm_xor_si128(s.block[0], in.block[0]);
+  s.block[1] = _mm_xor_si128(s.block[1], in.block[1]);
+  s.block[2] = _mm_xor_si128(s.block[2], in.block[2]);
+  s.block[3] = _mm_xor_si128(s.block[3], in.block[3]);
 }
 
-SLUICE_COOKIE_AES void XorFour(const FourBlocks& in, FourBlocks& s) {
-  for (size_t i = 0; i < 4; ++i) s.block[i] = _mm_xor_si128(s.block[i], in.block[i]);
+// Encrypts each block with its own key.
+SLUICE_COOKIE_AES void EncryptFour(const FourKeys& keys, FourBlocks& s) {
+  XorFour({{RoundKeyOf(*keys[0], 0), RoundKeyOf(*keys[1], 0), RoundKeyOf(*keys[2], 0), RoundKeyOf(*keys[3], 0)}}, s);
+  RoundsFrom<1>(keys, s);
 }
 
 // The first eight bytes of each.
@@ -79,11 +86,10 @@ SLUICE_COOKIE_AES __m128i ShiftOf(uint64_t bits) { return _mm_loadu_si64(&bits);
 
 // Each number times the field's polynomial below x^w.
 SLUICE_COOKIE_AES __m256i TimesPolynomial(const CookieReader& reader, __m256i numbers) {
-  __m256i product = numbers;
-  for (size_t i = 0; i < CookieReader::kTerms; ++i) {
-    product = _mm256_xor_si256(product, _mm256_sll_epi64(numbers, ShiftOf(reader.terms[i])));
-  }
-  return product;
+  static_assert(CookieReader::kTerms == 3);
+  const __m256i low = _mm256_xor_si256(numbers, _mm256_sll_epi64(numbers, ShiftOf(reader.terms[0])));
+  return _mm256_xor_si256(low, _mm256_xor_si256(_mm256_sll_epi64(numbers, ShiftOf(reader.terms[1])),
+                                                _mm256_sll_epi64(numbers, ShiftOf(reader.terms[2]))));
 }
 
 SLUICE_COOKIE_AES __m128i ProductOfHalves(__m128i halves) { return _mm_clmulepi64_si128(halves, halves, 0x01); }

@@ -23,9 +23,10 @@ inline bool AreAlike(const uint16_t* kinds) {
   return net::Load<uint64_t>(reinterpret_cast<const uint8_t*>(kinds)) == kinds[0] * 0x0001'0001'0001'0001;
 }
 
-// Of the claims `at[0]` to `at[3]`, which are alike.
+// Of four claims that are alike (stride 1), or of one by itself (0).
 template <int stride>
-SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const StageEnv& env) {
+SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const lb::CookieReader* readers,
+                                      const fwd::BackendEntry* backends) {
   constexpr size_t k1 = stride, k2 = 2 * stride, k3 = 3 * stride;
   const uint8_t* const* const client = &claims.client[first];
   const lb::Aes128Key* const* const key = &claims.key[first];
@@ -45,17 +46,17 @@ SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const 
   const uint64_t* const cookie = &claims.cookie[first];
   const __m256i cookies = stride == 1 ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(cookie))
                                       : _mm256_set1_epi64x(static_cast<long long>(cookie[0]));
-  const lb::CookieReader& reader = env.state->cookie_readers[claims.kind[first] >> 1];
+  const lb::CookieReader& reader = readers[claims.kind[first] >> 1];
   alignas(32) uint64_t ids[4];
   _mm256_store_si256(reinterpret_cast<__m256i*>(ids), lb::IdsOfFour(reader, lb::PlainOfFour(reader, tweaks, cookies)));
-  const fwd::BackendEntry* const backends = env.state->backends->data();
   for (size_t i = 0; i < (stride == 1 ? 4 : 1); ++i) {
     const fwd::FastPathVip& vip = *claims.vip[first + i];
     if (ids[i] >= vip.slot_count) [[unlikely]]
       continue;
     const BackendId backend(vip.slots[ids[i]]);
     claims.packet[first + i]->backend = backend;
-    if (backend.valid()) __builtin_prefetch(&backends[backend.index()]);
+    // No line of the table, and so of no consequence, if nobody has the id.
+    __builtin_prefetch(&backends[backend.value()]);
   }
 }
 
@@ -72,13 +73,15 @@ SLUICE_FAST_PATH void ReadClaims(Claims& claims, const StageEnv& env) {
     claims.cookie[i] = claims.cookie[last];
     claims.kind[i] = claims.kind[last];
   }
+  const lb::CookieReader* const readers = env.state->cookie_readers.data();
+  const fwd::BackendEntry* const backends = env.state->backends->data();
   for (size_t i = 0; i < claims.count; i += 4) {
     if (AreAlike(&claims.kind[i])) [[likely]] {
-      ReadFour<1>(claims, i, env);
+      ReadFour<1>(claims, i, readers, backends);
       continue;
     }
     // VIPs with several layouts take turns.
-    for (size_t k = i; k < i + 4; ++k) ReadFour<0>(claims, k, env);
+    for (size_t k = i; k < i + 4; ++k) ReadFour<0>(claims, k, readers, backends);
   }
 }
 

@@ -35,13 +35,19 @@ void SelectOnFastPath(Burst& burst, StageEnv& env);
 // them do, or by different ports. Then Rewrite and Settle have something to do.
 PortId SendOnFastPath(Burst& burst, StageEnv& env);
 
-inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
-  fwd::VipCounters& vip = counters.vips[packet.vip.index()];
+// A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of
+// them.
+inline void CountForwarded(const Packet& packet, fwd::VipCounters* vips, fwd::BackendCounters* backends) {
+  const uint64_t bytes = packet.headers.ip_length;
+  fwd::VipCounters& vip = vips[packet.vip.index()];
   vip.packets.Increment();
-  vip.bytes.Add(packet.headers.ip_length);
-  fwd::BackendCounters& backend = counters.backends[packet.backend.index()];
+  vip.bytes.Add(bytes);
+  fwd::BackendCounters& backend = backends[packet.backend.index()];
   backend.packets.Increment();
-  backend.bytes.Add(packet.headers.ip_length);
+  backend.bytes.Add(bytes);
+}
+inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
+  CountForwarded(packet, counters.vips.get(), counters.backends.get());
 }
 
 }  // namespace sluice::stage

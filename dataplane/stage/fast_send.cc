@@ -56,8 +56,12 @@ class WayOut {
 static_assert(offsetof(fwd::BackendEntry, ether) == 0);
 static_assert(offsetof(fwd::BackendEntry, outer) == sizeof(net::EtherHeader));
 
+// Two halves: g++ splits an unaligned copy of 32 bytes, and puts it together and takes it apart again in between.
 SLUICE_FAST_PATH inline void Copy32(uint8_t* to, const uint8_t* from) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + sizeof(low)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), low);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to + sizeof(low)), high);
 }
 
 // IP in IP: nothing between the outer and the inner IP header.
@@ -175,6 +179,8 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
 SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
   const fwd::BackendEntry* const backends = env.state->backends->data();
+  fwd::VipCounters* const vip_counters = env.counters->vips.get();
+  fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   WayOut way(*env.node);
   size_t sent = 0;
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
@@ -193,7 +199,7 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
     const fwd::BackendEntry& backend = backends[packet.backend.index()];
     if (!SendTo(backend, vips[packet.vip.index()].mode, packet, way, env)) [[unlikely]]
       continue;
-    CountForwarded(packet, *env.counters);
+    CountForwarded(packet, vip_counters, backend_counters);
     ++sent;
   }
   return sent == burst.count ? way.only() : PortId();

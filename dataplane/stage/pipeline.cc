@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::array kStages = {Parse, FollowFragments, LookupVip, SelectBackends, Rewrite};
 
+constexpr uint32_t kLineBytes = 64;
+
 void CountReceived(rte_mbuf** mbufs, size_t count, PortId port, fwd::WorkerCounters& counters) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -173,6 +175,24 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
   if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), static_cast<unsigned>(dropped_count));
 }
 
+// Frees a burst of packets that were dropped unread, which nearly always came from one pool and go back to it as one:
+// what rte_pktmbuf_free_bulk does to tell the rest costs as much as looking at them did (row no-vip).
+void FreeRefused(rte_mbuf** mbufs, size_t count) {
+  if (count == 0) return;
+  rte_mempool* const pool = mbufs[0]->pool;
+  std::array<void*, kBurstSize> freed;
+  unsigned freed_count = 0;
+  for (size_t i = 0; i < count; ++i) {
+    rte_mbuf* const mbuf = mbufs[i];
+    if (mbuf->pool != pool) [[unlikely]] {
+      rte_pktmbuf_free(mbuf);
+    } else if (rte_mbuf* const last = rte_pktmbuf_prefree_seg(mbuf); last != nullptr) {
+      freed[freed_count++] = last;
+    }
+  }
+  rte_mempool_put_bulk(pool, freed.data(), freed_count);
+}
+
 }  // namespace
 
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink) {
@@ -189,7 +209,7 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
   if (looked.refused == count) {
     // A flood of what is no VIP's: there is nobody to count and nothing to rewrite.
     env.counters->dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Add(count);
-    rte_pktmbuf_free_bulk(mbufs, static_cast<unsigned>(count));
+    FreeRefused(mbufs, count);
     return;
   }
   if (looked.left != 0) {
