@@ -97,6 +97,7 @@ void DumpVip(const VipConfig& vip, std::string* out) {
               "\", answer_echo: ", vip.answer_echo ? "true" : "false");
   *out += Cat(indent, "proxy_protocol: ", ProxyProtocolName(vip.proxy_protocol),
               ", clamp_mss: ", vip.clamp_mss ? "true" : "false");
+  if (vip.second_chance) *out += ", second_chance: true";
   if (vip.quic) *out += ", quic: true";
   if (vip.cookies != Cookies::kNone) *out += Cat(indent, "consistency: ", ConsistencyName(ConsistencyOf(vip)));
   if (vip.cookie) *out += Cat(indent, "cookie: ", Cookie(*vip.cookie));

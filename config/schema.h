@@ -268,6 +268,7 @@ struct VipConfig {
   ConnectionTracking tracking = ConnectionTracking::kFull;
   Cookies cookies = Cookies::kNone;
   std::optional<CookieConfig> cookie = std::nullopt;  // only with kBackend; unset: as CookieConfig says
+  bool second_chance = false;                         // kGue over TCP: packets name a second backend
   bool quic = false;                                  // UDP only: packets go by the server id in their connection ids
   bool answer_echo = true;
   ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // full NAT over TCP only

@@ -208,6 +208,7 @@ void ReadVip(const YamlValue& value, VipConfig* out) {
                      TrackingName(out->tracking), "; remove one of them"));
     }
     map.Optional("cookie", &out->cookie, Set(ReadCookie));
+    map.Optional("second_chance", &out->second_chance, ReadBool);
     map.Optional("quic", &out->quic, ReadBool);
     map.Optional("answer_echo", &out->answer_echo, ReadBool);
     map.Optional("proxy_protocol", &out->proxy_protocol, ReadProxyProtocol);

@@ -87,6 +87,24 @@ void CheckUnsafe(const VipConfig& vip, const std::string& path, ProblemList* pro
   }
 }
 
+// The second backend's name is in GUE's header, its place in the table is by the flow's own hash, and whether a backend
+// has a connection is told by its TCP sockets.
+void CheckSecondChance(const VipConfig& vip, const std::string& path, ProblemList* problems) {
+  if (!vip.second_chance) return;
+  const std::string what = Cat("second_chance of VIP ", Quote(vip.name));
+  if (vip.mode != ForwardingMode::kGue) {
+    problems->Add(path + ".second_chance",
+                  Cat(what, " needs mode gue, in whose header the second backend is named, not ", ModeName(vip.mode),
+                      "; remove it, or take mode gue"));
+  } else if (vip.protocol != Protocol::kTcp) {
+    problems->Add(path + ".second_chance",
+                  Cat(what, " needs protocol tcp, by whose sockets a backend knows its ", "connections; remove it"));
+  } else if (vip.hash != HashInput::kTuple) {
+    problems->Add(path + ".second_chance",
+                  Cat(what, " needs hash tuple, not ", HashInputName(vip.hash), "; remove one of them"));
+  }
+}
+
 // NAT alone writes another port, and the way back must lead to one port of the VIP.
 void CheckBackendPorts(const VipConfig& vip, const std::string& path, const PoolConfig& pool, ProblemList* problems) {
   // Port 0 is a problem of its own, or stands for one that could not be read.
@@ -253,6 +271,7 @@ void CheckVips(const ServiceConfig& services, const StringMap<size_t>& pools, Pr
     CheckTimeouts(vip, path, problems);
     CheckNat(vip, path, problems);
     CheckUnsafe(vip, path, problems);
+    CheckSecondChance(vip, path, problems);
     const auto pool = pools.find(vip.pool);
     if (pool != pools.end()) {
       const auto check = [&](const PoolConfig& used) {

@@ -100,7 +100,9 @@ void AddTunnels(const config::ServiceConfig& services, preflight::Demand* demand
       for (const config::BackendConfig& backend : pool.backends) {
         const auto ip_bytes =
             static_cast<uint32_t>(backend.address.is_v4() ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header));
-        const uint32_t bytes = ip_bytes + EncapsulationBytes(vip.mode);
+        const auto name_bytes =
+            static_cast<uint32_t>(sizeof(net::GueSecondChance) + (backend.address.is_v4() ? 4 : 16));
+        const uint32_t bytes = ip_bytes + EncapsulationBytes(vip.mode) + (vip.second_chance ? name_bytes : 0);
         if (bytes <= demand->tunnel_bytes) continue;
         demand->tunnel_bytes = bytes;
         demand->tunnel_vip = vip.name;

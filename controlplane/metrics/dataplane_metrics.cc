@@ -29,12 +29,15 @@ constexpr std::array<CounterOf<PortStats>, 7> kPortCounters = {{
     {"sluice_port_rx_no_buffer_total", "Packets lost because no packet buffer was free.", &PortStats::rx_no_buffer},
 }};
 
-constexpr std::array<CounterOf<WorkerStats>, 13> kWorkerCounters = {{
+constexpr std::array<CounterOf<WorkerStats>, 14> kWorkerCounters = {{
     {"sluice_worker_packets_received_total", "Packets that the worker received.", &WorkerStats::received},
     {"sluice_worker_packets_forwarded_total", "Packets that the worker sent to backends.", &WorkerStats::forwarded},
     {"sluice_worker_packets_dropped_total", "Packets that the worker dropped.", &WorkerStats::dropped},
     {"sluice_worker_rescheduled_packets_total", "Packets of known flows whose backend was gone: they got a new one.",
      &WorkerStats::rescheduled},
+    {"sluice_worker_second_chances_total",
+     "Packets that named a second backend, to which the first one sends what it has no socket for.",
+     &WorkerStats::second_chances},
     {"sluice_worker_cookies_refused_total",
      "Timestamps to VIPs with cookies in which there was no cookie that names one of their backends.",
      &WorkerStats::cookies_refused},

@@ -151,6 +151,7 @@ std::string DescribeChanged(const DesiredVip& before, const DesiredVip& after) {
   differences.Add("hash", config::HashInputName(before.hash), config::HashInputName(after.hash));
   differences.Add("connection_tracking", config::TrackingName(before.tracking), config::TrackingName(after.tracking));
   differences.Add("cookie", CookieText(before), CookieText(after));
+  differences.Add("second_chance", before.second_chance ? "true" : "false", after.second_chance ? "true" : "false");
   differences.Add("quic", before.quic ? "true" : "false", after.quic ? "true" : "false");
   differences.Add("answer_echo", before.answer_echo ? "true" : "false", after.answer_echo ? "true" : "false");
   differences.Add("proxy_protocol", config::ProxyProtocolName(before.proxy_protocol),

@@ -142,6 +142,7 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* poo
   if (config::IsGue(desired.mode)) spec.entry.gue_port = desired.gue_port.value_or(config::kDefaultGuePort);
   spec.entry.proxy_protocol = desired.proxy_protocol == config::ProxyProtocol::kV2;
   spec.entry.clamp_mss = desired.clamp_mss;
+  spec.entry.second_chance = desired.second_chance;
   spec.entry.quic = desired.quic;
   spec.entry.cookies = desired.cookies != config::Cookies::kNone || desired.quic;
   spec.entry.slots = desired.cookies == config::Cookies::kSlot;

@@ -271,6 +271,7 @@ config::VipConfig ReadVip(const v1::Vip& message, std::string_view field, Proble
       ReadEnum(message.connection_tracking(), kTrackings, v1::ConnectionTracking_Name<v1::ConnectionTracking>,
                "connection tracking", path("connection_tracking"), problems);
   ReadConsistency(message, field, &vip, problems);
+  vip.second_chance = message.second_chance();
   vip.quic = message.quic();
   if (message.has_answer_echo()) vip.answer_echo = message.answer_echo();
   vip.proxy_protocol = ReadEnum(message.proxy_protocol(), kProxyProtocols, v1::ProxyProtocol_Name<v1::ProxyProtocol>,
@@ -357,6 +358,7 @@ void ToProto(const config::VipConfig& vip, v1::Vip* message) {
   message->set_connection_tracking(EnumOf(vip.tracking, kTrackings));
   message->set_consistency(EnumOf(config::ConsistencyOf(vip), kConsistencies));
   if (vip.cookie) ToProto(*vip.cookie, message->mutable_cookie());
+  message->set_second_chance(vip.second_chance);
   message->set_quic(vip.quic);
   message->set_answer_echo(vip.answer_echo);
   message->set_proxy_protocol(EnumOf(vip.proxy_protocol, kProxyProtocols));

@@ -309,7 +309,9 @@ void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question,
   for (const fwd::PortStats& port : view.Ports()) {
     if (hop.port.valid() && port.id == hop.port) response->set_egress_port(port.name);
   }
-  DescribePacket(*vip, *chosen, hop, question, finding, response);
+  const model::BackendRecord* second = finding.second.valid() ? FindBackend(*pool, finding.second) : nullptr;
+  const std::string named = second == nullptr ? "" : second->desired.name;
+  DescribePacket(*vip, *chosen, hop, question, finding, named, response);
 }
 
 }  // namespace sluice::rpc

@@ -27,9 +27,10 @@ const fwd::FlowFinding& MostTelling(const std::vector<fwd::FlowFinding>& finding
 void Explain(const model::Snapshot& snapshot, const fwd::FlowQuestion& question, const fwd::FlowFinding& finding,
              const fwd::DataplaneView& view, v1::ExplainFlowResponse* response);
 
-// The headers of the packet that `backend` would get by `hop`; explain_packet.cc.
+// The headers of the packet that `backend` would get by `hop`, whose tunnel names `second` (empty: nobody);
+// explain_packet.cc.
 void DescribePacket(const model::VipRecord& vip, const model::BackendRecord& backend, const fwd::NextHop& hop,
-                    const fwd::FlowQuestion& question, const fwd::FlowFinding& finding,
+                    const fwd::FlowQuestion& question, const fwd::FlowFinding& finding, const std::string& second,
                     v1::ExplainFlowResponse* response);
 
 }  // namespace sluice::rpc

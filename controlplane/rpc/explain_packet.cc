@@ -46,7 +46,7 @@ std::string FlowLabelText(const net::IpAddress& source, uint32_t flow_label) {
 }
 
 void AddTunnel(ForwardingMode mode, uint16_t gue_port, const model::BackendRecord& backend,
-               const fwd::FlowFinding& finding, Headers& headers) {
+               const fwd::FlowFinding& finding, const std::string& second, Headers& headers) {
   headers.AddIp(finding.tunnel_source, backend.desired.address,
                 FlowLabelText(finding.tunnel_source, finding.flow_label));
   switch (mode) {
@@ -56,7 +56,10 @@ void AddTunnel(ForwardingMode mode, uint16_t gue_port, const model::BackendRecor
     case ForwardingMode::kGue:
     case ForwardingMode::kGueDirect:
       headers.AddPorts(net::kProtocolUdp, Be16::FromHost(finding.udp_source_port), Be16::FromHost(gue_port));
-      headers.Add("GUE", "", "", mode == ForwardingMode::kGue ? "variant 0" : "variant 1: no header of its own");
+      headers.Add("GUE", "", "",
+                  mode == ForwardingMode::kGueDirect ? "variant 1: no header of its own"
+                  : second.empty()                   ? "variant 0"
+                                                     : model::Cat("variant 0; behind the SYN it names ", second));
       break;
     default:
       break;
@@ -87,7 +90,7 @@ void AddTranslated(const model::VipRecord& vip, const model::BackendRecord& back
 }  // namespace
 
 void DescribePacket(const model::VipRecord& vip, const model::BackendRecord& backend, const fwd::NextHop& hop,
-                    const fwd::FlowQuestion& question, const fwd::FlowFinding& finding,
+                    const fwd::FlowQuestion& question, const fwd::FlowFinding& finding, const std::string& second,
                     v1::ExplainFlowResponse* response) {
   Headers headers(response);
   headers.Add("Ethernet", hop.source.ToString(), hop.destination.ToString(), hop.on_link ? "" : "a gateway");
@@ -96,7 +99,7 @@ void DescribePacket(const model::VipRecord& vip, const model::BackendRecord& bac
     return AddTranslated(vip, backend, question, finding, headers);
   }
   if (mode != ForwardingMode::kL2)
-    AddTunnel(mode, vip.desired.gue_port.value_or(config::kDefaultGuePort), backend, finding, headers);
+    AddTunnel(mode, vip.desired.gue_port.value_or(config::kDefaultGuePort), backend, finding, second, headers);
   headers.AddIp(question.client, question.destination, "as it came");
   headers.AddPorts(question.protocol, question.client_port, question.destination_port);
 }

@@ -2,6 +2,7 @@
 
 #include "dataplane/fwd/cookies.h"
 #include "dataplane/fwd/homes.h"
+#include "dataplane/fwd/second_chance.h"
 #include "dataplane/fwd/slots.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/nat_session.h"
@@ -115,6 +116,9 @@ FlowFinding LookUpFlow(const ForwardingState& state, const FlowQuestion& questio
     Follow(state, flow, finding.cookie, vip.slots ? Rung::kSlot : Rung::kCookie, finding);
   }
   if (IsNat(vip.mode)) LookUpSession(state, flow, tables, finding);
+  const bool named = vip.second_chance && finding.backend.valid() && MayBeElsewhere(finding.rung);
+  // A SYN names nobody; what is asked about is what follows it.
+  if (named) finding.second = SecondChanceOf(state, vip, finding.hash, finding.backend);
   return finding;
 }
 

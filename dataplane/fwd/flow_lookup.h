@@ -41,6 +41,8 @@ struct FlowFinding {
   bool by_policy = false;
   // Of a VIP that tracks unsafe flows only, where the flow is not known: to whom it goes unless it begins now.
   BackendId home;
+  // The second backend that the packet names (second_chance.h); invalid: none.
+  BackendId second;
   // The hash's choice, whether it counts or not. No slots: no backend of the pool takes new flows.
   BackendId scheduled;
   uint32_t slot = 0;

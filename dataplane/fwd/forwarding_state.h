@@ -149,13 +149,17 @@ struct PoolTable {
   };
   std::vector<Member> members;  // those that take new flows, in the order of their names
   uint32_t table_size = 0;
-  // Of pools of VIPs that track unsafe flows only (homes.h), else empty. Slot -> BackendId value of its home, to which
-  // flows in the slot belong of which nothing is remembered; invalid: nobody.
+  // Of pools of VIPs that track unsafe flows only or have a second chance (homes.h), else empty. Slot -> BackendId
+  // value of its home, to which flows in the slot belong of which nothing is remembered; invalid: nobody.
   std::vector<uint16_t> homes = {};
   std::vector<bool> unsafe = {};    // by slot: a new flow may be elsewhere than at home, so it is remembered
   std::vector<Member> known = {};   // all backends with the weights they are to have, in the order of their names
   uint32_t homes_held_since_s = 0;  // with homes_held: of StateSpec::now_s
-  bool homes_held = false;          // some slots keep a home of an earlier `known`
+  // Of pools of VIPs that have a second chance (second_chance.h), else empty. Slot -> BackendId value of its owner
+  // before the present one, and of who would have it without that one; invalid: nobody.
+  std::vector<uint16_t> previous = {};
+  std::vector<uint16_t> heirs = {};
+  bool homes_held = false;  // some slots keep a home of an earlier `known`
   SchedulingPolicy policy = SchedulingPolicy::kMaglev;
   // Of policies other than kMaglev: the members' turns, and their weights by BackendId from `first_weight` on.
   lb::TurnOrder turns = {};
@@ -174,6 +178,7 @@ struct VipEntry {
   bool tracked = true;                  // flows are entered into the connection table
   bool unsafe_only = false;             // and `tracked`: only those that a change of backends could move (homes.h)
   bool is_prefix = false;               // many addresses: the destination is part of a flow's tuple
+  bool second_chance = false;           // kGue: packets that the hash sends name another backend (second_chance.h)
   uint16_t gue_port = 0;                // destination port of GUE, host byte order
   bool proxy_protocol = false;          // full NAT over TCP: a PROXY protocol v2 header goes before the client's data
   bool clamp_mss = true;                // the MSS in SYNs is lowered to what fits on the way to the backend

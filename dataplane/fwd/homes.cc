@@ -13,7 +13,7 @@ constexpr uint16_t kNobody = BackendId().value();
 }  // namespace
 
 std::vector<uint16_t> BuildSlots(const std::vector<PoolTable::Member>& members, uint32_t table_size,
-                                 const lb::HashKeys& keys) {
+                                 const lb::HashKeys& keys, std::vector<uint16_t>* heirs) {
   std::vector<lb::MaglevMember> with_weight;
   with_weight.reserve(members.size());
   for (const PoolTable::Member& m : members) {
@@ -23,7 +23,7 @@ std::vector<uint16_t> BuildSlots(const std::vector<PoolTable::Member>& members, 
          .weight = m.weight,
          .permutation = lb::MakePermutation(keys.maglev_offset, keys.maglev_skip, m.name, table_size)});
   }
-  return lb::BuildMaglevTable(with_weight, table_size);
+  return lb::BuildMaglevTable(with_weight, table_size, heirs);
 }
 
 bool HomesAreDue(const PoolTable& pool, uint32_t now_s, uint32_t hold_s) {

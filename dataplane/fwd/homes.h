@@ -25,9 +25,9 @@ namespace sluice::fwd {
 
 struct FlowView;
 
-// A table of the members with a weight, by Maglev.
+// A table of the members with a weight, by Maglev; `heirs` as of lb::BuildMaglevTable.
 std::vector<uint16_t> BuildSlots(const std::vector<PoolTable::Member>& members, uint32_t table_size,
-                                 const lb::HashKeys& keys);
+                                 const lb::HashKeys& keys, std::vector<uint16_t>* heirs = nullptr);
 
 // Sets the homes of `pool`, whose slots and known backends are there. `old`: the pool in the state before, with the
 // same keys, or null. `exists`: whether a backend of that state is in the new one, too. `hold_s`: for how long a flow

@@ -76,6 +76,7 @@ struct WorkerStats {
   std::array<uint64_t, kRungCount> rungs{};
   uint64_t rescheduled = 0;
   uint64_t cookies_refused = 0;
+  uint64_t second_chances = 0;
   UnprotectedStats unprotected;
   TableStats table_v4, table_v6, table_wide, table_nat, table_stateful;
   NatStats nat;

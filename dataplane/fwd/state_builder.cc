@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dataplane/fwd/homes.h"
+#include "dataplane/fwd/second_chance.h"
 #include "dataplane/lb/maglev.h"
 
 namespace sluice::fwd {
@@ -80,25 +81,32 @@ absl::Status CheckPool(const PoolSpec& spec, const std::vector<BackendInfo>& bac
   return absl::OkStatus();
 }
 
-// By PoolId: for how long a flow may be silent, of VIPs that track unsafe flows only; 0: no such VIP has the pool.
-std::vector<uint32_t> CollectHolds(const std::vector<VipSpec>& vips) {
-  std::vector<uint32_t> holds;
+// What the VIPs of a pool need beside its slots.
+struct PoolNeeds {
+  uint32_t hold_s = 0;  // homes, and for how long a flow may be silent; 0: none
+  bool second_chance = false;
+};
+
+// By PoolId.
+std::vector<PoolNeeds> CollectNeeds(const std::vector<VipSpec>& vips) {
+  std::vector<PoolNeeds> all;
   for (const VipSpec& vip : vips) {
-    if (!vip.entry.unsafe_only || !vip.entry.pool.valid()) continue;
-    uint32_t& hold = At(holds, vip.entry.pool.index());
-    hold = std::max({hold, uint32_t{1}, uint32_t{vip.entry.timeouts.tcp_established_s}});
+    if (!(vip.entry.unsafe_only || vip.entry.second_chance) || !vip.entry.pool.valid()) continue;
+    PoolNeeds& needs = At(all, vip.entry.pool.index());
+    needs.hold_s = std::max({needs.hold_s, uint32_t{1}, uint32_t{vip.entry.timeouts.tcp_established_s}});
+    needs.second_chance |= vip.entry.second_chance;
   }
-  return holds;
+  return all;
 }
 
 // Makes the tables of pools, as far as those of the previous generation cannot be kept.
 class PoolMaker {
  public:
   PoolMaker(const StateSpec& spec, const ForwardingState* previous, bool same_keys, const ForwardingState& state)
-      : now_s_(spec.now_s), holds_(CollectHolds(spec.vips)), previous_(same_keys ? previous : nullptr), state_(state) {}
+      : now_s_(spec.now_s), needs_(CollectNeeds(spec.vips)), previous_(same_keys ? previous : nullptr), state_(state) {}
 
   std::shared_ptr<const PoolTable> Make(const PoolSpec& spec) const {
-    const uint32_t hold_s = spec.id.index() < holds_.size() ? holds_[spec.id.index()] : 0;
+    const auto [hold_s, second_chance] = spec.id.index() < needs_.size() ? needs_[spec.id.index()] : PoolNeeds{};
     PoolTable pool{.slots = {}, .members = spec.members, .table_size = spec.table_size, .policy = spec.policy};
     if (hold_s > 0) pool.known = spec.known;
     for (auto* members : {&pool.members, &pool.known}) {
@@ -108,11 +116,18 @@ class PoolMaker {
     const bool same_slots = old != nullptr && old->table_size == pool.table_size && old->members == pool.members;
     const bool same_homes = old != nullptr && old->known == pool.known && old->homes.empty() == (hold_s == 0) &&
                             !HomesAreDue(*old, now_s_, hold_s);
-    if (same_slots && same_homes && old->policy == pool.policy) return old;
-    pool.slots = same_slots ? old->slots : BuildSlots(pool.members, pool.table_size, *state_.keys);
+    const bool same_chance = old != nullptr && old->previous.empty() != second_chance;
+    if (same_slots && same_homes && same_chance && old->policy == pool.policy) return old;
+    if (same_slots && same_chance) {
+      pool.slots = old->slots;
+      pool.heirs = old->heirs;
+    } else {
+      pool.slots = BuildSlots(pool.members, pool.table_size, *state_.keys, second_chance ? &pool.heirs : nullptr);
+    }
     if (hold_s > 0) {
       const auto exists = [this](BackendId id) { return Exists(id); };
       BuildHomes(old.get(), *state_.keys, exists, now_s_, hold_s, &pool);
+      if (second_chance) NotePreviousOwners(old.get(), exists, &pool);
     }
     BuildTurns(pool);
     return std::make_shared<const PoolTable>(std::move(pool));
@@ -134,7 +149,7 @@ class PoolMaker {
   }
 
   const uint32_t now_s_;
-  const std::vector<uint32_t> holds_;
+  const std::vector<PoolNeeds> needs_;
   const ForwardingState* const previous_;
   const ForwardingState& state_;
 };

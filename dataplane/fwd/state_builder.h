@@ -28,7 +28,7 @@ struct PoolSpec {
   PoolId backup = {};
   SchedulingPolicy policy = SchedulingPolicy::kMaglev;
   // All backends of the pool, whether they take new flows or not, with the weights that they are to have (0: none).
-  // What homes are made from (homes.h); read where a VIP of the pool tracks unsafe flows only.
+  // What homes are made from (homes.h); read where a VIP of the pool tracks unsafe flows only or has a second chance.
   std::vector<PoolTable::Member> known = {};
 };
 

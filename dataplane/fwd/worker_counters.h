@@ -122,7 +122,8 @@ struct WorkerCounters {
   std::array<Counter, kRungCount> rungs;
   // Echoed timestamps to VIPs with cookies, and connection ids to those with QUIC, that name no backend.
   Counter cookies_refused;
-  Counter rescheduled;  // packets of known flows whose backend was gone: they got a new one
+  Counter second_chances;  // packets that named a second backend
+  Counter rescheduled;     // packets of known flows whose backend was gone: they got a new one
   UnprotectedCounters unprotected;
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;

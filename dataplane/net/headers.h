@@ -102,6 +102,16 @@ struct __attribute__((packed)) GueHeader {
 };
 static_assert(sizeof(GueHeader) == 4);
 
+// GUE's private data, in which a director names a second backend for a packet (dataplane/lb/COOKIES.md). Behind it that
+// backend's address, of the outer header's family.
+struct __attribute__((packed)) GueSecondChance {
+  uint8_t version;  // kSecondChanceVersion
+  uint8_t state;    // 0: named by a director; 1: sent on by the first backend
+  Be16 zero;
+};
+static_assert(sizeof(GueSecondChance) == 4);
+inline constexpr uint8_t kSecondChanceVersion = 1;
+
 // RFC 2784, without the optional checksum
 struct __attribute__((packed)) GreHeader {
   Be16 flags_version;

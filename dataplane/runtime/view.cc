@@ -34,6 +34,7 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
   for (size_t i = 0; i < fwd::kRungCount; ++i) stats.rungs[i] = counters.rungs[i].Value();
   stats.rescheduled = counters.rescheduled.Value();
   stats.cookies_refused = counters.cookies_refused.Value();
+  stats.second_chances = counters.second_chances.Value();
   stats.unprotected = {.unknown = counters.unprotected.unknown.Value(),
                        .no_room = counters.unprotected.no_room.Value(),
                        .no_room_flows = counters.unprotected.no_room_flows.Value(),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/fwd/second_chance.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
@@ -86,6 +87,29 @@ void WriteOuterV6(uint8_t* at, const Outer& outer, const Packet& packet, const f
   Store(at, ip);
 }
 
+// Whether the packet's connection could be another backend's than it goes to. A SYN begins one here, and what has no
+// TCP header cannot be looked for.
+bool MayBeElsewhere(const Packet& packet) {
+  return fwd::MayBeElsewhere(packet.rung) && packet.headers.protocol == net::kProtocolTcp &&
+         packet.part == FragmentPart::kWhole && !packet.related && (packet.headers.tcp_flags & net::kTcpSyn) == 0;
+}
+
+// The address of the backend to name beside the packet's own, in network byte order; null: nobody.
+const uint8_t* SecondFor(const Packet& packet, const fwd::VipEntry& vip, const StageEnv& env) {
+  if (!vip.second_chance || !MayBeElsewhere(packet)) return nullptr;
+  const BackendId second = fwd::SecondChanceOf(*env.state, vip, packet.flow_hash, packet.backend);
+  if (!second.valid()) return nullptr;
+  env.counters->second_chances.Increment();
+  return (*env.state->backends)[second.index()].address();
+}
+
+void WriteSecondChance(uint8_t* at, const uint8_t* address, net::Family family) {
+  net::GueSecondChance second{};
+  second.version = net::kSecondChanceVersion;
+  Store(at, second);
+  std::memcpy(at + sizeof(second), address, family == net::Family::kIpv4 ? 4 : 16);
+}
+
 // RFC 8200, section 8.1: UDP over IPv6 has a checksum, here over the whole inner packet. (RFC 6935 allows zero for
 // tunnels whose ends agree; a backend's stock kernel does not.)
 void FillUdpChecksumV6(rte_mbuf* mbuf, uint32_t ip_offset, uint16_t udp_bytes) {
@@ -122,7 +146,9 @@ bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEnt
     return false;
   }
   TrimPadding(packet);
-  const uint16_t overhead = EncapsulationBytes(vip.mode, backend.family);
+  const uint8_t* const second = SecondFor(packet, vip, env);
+  const uint16_t private_bytes = second == nullptr ? uint16_t{0} : SecondChanceBytes(backend.family);
+  const auto overhead = static_cast<uint16_t>(EncapsulationBytes(vip.mode, backend.family) + private_bytes);
   const uint16_t l2_bytes = packet.headers.l3_offset;
   const auto* old_frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
   auto* frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet.mbuf, overhead));
@@ -135,11 +161,12 @@ bool Encapsulate(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEnt
   Store(frame + l2_bytes - sizeof(Be16), backend.ether.ether_type);
   uint8_t* at = frame + l2_bytes;
   const uint8_t* inner = at + overhead;
-  const auto payload_bytes = static_cast<uint16_t>(ShimBytes(vip.mode) + packet.headers.ip_length);
+  const auto payload_bytes = static_cast<uint16_t>(overhead - OuterIpBytes(backend.family) + packet.headers.ip_length);
   const Outer outer = {.traffic_class = TrafficClassOf(inner, packet.headers.family),
                        .protocol = OuterProtocol(vip.mode, packet.headers.family),
                        .payload_bytes = payload_bytes};
-  WriteShim(at + OuterIpBytes(backend.family), vip.mode, vip.gue_port, packet, payload_bytes);
+  WriteShim(at + OuterIpBytes(backend.family), vip.mode, vip.gue_port, packet, payload_bytes, private_bytes);
+  if (second != nullptr) WriteSecondChance(at + overhead - private_bytes, second, backend.family);
   if (v4) {
     WriteOuterV4(at, outer, packet, backend, env);
   } else {

@@ -38,6 +38,18 @@ constexpr uint16_t EncapsulationBytes(fwd::ForwardingMode mode, net::Family oute
   return static_cast<uint16_t>(OuterIpBytes(outer) + ShimBytes(mode));
 }
 
+// Bytes of GUE's private data that names a second backend, of a tunnel of the family.
+constexpr uint16_t SecondChanceBytes(net::Family outer) {
+  return sizeof(net::GueSecondChance) + (outer == net::Family::kIpv4 ? 4 : 16);
+}
+
+// The same with what a packet of the VIP may have beyond it. A packet that has it must not be larger than the others,
+// or the path's MTU would change with the backends.
+constexpr uint16_t MostEncapsulationBytes(const fwd::VipEntry& vip, net::Family outer) {
+  return static_cast<uint16_t>(EncapsulationBytes(vip.mode, outer) +
+                               (vip.second_chance ? SecondChanceBytes(outer) : 0));
+}
+
 // What of a tunnel's outer headers varies by flow. Without a source prefix the source is the port's own address.
 struct TunnelFields {
   net::IpAddress source;

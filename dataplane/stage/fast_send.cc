@@ -134,13 +134,14 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
   return true;
 }
 
-// GUE and GRE. Over IPv6 UDP has a checksum of the whole packet, which the stages make.
+// GUE and GRE. Over IPv6 UDP has a checksum of the whole packet, which the stages make; and they name second backends.
 SLUICE_FAST_PATH __attribute__((noinline)) bool PutIntoShimmedTunnel(Packet& packet, uint8_t* frame,
                                                                      const fwd::BackendEntry& backend,
                                                                      fwd::ForwardingMode mode, const WayOut& way,
                                                                      const StageEnv& env) {
-  const ModeShim shim = {.mode = mode, .gue_port = (*env.state->vips)[packet.vip.index()].gue_port};
-  if (shim.bytes() == 0) return false;  // address translation
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  const ModeShim shim = {.mode = mode, .gue_port = vip.gue_port};
+  if (shim.bytes() == 0 || vip.second_chance) return false;  // the former: address translation
   if (backend.family == Family::kIpv4) return PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, shim);
   if (mode != fwd::ForwardingMode::kGre) return false;
   return PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, shim);

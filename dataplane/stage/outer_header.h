@@ -41,8 +41,9 @@ inline uint16_t UdpSourcePort(uint64_t flow_hash) {
 }
 
 // What a mode puts between the outer IP header and the inner packet. `payload_bytes`: of the outer packet.
+// `private_bytes`: of GUE's private data, which are the caller's to write behind it.
 inline void WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_port, const Packet& packet,
-                      uint16_t payload_bytes) {
+                      uint16_t payload_bytes, uint16_t private_bytes = 0) {
   const net::Family inner = packet.headers.family;
   if (mode == fwd::ForwardingMode::kGre) {
     net::GreHeader gre{};
@@ -59,6 +60,7 @@ inline void WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_port, 
   net::Store(at, udp);
   if (mode == fwd::ForwardingMode::kGueDirect) return;
   net::GueHeader gue{};
+  gue.variant_control_length = static_cast<uint8_t>(private_bytes / 4);
   gue.protocol = InnerProtocol(inner);
   net::Store(at + sizeof(udp), gue);
 }

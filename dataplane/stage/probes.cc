@@ -71,7 +71,7 @@ void CheckTarget(Packet& packet, const fwd::ProbeTarget& target, const StageEnv&
   }
   const fwd::BackendEntry& backend = backends[target.backend.index()];
   // The host is told the MTU by the route to the VIP; an ICMP error to it would have to be another port's packet.
-  if (backend.resolved && packet.headers.ip_length + EncapsulationBytes(vips[target.vip.index()].mode, backend.family) >
+  if (backend.resolved && packet.headers.ip_length + MostEncapsulationBytes(vips[target.vip.index()], backend.family) >
                               env.node->ports[backend.port.index()].mtu_bytes) {
     Drop(packet, DropReason::kTooBig);
   }

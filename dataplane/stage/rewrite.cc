@@ -57,7 +57,7 @@ inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::B
     return;
   }
   const uint32_t mtu_bytes = env.node->ports[backend.port.index()].mtu_bytes;
-  const uint32_t overhead_bytes = EncapsulationBytes(vip.mode, backend.family);
+  const uint32_t overhead_bytes = MostEncapsulationBytes(vip, backend.family);
   if (packet.headers.ip_length + overhead_bytes > mtu_bytes) {
     // The inner packet is cut rather than the outer one, so that the backend has nothing to put together before it can
     // take it out of the tunnel (RFC 4459, section 3.1).

@@ -337,14 +337,22 @@ def oracle():
 class Scheduler:
     """The oracle's choice of a backend for a flow to a VIP."""
 
-    def __init__(self, weights, table_size=65537, seed=SEED):
+    def __init__(self, weights, table_size=65537, seed=SEED, heirs=False):
         self._hash, maglev = oracle()
         self._keys = self._hash.HashKeys(bytes.fromhex(seed))
-        self._table = maglev.table(self._keys, weights, table_size)
+        self._heirs = [None] * table_size if heirs else None
+        self._table = maglev.table(self._keys, weights, table_size, self._heirs)
 
     def hash(self, source, destination, source_port, destination_port, protocol):
         return self._hash.flow_hash(self._keys, source, destination, source_port, destination_port, protocol)
 
     def choose(self, *flow):
         """The name of the backend for (source, destination, source port, destination port, protocol)."""
-        return self._table[self._hash.slot_of(self.hash(*flow), len(self._table))]
+        return self._table[self._slot(flow)]
+
+    def heir(self, *flow):
+        """The name of the backend that would have the flow's slot without its owner; only with `heirs`."""
+        return self._heirs[self._slot(flow)]
+
+    def _slot(self, flow):
+        return self._hash.slot_of(self.hash(*flow), len(self._table))

@@ -28,8 +28,10 @@ def flow_of(packet):
     return packet.src, packet.dst, l4.sport, l4.dport, 6 if TCP in packet else 17
 
 
-def wrap(mode, packet, backend, flow_hash, port=GUE_PORT, source=None):
-    """The packet of tunnel `mode` around the client's `packet`, to the backend's address.
+def wrap(mode, packet, backend, flow_hash, port=GUE_PORT, source=None, second=None):
+    """The packet of tunnel `mode` around the client's `packet`, to the backend's address. `second`: the address of the
+    backend that GUE's private data names: version 1, state 0, 16 zero bits, address; its length in GUE's header counts
+    words of four bytes.
 
     What must vary by flow is taken from the flow hash as dataplane/stage/encapsulate.cc defines it: bits 32 to 45 in
     the UDP source port, whose upper two bits are ones (the range of RFC 6335's dynamic ports), and bits 8 to 27 as flow
@@ -44,7 +46,9 @@ def wrap(mode, packet, backend, flow_hash, port=GUE_PORT, source=None):
         protocol = 47
     elif mode in ("gue", "gue-direct"):
         if mode == "gue":  # variant 0, no control, no optional fields: a zero byte, the protocol, 16 flags
-            inner = bytes([0, protocol, 0, 0]) + inner
+            address = b"" if second is None else ipaddress.ip_address(second).packed
+            private = bytes([1, 0, 0, 0]) + address if address else b""
+            inner = bytes([len(private) // 4, protocol, 0, 0]) + private + inner
         protocol = 17
     if ":" in backend:
         label = flow_hash >> 8 & 0xFFFFF

@@ -134,6 +134,30 @@ TEST(WorkloadTest, DirectorsThatComeAndGoBreakTrackedConnections) {
   }
 }
 
+TEST(WorkloadTest, ASecondChanceSavesMostOfWhatServersBreak) {
+  WorkloadOptions options = Small();
+  options.updates_per_min = 10;
+  const std::map<std::string, Share> shares = Shares(Simulated(options, {"hash", "hash+second-chance"}));
+  const Share& without = shares.at("hash");
+  const Share& with = shares.at("hash+second-chance");
+  EXPECT_GT(without.up, 1);
+  EXPECT_LT(with.up, without.up / 4);
+  EXPECT_LT(with.drain, without.drain / 4);
+}
+
+TEST(WorkloadTest, ASecondChanceSavesMostOfWhatDirectorsBreak) {
+  WorkloadOptions options = Small();
+  options.updates_per_min = 10;
+  options.director_updates_per_min = 10;
+  options.director_down_s = 20;
+  const std::map<std::string, Share> shares = Shares(Simulated(options, {"track", "track+second-chance"}));
+  const Share& without = shares.at("track");
+  const Share& with = shares.at("track+second-chance");
+  EXPECT_GT(without.up, 0.1);
+  EXPECT_LT(with.up, without.up / 2);
+  EXPECT_LT(with.drain, without.drain / 2);
+}
+
 TEST(WorkloadTest, CookiesBreakNothingWhateverChanges) {
   WorkloadOptions options = Small();
   options.director_updates_per_min = 10;

@@ -167,6 +167,23 @@ TEST_P(TunnelTest, TheLargestPacketThatFits) {
   EXPECT_EQ(counters_.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)].Value(), 1u);
 }
 
+TEST_P(TunnelTest, WhatMayNameASecondBackendLeavesRoomForIt) {
+  if (GetParam().mode != ForwardingMode::kGue) return;
+  fixture_.spec().vips.back().entry.second_chance = true;
+  Rebuild();
+  FrameBuilder builder = Inner();
+  const size_t headers = inner_v4() ? 40 : 60;
+  const size_t name = outer_v4() ? 8 : 20;
+  builder.payload = 1500 - OuterBytes() - name - headers;
+  Run({builder.Build()});
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(sent()[0].frame.size(), 14 + 1500 - name) << "nobody is named";
+  ++builder.payload;
+  builder.fragment = 0x4000;
+  Run({builder.Build()});
+  EXPECT_EQ(counters_.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)].Value(), 1u);
+}
+
 TEST_P(TunnelTest, SourcePrefixSpreadsFlows) {
   const net::IpAddress prefix = Address(outer_v4() ? "10.99.0.0" : "2001:db8:99::");
   stage::TunnelSource& source = outer_v4() ? node_.tunnel_source_v4 : node_.tunnel_source_v6;

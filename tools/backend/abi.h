@@ -28,6 +28,21 @@ struct GreWire {
   __be16 protocol;
 };
 
+// GUE's private data, in which a director names the backend that had the flow before, or may have it
+// (dataplane/lb/COOKIES.md). Behind it that backend's address, of the outer header's family.
+struct SecondChanceWire {
+  __u8 version;  // SLUICE_BACKEND_SECOND_CHANCE_VERSION
+  __u8 state;    // SecondChanceState
+  __be16 zero;
+};
+
+#define SLUICE_BACKEND_SECOND_CHANCE_VERSION 1
+
+enum SecondChanceState {
+  kChanceIsNamed,  // as the director sends it
+  kChanceIsTaken,  // as the backend sends it on, that did not have the connection
+};
+
 // ---- Maps. Addresses are 16 bytes; IPv4 ones are mapped (::ffff:0:0/96), so that one table holds both families.
 
 struct AddressKey {
@@ -60,6 +75,8 @@ struct Settings {
   __u8 family_change;  // FamilyChange
   __u8 cookies;        // whether there are rules for any
   __u32 link_mtu;      // of the path from directors to this host; 0: leave the MSS alone
+  __u8 second_chance;  // whether there are peers: other backends that packets may be sent on to
+  __u8 zero[3];
 };
 
 // ---- Cookies (dataplane/lb/cookie.h, COOKIES.md)
@@ -150,6 +167,9 @@ struct CookieFlow {
   X(kDropUnsupported, "drop_unsupported", "dropped: GUE control messages or flags, GRE flags, keys or other payloads") \
   X(kDropNotEct, "drop_not_ect", "dropped: congestion met by a packet whose sender does not speak ECN (RFC 6040)")     \
   X(kDropKernel, "drop_kernel", "dropped: the kernel could not take the headers off, such as for UDP put together")    \
+  X(kSecondChanceGiven, "second_chance_given", "packets without a socket here, sent on to the backend they may be of") \
+  X(kSecondChanceTaken, "second_chance_taken", "packets that another backend sent on to this one")                     \
+  X(kSecondChanceRefused, "second_chance_refused", "of packets without a socket, those for whom no peer was named")    \
   X(kCookiesMade, "cookies_made", "connections that got a cookie")                                                     \
   X(kCookiesTaken, "cookies_taken", "SYNs in which a director told the cookie, or its own tier-2 id")                  \
   X(kCookieEchoes, "cookie_echoes", "packets of clients whose timestamp echo was put right for the kernel")            \

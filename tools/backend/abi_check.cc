@@ -14,13 +14,19 @@ static_assert(offsetof(GueWire, variant_control_length) == offsetof(net::GueHead
 static_assert(offsetof(GueWire, protocol) == offsetof(net::GueHeader, protocol));
 static_assert(offsetof(GueWire, flags) == offsetof(net::GueHeader, flags));
 
+static_assert(sizeof(SecondChanceWire) == sizeof(net::GueSecondChance));
+static_assert(offsetof(SecondChanceWire, version) == offsetof(net::GueSecondChance, version));
+static_assert(offsetof(SecondChanceWire, state) == offsetof(net::GueSecondChance, state));
+static_assert(SLUICE_BACKEND_SECOND_CHANCE_VERSION == net::kSecondChanceVersion);
+static_assert(kChanceIsNamed == 0 && kChanceIsTaken == 1);
+
 static_assert(sizeof(GreWire) == sizeof(net::GreHeader));
 static_assert(offsetof(GreWire, flags_version) == offsetof(net::GreHeader, flags_version));
 static_assert(offsetof(GreWire, protocol) == offsetof(net::GreHeader, protocol));
 
 // A longest-prefix table wants its key without gaps.
 static_assert(sizeof(PrefixKey) == 20);
-static_assert(sizeof(Settings) == 12);
+static_assert(sizeof(Settings) == 16);
 static_assert(sizeof(CookieRuleKey) == 20);
 static_assert(sizeof(CookieFlowKey) == 36);
 static_assert(lb::CookieKeys::kSlots == SLUICE_BACKEND_COOKIE_KEYS);

@@ -19,7 +19,7 @@ constexpr std::array<std::pair<std::string_view, Command>, 5> kCommands = {{{"ru
                                                                             {"status", Command::kStatus},
                                                                             {"check", Command::kCheck}}};
 // Those that take a value; SetOption knows them.
-constexpr std::array<std::string_view, 8> kSettings = {"interface", "address",  "director", "vip",
+constexpr std::array<std::string_view, 9> kSettings = {"interface", "address",  "director", "peer",         "vip",
                                                        "tunnel",    "gue-port", "mtu",      "family-change"};
 
 absl::Status Unknown(std::string_view argument) {
@@ -82,6 +82,7 @@ const char* const kUsage = R"(sluice-backend: what a backend needs to receive pa
   --interface NAME,...   where packets of directors arrive and answers leave
   --address ADDRESS,...  where tunnels end; default: the interfaces' addresses
   --director PREFIX,...  from where tunnels may come; default: from everywhere
+  --peer PREFIX,...      other backends, for packets of connections that are not here; default: none; needs --director
   --vip PREFIX,...       for whom packets in tunnels may be; default: the addresses on lo
   --tunnel KIND,...      ipip, gue, gue-direct, gre; default: all
   --gue-port PORT        default: 6080

@@ -38,6 +38,7 @@ void ReadFields(MapReader& map, Options* out) {
   map.Optional("interfaces", &out->interfaces, config::ListOf(config::ReadText));
   map.Optional("addresses", &out->addresses, config::ListOf(config::ReadAddress));
   map.Optional("directors", &out->directors, config::ListOf(config::ReadAddressOrPrefix));
+  map.Optional("peers", &out->peers, config::ListOf(config::ReadAddressOrPrefix));
   map.Optional("vips", &out->vips, config::ListOf(config::ReadAddressOrPrefix));
   map.Optional("tunnels", &out->tunnels, config::ListOf(ReadWord(kTunnelNames)));
   map.Optional("gue_port", &out->gue_port, config::Number(config::limits::kL4Port));
@@ -172,6 +173,9 @@ absl::Status SetOption(std::string_view name, std::string_view value, bool fresh
   if (name == "director") {
     return SetList(name, value, "an IP address or prefix, such as 192.0.2.0/28", fresh, &options->directors);
   }
+  if (name == "peer") {
+    return SetList(name, value, "an IP address or prefix, such as 192.0.2.0/24", fresh, &options->peers);
+  }
   if (name == "vip") {
     return SetList(name, value, "an IP address or prefix, such as 203.0.113.10", fresh, &options->vips);
   }
@@ -211,6 +215,11 @@ absl::Status ValidateOptions(const Options& options) {
   if (options.directors.size() > limits::kDirectors) {
     return TooMany("directors", options.directors.size(), limits::kDirectors);
   }
+  if (!options.peers.empty() && options.directors.empty()) {
+    return absl::InvalidArgumentError(
+        "peers: without directors anybody could have packets sent on to them; name the directors too");
+  }
+  if (options.peers.size() > limits::kDirectors) return TooMany("peers", options.peers.size(), limits::kDirectors);
   if (options.vips.size() > limits::kVips) return TooMany("vips", options.vips.size(), limits::kVips);
   return absl::OkStatus();
 }

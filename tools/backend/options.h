@@ -23,7 +23,9 @@ struct Options {
   std::vector<std::string> interfaces = {};
   std::vector<net::IpAddress> addresses = {};  // where tunnels may end; default: the interfaces' own
   std::vector<net::IpPrefix> directors = {};   // from where tunnels may come; default: from everywhere
-  std::vector<net::IpPrefix> vips = {};        // for whom the packets inside may be; default: the addresses on lo
+  // Other backends, to which packets may be sent on and from which such may come; default: none.
+  std::vector<net::IpPrefix> peers = {};
+  std::vector<net::IpPrefix> vips = {};  // for whom the packets inside may be; default: the addresses on lo
   std::vector<TunnelKind> tunnels = {kTunnelIpip, kTunnelGue, kTunnelGueDirect, kTunnelGre};
   uint16_t gue_port = config::kDefaultGuePort;
   bool clamp_mss = true;

@@ -158,6 +158,7 @@ absl::Status Program::Fill(const Options& options, const Resolved& resolved) con
   for (const TunnelKind kind : options.tunnels) settings.tunnel_kinds |= 1u << kind;
   settings.gue_port = Be16::FromHost(options.gue_port).raw();
   settings.link_mtu = resolved.link_mtu;
+  settings.second_chance = static_cast<uint8_t>(!options.peers.empty());
   settings.cookies = static_cast<uint8_t>(!options.cookies.vips.empty());
   settings.family_change = kFamilyChangeByRedirect;
   if (options.family_change == FamilyChangeOption::kFlag) settings.family_change = kFamilyChangeByFlag;
@@ -169,6 +170,7 @@ absl::Status Program::Fill(const Options& options, const Resolved& resolved) con
   // The lists first: with empty settings nothing is a tunnel yet.
   absl::Status status = Synchronize(map("own_addresses"), "own_addresses", KeysOf(resolved.addresses), uint8_t{1});
   if (status.ok()) status = Synchronize(map("directors"), "directors", KeysOf(resolved.directors), uint8_t{1});
+  if (status.ok()) status = Synchronize(map("peers"), "peers", KeysOf(options.peers), uint8_t{1});
   if (status.ok()) status = Synchronize(map("vips"), "vips", KeysOf(resolved.vips), VipValue{});
   if (status.ok()) status = FillCookies(options.cookies);
   const uint32_t zero = 0;

@@ -41,11 +41,12 @@ absl::StatusOr<Status> ReadOne(uint32_t program) {
   const FileDescriptor settings = MapOf(program, "settings");
   const FileDescriptor addresses = MapOf(program, "own_addresses");
   const FileDescriptor directors = MapOf(program, "directors");
+  const FileDescriptor peers = MapOf(program, "peers");
   const FileDescriptor vips = MapOf(program, "vips");
   const FileDescriptor cookie_rules = MapOf(program, "cookie_rules");
   const FileDescriptor counters = MapOf(program, "counters");
   const int cpus = libbpf_num_possible_cpus();
-  if (!settings || !addresses || !directors || !vips || !cookie_rules || !counters || cpus <= 0) {
+  if (!settings || !addresses || !directors || !peers || !vips || !cookie_rules || !counters || cpus <= 0) {
     return BpfFailure("cannot read the maps of the attached programs", errno);
   }
   Status status;
@@ -53,6 +54,7 @@ absl::StatusOr<Status> ReadOne(uint32_t program) {
   bpf_map_lookup_elem(settings.get(), &zero, &status.settings);
   ForEachKey<AddressKey>(addresses.get(), [&](const AddressKey& key) { status.addresses.push_back(AddressOf(key)); });
   ForEachKey<PrefixKey>(directors.get(), [&](const PrefixKey& key) { status.directors.push_back(PrefixOf(key)); });
+  ForEachKey<PrefixKey>(peers.get(), [&](const PrefixKey& key) { status.peers.push_back(PrefixOf(key)); });
   ForEachKey<PrefixKey>(vips.get(), [&](const PrefixKey& key) {
     VipValue value{};
     bpf_map_lookup_elem(vips.get(), &key, &value);
@@ -116,6 +118,7 @@ void PrintText(const std::vector<Status>& groups, std::ostream& out) {
         << Be16::FromRaw(status.settings.gue_port).Host() << "\n"
         << "end at       " << Join(status.addresses) << "\n"
         << "come from    " << Join(status.directors) << "\n";
+    if (!status.peers.empty()) out << "peers        " << Join(status.peers) << "\n";
     for (const auto& [prefix, value] : status.vips) {
       out << "VIP          " << prefix.ToString();
       if (value.overhead_bytes == 0) {
@@ -152,6 +155,7 @@ void PrintJson(const std::vector<Status>& groups, std::ostream& out) {
       object.Text("family_change", status.settings.family_change == kFamilyChangeByFlag ? "flag" : "redirect");
       WriteArray(object.Key("addresses"), status.addresses, write_address);
       WriteArray(object.Key("directors"), status.directors, write_address);
+      WriteArray(object.Key("peers"), status.peers, write_address);
       WriteArray(object.Key("vips"), status.vips, [&out](const auto& vip) {
         ObjectWriter entry(out);
         entry.Text("prefix", vip.first.ToString());

@@ -24,6 +24,7 @@ struct Status {
   Settings settings{};
   std::vector<net::IpAddress> addresses;
   std::vector<net::IpPrefix> directors;
+  std::vector<net::IpPrefix> peers;
   std::vector<std::pair<net::IpPrefix, VipValue>> vips;
   uint32_t cookie_rules = 0;  // VIPs whose connections get cookies
   std::array<uint64_t, kCounters> counters{};

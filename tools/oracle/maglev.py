@@ -12,8 +12,9 @@ def permutation(keys, name, table_size):
     )
 
 
-def fill(permutations, weights, table_size):
-    """The table as a list of indexes of members. Naive: preference(j) is computed from j each time, as in the paper."""
+def fill(permutations, weights, table_size, heirs=None):
+    """The table as a list of indexes of members. Naive: preference(j) is computed from j each time, as in the paper.
+    `heirs`, a list of as many None: gets for each slot the other member that first came to it in vain."""
     count = len(permutations)
     slots = [None] * table_size
     if not count:
@@ -29,16 +30,29 @@ def fill(permutations, weights, table_size):
                 continue
             credit[member] -= heaviest
             while slots[(offset + following[member] * skip) % table_size] is not None:
+                if heirs:
+                    note_heir(slots, heirs, (offset + following[member] * skip) % table_size, member)
                 following[member] += 1
             slots[(offset + following[member] * skip) % table_size] = member
             filled += 1
+    # To some slots nobody has come: all go on, a step each in turn.
+    while heirs and count > 1 and None in heirs:
+        for member, (offset, skip) in enumerate(permutations):
+            following[member] += 1
+            note_heir(slots, heirs, (offset + following[member] * skip) % table_size, member)
     return slots
 
 
-def table(keys, weights_by_name, table_size):
-    """Slot -> name for backends given as {name: weight}; those of weight 0 take no part."""
+def note_heir(slots, heirs, slot, member):
+    if heirs[slot] is None and slots[slot] != member:
+        heirs[slot] = member
+
+
+def table(keys, weights_by_name, table_size, heirs=None):
+    """Slot -> name for backends given as {name: weight}; those of weight 0 take no part. `heirs`: as of fill."""
     names = sorted((n for n, weight in weights_by_name.items() if weight > 0), key=str.encode)
-    slots = fill(
-        [permutation(keys, name, table_size) for name in names], [weights_by_name[name] for name in names], table_size
-    )
+    weights = [weights_by_name[name] for name in names]
+    slots = fill([permutation(keys, name, table_size) for name in names], weights, table_size, heirs)
+    if heirs:
+        heirs[:] = [None if member is None else names[member] for member in heirs]
     return [names[member] for member in slots]

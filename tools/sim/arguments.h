@@ -22,7 +22,8 @@ inline constexpr char kUsage[] =
   --modes NAME,...         what to simulate (default: all): hash, track, track_unsafe, cookie, stateful: Sluice's own ladder by
                            the VIP's consistency; two-tier: cookies, and a first tier that spreads over the directors;
                            and MODE:POLICY with a policy of the pool's: weighted-round-robin, power-of-two,
-                           least-connections, as in cookie:power-of-two;
+                           least-connections, as in cookie:power-of-two; with +second-chance behind it, packets name a
+                           second backend;
                            mod-n, maglev, rendezvous, maglev+second-chance, rendezvous+second-chance: what others do
   --seconds S              length of the run (1000; published figures have 10000)
   --updates N              servers that go down in a minute (15.6)

@@ -48,8 +48,6 @@ SimTuple::SimTuple(const SimFlow& flow)
 fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags, uint32_t now_s) {
   const SimTuple sim(flow);
   const lb::FlowTuple& tuple = sim.tuple;
-  uint64_t hash = 0;
-  lb::FlowHashes(*state_->keys, &tuple, 1, &hash);
   Worker& worker = *workers_[(flow.client ^ flow.port) % workers_.size()];
   const fwd::FlowView view = {.client = tuple.source,
                               .destination = tuple.destination,
@@ -62,8 +60,15 @@ fwd::Selection Director::Send(const SimFlow& flow, VipId vip, uint8_t tcp_flags,
                               .destination_port = tuple.destination_port,
                               .vip = vip,
                               .echo = flow.echo.value_or(0),
-                              .hash = hash};
+                              .hash = HashOf(flow)};
   return select_(*state_, view, now_s, worker.tables, worker.counters);
+}
+
+uint64_t Director::HashOf(const SimFlow& flow) const {
+  const SimTuple sim(flow);
+  uint64_t hash = 0;
+  lb::FlowHashes(*state_->keys, &sim.tuple, 1, &hash);
+  return hash;
 }
 
 void Director::Sweep(uint32_t now_s) {

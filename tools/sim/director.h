@@ -56,6 +56,7 @@ class Director {
   // Flows alive by the workers' counters.
   uint64_t Alive(BackendId id) const;
   const fwd::ForwardingState& state() const { return *state_; }
+  uint64_t HashOf(const SimFlow& flow) const;
   // Flows that were entered into the connection tables, and those for which there was no room.
   uint64_t Inserted() const;
   uint64_t InsertFull() const;

@@ -6,6 +6,7 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/fwd/resolve.h"
+#include "dataplane/fwd/second_chance.h"
 #include "dataplane/fwd/state_builder.h"
 #include "dataplane/net/headers.h"
 #include "tools/sim/first_tier.h"
@@ -33,11 +34,16 @@ const PoolId kPool(0);
 
 struct Words {
   std::string_view consistency, policy;
+  bool second_chance = false;
 };
 Words Split(std::string_view mode) {
+  Words words;
+  words.second_chance = mode.ends_with(kSecondChanceSuffix);
+  if (words.second_chance) mode.remove_suffix(kSecondChanceSuffix.size());
   const size_t colon = mode.find(':');
-  if (colon == std::string_view::npos) return {mode, kPolicies[0].first};
-  return {mode.substr(0, colon), mode.substr(colon + 1)};
+  words.consistency = mode.substr(0, colon);
+  words.policy = colon == std::string_view::npos ? kPolicies[0].first : mode.substr(colon + 1);
+  return words;
 }
 
 const fwd::SchedulingPolicy* FindPolicy(std::string_view name) {
@@ -54,13 +60,14 @@ class Ladder : public Router {
     SLUICE_CHECK(options.definition == kUp || options.definition == kDrain);
     spec_.seed = {0x53, 0x69, 0x6d};
     SLUICE_CHECK(IsLadderMode(options.mode));
-    const auto [mode, policy] = Split(options.mode);
+    const auto [mode, policy, second_chance] = Split(options.mode);
     spec_.pools.push_back(
         {.id = kPool, .table_size = options.table_size, .members = {}, .policy = *FindPolicy(policy)});
     fwd::VipSpec vip = MakeVip(kVip, kPool);
     vip.entry.timeouts = kTimeouts;
     vip.entry.tracked = mode != "hash";
     vip.entry.unsafe_only = mode == "track_unsafe";
+    vip.entry.second_chance = second_chance;
     vip.entry.cookies = mode == "cookie" || mode == "two-tier" || mode == "stateful";
     vip.entry.slots = mode == "stateful";
     vip.entry.cookie_layout = kLayout;
@@ -144,7 +151,8 @@ class Ladder : public Router {
   std::unique_ptr<Director> Start() const {
     auto director =
         std::make_unique<Director>(kWorkers, size_t{options_.connections} * kRoom / kWorkers, options_.select);
-    if (state_ != nullptr) director->TakeUp(state_);
+    // It has seen nothing of what was before.
+    if (state_ != nullptr) director->TakeUp(has_history() ? Make(nullptr) : state_);
     return director;
   }
 
@@ -171,6 +179,8 @@ class Ladder : public Router {
     return id;
   }
 
+  // Whether a state depends on those before it.
+  bool has_history() const { return tracks_unsafe() || spec_.vips[0].entry.second_chance; }
   bool tracks_unsafe() const { return spec_.vips[0].entry.unsafe_only; }
   // Of servers that are not up, and still there.
   fwd::BackendState StateOfOthers() const {
@@ -198,13 +208,19 @@ class Ladder : public Router {
       spec_.pools[0].known.push_back(member);
       if (s.up) members.push_back(member);
     }
-    auto state = fwd::BuildState(spec_, ++generation_, state_.get());
+    ++generation_;
+    state_ = Make(state_.get());
+    for (Director* director : working_) director->TakeUp(has_history() ? Make(&director->state()) : state_);
+  }
+
+  // The state of this generation.
+  std::shared_ptr<const fwd::ForwardingState> Make(const fwd::ForwardingState* previous) const {
+    auto state = fwd::BuildState(spec_, generation_, previous);
     SLUICE_CHECK(state.ok());
     fwd::NextHop hop;
     hop.port = PortId(0);
     hop.on_link = hop.resolved = true;
-    state_ = fwd::ResolveNextHops(**state, [&hop](const net::IpAddress&) { return hop; });
-    for (Director* director : working_) director->TakeUp(state_);
+    return fwd::ResolveNextHops(**state, [&hop](const net::IpAddress&) { return hop; });
   }
 
   Route Give(const Connection& connection, uint8_t flags, double now) {
@@ -222,7 +238,14 @@ class Ladder : public Router {
     if (!selection.backend.valid()) return {};
     const ServerId server = server_of_[selection.backend.index()];
     if (syn && connection.timestamps) stamp = StampOf(flow, {static_cast<uint32_t>(index), server}, selection);
-    return {.first = server};
+    Route route{.first = server};
+    const Director& director = *directors_[index];
+    const fwd::VipEntry& vip = (*director.state().vips)[kVip.index()];
+    if (vip.second_chance && !syn && fwd::MayBeElsewhere(selection.rung)) {
+      const BackendId second = fwd::SecondChanceOf(director.state(), vip, director.HashOf(flow), selection.backend);
+      if (second.valid()) route.second = server_of_[second.index()];
+    }
+    return route;
   }
 
   // The index of the director that the connection's packets come to now.
@@ -270,7 +293,7 @@ class Ladder : public Router {
 }  // namespace
 
 bool IsLadderMode(std::string_view text) {
-  const auto [mode, policy] = Split(text);
+  const auto [mode, policy, second_chance] = Split(text);
   if (std::find(kLadderModes.begin(), kLadderModes.end(), mode) == kLadderModes.end()) return false;
   const fwd::SchedulingPolicy* found = FindPolicy(policy);
   return found != nullptr && ((mode != "hash" && mode != "track_unsafe") || *found == fwd::SchedulingPolicy::kMaglev);

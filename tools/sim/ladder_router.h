@@ -38,12 +38,16 @@ inline constexpr std::array<std::pair<std::string_view, fwd::SchedulingPolicy>, 
      {"power-of-two", fwd::SchedulingPolicy::kPowerOfTwo},
      {"least-connections", fwd::SchedulingPolicy::kLeastConnections}}};
 
-// "MODE" or "MODE:POLICY", of which hash and track_unsafe have Maglev only.
+// Behind a mode: packets that the hash or an entry places name a second backend (dataplane/fwd/second_chance.h).
+inline constexpr std::string_view kSecondChanceSuffix = "+second-chance";
+
+// "MODE" or "MODE:POLICY", of which hash and track_unsafe have Maglev only, with or without the suffix.
 bool IsLadderMode(std::string_view text);
 
 // Directors of one cluster behind a router that spreads flows over those that work as Linux does over next hops
-// (hash-threshold, RFC 2992). All take up a change at once. What the agents on backends do to timestamps is done here
-// by the functions that the directors and the agents are tested with.
+// (hash-threshold, RFC 2992). All take up a change at once; of what was before that each knows what it saw itself. What
+// the agents on backends do to timestamps is done here by the functions that the directors and the agents are tested
+// with.
 std::unique_ptr<Router> MakeLadder(const LadderOptions& options);
 
 }  // namespace sluice::sim

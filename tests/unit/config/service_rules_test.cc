@@ -340,5 +340,20 @@ TEST(PolicyRules, WhatNothingRemembersGoesByTheHash) {
   }
 }
 
+TEST(SecondChanceRules, NeedsGueTcpAndTheTuple) {
+  const std::string good = Replaced(kValid, "mode: l2", "mode: gue, second_chance: true");
+  EXPECT_EQ(Problems(good), "");
+  EXPECT_TRUE(LoadText(good, "t.yaml")->services.vips[0].second_chance);
+  EXPECT_THAT(
+      Problems(Replaced(good, "mode: gue,", "mode: ipip,")),
+      HasSubstr("services.vips[0].second_chance: second_chance of VIP \"www\" needs mode gue, in whose header the "
+                "second backend is named, not ipip; remove it, or take mode gue"));
+  EXPECT_THAT(Problems(Replaced(good, "protocol: tcp", "protocol: udp")),
+              HasSubstr("second_chance of VIP \"www\" needs protocol tcp, by whose sockets a backend knows its "
+                        "connections; remove it"));
+  EXPECT_THAT(Problems(Replaced(good, "mode: gue,", "mode: gue, hash: client,")),
+              HasSubstr("second_chance of VIP \"www\" needs hash tuple, not client; remove one of them"));
+}
+
 }  // namespace
 }  // namespace sluice::config

@@ -27,6 +27,7 @@ config::ServiceConfig Everything() {
   config::VipConfig dns = SampleVip("dns", "2001:db8:1::53", 53, "dns");
   dns.protocol = config::Protocol::kUdp;
   dns.quic = true;
+  dns.second_chance = true;
   services.vips.push_back(dns);
   services.pools[1].backends[0].quic_server_ids = {"31441a", "0b"};
   services.quic_configs = {
@@ -85,6 +86,7 @@ TEST(Convert, DesiredStateSurvivesTheRoundTrip) {
   EXPECT_EQ(back->quic_configs, Everything().quic_configs);
   EXPECT_EQ(back->pools[1].backends[0].quic_server_ids, (std::vector<std::string>{"31441a", "0b"}));
   EXPECT_TRUE(back->vips[1].quic);
+  EXPECT_TRUE(back->vips[1].second_chance);
   EXPECT_EQ(back->pools[0].backends[0].weight, 0u);
   EXPECT_EQ(back->pools[0].backends[0].drain, std::optional(true));
   EXPECT_EQ(back->pools[0].backends[1].drain, std::optional(false));

@@ -197,6 +197,8 @@ TEST_F(ExplainTest, EveryModesPacket) {
   EXPECT_THAT(packet(config::ForwardingMode::kIpip), HasSubstr("IPv4 192.0.2.2>10.0.0.1\n" + inner));
   EXPECT_THAT(packet(config::ForwardingMode::kGre), HasSubstr("IPv4 192.0.2.2>10.0.0.1\nGRE >\n" + inner));
   EXPECT_THAT(packet(config::ForwardingMode::kGue), HasSubstr("UDP 50001>6080\nGUE > (variant 0)\n" + inner));
+  finding_.second = Id("web-2");
+  EXPECT_THAT(packet(config::ForwardingMode::kGue), HasSubstr("GUE > (variant 0; behind the SYN it names web-2)\n"));
   EXPECT_THAT(packet(config::ForwardingMode::kNat),
               HasSubstr("IPv4 198.51.100.7>10.0.0.1 (one hop less)\nTCP 40000>80\n"));
   EXPECT_THAT(packet(config::ForwardingMode::kFullNat), HasSubstr("IPv4 a local address>10.0.0.1"));

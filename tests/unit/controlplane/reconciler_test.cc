@@ -213,6 +213,11 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   EXPECT_TRUE(entry().tracked);
   EXPECT_TRUE(entry().unsafe_only);
   EXPECT_EQ(dataplane.newest().pools[0]->homes.size(), dataplane.newest().pools[0]->slots.size());
+  desired.mode = config::ForwardingMode::kGue;
+  desired.second_chance = true;
+  desired.hash = config::HashInput::kTuple;
+  EXPECT_TRUE(entry().second_chance);
+  EXPECT_EQ(dataplane.newest().pools[0]->previous.size(), dataplane.newest().pools[0]->slots.size());
   desired.answer_echo = false;
   EXPECT_TRUE(reconciler.Apply(services).ok());
   EXPECT_FALSE(vip().answers_echo);
@@ -233,6 +238,7 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   EXPECT_EQ(entry().tier_id, 3);
   EXPECT_FALSE(entry().first_tier);
   desired.cookie->tier = 1;
+  desired.second_chance = false;
   desired.mode = config::ForwardingMode::kL2;
   EXPECT_TRUE(entry().first_tier);
 }

@@ -183,5 +183,21 @@ TEST_F(FlowLookupTest, ReadsTheCookieThatTheClientEchoes) {
   EXPECT_EQ(counters_.cookies_refused.Value(), 0u) << "asking counts nothing";
 }
 
+TEST_F(FlowLookupTest, NamesTheSecondChance) {
+  const FlowQuestion question = About("198.51.100.7", "203.0.113.10");
+  fixture_.Vip(vip_).entry.mode = ForwardingMode::kGue;
+  fixture_.Vip(vip_).entry.second_chance = true;
+  state_ = fixture_.Build();
+  const BackendId first = Ask(question).backend;
+  EXPECT_TRUE(Ask(question).second.valid());
+  EXPECT_NE(Ask(question).second, first);
+  fixture_.Drain(first);
+  state_ = fixture_.Build();
+  EXPECT_NE(Ask(question).backend, first);
+  EXPECT_EQ(Ask(question).second, first);
+  const FlowQuestion other = About("198.51.100.7", "203.0.113.11");
+  EXPECT_FALSE(Ask(other).second.valid()) << "the VIP has no second chance";
+}
+
 }  // namespace
 }  // namespace sluice::fwd

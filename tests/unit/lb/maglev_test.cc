@@ -67,6 +67,48 @@ TEST(MaglevTest, EqualsTheNaiveAlgorithm) {
   }
 }
 
+TEST(MaglevTest, MostSlotsOfWhoGoesAreTheirHeirs) {
+  constexpr uint32_t kM = 4099;
+  std::vector<MaglevMember> members = MakeMembers(40, kM);
+  members[3].weight = 5;
+  std::vector<uint16_t> heirs;
+  const auto before = BuildMaglevTable(members, kM, &heirs);
+  EXPECT_EQ(before, BuildMaglevTable(members, kM));
+  ASSERT_EQ(heirs.size(), kM);
+  for (uint32_t slot = 0; slot < kM; ++slot) {
+    EXPECT_NE(heirs[slot], before[slot]);
+    EXPECT_LT(heirs[slot], 40);
+  }
+  const size_t gone = 7;
+  members.erase(members.begin() + gone);
+  const auto after = BuildMaglevTable(members, kM);
+  size_t own = 0, own_right = 0, moved = 0, moved_right = 0;
+  for (uint32_t slot = 0; slot < kM; ++slot) {
+    const bool right = after[slot] == heirs[slot];
+    if (before[slot] == gone) {
+      ++own;
+      own_right += right ? 1 : 0;
+    } else if (before[slot] != after[slot]) {
+      ++moved;
+      moved_right += right ? 1 : 0;
+    }
+  }
+  EXPECT_GT(own, 50u);
+  EXPECT_GT(own_right * 100, own * 85);
+  EXPECT_GT(moved_right * 2, moved);
+}
+
+TEST(MaglevTest, OneMemberHasNoHeir) {
+  std::vector<uint16_t> heirs;
+  BuildMaglevTable(MakeMembers(1, 101), 101, &heirs);
+  EXPECT_EQ(heirs, std::vector<uint16_t>(101, 0xffff));
+  BuildMaglevTable({}, 101, &heirs);
+  EXPECT_TRUE(heirs.empty());
+  // Of two, the other one.
+  const auto slots = BuildMaglevTable(MakeMembers(2, 101), 101, &heirs);
+  for (uint32_t slot = 0; slot < 101; ++slot) EXPECT_EQ(heirs[slot], 1 - slots[slot]);
+}
+
 TEST(MaglevTest, NoMembersNoSlots) { EXPECT_TRUE(BuildMaglevTable({}, 7).empty()); }
 
 TEST(MaglevTest, OneMemberTakesAll) {

@@ -5,7 +5,7 @@
 // another UDP port, a kind that is not configured) is left alone. Whatever is one and is not as it should be is dropped
 // and counted: nobody but the agent is to take these tunnels off.
 
-#include "tools/backend/bpf/packet.h"
+#include "tools/backend/bpf/second_chance.h"
 
 // Not in the headers of Linux 6.1.
 #define ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
@@ -20,6 +20,8 @@ struct Tunnel {
   __u32 kind;         // TunnelKind
   __u32 outer_bytes;  // from the outer IP header to the inner one
   __be16 inner_type;  // EtherType; 0: neither IPv4 nor IPv6
+  __u8 has_second;    // it names another backend, as `second` says
+  __u8 second;        // SecondChanceState
 };
 
 static __always_inline __be16 TypeOfProtocol(__u8 protocol) {
@@ -86,9 +88,24 @@ static __always_inline int MeasureTunnel(struct __sk_buff* skb, const struct IpV
   if (payload_bytes < sizeof(shim) || !Load(skb, shim_at, &shim, sizeof(shim))) return kDropOuterLength;
   if (bpf_ntohs(shim.udp.len) != payload_bytes) return kDropOuterLength;
   if (tunnel->kind == kTunnelGue) {
-    // Control messages, private data and flags are not for this version.
-    if (shim.gue.variant_control_length != 0 || shim.gue.flags != 0) return kDropUnsupported;
     tunnel->outer_bytes = outer->header_bytes + sizeof(shim);
+    // Control messages, other private data and flags are not for this version.
+    if (shim.gue.flags != 0) return kDropUnsupported;
+    if (shim.gue.variant_control_length != 0) {
+      const __u32 address_bytes = skb->protocol == bpf_htons(ETH_P_IP) ? 4 : sizeof(struct AddressKey);
+      const __u32 bytes = sizeof(struct SecondChanceWire) + address_bytes;
+      struct SecondChanceWire second;
+      if (shim.gue.variant_control_length != bytes / 4) return kDropUnsupported;
+      if (payload_bytes < sizeof(shim) + bytes || !Load(skb, shim_at + sizeof(shim), &second, sizeof(second))) {
+        return kDropOuterLength;
+      }
+      if (second.version != SLUICE_BACKEND_SECOND_CHANCE_VERSION || second.state > kChanceIsTaken || second.zero != 0) {
+        return kDropUnsupported;
+      }
+      tunnel->has_second = 1;
+      tunnel->second = second.state;
+      tunnel->outer_bytes += bytes;
+    }
     tunnel->inner_type = TypeOfProtocol(shim.gue.protocol);
     return tunnel->inner_type == 0 ? kDropUnsupported : kGood;
   }
@@ -172,19 +189,33 @@ static __noinline int Decapsulate(struct __sk_buff* skb, const struct Settings* 
   if (kind == kNoTunnel || !bpf_map_lookup_elem(&own_addresses, &outer.destination)) return TC_ACT_UNSPEC;
 
   const struct PrefixKey source = {.length = 128, .address = outer.source};
-  if (!bpf_map_lookup_elem(&directors, &source)) return Drop(kDropForeignSource);
+  const bool by_director = bpf_map_lookup_elem(&directors, &source) != 0;
+  const bool by_peer = s->second_chance && bpf_map_lookup_elem(&peers, &source) != 0;
+  if (!by_director && !by_peer) return Drop(kDropForeignSource);
   struct Tunnel tunnel = {.kind = (__u32)kind};
   int verdict = MeasureTunnel(skb, &outer, &tunnel);
   if (verdict != kGood) return Drop((__u32)verdict);
+  // Another backend sends nothing but what it was given for this one, and this is the end of it.
+  const bool sent_on = tunnel.has_second && tunnel.second == kChanceIsTaken;
+  if (sent_on ? !by_peer : !by_director) return Drop(kDropForeignSource);
   struct IpView inner;
   if (!LoadIp(skb, ETH_HLEN + tunnel.outer_bytes, tunnel.inner_type, &inner)) return Drop(kDropInnerHeader);
   struct VipValue* vip = 0;
   verdict = CheckInner(&outer, &tunnel, &inner, &vip);
   if (verdict != kGood) return Drop((__u32)verdict);
+  if (s->second_chance && tunnel.has_second && !sent_on && skb->gso_size == 0) {
+    verdict = GiveSecondChance(skb, ETH_HLEN + tunnel.outer_bytes);
+    if (verdict != TC_ACT_UNSPEC) return verdict;
+  }
   verdict = CarryCongestion(skb, &outer, &inner, &tunnel);
   if (verdict != kGood) return Drop((__u32)verdict);
   // Grows only, so that a lost race repairs itself with the next packet.
-  if (vip && vip->overhead_bytes < tunnel.outer_bytes) vip->overhead_bytes = tunnel.outer_bytes;
+  __u32 overhead = tunnel.outer_bytes;
+  // A SYN names no other backend; the segments behind it may.
+  if (s->second_chance && tunnel.kind == kTunnelGue && !tunnel.has_second) {
+    overhead += sizeof(struct SecondChanceWire) + (outer_type == bpf_htons(ETH_P_IP) ? 4 : sizeof(struct AddressKey));
+  }
+  if (vip && vip->overhead_bytes < overhead) vip->overhead_bytes = overhead;
   const bool aggregated = skb->gso_size != 0;
   verdict = TakeOff(skb, s, &tunnel);
   if (verdict != kGood) return Drop((__u32)verdict);
@@ -192,6 +223,7 @@ static __noinline int Decapsulate(struct __sk_buff* skb, const struct Settings* 
   Count(kIpipPackets + 2 * tunnel.kind, 1);
   Count(kIpipBytes + 2 * tunnel.kind, inner.total_bytes);
   if (aggregated) Count(kAggregated, 1);
+  if (sent_on) Count(kSecondChanceTaken, 1);
   // The kernel took the family from the frame when it came; entering once more, it looks again.
   if (tunnel.inner_type != outer_type && s->family_change == kFamilyChangeByRedirect) {
     return (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);

@@ -39,6 +39,15 @@ struct {
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } directors SEC(".maps");
 
+// Other backends: to whom packets may be sent on, and from whom such may come.
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __type(key, struct PrefixKey);
+  __type(value, __u8);
+  __uint(max_entries, 4096);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} peers SEC(".maps");
+
 // For whom the packets inside may be.
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -25,15 +25,25 @@ uint16_t Sum(const Bytes& bytes) {
 
 bool IsV4(const Bytes& packet) { return packet[0] >> 4 == 4; }
 
-// The sum over the pseudo header and the segment.
-uint16_t TcpSum(const Bytes& packet) {
+// The sum over the pseudo header and the segment or datagram.
+uint16_t L4Sum(const Bytes& packet, uint8_t protocol) {
   const size_t header = IsV4(packet) ? 4u * (packet[0] & 15) : 40;
   const size_t addresses = IsV4(packet) ? 12 : 8;
   const size_t address_bytes = IsV4(packet) ? 8 : 32;
   const auto at = packet.begin() + static_cast<std::ptrdiff_t>(addresses);
   const Bytes segment(packet.begin() + static_cast<std::ptrdiff_t>(header), packet.end());
-  const Bytes pseudo = Bytes(at, at + static_cast<std::ptrdiff_t>(address_bytes)) + Bytes{0, 6} + Word(segment.size());
+  const Bytes pseudo =
+      Bytes(at, at + static_cast<std::ptrdiff_t>(address_bytes)) + Bytes{0, protocol} + Word(segment.size());
   return Sum(pseudo + segment);
+}
+
+// `at` is where the checksum lies in the segment or datagram.
+void SetChecksum(Bytes* packet, uint8_t protocol, size_t at) {
+  at += IsV4(*packet) ? 4u * ((*packet)[0] & 15) : 40;
+  (*packet)[at] = (*packet)[at + 1] = 0;
+  const Bytes checksum = Word(static_cast<uint16_t>(~L4Sum(*packet, protocol)));
+  (*packet)[at] = checksum[0];
+  (*packet)[at + 1] = checksum[1];
 }
 
 }  // namespace
@@ -74,15 +84,14 @@ Bytes Tcp(uint8_t flags, const Bytes& options, uint16_t source_port, uint16_t de
          options;
 }
 
-void SetTcpChecksum(Bytes* packet) {
-  const size_t at = (IsV4(*packet) ? 4u * ((*packet)[0] & 15) : 40) + 16;
-  (*packet)[at] = (*packet)[at + 1] = 0;
-  const Bytes checksum = Word(static_cast<uint16_t>(~TcpSum(*packet)));
-  (*packet)[at] = checksum[0];
-  (*packet)[at + 1] = checksum[1];
-}
+void SetTcpChecksum(Bytes* packet) { SetChecksum(packet, 6, 16); }
+void SetUdpChecksum(Bytes* packet) { SetChecksum(packet, 17, 6); }
 
-bool TcpChecksumIsRight(const Bytes& packet) { return TcpSum(packet) == 0xffff; }
+bool TcpChecksumIsRight(const Bytes& packet) { return L4Sum(packet, 6) == 0xffff; }
+bool UdpChecksumIsRight(const Bytes& packet) { return L4Sum(packet, 17) == 0xffff; }
+bool Ipv4ChecksumIsRight(const Bytes& packet) {
+  return Sum(Bytes(packet.begin(), packet.begin() + 4 * (packet[0] & 15))) == 0xffff;
+}
 
 uint8_t ProtocolOf(TunnelKind kind, const Bytes& inner) {
   if (kind == kTunnelGre) return 47;

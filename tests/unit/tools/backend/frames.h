@@ -33,6 +33,10 @@ Bytes Tcp(uint8_t flags, const Bytes& options, uint16_t source_port = 80, uint16
 // `packet` is an IP packet around Tcp's.
 void SetTcpChecksum(Bytes* packet);
 bool TcpChecksumIsRight(const Bytes& packet);
+// The same of a UDP datagram, and of an IPv4 header.
+void SetUdpChecksum(Bytes* packet);
+bool UdpChecksumIsRight(const Bytes& packet);
+bool Ipv4ChecksumIsRight(const Bytes& packet);
 
 // The shim and the packet, as a tunnel's payload.
 Bytes Shim(TunnelKind kind, const Bytes& inner, uint16_t gue_port = 6080);
