@@ -49,6 +49,14 @@ class ManagementTest(ManagementCase):
         self.assertEqual(self.weight("web-4"), 7)
         self.ctl("rollback", "1")
         self.assertNotIn("web-4", self.ctl("get", "backends").stdout)
+        # All but the weight stays.
+        self.ctl("backend", "add", "web", "web-5", "192.0.2.15", "--cookie-id", "9")
+        done = self.ctl("backend", "weight", "web", "web-5", "30")
+        self.assertIn("~ backend web/web-5: weight 100 -> 30", done.stdout)
+        self.assertRegex(self.ctl("export").stdout, "name: web-5, address: 192.0.2.15, weight: 30, cookie_id: 9")
+        for words, code, complaint in ((("nobody", "1"), 1, "get backends"), (("web-5", "1001"), 2, "0 to 1000")):
+            done = self.ctl("backend", "weight", "web", *words, check=False)
+            self.assertEqual((done.returncode, complaint in done.stderr), (code, True), done.stderr)
 
     def drains(self):
         listed = json.loads(self.ctl("get", "drains", "-o", "json").stdout).get("drains", [])

@@ -33,6 +33,7 @@ absl::Status RunUndrainPool(Invocation& invocation);
 absl::Status RunUndrainNode(Invocation& invocation);
 absl::Status RunUndrainId(Invocation& invocation);
 absl::Status RunBackendAdd(Invocation& invocation);
+absl::Status RunBackendWeight(Invocation& invocation);
 absl::Status RunBackendRemove(Invocation& invocation);
 absl::Status RunBackendDrain(Invocation& invocation);
 absl::Status RunBackendUndrain(Invocation& invocation);

@@ -82,6 +82,41 @@ absl::Status RunBackendRemove(Invocation& invocation) {
       });
 }
 
+absl::Status RunBackendWeight(Invocation& invocation) {
+  const std::string& pool_name = invocation.operands[0];
+  const std::string& name = invocation.operands[1];
+  const config::Range range = config::limits::kWeight;
+  const absl::StatusOr<uint64_t> weight = ReadNumber("WEIGHT", invocation.operands[2], range.min, range.max);
+  if (!weight.ok()) return weight.status();
+  absl::StatusOr<Client> client = Client::Connect(invocation.server, invocation.tls);
+  if (!client.ok()) return client.status();
+  v1::GetDesiredResponse now;
+  absl::Status status = client->Call(&v1::Inspector::Stub::GetDesired, v1::GetDesiredRequest(), &now);
+  if (!status.ok()) return status;
+  // All else stays as it is in this version; where somebody changes it meanwhile nothing is done.
+  v1::UpdateBackendRequest request;
+  request.set_pool(pool_name);
+  request.set_expected_version(now.version());
+  for (const v1::Pool& pool : now.desired().pools()) {
+    if (pool.name() != pool_name) continue;
+    for (const v1::Backend& backend : pool.backends()) {
+      if (backend.name() == name) *request.mutable_backend() = backend;
+    }
+  }
+  if (!request.has_backend()) {
+    return absl::NotFoundError(
+        Cat("there is no backend \"", pool_name, "/", name, "\"; `sluicectl get backends` lists them"));
+  }
+  request.mutable_backend()->set_weight(static_cast<uint32_t>(*weight));
+  return Change<v1::Manager::Stub, v1::UpdateBackendRequest, v1::ChangeResponse>(
+      invocation, &v1::Manager::Stub::UpdateBackend, request, [&](const v1::ChangeResponse& response) {
+        for (const std::string& line : response.changes()) invocation.out << line << "\n";
+        if (response.changes().empty()) invocation.out << "it has that weight already, ";
+        invocation.out << "version " << response.version() << ", state generation " << response.state_generation()
+                       << "\n";
+      });
+}
+
 absl::Status RunBackendDrain(Invocation& invocation) {
   v1::DrainBackendRequest request;
   request.set_pool(invocation.operands[0]);
