@@ -56,14 +56,17 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
   const __m128i tail = _mm_set_epi64x(static_cast<long long>(VipAndState(vip, state)),
                                       static_cast<long long>(last_of_client | uint64_t{ports} << 32));
   const __m128i mask = _mm_set_epi64x(static_cast<long long>(kVipAndStateMask), -1);
-  for (ConnectionEntryV6& entry : entries) {
+  const auto is_wanted = [&](const ConnectionEntryV6& entry) {
     const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
     const __m128i differs = _mm_or_si128(
         _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), address),
         _mm_xor_si128(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + kTail)), mask), tail));
-    if (_mm_testz_si128(differs, differs) != 0) return &entry;
-  }
-  return nullptr;
+    return static_cast<unsigned>(_mm_testz_si128(differs, differs));
+  };
+  static_assert(ConnectionTableV6::kWays == 2);
+  const unsigned second = is_wanted(entries[1]);
+  if ((is_wanted(entries[0]) | second) == 0) return nullptr;
+  return entries.data() + second;
 }
 
 // The entry that ConnectionTable::Insert would take for a key that the table does not have: the first free one. Null
