@@ -16,15 +16,14 @@ namespace {
 
 constexpr std::array kStages = {Parse, FollowFragments, LookupVip, SelectBackends, Rewrite};
 
-constexpr uint32_t kLineBytes = 64;
-
 void CountReceived(rte_mbuf** mbufs, size_t count, PortId port, fwd::WorkerCounters& counters) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; ++i) {
     // Reading the mbuf here brings it in; its first header bytes are needed next.
     const auto* const frame = rte_pktmbuf_mtod(mbufs[i], const uint8_t*);
     __builtin_prefetch(frame);
-    // Of IPv6 what is needed goes on in the second line: TCP's flags. Of a frame that has none, the first once more.
+    // Of IPv6 what is needed goes on in the second line: TCP's flags; and of cookies, which lie in TSecr. Of a frame
+    // that has none, the first once more.
     __builtin_prefetch(frame + std::min<uint32_t>(rte_pktmbuf_data_len(mbufs[i]), 65) - 1);
     bytes += rte_pktmbuf_pkt_len(mbufs[i]);
   }
