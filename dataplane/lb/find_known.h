@@ -56,7 +56,7 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
   const __m128i tail = _mm_set_epi64x(static_cast<long long>(VipAndState(vip, state)),
                                       static_cast<long long>(last_of_client | uint64_t{ports} << 32));
   const __m128i mask = _mm_set_epi64x(static_cast<long long>(kVipAndStateMask), -1);
-  const auto is_wanted = [&](const ConnectionEntryV6& entry) {
+  const auto is_wanted = [&](const ConnectionEntryV6& entry) __attribute__((target("avx2,bmi"))) {
     const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
     const __m128i differs = _mm_or_si128(
         _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), address),

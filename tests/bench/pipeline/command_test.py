@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """sluice-bench as a command: rows, JSON, wrong usage; speeds are not looked at.
 
-Usage: bench_command_test.py SLUICE_BENCH
+Usage: command_test.py SLUICE_BENCH
 """
 
 import json
