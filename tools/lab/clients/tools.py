@@ -101,13 +101,18 @@ class Downloads:
 
 
 class Wrk:
-    """wrk for some seconds; its connections end after 50 requests each, so that new ones begin all the time."""
+    """wrk for some seconds; its connections end after 50 requests each, so that new ones begin all the time. With
+    `pause_ms` each waits for so long before a request; without, the load is all that the machine can do."""
 
-    def __init__(self, namespace, address, seconds, connections=16, path="/short", name="wrk"):
+    def __init__(self, namespace, address, seconds, connections=16, path="/short", name="wrk", pause_ms=None):
         self._seconds = seconds
-        self._process = namespace.start(name, [
-            "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
-            "--timeout", "10s", _url(address, path)])
+        command = ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s",
+                   "--timeout", "10s"]
+        if pause_ms is None:
+            command.append(_url(address, path))
+        else:
+            command += ["--script", os.path.join(_HERE, "pause.lua"), _url(address, path), "--", str(pause_ms)]
+        self._process = namespace.start(name, command)
         # It first tries one connection, and gives up when that fails: what a test breaks next would end it.
         wait_until(lambda: self._connections(namespace) >= min(connections, 2) or not self._process.running(), 30,
                    f"{name} has connections")
