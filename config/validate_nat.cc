@@ -135,10 +135,14 @@ void CheckLocalFamilies(const NodeConfig& node, const ServiceConfig& services, P
       break;
     }
   }
+  StringMap<std::string_view> backups;
+  for (const PoolConfig& pool : services.pools) backups.emplace(pool.name, pool.policy.backup);
   for (size_t v = 0; v < services.vips.size(); ++v) {
     const VipConfig& vip = services.vips[v];
     if (vip.mode != ForwardingMode::kFullNat) continue;
-    const auto found = lacking.find(vip.pool);
+    auto found = lacking.find(vip.pool);
+    const auto backup = backups.find(vip.pool);
+    if (found == lacking.end() && backup != backups.end()) found = lacking.find(backup->second);
     if (found == lacking.end()) continue;
     const BackendConfig& backend = *found->second;
     const std::string_view family = FamilyName(backend.address.family());

@@ -129,6 +129,17 @@ TEST(NatRulesTest, FullNatMixesFamiliesInAllWays) {
             std::string::npos);
 }
 
+TEST(NatRulesTest, ABackupNeedsALocalAddressToo) {
+  std::string text =
+      Replaced(WithFullNat("address: 203.0.113.10, port: 80, pool: web, mode: full-nat"), "  pools:\n",
+               "  pools:\n    - {name: spare, backends: [{name: spare-1, address: \"2001:db8:2::12\"}]}\n");
+  text = Replaced(text, "- name: web\n", "- name: web\n      backup: spare\n");
+  EXPECT_EQ(Problems(text), "");
+  EXPECT_NE(Problems(Replaced(text, ", \"2001:db8:5::5\"", ""))
+                .find("needs an IPv6 address to send from to backend \"spare-1\""),
+            std::string::npos);
+}
+
 TEST(NatRulesTest, BackendsAreKnownByAddressAndPort) {
   const std::string nat = Replaced(kValid, "mode: l2", "mode: nat");
   const std::string ports =
