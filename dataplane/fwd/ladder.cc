@@ -304,7 +304,7 @@ Selection SelectByClaim(Rung rung, const ForwardingState& state, const FlowView&
 
 // What a SYN of this VIP tells the backend's agent where it is to make cookies with this director's id; 0: nothing.
 uint32_t TierEcho(const VipEntry& vip, const FlowView& flow) {
-  const bool tells = vip.cookie_layout.tier_bits > 0 && !vip.first_tier && TakesSlot(flow);
+  const bool tells = vip.cookie_layout.tier_bits > 0 && !vip.first_tier && BeginsWithTimestamps(flow);
   return tells ? lb::SynTier(vip.tier_id) : 0;
 }
 

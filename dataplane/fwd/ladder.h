@@ -27,6 +27,7 @@ struct FlowView {
   // echoes, which a SYN does not. Of a packet about the flow, what a packet of the server says.
   bool has_timestamps = false;
   bool has_echo = false;
+  bool is_part = false;  // a fragment; one that is not the first has what that one says
   Be16 client_port = {};
   Be16 destination_port = {};
   VipId vip;

@@ -43,10 +43,12 @@ bool Move(lb::ConnectionSlot& slot, const ForwardingState& state, const FlowView
 
 }  // namespace
 
-bool TakesSlot(const FlowView& flow) {
+bool BeginsWithTimestamps(const FlowView& flow) {
   constexpr uint8_t kFlags = net::kTcpSyn | net::kTcpAck | net::kTcpRst | net::kTcpFin;
   return flow.has_timestamps && !flow.related && (flow.tcp_flags & kFlags) == net::kTcpSyn;
 }
+
+bool TakesSlot(const FlowView& flow) { return BeginsWithTimestamps(flow) && !flow.is_part; }
 
 Selection BeginInSlot(const ForwardingState& state, const FlowView& flow, uint32_t now_s, FlowTables& tables,
                       WorkerCounters& counters) {

@@ -14,7 +14,11 @@
 // it.
 namespace sluice::fwd {
 
-// Whether a packet to a VIP with slots begins a connection that can have one: a SYN with timestamps.
+// Whether a packet begins a connection with timestamps.
+bool BeginsWithTimestamps(const FlowView& flow);
+
+// Whether such a packet may go where its echoes alone will tell: to a slot, or where the pool's policy says. The other
+// fragments of a SYN in fragments, which nobody sends on purpose, could not follow it there.
 bool TakesSlot(const FlowView& flow);
 
 // A slot and a backend for the connection that the SYN begins, with what the SYN has to tell. Invalid when there is

@@ -12,11 +12,20 @@
 
 namespace sluice::lb {
 
-// TCP or UDP ports, as the first fragment tells them.
+// Of a TCP segment: whether it has timestamps, and the one that it echoes, which a SYN does not.
+struct TcpEcho {
+  uint32_t value = 0;  // host byte order
+  bool has_timestamps = false;
+  bool has_echo = false;
+  friend bool operator==(const TcpEcho&, const TcpEcho&) = default;
+};
+
+// What the first fragment tells of its packet's flow: TCP or UDP ports, and what TCP's timestamps say of the backend.
 struct FlowPorts {
   uint8_t protocol = 0;
   Be16 source;
   Be16 destination;
+  TcpEcho echo = {};
   friend bool operator==(const FlowPorts&, const FlowPorts&) = default;
 };
 
@@ -41,10 +50,10 @@ struct FragmentVerdict {
   FlowPorts ports;
 };
 
-// Fragmented packets that pass through: the first fragment has the ports, and the others follow it. Those that come
-// before it wait. What was seen of each packet is remembered, so that every byte of it passes once: fragments that
-// overlap (RFC 1858, 3128, 5722) are no work of an honest sender, and end the packet; one that brings nothing new, as a
-// network that doubles packets makes them, is dropped alone. The packet is forgotten when it passed completely, or
+// Fragmented packets that pass through: the first fragment has ports and timestamps, and the others follow it. Those
+// that come before it wait. What was seen of each packet is remembered, so that every byte of it passes once: fragments
+// that overlap (RFC 1858, 3128, 5722) are no work of an honest sender, and end the packet; one that brings nothing new,
+// as a network that doubles packets makes them, is dropped alone. The packet is forgotten when it passed completely, or
 // after the timeout, which counts from its first fragment to arrive.
 //
 // Everything is bounded: packets that are followed; those of them whose first fragment is missing, half as many; and

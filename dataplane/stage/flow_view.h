@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/fwd/ladder.h"
+#include "dataplane/lb/fragment_table.h"
 #include "dataplane/lb/nat_session.h"
 #include "dataplane/stage/packet.h"
 
@@ -25,8 +26,11 @@ inline fwd::FlowView ViewFlow(const Packet& packet) {
           .hash = packet.flow_hash};
 }
 
+// What the timestamps of a TCP segment say, of which `size` bytes can be read.
+lb::TcpEcho EchoOf(const uint8_t* tcp, size_t size);
+
 // Adds what the ladder looks at where the VIP has cookies. A packet about the flow quotes one of the server's, in whose
-// TSval the client would have found what it echoes.
+// TSval the client would have found what it echoes. Fragments other than the first have what that one said.
 void ViewTimestamps(const Packet& packet, fwd::FlowView& flow);
 
 // Likewise where the VIP has QUIC.

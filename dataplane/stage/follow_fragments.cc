@@ -1,10 +1,13 @@
 #include <rte_mbuf.h>
 
+#include <algorithm>
+
 #include "dataplane/lb/fragment_table.h"
 #include "dataplane/lb/owner.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/ip_fragment.h"
+#include "dataplane/stage/flow_view.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
 
@@ -43,6 +46,16 @@ Party PartyOf(const Packet& packet, const Addresses& addresses, const StageEnv& 
   const bool from_backend =
       v4 ? returns.HasSourceV4(net::Load<Be32>(addresses.source)) : returns.HasSourceV6(addresses.source);
   return from_backend ? Party::kReply : Party::kOthers;
+}
+
+// What the first one tells the others. Its TCP header may end in a later one, which then hides the timestamps.
+lb::FlowPorts Told(const net::FragmentPorts& found, const uint8_t* frame, uint32_t contiguous,
+                   const net::FragmentInfo& info) {
+  lb::FlowPorts told = {.protocol = found.protocol, .source = found.source, .destination = found.destination};
+  if (found.protocol != net::kProtocolTcp) return told;
+  const uint32_t end = std::min(contiguous, uint32_t{info.payload_offset} + info.payload_length);
+  told.echo = EchoOf(frame + found.l4_offset, end - found.l4_offset);
+  return told;
 }
 
 // From here on it is a packet of a flow, as LookupVip looks for them.
@@ -89,9 +102,8 @@ void Follow(Packet& packet, const net::FragmentInfo& info, const lb::FragmentId&
       return;
     }
     l4_offset = ports->l4_offset;
-    verdict = env.fragments->First(
-        id, hash, span, {.protocol = ports->protocol, .source = ports->source, .destination = ports->destination},
-        env.now_s);
+    const lb::FlowPorts told = Told(*ports, frame, rte_pktmbuf_data_len(packet.mbuf), info);
+    verdict = env.fragments->First(id, hash, span, told, env.now_s);
   } else if (info.protocol == net::kProtocolTcp && info.offset < sizeof(net::TcpHeader)) {
     Drop(packet, DropReason::kFragmentTiny);
     return;
@@ -101,6 +113,7 @@ void Follow(Packet& packet, const net::FragmentInfo& info, const lb::FragmentId&
   switch (verdict.kind) {
     case lb::FragmentVerdict::Kind::kFollow:
       SetPorts(packet, verdict.ports, info.is_first(), l4_offset);
+      if (!info.is_first()) WriteFirstEcho(packet.mbuf, verdict.ports.echo);
       break;
     case lb::FragmentVerdict::Kind::kHold:
       Buffer(packet);

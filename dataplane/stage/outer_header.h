@@ -66,6 +66,8 @@ inline void WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_port, 
 }
 
 inline void LeaveChecksumToDevice(Packet& packet) {
+  // Of a fragment there was something else (travel_note.h).
+  packet.mbuf->tx_offload = 0;
   packet.mbuf->l2_len = packet.headers.l3_offset & 0x7f;  // 7 bits wide; at most 22
   packet.mbuf->l3_len = sizeof(net::Ipv4Header);
   packet.mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;

@@ -56,6 +56,7 @@ void Readmit(Packet& packet, const lb::FragmentTable::Released& released) {
   note.source_port = released.verdict.ports.source;
   note.destination_port = released.verdict.ports.destination;
   WriteTravelNote(mbuf, note);
+  WriteFirstEcho(mbuf, released.verdict.ports.echo);
 }
 
 // Counts VIPs and backends while the mbufs are still ours.

@@ -8,6 +8,7 @@
 
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/ids.h"
+#include "dataplane/lb/fragment_table.h"
 
 namespace sluice::stage {
 
@@ -29,6 +30,20 @@ inline TravelNote ReadTravelNote(const rte_mbuf* mbuf) {
   TravelNote note;
   std::memcpy(static_cast<void*>(&note), &mbuf->hash, sizeof(note));
   return note;
+}
+
+// What the first fragment says of its connection goes with each of the others, also to another worker: kept where what
+// the device is to do at transmission will be written (LeaveChecksumToDevice).
+static_assert(sizeof(lb::TcpEcho) == sizeof(rte_mbuf::tx_offload));
+
+inline void WriteFirstEcho(rte_mbuf* mbuf, const lb::TcpEcho& echo) {
+  std::memcpy(&mbuf->tx_offload, &echo, sizeof(echo));
+}
+
+inline lb::TcpEcho ReadFirstEcho(const rte_mbuf* mbuf) {
+  lb::TcpEcho echo;
+  std::memcpy(static_cast<void*>(&echo), &mbuf->tx_offload, sizeof(echo));
+  return echo;
 }
 
 }  // namespace sluice::stage

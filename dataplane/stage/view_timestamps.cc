@@ -7,6 +7,7 @@
 #include "dataplane/net/icmp.h"
 #include "dataplane/net/tcp_options.h"
 #include "dataplane/stage/flow_view.h"
+#include "dataplane/stage/travel_note.h"
 
 namespace sluice::stage {
 namespace {
@@ -39,6 +40,15 @@ TcpBytes TcpOf(const Packet& packet) {
 
 }  // namespace
 
+lb::TcpEcho EchoOf(const uint8_t* tcp, size_t size) {
+  const auto stamps = net::FindTimestamps(tcp, size);
+  if (!stamps) return {};
+  const uint8_t flags = tcp[offsetof(net::TcpHeader, flags)];
+  return {.value = stamps->echo.Host(),
+          .has_timestamps = true,
+          .has_echo = (flags & (net::kTcpAck | net::kTcpSyn)) == net::kTcpAck};
+}
+
 void ViewTimestamps(const Packet& packet, fwd::FlowView& flow) {
   if (flow.protocol != net::kProtocolTcp) return;
   flow.bytes = packet.headers.ip_length;
@@ -47,11 +57,12 @@ void ViewTimestamps(const Packet& packet, fwd::FlowView& flow) {
     return;
   }
   const TcpBytes tcp = TcpOf(packet);
-  const auto stamps = net::FindTimestamps(tcp.begin, tcp.size);
-  if (!stamps) return;
-  flow.has_timestamps = true;
-  flow.has_echo = (flow.tcp_flags & (net::kTcpAck | net::kTcpSyn)) == net::kTcpAck;
-  flow.echo = stamps->echo.Host();
+  const lb::TcpEcho echo =
+      packet.part == FragmentPart::kLater ? ReadFirstEcho(packet.mbuf) : EchoOf(tcp.begin, tcp.size);
+  flow.is_part = packet.part != FragmentPart::kWhole;
+  flow.has_timestamps = echo.has_timestamps;
+  flow.has_echo = echo.has_echo;
+  flow.echo = echo.value;
 }
 
 void PutSynEcho(const Packet& packet, uint32_t echo) {

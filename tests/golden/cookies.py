@@ -6,6 +6,7 @@ import struct
 
 import icmp_errors
 import kit
+import tunnel
 from scapy.all import IP, TCP, IPv6, Raw
 
 # The file that the configuration names, and what is in it.
@@ -31,15 +32,17 @@ def oracle():
 class Cookies:
     """A VIP with cookies over three backends, and the packets of clients to it."""
 
-    def __init__(self, case, family, keys=(0,)):
-        self.case, self.family = case, family
+    mode = "l2"
+
+    def __init__(self, case, family, keys=(0,), mode="l2"):
+        self.case, self.family, self.mode = case, family, mode
         self.ip = IP if family == 4 else IPv6
         self.addresses = dict(BACKENDS[family])
         backends = {
             name: {"address": address, "cookie_id": IDS[name]} for name, address in self.addresses.items()
         }
         case.pool("web", backends)
-        case.vip("www", VIPS[family], "tcp", 80, "web", "l2", consistency="cookie",
+        case.vip("www", VIPS[family], "tcp", 80, "web", mode, consistency="cookie",
                  cookie={"backend_bits": 10, "check_bits": 2})
         case.services["cookie_keys"] = [{"number": number, "file": KEY_FILES[number]} for number in keys]
         self.schedule_over(self.addresses)
@@ -80,25 +83,32 @@ class Cookies:
             sport=port, dport=80, flags=flags, options=options
         )
 
-    def send(self, packet, name, rung):
-        out = kit.ether_out(self.addresses[name]) / packet
-        self.case.send(kit.ether_in() / packet).forwarded(out, "www", f"web/{name}", rung)
+    def out(self, packet, port, name):
+        """A packet of the connection on `port`, or about it, on its way to a backend."""
+        if self.mode != "l2":
+            flow_hash = self.scheduler.hash(CLIENTS[self.family], VIPS[self.family], port, 80, 6)
+            packet = tunnel.wrap(self.mode, packet, self.addresses[name], flow_hash)
+        return kit.ether_out(self.addresses[name]) / packet
+
+    def send(self, packet, port, name, rung):
+        sent = self.case.send(kit.ether_in() / packet)
+        sent.forwarded(self.out(packet, port, name), "www", f"web/{name}", rung)
 
     def syn(self, port):
         """With timestamps: the cookie is to come, and nothing is remembered."""
         options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
-        self.send(self.tcp(port, "S", options), self.hashed(port), "hash_only")
+        self.send(self.tcp(port, "S", options), port, self.hashed(port), "hash_only")
 
     def echo(self, port, stamp, name, rung="cookie", flags="A", before=("NOP", "NOP")):
         options = [(option, None) for option in before] + [("Timestamp", (77, stamp))]
-        self.send(self.tcp(port, flags, options), name, rung)
+        self.send(self.tcp(port, flags, options), port, name, rung)
 
     def refused(self, port, stamp, **more):
         """It counts as no cookie, and makes no entry."""
         self.echo(port, stamp, self.hashed(port), "hash_only", **more)
 
     def plain(self, port, flags, rung):
-        self.send(self.tcp(port, flags, []), self.hashed(port), rung)
+        self.send(self.tcp(port, flags, []), port, self.hashed(port), rung)
 
     def error(self, port, stamp, name, rung, quoted_bytes=None):
         """An ICMP error about a packet of the server with this timestamp."""
@@ -106,7 +116,7 @@ class Cookies:
             sport=80, dport=port, flags="A", options=[("NOP", None), ("NOP", None), ("Timestamp", (stamp, 77))]
         ) / Raw(b"answer" * 20)
         quoted = bytes(answer)[:quoted_bytes]
-        self.send(icmp_errors.error(self.family, next(icmp_errors.kinds(self.family)), quoted), name, rung)
+        self.send(icmp_errors.error(self.family, next(icmp_errors.kinds(self.family)), quoted), port, name, rung)
 
 
 def other_than(cookies, port):

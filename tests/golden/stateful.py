@@ -1,6 +1,7 @@
 """Connections in slots: the director tells the backend's agent in the SYN's TSecr which slot it chose, and the client
 echoes it. Which slot that is, and its pad, are computed here from the hash's oracle."""
 
+import cookie_fragments
 import cookies
 
 MARK = 0x5C
@@ -60,12 +61,21 @@ def build(case, family):
                 web.echo(port, 0x12345600 | told, name, rung="slot", flags=flags, before=before)
             web.error(port, 0x12345600 | told, name, "slot")
 
+    parts = cookie_fragments.Parts(web)
+
+    def speak_in_parts():
+        for port, order in zip(ports, cookie_fragments.ORDERS):
+            name, told = begun[port]
+            parts.send(parts.echoing(port, 0x12345600 | told), order, port, name, "slot")
+
     speak()
+    speak_in_parts()
     case.expect(table_stateful={"inserted": len(begun), "entries": len(begun)})
     # What decides is the slot: the backend drains, and the hash chooses others.
     case.backend_drain("web/web-2")
     web.schedule_over(["web-1", "web-3"])
     speak()
+    speak_in_parts()
     refused = 0
     for port in ports[:10]:
         name, told = begun[port]

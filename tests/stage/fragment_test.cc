@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <rte_mbuf.h>
 
+#include "dataplane/base/check.h"
 #include "dataplane/lb/owner.h"
+#include "dataplane/lb/slot_table.h"
 #include "dataplane/stage/travel_note.h"
+#include "tests/stage/allocation_guard.h"
 #include "tests/stage/pipeline_fixture.h"
 
 namespace sluice::test {
@@ -29,6 +32,20 @@ Bytes SecondHalf(uint16_t id) {
 
 class FragmentTest : public PipelineTest {
  protected:
+  // An id whose packet's fragments belong to the worker; `frame_of` makes any of them.
+  template <typename FrameOf>
+  uint16_t IdOwnedBy(WorkerId worker, uint8_t protocol, FrameOf&& frame_of) const {
+    for (uint16_t id = 0;; ++id) {
+      const Bytes frame = frame_of(id);
+      const lb::FragmentId fragment = {.family = net::Family::kIpv4,
+                                       .protocol = protocol,
+                                       .id = id,
+                                       .source = frame.data() + 26,
+                                       .destination = frame.data() + 30};
+      if (lb::OwnerOfFragments(lb::FragmentHash(state_->keys->owner, fragment), worker_count_) == worker) return id;
+    }
+  }
+
   uint64_t Left() const {
     uint64_t left = counters_.forwarded.Value() + counters_.answered.Value() + counters_.punted.Value();
     for (const Counter& dropped : counters_.dropped) left += dropped.Value();
@@ -103,17 +120,7 @@ TEST_F(FragmentTest, FragmentsMeetOnTheirOwner) {
 // An ICMP error about a flow that this worker does not know is for the one that does; the last one asked decides.
 TEST_F(FragmentTest, AFragmentOfAFlowThatIsElsewhereAsksEachWorkerOnce) {
   worker_count_ = 3;
-  uint16_t id = 0;
-  const auto owner = [this](uint16_t of) {
-    const Bytes frame = FirstHalf(of);
-    const lb::FragmentId fragment = {.family = net::Family::kIpv4,
-                                     .protocol = 17,
-                                     .id = of,
-                                     .source = frame.data() + 26,
-                                     .destination = frame.data() + 30};
-    return lb::OwnerOfFragments(lb::FragmentHash(state_->keys->owner, fragment), worker_count_);
-  };
-  while (owner(id) != WorkerId(1)) ++id;
+  const uint16_t id = IdOwnedBy(WorkerId(1), 17, FirstHalf);
   worker_ = WorkerId(1);
   Run({FirstHalf(id)});
   auto moved = sink_.TakeHandedOver();
@@ -130,6 +137,91 @@ TEST_F(FragmentTest, AFragmentOfAFlowThatIsElsewhereAsksEachWorkerOnce) {
   worker_ = WorkerId(1);
   Run({SecondHalf(id)});
   EXPECT_THAT(sent(), SizeIs(1)) << "now the flow is known";
+}
+
+// Two workers with tables of their own, of which the second has a connection in a slot whose backend drains since. The
+// cookie is in the first fragment, and the first worker has to pass it on with the others.
+class SlotFragmentTest : public FragmentTest {
+ protected:
+  SlotFragmentTest() {
+    worker_count_ = 2;
+    fwd::VipEntry& entry = fixture_.Vip(VipId(0)).entry;
+    entry.cookies = entry.slots = true;
+    Rebuild();
+    RunOn(1, {Segment({}, 0)}, false);
+    SLUICE_CHECK(sent_.size() == 1);
+    cookie_ = sent_[0].frame[kEchoAt + 3];
+    fixture_.AddBackend(pool_v4_, "192.0.2.12");
+    fixture_.Drain(backend_v4_);
+    Rebuild();
+  }
+
+  static constexpr size_t kTcpAt = 34;
+  static constexpr size_t kEchoAt = kTcpAt + 28;
+
+  static Bytes Segment(FrameBuilder builder, uint8_t cookie) {
+    builder.payload = 780;
+    Bytes frame = builder.Build();
+    frame[kTcpAt + 12] = 0x80;
+    const auto option = std::to_array<uint8_t>({1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, cookie});
+    std::copy(option.begin(), option.end(), &frame[kTcpAt + 20]);
+    return frame;
+  }
+  Bytes First(uint16_t id) const { return Segment({.tcp_flags = 0x10, .id = id, .fragment = kMore}, cookie_); }
+  static Bytes Later(uint16_t id) { return FrameBuilder{.id = id, .fragment = 100, .payload = 800}.Build(); }
+
+  void RunOn(size_t worker, const std::vector<Bytes>& frames, bool resumed) {
+    std::vector<rte_mbuf*> mbufs;
+    for (const Bytes& frame : frames) mbufs.push_back(MakeMbuf(frame));
+    RunMbufsOn(worker, mbufs, resumed);
+  }
+
+  void RunMbufsOn(size_t worker, std::vector<rte_mbuf*> mbufs, bool resumed) {
+    stage::StageEnv env = MakeEnv();
+    env.worker = WorkerId(static_cast<uint8_t>(worker));
+    env.tables = &workers_tables_[worker];
+    env.fragments = &workers_fragments_[worker];
+    {
+      const AllocationGuard guard;
+      if (resumed) {
+        stage::ResumePipeline(mbufs.data(), mbufs.size(), env, here_, sink_);
+      } else {
+        stage::RunPipeline(mbufs.data(), mbufs.size(), PortId(0), env, here_, sink_);
+      }
+      while (stage::ResumeFragments(env, released_, sink_) != 0) continue;
+    }
+    sent_.clear();
+    sink_.Collect(sent_, punted_);
+  }
+
+  // Runs frames on the first worker, and what it hands over on the second.
+  void RunOnBoth(const std::vector<Bytes>& frames) {
+    RunOn(0, frames, false);
+    EXPECT_THAT(sent_, IsEmpty()) << "the first worker does not know the connection";
+    std::vector<rte_mbuf*> mbufs;
+    for (const auto& [owner, mbuf] : sink_.TakeHandedOver()) mbufs.push_back(mbuf);
+    RunMbufsOn(1, mbufs, true);
+  }
+
+  uint8_t cookie_ = 0;
+  std::vector<RecordingSink::Sent> sent_;
+  std::vector<RecordingSink::Punted> punted_;
+  fwd::TableCapacities sizes_ = {.v4 = 100, .v6 = 100, .wide = 100, .nat = 16, .stateful = 64};
+  fwd::FlowTables workers_tables_[2] = {{sizes_, memory_.Source(), {}}, {sizes_, memory_.Source(), {}}};
+  lb::FragmentTable workers_fragments_[2] = {{16, 64, 2}, {16, 64, 2}};
+  stage::Burst here_;
+  stage::Burst released_;
+};
+
+TEST_F(SlotFragmentTest, TheCookieTravelsWithTheOthers) {
+  const uint16_t id = IdOwnedBy(WorkerId(0), 6, Later);
+  for (const std::vector<Bytes>& order : {std::vector{First(id), Later(id)}, {Later(id), First(id)}}) {
+    RunOnBoth(order);
+    ASSERT_THAT(sent_, SizeIs(2));
+    for (const RecordingSink::Sent& each : sent_) EXPECT_EQ(each.frame[5], 11) << "not where the slot says";
+  }
+  EXPECT_EQ(counters_.rungs[static_cast<size_t>(fwd::Rung::kSlot)].Value(), 4u);
+  EXPECT_EQ(counters_.table_v4.inserted.Value(), 0u);
 }
 
 TEST_F(FragmentTest, APacketThatWandersIsDropped) {

@@ -17,7 +17,10 @@ using Kind = FragmentVerdict::Kind;
 
 constexpr uint64_t kKey = 0x1234;
 constexpr uint32_t kTimeoutS = 5;
-const FlowPorts kPorts = {.protocol = 17, .source = Be16::FromHost(4000), .destination = Be16::FromHost(53)};
+const FlowPorts kPorts = {.protocol = 6,
+                          .source = Be16::FromHost(4000),
+                          .destination = Be16::FromHost(53),
+                          .echo = {.value = 0x12345678, .has_timestamps = true, .has_echo = true}};
 
 // Distinct packets by number: families, addresses and protocols vary with it.
 class Ids {

@@ -34,7 +34,7 @@ class Turns(cookies.Cookies):
     def begin(self, port):
         name = self.next(port)
         options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
-        self.send(self.tcp(port, "S", options), name, "policy")
+        self.send(self.tcp(port, "S", options), port, name, "policy")
         return name
 
     def send_plain(self, port, flags, name, rung):
