@@ -48,10 +48,11 @@ class ManagementCase(unittest.TestCase):
             yaml.safe_dump({"node": node, "services": services}, file)
         os.rename(new, self.config)  # as editors do
 
-    def start(self):
+    def start(self, *options):
         self.starts += 1
         with open(os.path.join(self.directory, f"log.{self.starts}"), "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen([self.binary("sluiced"), "--config", self.config], stderr=log)
+            self.process = subprocess.Popen([self.binary("sluiced"), "--config", self.config, *options],
+                                            stderr=log)
         wait_until(lambda: self.process.poll() is not None or self.ctl("status", check=False).returncode == 0,
                    DEADLINE_S, "sluiced answers or ends")
         return self.process.poll()

@@ -2,6 +2,7 @@
 """Cookies in TCP timestamps, put in and taken out by the agent on a backend with a stock kernel: the bits on the wire,
 transfers of both families, SYN cookies, offloads."""
 
+import json
 import os
 import signal
 import socket as socketlib
@@ -91,8 +92,12 @@ class CookieTest(CookieCase):
             self.assertLessEqual(kernel_counter(namespace, "TcpExtPAWSEstab"), counted["cookie_echoes"] // 500)
 
     def test_transfers(self):
-        self.assertEqual(self.lab.backends.agent_status("backend-1")["cookie_vips"], 2)
+        status = self.lab.backends.agent_status("backend-1")
+        self.assertEqual(status["cookie_vips"], 2)
         self.check_transfers()
+        # The key is told to the kernel alone.
+        for told in (json.dumps(status), self.lab.backends.agents["backend-1"].log()):
+            self.assertNotIn(SECRET.hex(), told.lower())
 
     def test_transfers_with_offloads(self):
         on = [word for feature in ("tx", "rx", "tso", "gso", "gro") for word in (feature, "on")]
