@@ -52,6 +52,8 @@ WELL = {
     'sluice_node_withdrawn': 0,
     'sluice_api_certificate_expiry_timestamp_seconds': 90 * 86400,
     'sluice_backend_load_ratio{pool="web",backend="web-1"}': 1,
+    'sluice_cookie_digest_info{ids="1d5",keys="4e75"}': 1,
+    'sluice_cookie_digest_info{instance="b",ids="1d5",keys="4e75"}': 1,
 }
 
 # Alert -> what is different then, as promtool writes values ("0+30x": grows by 30 each step).
@@ -82,6 +84,7 @@ TROUBLE = {
     "SluiceDrainUnfinished": {'sluice_drains_ended_total{phase="expired"}': "3+1x"},
     "SluiceNodeWithdrawn": {'sluice_node_withdrawn': 1},
     "SluiceCertificateExpires": {'sluice_api_certificate_expiry_timestamp_seconds': 13 * 86400},
+    "SluiceCookiesDisagree": {'sluice_cookie_digest_info{instance="c",ids="1d5",keys="014e75"}': 1},
     "SluiceBackendOverloaded": {'sluice_backend_load_ratio{pool="web",backend="web-1"}': 2},
 }
 
@@ -104,7 +107,8 @@ def values(value, steps):
 
 def with_instance(series):
     name, _, labels = series.partition("{")
-    return name + "{" + ",".join(filter(None, ['instance="a"', labels.rstrip("}")])) + "}"
+    one = "" if "instance=" in labels else 'instance="a"'
+    return name + "{" + ",".join(filter(None, [one, labels.rstrip("}")])) + "}"
 
 
 def case(trouble, at_s, firing):
@@ -113,8 +117,8 @@ def case(trouble, at_s, firing):
     steps = at_s // step_s
     return {
         "interval": f"{step_s}s",
-        "input_series": [{"series": with_instance(series), "values": values(trouble.get(series, value), steps)}
-                         for series, value in WELL.items()],
+        "input_series": [{"series": with_instance(series), "values": values(value, steps)}
+                         for series, value in {**WELL, **trouble}.items()],
         "promql_expr_test": [{
             "expr": 'count by (alertname) (ALERTS{alertstate="firing"})',
             "eval_time": f"{at_s}s",

@@ -45,6 +45,8 @@ class TwoDirectorsTest(TwoDirectorsCase):
         digests = [{key: director.ctl("status")[key] for key in ("cookie_ids_digest", "cookie_keys_digest")}
                    for director in (self.director, self.second)]
         self.assertEqual(digests[0], digests[1])
+        self.assertEqual([self.digests_of_metrics(director) for director in (self.director, self.second)],
+                         2 * [digests[0]])
         # Without timestamps there is nothing that a director could go by which has not seen the connection.
         self.assert_as_predicted("cookie", clients.broken())
         # Gone, when its connections have ended; and other weights.
@@ -52,6 +54,20 @@ class TwoDirectorsTest(TwoDirectorsCase):
         self.reload_both(self.services({1: 20, 2: 100, 4: 300}, **vip))
         clients.speak_on()
         self.assertEqual(clients.stop()[True]["failures"], [])
+        # One director is told of a change and the other is not.
+        self.reload(self.second, self.services({1: 20, 2: 100}, **vip))
+        digests = [self.digests_of_metrics(director) for director in (self.director, self.second)]
+        self.assertNotEqual(digests[0]["cookie_ids_digest"], digests[1]["cookie_ids_digest"])
+        self.assertEqual(digests[0]["cookie_keys_digest"], digests[1]["cookie_keys_digest"])
+
+    @staticmethod
+    def digests_of_metrics(director):
+        """As `sluicectl status` names them."""
+        (labels, value), = [(dict(pairs), value) for (name, pairs), value in director.metrics().items()
+                            if name == "sluice_cookie_digest_info"]
+        if value != 1:
+            raise AssertionError(f"an info metric is {value}")
+        return {f"cookie_{key}_digest": digest for key, digest in labels.items()}
 
     def test_explain_says_whom_a_cookie_names(self):
         self.start(self.services({1: 100, 2: 100, 3: 100}, consistency="cookie", cookie=COOKIE))

@@ -87,10 +87,13 @@ class TwoDirectorsCase(CookieBackendsCase):
 
     def reload_both(self, services):
         for director in (self.director, self.second):
-            before = number(director.ctl("status"), "state_generation")
-            director.reload({"node": director.node(), "services": services})
-            wait_until(lambda director=director, before=before:
-                       number(director.ctl("status"), "state_generation_in_use") > before, 20, "a new state")
+            self.reload(director, services)
+
+    @staticmethod
+    def reload(director, services):
+        before = number(director.ctl("status"), "state_generation")
+        director.reload({"node": director.node(), "services": services})
+        wait_until(lambda: number(director.ctl("status"), "state_generation_in_use") > before, 20, "a new state")
 
     def follow_plan(self, **vip):
         """Clients that went through PLAN, and the changed services."""

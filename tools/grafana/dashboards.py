@@ -157,6 +157,9 @@ def fleet():
                (f"sum by (phase) (increase({gauge('sluice_drains_ended_total')}[$__rate_interval]))", "{{phase}}"),
                description="expired: the deadline came first. failed: what was to follow was refused.")],
         [table("Versions", gauge("sluice_build_info")),
+         table("Digests of cookies", gauge("sluice_cookie_digest_info"),
+               "Equal on all directors of a cluster that read cookies alike. ids: VIPs, layouts, backends' addresses "
+               "and ids; keys: the keys."),
          graph("Internal ids in use", "percentunit",
                (f"sum by (instance, kind) ({gauge('sluice_ids')}) / on (instance, kind) {gauge('sluice_ids_limit')}",
                 "{{instance}} {{kind}}"), maximum=1)],
