@@ -1,17 +1,14 @@
 #!/usr/bin/python3
-"""The backend agent by itself: hostile tunnel packets, second chances, starting and stopping, what it follows, what it
-says."""
+"""The backend agent by itself: hostile tunnel packets, starting and stopping, what it follows, what it says."""
 
 import json
 import os
-import re
 import signal
 import socket
 import struct
-import threading
 import unittest
 
-from scapy.all import GRE, ICMP, IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6, Raw, raw
+from scapy.all import GRE, ICMP, IP, UDP, Ether, ICMPv6EchoRequest, IPv6, Raw, raw
 
 from lab_case import LabCase
 from lab.clients.tools import http_load
@@ -155,95 +152,6 @@ class HostileTest(AgentCase):
         wait_until(lambda: self.answered(4), 5, "the VIP answers a packet without a tunnel")
         self.send(IP(src=CLIENT.ipv4, dst=BACKEND.ipv4) / UDP(sport=1, dport=GUE_PORT + 1) / (b"x" * 20))
         self.assertEqual(self.counters(), before)
-
-
-class FaultyDirector(threading.Thread):
-    """A director that has lost what it knew: a connection's SYN went to one backend, and the rest goes to another, by a
-    tunnel that names the first one or nobody."""
-
-    def __init__(self, client, version, began, now, names):
-        super().__init__(daemon=True)
-        self._version, self._began, self._now, self._names = version, began, now, names
-        self._wire = client.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self._wire.bind((INTERFACE, 0))
-        self._wire.settimeout(0.05)
-        self._done = threading.Event()
-
-    def run(self):
-        header = IP if self._version == 4 else IPv6
-        while not self._done.is_set():
-            try:
-                frame = Ether(self._wire.recv(2048))
-            except TimeoutError:
-                continue
-            if header not in frame or TCP not in frame or frame[header].dst != config.VIP[self._version]:
-                continue
-            inner = raw(frame[header])[:frame[IP].len if self._version == 4 else 40 + frame[IPv6].plen]
-            syn = bool(frame[TCP].flags.S)
-            self._send(self._began if syn else self._now, inner, b"" if syn else self._private_data())
-
-    def stop(self):
-        self._done.set()
-        self.join()
-        self._wire.close()
-
-    def _private_data(self):
-        if not self._names:
-            return b""
-        family = socket.AF_INET if self._version == 4 else socket.AF_INET6
-        return bytes([1, 0, 0, 0]) + socket.inet_pton(family, self._began.address(self._version))
-
-    def _send(self, backend, inner, name):
-        gue_header = bytes([len(name) // 4, 4 if self._version == 4 else 41, 0, 0])
-        udp = UDP(sport=50000, dport=GUE_PORT, **({"chksum": 0} if self._version == 4 else {}))
-        ip = IP if self._version == 4 else IPv6
-        packet = ip(src=DIRECTOR.address(self._version), dst=backend.address(self._version)) / udp
-        self._wire.send(raw(Ether(src=DIRECTOR.mac, dst=backend.mac) / packet / Raw(gue_header + name + inner)))
-
-
-class SecondChanceTest(LabCase):
-    """A connection whose director has lost its table, after the backends have changed: it lives by a second chance."""
-
-    TUNNELS = True
-    BACKENDS = 2
-    AGENT_OPTIONS = ("--peer", "192.0.2.8/29,2001:db8::10/124")
-
-    def setUp(self):
-        for version, option in ((4, "-4"), (6, "-6")):
-            # Nobody is there who would answer for the director's address.
-            self.client.run(["ip", option, "neighbour", "replace", DIRECTOR.address(version), "lladdr", DIRECTOR.mac,
-                             "dev", INTERFACE, "nud", "permanent"])
-
-    def answer_by(self, version, names):
-        """The backend that a request was answered by."""
-        director = FaultyDirector(self.client, version, backend_host(2), backend_host(1), names)
-        director.start()
-        try:
-            with self.client.socket(socket.AF_INET if version == 4 else socket.AF_INET6) as connection:
-                connection.settimeout(30)
-                connection.connect((config.VIP[version], 80))
-                answers = b""
-                for _ in range(3):
-                    connection.sendall(b"GET / HTTP/1.1\r\nHost: vip\r\n\r\n")
-                    answers += connection.recv(4096)
-                return sorted(set(re.findall(rb"X-Backend: (\S+)", answers)))
-        finally:
-            director.stop()
-
-    def test_it_lives_by_the_name_and_dies_without(self):
-        counted = {role: self.lab.backends.agent_status(role)["counters"] for role in ("backend-1", "backend-2")}
-        for version in (4, 6):
-            with self.subTest(ip=version):
-                self.assertEqual(self.answer_by(version, names=True), [b"backend-2"])
-                with self.assertRaises(ConnectionError):
-                    self.answer_by(version, names=False)
-
-        def more(role, name):
-            return self.lab.backends.agent_status(role)["counters"][name] - counted[role][name]
-
-        self.assertGreaterEqual(more("backend-1", "second_chance_given"), 2 * 4)
-        self.assertEqual(more("backend-2", "second_chance_taken"), more("backend-1", "second_chance_given"))
-        self.assertEqual(more("backend-2", "second_chance_given"), 0)
 
 
 class LifeTest(AgentCase):

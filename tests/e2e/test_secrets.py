@@ -15,7 +15,6 @@ import grpc
 import yaml
 
 from management_case import DEADLINE_S, ManagementCase
-from lab.process import wait_until
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto/sluice/v1/sluice.proto"
 # 32 digits each, of which no part is another's.
@@ -76,8 +75,8 @@ class SecretsTest(ManagementCase):
         self.run_program("sluicectl", "-s", self.server, *words, codes=codes)
 
     def call_everything(self):
-        """Every rpc of the API that only looks, with empty requests and with what GetDesired has besides; and those that
-        change something with empty requests, which they refuse."""
+        """Every rpc of the API that only looks, with empty requests and with what GetDesired has besides; and those
+        that change something with empty requests, which they refuse."""
         service, called = None, 0
         with grpc.insecure_channel(self.server) as channel:
             for line in PROTO.read_text("utf-8").splitlines():
