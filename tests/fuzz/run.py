@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Runs one fuzzer for a while, from seeds that the golden cases give and what earlier runs found worth keeping.
 
-    run.py --fuzzer PATH --seeds frames|configs --work DIR --seconds N
+    run.py --fuzzer PATH --seeds frames|configs --work DIR --seconds N [--made-seeds DIR]
     run.py --work DIR        makes the seeds, so that the fuzzers need not wait for each other
 
+--made-seeds: the folder of seeds that the golden cases wrote when they ran; without, they are made once for DIR.
 Inputs in regressions/NAME/ are run first: each was a finding once. A new finding is printed and left in
 DIR/findings/NAME; put it there when it is mended.
 """
@@ -28,35 +29,25 @@ MIN_RUNS_PER_SECOND = 20
 MIN_CPU_SHARE = 0.1
 
 
-def newest(*folders):
-    return max(path.stat().st_mtime for folder in folders for path in folder.rglob("*") if path.suffix != ".pyc")
+def newest(folder):
+    return max(path.stat().st_mtime for path in folder.rglob("*") if path.suffix != ".pyc")
 
 
-def seeds_of(kind, work):
-    """The folder of seeds of one kind. All fuzzers share it; it is made anew when what it is made from has changed."""
+def seeds_in(work):
+    """Makes the seeds, which all fuzzers share, anew when what they are made from has changed. Returns their folder."""
     directory = work / "seeds"
     work.mkdir(parents=True, exist_ok=True)
     made = work / "seeds.made"
     with open(work / "seeds.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists() or made.stat().st_mtime < newest(ROOT / "tests/golden", ROOT / "config/examples"):
+        if not made.exists() or made.stat().st_mtime < newest(ROOT / "tests/golden"):
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
             start = time.time()
-            make_seeds(directory)
+            subprocess.run([ROOT / "tests/golden/run.py", "--seeds", directory], check=True, timeout=900)
             made.touch()
             os.utime(made, (start, start))
-    return directory / kind
-
-
-def make_seeds(directory):
-    golden = ROOT / "tests/golden/run.py"
-    subprocess.run([golden, "--write-seeds", directory], check=True, timeout=900)
-    for example in (ROOT / "config/examples").glob("*.yaml"):
-        shutil.copy(example, directory / "configs" / example.name)
-    for kind in ("frames", "configs"):
-        if not any((directory / kind).iterdir()):
-            sys.exit(f"{golden} wrote no {kind}")
+    return directory
 
 
 def run_fuzzer(command):
@@ -81,11 +72,12 @@ def main():
     parser = argparse.ArgumentParser(description="Runs one fuzzer.")
     parser.add_argument("--fuzzer", type=pathlib.Path)
     parser.add_argument("--seeds", choices=("frames", "configs"))
+    parser.add_argument("--made-seeds", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--seconds", type=int)
     arguments = parser.parse_args()
     if not arguments.fuzzer:
-        seeds_of("frames", arguments.work)
+        seeds_in(arguments.work)
         return 0
     if not arguments.seeds or not arguments.seconds:
         parser.error("--fuzzer needs --seeds and --seconds")
@@ -98,7 +90,11 @@ def main():
         print(f"{name}: a finding of old is back")
         return 1
 
-    seeds = seeds_of(arguments.seeds, arguments.work)
+    seeds = [(arguments.made_seeds or seeds_in(arguments.work)) / arguments.seeds]
+    if not seeds[0].is_dir() or not any(seeds[0].iterdir()):
+        sys.exit(f"no seeds in {seeds[0]}")
+    if arguments.seeds == "configs":
+        seeds.append(ROOT / "config/examples")
     cpu_before = cpu_of_children()
     status, output = run_fuzzer(
         [
@@ -109,7 +105,7 @@ def main():
             "-print_final_stats=1",
             f"-artifact_prefix={findings}/",
             corpus,
-            seeds,
+            *seeds,
         ]
     )
     cpu_s = max(cpu_of_children() - cpu_before, MIN_CPU_SHARE * arguments.seconds)

@@ -6,7 +6,11 @@ hand, never with sluiced. Counters are not stated but derived from what is expec
 
 import sys
 
-import scapy.all as scapy
+from scapy.config import conf
+
+# Of some eighty protocols that scapy.all would load at the start of each group of cases, what the cases use.
+conf.load_layers = ["l2", "inet", "inet6", "sctp"]
+import scapy.all as scapy  # noqa: E402
 
 # The director and its network, the same in all cases unless a case changes them.
 DIRECTOR_MAC = "02:5c:00:00:00:00"  # sluice-replay's default for the first port

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Runs golden cases: captures in, captures and counters out, compared byte by byte with what each case expects.
 
-    run.py --replay PATH [NAME...]     runs the named cases (shell patterns); all without names
-    run.py --write-seeds DIR [NAME...]   writes seeds for fuzzers: what arrives in the cases into DIR/frames, one file
-                                         for each frame, and their configurations into DIR/configs
+    run.py [--replay PATH] [--seeds DIR] [NAME...]
+
+With --replay runs the named cases (shell patterns; all without names). With --seeds writes seeds for fuzzers: what
+arrives in the cases into DIR/frames, one file for each frame, and their configurations into DIR/configs.
 """
 
 import argparse
@@ -145,45 +146,46 @@ def run(case, replay, folder):
     return problems
 
 
-def write_seeds(names, directory):
+def write_seeds(case, directory):
     frames, configs = directory / "frames", directory / "configs"
     for folder in (frames, configs):
         folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        case = load(name)
-        # Some cases send thousands of like frames; a fuzzer that reads them all has no time left to change any.
-        step = -(-len(case.packets) // SEEDS_PER_CASE)
-        for number, packet in enumerate(case.packets[::max(step, 1)]):
-            (frames / f"{name}-{number}").write_bytes(packet.frame)
-        (configs / f"{name}.yaml").write_text(yaml.safe_dump(case.config(), sort_keys=False))
+    # Some cases send thousands of like frames; a fuzzer that reads them all has no time left to change any.
+    step = -(-len(case.packets) // SEEDS_PER_CASE)
+    for number, packet in enumerate(case.packets[:: max(step, 1)]):
+        (frames / f"{case.name}-{number}").write_bytes(packet.frame)
+    (configs / f"{case.name}.yaml").write_text(yaml.safe_dump(case.config(), sort_keys=False))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Runs golden cases.")
     parser.add_argument("--replay", type=pathlib.Path, help="the sluice-replay to test")
-    parser.add_argument("--write-seeds", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--seeds", type=pathlib.Path, metavar="DIR", help="write seeds for fuzzers into this folder")
     parser.add_argument("--keep", type=pathlib.Path, metavar="DIR", help="leave the captures in this folder")
     parser.add_argument("patterns", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     names = [n for n in all_names() if not arguments.patterns or any(fnmatch.fnmatch(n, p) for p in arguments.patterns)]
     if not names:
         parser.error("no case has such a name")
-    if arguments.write_seeds:
-        write_seeds(names, arguments.write_seeds)
-        return 0
-    if not arguments.replay:
-        parser.error("--replay is missing")
+    if not arguments.replay and not arguments.seeds:
+        parser.error("--replay or --seeds is missing")
     failed = 0
     with tempfile.TemporaryDirectory(prefix="sluice-golden-") as temporary:
         for name in names:
+            case = load(name)
+            if arguments.seeds:
+                write_seeds(case, arguments.seeds)
+            if not arguments.replay:
+                continue
             folder = (arguments.keep or pathlib.Path(temporary)) / name
             folder.mkdir(parents=True, exist_ok=True)
-            problems = run(load(name), arguments.replay.resolve(), folder)
+            problems = run(case, arguments.replay.resolve(), folder)
             print(f"{'FAILED' if problems else 'ok':6} {name}", flush=True)
             for problem in problems[:20]:
                 print("  " + problem.replace("\n", "\n  "))
             failed += bool(problems)
-    print(f"{len(names) - failed} of {len(names)} cases passed")
+    if arguments.replay:
+        print(f"{len(names) - failed} of {len(names)} cases passed")
     return 1 if failed else 0
 
 

@@ -62,15 +62,13 @@ def sanitized(preset):
 
 
 def fuzzers(seconds):
-    found = [t for t in tests_of("asan") if t["name"].startswith("fuzz.")]
+    found = [t for t in tests_of("asan") if "--fuzzer" in t["command"]]
     if not found:
         sys.exit("build/asan has no fuzzers")
     for fuzzer in found:
-        command, fixture = fuzzer["command"], "FIXTURES_SETUP"  # what all others wait for waits for nobody
-        if "--seconds" in command:
-            command[command.index("--seconds") + 1] = str(seconds)
-            command, fixture = [*MEANWHILE, *command], "FIXTURES_REQUIRED"
-        properties = {"LABELS": "fuzz", "TIMEOUT": seconds + 1200, "COST": 500, fixture: "fuzz_seeds"}
+        command = [*MEANWHILE, *fuzzer["command"], "--made-seeds", ROOT / "build/release/tests/golden/seeds"]
+        command[command.index("--seconds") + 1] = str(seconds)
+        properties = {"LABELS": "fuzz", "TIMEOUT": seconds + 1200, "COST": 500, "FIXTURES_REQUIRED": "golden_seeds"}
         yield from test(fuzzer["name"], command, **properties)
 
 

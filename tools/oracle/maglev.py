@@ -1,5 +1,7 @@
 """Maglev's table with weights (Eisenbud et al., NSDI 2016, section 3.4), as dataplane/lb/maglev.h defines it."""
 
+import functools
+
 from siphash import siphash24
 
 
@@ -51,8 +53,15 @@ def note_heir(slots, heirs, slot, member):
 def table(keys, weights_by_name, table_size, heirs=None):
     """Slot -> name for backends given as {name: weight}; those of weight 0 take no part. `heirs`: as of fill."""
     names = sorted((n for n, weight in weights_by_name.items() if weight > 0), key=str.encode)
-    weights = [weights_by_name[name] for name in names]
-    slots = fill([permutation(keys, name, table_size) for name in names], weights, table_size, heirs)
+    permutations = tuple(permutation(keys, name, table_size) for name in names)
+    slots, found = filled(permutations, tuple(weights_by_name[name] for name in names), table_size, bool(heirs))
     if heirs:
-        heirs[:] = [None if member is None else names[member] for member in heirs]
+        heirs[:] = [None if member is None else names[member] for member in found]
     return [names[member] for member in slots]
+
+
+@functools.lru_cache
+def filled(permutations, weights, table_size, with_heirs):
+    """(slots, heirs) of `fill`. Cases ask for the same table again and again."""
+    heirs = [None] * table_size if with_heirs else None
+    return fill(permutations, weights, table_size, heirs), heirs

@@ -170,7 +170,7 @@ TEST(NatTableTest, DoesWhatAModelDoes) {
     return std::tuple(t.source, t.destination, t.source_port.Host(), t.destination_port.Host());
   };
   using Key = decltype(key(NatTuple()));
-  for (unsigned seed = 1; seed <= 20; ++seed) {
+  for (unsigned seed = 1; seed <= 10; ++seed) {
     SCOPED_TRACE(seed);
     Holder holder(kSessions);
     std::mt19937 random(seed);

@@ -14,7 +14,7 @@ def build(case):
         for protocol in ("tcp", "udp"):
             case.vip(f"{protocol}{family}", vip, protocol, 80, f"web{family}", "l2", connection_tracking="off")
         ip = (IP if family == 4 else IPv6)(src=client, dst=vip)
-        for port in range(400):
+        for port in range(100):
             for l4, number in (
                 (TCP(sport=port, dport=80, flags="S"), 6),
                 (TCP(sport=port, dport=80, flags="A"), 6),

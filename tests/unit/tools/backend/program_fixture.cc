@@ -4,7 +4,10 @@
 #include <bpf/libbpf.h>
 
 #include <numeric>
+#include <vector>
 
+#include "absl/status/statusor.h"
+#include "tools/backend/abi.h"
 #include "tools/backend/bpf_failure.h"
 #include "tools/backend/status.h"
 
@@ -13,13 +16,33 @@ namespace {
 
 constexpr uint32_t kConnections = 4096;
 
+const absl::StatusOr<Program>& Loaded() {
+  CaptureBpfMessages();
+  static const absl::StatusOr<Program> program = Program::Load({}, kConnections);
+  return program;
+}
+
+void ClearCounters(const Program& program) {
+  const std::vector<uint64_t> zeros(static_cast<size_t>(libbpf_num_possible_cpus()));
+  for (uint32_t key = 0; key < kCounters; ++key) {
+    ASSERT_EQ(bpf_map_update_elem(program.map("counters"), &key, zeros.data(), BPF_ANY), 0);
+  }
+}
+
+template <typename Key>
+void Empty(int map) {
+  Key key;
+  while (bpf_map_get_next_key(map, nullptr, &key) == 0) ASSERT_EQ(bpf_map_delete_elem(map, &key), 0);
+}
+
 }  // namespace
 
 void ProgramTest::SetUp() {
-  CaptureBpfMessages();
-  auto program = Program::Load({}, kConnections);
-  ASSERT_TRUE(program.ok()) << program.status();
-  program_ = std::make_unique<Program>(*std::move(program));
+  ASSERT_TRUE(Loaded().ok()) << Loaded().status();
+  program_ = &*Loaded();
+  ClearCounters(*program_);
+  for (const char* connections : {"half_open", "established"}) Empty<CookieFlowKey>(program_->map(connections));
+  Empty<PrefixKey>(program_->map("vips"));  // their values are learnt
   Fill({});
 }
 
