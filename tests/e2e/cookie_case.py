@@ -1,6 +1,7 @@
 """Backends whose agents put cookies into the timestamps of their connections, and services that go with them."""
 
 import os
+import signal
 import sys
 
 from scapy.all import IP, TCP, UDP, Ether, IPv6, rdpcap
@@ -39,25 +40,48 @@ class CookieBackendsCase(LabCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.key_path = os.path.join(cls.lab.run.directory, "cookie.key")
-        with open(cls.key_path, "w", encoding="ascii") as file:
-            file.write(SECRET.hex() + "\n")
+        cls.key_path = cls.write_key("cookie.key", SECRET)
         for index in range(1, cls.BACKENDS + 1):
             cls.give_cookies(index)
+
+    @classmethod
+    def write_key(cls, name, secret):
+        path = os.path.join(cls.lab.run.directory, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(secret.hex() + "\n")
+        return path
 
     @classmethod
     def give_cookies(cls, index):
         """The agent of a backend with its cookie id."""
         role = f"backend-{index}"
-        path = os.path.join(cls.lab.run.directory, f"{role}.yaml")
-        widths = ", ".join(f"{name}: {value}" for name, value in cls.COOKIE.items())
-        vips = "".join(f"    - {{vip: '{config.VIP[version]}', port: 80, backend: {cookie_id(index)}, {widths}}}\n"
-                       for version in cls.VERSIONS)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"cookies:\n  keys: [{{number: 0, file: {cls.key_path}}}]\n  vips:\n{vips}")
+        path = cls.write_agent_configuration(index, {0: cls.key_path}, 0)
         cls.lab.backends.agents.pop(role).stop()
         more = ("--director", ",".join(cls.DIRECTORS)) if cls.DIRECTORS else ()
         cls.lab.backends.start_agent(role, *more, "--config", path)
+
+    @classmethod
+    def write_agent_configuration(cls, index, key_files, key):
+        """For an agent that knows these keys and makes cookies with the one of number `key`."""
+        path = os.path.join(cls.lab.run.directory, f"backend-{index}.yaml")
+        keys = ", ".join(f"{{number: {number}, file: {file}}}" for number, file in key_files.items())
+        widths = ", ".join(f"{name}: {value}" for name, value in cls.COOKIE.items())
+        vips = "".join(f"    - {{vip: '{config.VIP[version]}', port: 80, backend: {cookie_id(index)}, key: {key}, "
+                       f"{widths}}}\n" for version in cls.VERSIONS)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"cookies:\n  keys: [{keys}]\n  vips:\n{vips}")
+        return path
+
+    def tell_agents(self, key_files, key):
+        """Other keys, which they take up without a restart."""
+        read_again = "the configuration was read again"
+        agents = self.lab.backends.agents.values()
+        heard = [agent.log().count(read_again) for agent in agents]
+        for index in range(1, self.BACKENDS + 1):
+            self.write_agent_configuration(index, key_files, key)
+            self.lab.backends.agents[f"backend-{index}"].send_signal(signal.SIGHUP)
+        wait_until(lambda: all(agent.log().count(read_again) > before for agent, before in zip(agents, heard)), 20,
+                   "the agents read their files")
 
     def finish_director(self, director):
         """Ends another director than the lab's own."""

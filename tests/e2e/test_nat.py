@@ -63,20 +63,26 @@ class NatTest(NatCase):
             self.client.run(["curl", "-sS", "--fail", "--max-time", "30", "-o", "/dev/null", address], timeout=40)
         self.assertGreater(self.total("table_nat", "inserted"), 600)
 
-    def cookie_services(self, weights):
-        path = os.path.join(self.lab.run.directory, "cookie.key")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(bytes(range(16)).hex() + "\n")
+    def cookie_services(self, weights, keys=(0,)):
+        """Cookies are made with the last of the keys."""
         services = self.services(weights)
-        services["cookie_keys"] = [{"number": 0, "file": path}]
+        services["cookie_keys"] = []
+        for number in keys:
+            path = os.path.join(self.lab.run.directory, f"cookie-{number}.key")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(bytes(range(number, number + 16)).hex() + "\n")
+            services["cookie_keys"].append({"number": number, "file": path})
         for vip in services["vips"]:
             if vip["protocol"] == "tcp":
-                vip.update(consistency="cookie", cookie={"backend_bits": 10, "check_bits": 2})
+                vip.update(consistency="cookie", cookie={"backend_bits": 10, "check_bits": 2, "key": keys[-1]})
         for pool in services["pools"]:
             pool["policy"] = "least-connections"
             for backend in pool["backends"]:
                 backend["cookie_id"] = 10 + int(backend["name"].rpartition("-")[2])
         return services
+
+    def with_cookies(self, weights, keys):
+        return {"node": self.director.node(), "services": self.cookie_services(weights, keys)}
 
     def test_cookies_outlive_the_director(self):
         """A director that knows nothing of connections goes on with them, although it would choose other backends."""
@@ -87,11 +93,24 @@ class NatTest(NatCase):
             self.assert_all_speak(connections)
         before = {name: self.started(name) for name in ("backend-1", "backend-2")}
         self.assertGreater(min(before.values()), 0)
+        # Another key is used for new connections, while the old ones keep theirs.
+        self.director.reload(self.with_cookies({1: 100, 2: 100}, keys=(0, 1)))
+        self.wait_for_workers()
+        wait_until(lambda: "+ cookie key 1" in self.director.ctl_text("history"), 20, "the new key is known")
+        new = [HeldConnections(self.client, config.VIP[version], 10, name=f"new{version}") for version in (4, 6)]
         self.director.kill()
-        self.director.start({"node": self.director.node(), "services": self.cookie_services({1: 1, 2: 1, 3: 900})})
-        for connections in held:
+        self.director.start(self.with_cookies({1: 0, 2: 0, 3: 900}, keys=(0, 1)))
+        for connections in held + new:
+            self.assert_all_speak(connections)
+        # Without the old key a director that knows nothing of them loses these alone.
+        self.director.kill()
+        self.director.start(self.with_cookies({1: 0, 2: 0, 3: 900}, keys=(1,)))
+        for connections in new:
             self.assert_all_speak(connections)
             self.assert_held(connections.stop())
+        for connections in held:
+            wait_until(lambda c=connections: len(c.status()["failures"]) == 30, 60, "those of the old key break")
+            connections.stop()
         rungs = {}
         for worker in self.workers():
             for rung, packets in worker["rungs"].items():

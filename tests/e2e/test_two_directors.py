@@ -2,7 +2,6 @@
 """Two directors behind a router whose kernel spreads connections over them (ECMP), while backends come and go and a
 director is killed and starts again. Connections with cookies do not notice; without cookies many break."""
 
-import os
 import re
 import signal
 import unittest
@@ -10,7 +9,7 @@ import unittest
 from cookie_case import COOKIE, LAYOUT, SECRET, cookie, cookie_id
 from two_directors_case import CONNECTIONS, TwoDirectorsCase
 from lab import config
-from lab.clients.tools import http_load
+from lab.clients.tools import HeldConnections, http_load
 from lab.network import CLIENT, DIRECTOR, DIRECTOR_2, INTERFACE, VIP4
 from lab.process import run, wait_until
 
@@ -23,6 +22,10 @@ table inet kernels_view {
   }
 }
 """
+
+
+def backends_of(held):
+    return {name for each in held for name in each.status()["by_backend"]}
 
 
 class TwoDirectorsTest(TwoDirectorsCase):
@@ -68,6 +71,47 @@ class TwoDirectorsTest(TwoDirectorsCase):
         if value != 1:
             raise AssertionError(f"an info metric is {value}")
         return {f"cookie_{key}_digest": digest for key, digest in labels.items()}
+
+    def test_connections_stay_while_keys_change(self):
+        """From key 0 to both, first at the directors and then at the agents, and on to key 1 alone. Where all new
+        connections go to another backend, nothing but its cookie keeps an old one."""
+        files = {0: self.key_path, 1: self.write_key("cookie-1.key", bytes(range(100, 116)))}
+        both, elsewhere = {1: 100, 2: 100, 3: 0}, {1: 0, 2: 0, 3: 100}
+
+        def services(weights, *numbers):
+            part = self.services(weights, consistency="cookie", cookie=COOKIE)
+            return part | {"cookie_keys": [{"number": number, "file": files[number]} for number in numbers]}
+
+        def connect(name):
+            return [HeldConnections(self.client, vip, 10, name=f"{name}{version}") for version, vip in
+                    config.VIP.items()]
+
+        self.start_both(services(both, 0))
+        self.addCleanup(self.tell_agents, {0: files[0]}, 0)
+        old = connect("old")
+        self.assertEqual(backends_of(old), {"backend-1", "backend-2"})
+        self.reload_both(services(both, 0, 1))
+        self.assert_all_speak(old)
+        self.tell_agents(files, 1)
+        self.assert_all_speak(old)
+        new = connect("new")
+        self.reload_both(services(elsewhere, 0, 1))
+        self.assert_all_speak(old + new)
+        # Key 0 goes before its connections have ended: to see that it is what kept them, and key 1 the others.
+        self.reload_both(services(elsewhere, 1))
+        wait_until(lambda: all(len(held.status()["failures"]) == 10 for held in old), 60, "the old ones break")
+        self.tell_agents({1: files[1]}, 1)
+        last = connect("last")
+        self.assertEqual(backends_of(last), {"backend-3"})
+        self.reload_both(services(both, 1))
+        self.assert_all_speak(new + last)
+
+    def assert_all_speak(self, held):
+        before = {each: each.status()["requests"] for each in held}
+        wait_until(lambda: all(each.status()["requests"] >= count + 30 for each, count in before.items()), 60,
+                   "they speak on")
+        for each in held:
+            self.assert_held(each.status())
 
     def test_explain_says_whom_a_cookie_names(self):
         self.start(self.services({1: 100, 2: 100, 3: 100}, consistency="cookie", cookie=COOKIE))
