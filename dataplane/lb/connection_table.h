@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "dataplane/base/check.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_entry.h"
 
 namespace sluice::lb {
@@ -41,7 +42,7 @@ class ConnectionTable {
   size_t bucket_count() const { return bucket_count_; }
   size_t capacity() const { return capacity_; }
 
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[FirstBucket(hash)], 1); }
+  void Prefetch(uint64_t hash) const { PrefetchLine(&buckets_[FirstBucket(hash)]); }
 
   // The entries of the bucket where nearly every connection of the hash lies: what FindKnown (lb/find_known.h) looks
   // at.

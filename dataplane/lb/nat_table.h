@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "dataplane/base/ids.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/nat_session.h"
 #include "dataplane/lb/nat_stamps.h"
 
@@ -41,8 +42,8 @@ class NatTable {
   size_t capacity() const { return capacity_; }
   size_t in_use() const { return in_use_; }
 
-  void PrefetchByClient(uint64_t hash) const { __builtin_prefetch(&by_client_[Chain(hash)]); }
-  void PrefetchByBackend(uint64_t hash) const { __builtin_prefetch(&by_backend_[Chain(hash)]); }
+  void PrefetchByClient(uint64_t hash) const { PrefetchLine(&by_client_[Chain(hash)]); }
+  void PrefetchByBackend(uint64_t hash) const { PrefetchLine(&by_backend_[Chain(hash)]); }
 
   // For look-ups in great numbers (lb/find_session.h), in steps between which memory has time to answer: the number of
   // a chain's first session plus 1 (0: none), and that session's lines.
@@ -50,8 +51,8 @@ class NatTable {
   uint32_t FirstByBackend(uint64_t hash) const { return by_backend_[Chain(hash)]; }
   void PrefetchSession(uint32_t number_plus_1) const {
     const NatSession* const session = &sessions_[number_plus_1 == 0 ? 0 : number_plus_1 - 1];
-    __builtin_prefetch(session, 1);
-    __builtin_prefetch(&session->local_address, 1);
+    PrefetchLine(session);
+    PrefetchLine(&session->local_address);
   }
   // The session of a client's packet to a VIP, or null. `hash` is the keyed flow hash of the tuple.
   NatSession* FindByClient(const NatTuple& tuple, VipId vip, uint64_t hash);

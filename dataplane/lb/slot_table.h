@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "dataplane/base/ids.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/flow_state.h"
 
 namespace sluice::lb {
@@ -65,7 +66,7 @@ class SlotTable {
   size_t slot_count() const { return block_count_ * kBlockSlots; }
 
   void Prefetch(uint64_t hash, uint8_t slot) const {
-    if (block_count_ > 0) __builtin_prefetch(&slots_[IndexOf(hash, slot)], 1);
+    if (block_count_ > 0) PrefetchLine(&slots_[IndexOf(hash, slot)]);
   }
 
   // The connection that has this slot of its block, if it is the one with this hash; else null. `hash`: the flow's

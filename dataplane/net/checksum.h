@@ -68,8 +68,7 @@ class ChecksumDelta {
 
  private:
   static constexpr uint16_t Fold(uint64_t sum) {
-    return FoldSum(
-        static_cast<uint32_t>((sum & 0xffff) + ((sum >> 16) & 0xffff) + ((sum >> 32) & 0xffff) + (sum >> 48)));
+    return FoldSum(static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32));
   }
 
   uint64_t sum_ = 0;

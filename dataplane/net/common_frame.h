@@ -92,16 +92,20 @@ inline bool ParseCommonFrame(const uint8_t* frame, uint32_t contiguous, uint32_t
          ParseCommonIp(Family::kIpv6, ip, frame_length, headers);
 }
 
-// True when the checksum of an IPv4 header without options is right: ChecksumIsValid of its 20 bytes. Each fold adds
-// both halves in the upper one, as FoldSum.
+// True when the checksum of an IPv4 header without options is right: ChecksumIsValid of its 20 bytes, whose first is
+// not zero. With the end-around carry a sum of words of 64 bits is that of their parts of 16, modulo 2^16 - 1; it is
+// all ones when 2^16 - 1 divides it. Of an odd divisor that is told by a product: multiples of it, and only those,
+// become its multiplier's small numbers (Granlund and Montgomery 1994, section 9), for less than the folding takes.
 inline bool CommonIpv4ChecksumIsValid(const uint8_t* ip) {
-  const auto first = Load<uint64_t>(ip);
-  uint64_t sum = first + Load<uint64_t>(ip + 8);
-  sum += sum < first ? 1 : 0;
-  const uint64_t last = Load<uint32_t>(ip + 16);
-  sum += last;
-  sum += sum < last ? 1 : 0;
-  return FoldSum(static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32)) == 0xffff;
+  constexpr uint64_t kDivisor = 0xffff;
+  constexpr uint64_t kInverse = 0xfffe'fffe'fffe'ffff;  // modulo 2^64
+  static_assert(kDivisor * kInverse == 1);
+  uint64_t sum = 0;
+  bool carry = __builtin_add_overflow(Load<uint64_t>(ip), Load<uint64_t>(ip + 8), &sum);
+  const uint64_t last = uint64_t{Load<uint32_t>(ip + 16)} + (carry ? 1 : 0);
+  carry = __builtin_add_overflow(sum, last, &sum);
+  sum += carry ? 1 : 0;
+  return sum * kInverse <= UINT64_MAX / kDivisor;
 }
 
 }  // namespace sluice::net

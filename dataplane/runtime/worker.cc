@@ -164,7 +164,16 @@ size_t Worker::SendForHost(const WorkerPort& port) {
 }
 
 void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
-  for (size_t i = 0; i < count; ++i) Append(port, forwards_[port.index()], mbufs[i]);
+  TxBuffer& buffer = forwards_[port.index()];
+  // As runs: a packet at a time took a twentieth of the worker's instructions.
+  while (count != 0) {
+    if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
+    const size_t taken = std::min(count, buffer.mbufs.size() - buffer.count);
+    std::copy_n(mbufs, taken, buffer.mbufs.data() + buffer.count);
+    buffer.count += taken;
+    mbufs += taken;
+    count -= taken;
+  }
 }
 
 void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(port, answers_[port.index()], mbuf); }

@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/cookie_aes.h"
 #include "dataplane/lb/flow_hash_aes.h"
 
@@ -56,7 +57,7 @@ SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const 
     const BackendId backend(vip.slots[ids[i]]);
     claims.packet[first + i]->backend = backend;
     // No line of the table, and so of no consequence, if nobody has the id.
-    __builtin_prefetch(&backends[backend.value()]);
+    PrefetchLine(&backends[backend.value()]);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
@@ -80,7 +81,7 @@ SLUICE_FAST_PATH inline __m256i Load32(const void* at) { return _mm256_loadu_si2
 
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
-  __m256i mac;
+  __m256i tcp_v4, udp_v4, tcp_v6, udp_v6;  // how frames to the station begin
   lb::AesFlowKeys keys;
   lb::ExactVips<lb::VipAddressV4>::Finder v4;
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
@@ -92,9 +93,8 @@ struct Lookup {
   bool drops_strangers;  // packets to no VIP's address are nobody else's either
 };
 
-template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i mac) {
-  const __m256i wanted = _mm256_or_si256(mac, Load32(kStart<family, protocol>.data()));
+template <Family family>
+SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i wanted) {
   return _mm256_testz_si256(_mm256_xor_si256(frame, wanted), Load32(kMask<family>.data())) != 0;
 }
 
@@ -102,8 +102,11 @@ template <Family family>
 inline bool ChecksumIsGood(const rte_mbuf* mbuf, const uint8_t* ip) {
   if constexpr (family == Family::kIpv6) return true;
   const uint64_t verdict = mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-  if (verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD) return true;
-  return verdict != RTE_MBUF_F_RX_IP_CKSUM_BAD && net::CommonIpv4ChecksumIsValid(ip);
+  if (verdict != RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN) {
+    if (verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD) return true;
+    if (verdict == RTE_MBUF_F_RX_IP_CKSUM_BAD) return false;
+  }
+  return net::CommonIpv4ChecksumIsValid(ip);
 }
 
 // What the tables of VIPs know a packet's destination by.
@@ -145,35 +148,38 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool PrepareByCookie(Pack
   return true;
 }
 
-// Fetches what the next passes will need of the packet. Always inline: a call would cost more than what it does,
-// because the loop's constants are in registers.
+// Fetches what the next passes will need of the packet to `vip`, whose way is none of a session. Always inline: a call
+// would cost more than what it does, because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(Packet& packet, const uint8_t* frame,
-                                                                     const fwd::FastPathVip& vip, const Lookup& lookup,
-                                                                     Claims& claims, StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(Packet& packet, VipId vip, uint64_t hash,
+                                                                     const uint8_t* frame,
+                                                                     const fwd::FastPathVip& entry,
+                                                                     const Lookup& lookup, Claims& claims,
+                                                                     StageEnv& env) {
   // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
   // is in this core's cache, and a store to a missing line would hold up those behind it.
-  if (vip.mode != fwd::ForwardingMode::kL2 && !fwd::IsNat(vip.mode)) __builtin_prefetch(frame - 1, 1);
-  __builtin_prefetch(&lookup.counters[packet.vip.index()], 1);
-  if (vip.way == Way::kHash) {
-    __builtin_prefetch(&vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
-  } else if (vip.way == Way::kTable) {
-    const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
-    if (begins && vip.slots != nullptr) __builtin_prefetch(&vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
-    if constexpr (family == Family::kIpv4) {
-      env.tables->v4().table.Prefetch(packet.flow_hash);
-    } else {
-      env.tables->v6().table.Prefetch(packet.flow_hash);
-    }
-  } else if (vip.way == Way::kSession) {
-    env.tables->nat().table().PrefetchByClient(packet.flow_hash);
-  } else {
-    if constexpr (protocol == net::kProtocolTcp) {
-      const bool by_cookie = vip.way == Way::kCookie || vip.way == Way::kSlot;
-      if (by_cookie && PrepareByCookie<family>(packet, frame, vip, lookup, claims, env)) return;
-    }
-    PrefetchForSelection(packet, env);
+  if (entry.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
+  PrefetchLine(&lookup.counters[vip.index()]);
+  if (entry.way == Way::kHash) {
+    PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
+    return;
   }
+  if (entry.way == Way::kTable) {
+    const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
+    if (begins && entry.slots != nullptr) [[unlikely]]
+      PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
+    if constexpr (family == Family::kIpv4) {
+      env.tables->v4().table.Prefetch(hash);
+    } else {
+      env.tables->v6().table.Prefetch(hash);
+    }
+    return;
+  }
+  if constexpr (protocol == net::kProtocolTcp) {
+    const bool by_cookie = entry.way == Way::kCookie || entry.way == Way::kSlot;
+    if (by_cookie && PrepareByCookie<family>(packet, frame, entry, lookup, claims, env)) return;
+  }
+  PrefetchForSelection(packet, env);
 }
 
 // False: no VIP has the address, whatever the port.
@@ -188,10 +194,13 @@ inline bool MayBeVips(const uint8_t* destination, const lb::VipTable& table) {
 }
 
 // Where no VIP has address and port for itself. Where no VIP has the address, the packet may be a backend's answer that
-// is translated (then Packet::direction says so); without translation it is the host's, and its fate is decided.
-template <Family family>
-__attribute__((noinline)) VipId FindVipByRange(const uint8_t* destination, uint8_t protocol, Be16 port, Packet& packet,
-                                               StageEnv& env) {
+// is translated (then Packet::direction says so, or it is the stages'); without translation it is the host's, and its
+// fate is decided.
+// It reads from the frame again what the caller has in registers, which would otherwise be saved for every packet.
+template <Family family, uint8_t protocol>
+__attribute__((noinline)) VipId FindVipByRange(const uint8_t* frame, Packet& packet, StageEnv& env) {
+  const uint8_t* const destination = frame + kDestination<family>;
+  const Be16 port = packet.headers.destination_port;
   const lb::VipTable& table = *env.state->vip_table;
   bool is_vip = false;
   VipId vip;
@@ -206,7 +215,7 @@ __attribute__((noinline)) VipId FindVipByRange(const uint8_t* destination, uint8
   }
   if (is_vip) return vip;
   if (Translates(env)) {
-    RecogniseOnFastPath(packet, env);
+    RecogniseSessionReply(packet, env);
     return vip;
   }
   // Settle would come to the same, a pass later.
@@ -218,10 +227,39 @@ __attribute__((noinline)) VipId FindVipByRange(const uint8_t* destination, uint8
   return vip;
 }
 
-// A frame that begins as one of the kind does. Afterwards its record is whole, or what InitPacket makes at least.
+// A packet to a VIP whose way is kNone or kSession, or to none that has its address and port for itself. True: it is
+// looked up.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const uint8_t* frame, PortId port,
-                                         const Lookup& lookup, Claims& claims, StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((noinline)) bool LookUpSession(Packet& packet, const uint8_t* frame, VipId vip,
+                                                              const Lookup& lookup, StageEnv& env) {
+  lb::NatTable& sessions = env.tables->nat().table();
+  if (!vip.valid()) {
+    if (packet.fate != Fate::kPending) return false;
+    packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+    sessions.PrefetchByBackend(packet.flow_hash);
+  } else {
+    if (lookup.vips[vip.index()].way == Way::kNone) return false;
+    if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
+    packet.vip = vip;
+    if (env.worker_count > 1) {
+      FindOwner(packet, env);
+      if (packet.fate != Fate::kPending) return false;
+    }
+    packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+    sessions.PrefetchByClient(packet.flow_hash);
+    PrefetchLine(&lookup.counters[vip.index()]);
+  }
+  packet.past = Past::kSessionLookup;
+  return true;
+}
+
+// A frame that begins as one of the kind does. True: it is looked up. Its record is whole then, and else what
+// InitPacket makes at least.
+template <Family family, uint8_t protocol>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpFrame(Packet& packet, rte_mbuf* mbuf,
+                                                                        const uint8_t* frame, uint32_t bytes,
+                                                                        PortId port, const Lookup& lookup,
+                                                                        Claims& claims, StageEnv& env) {
   const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
   auto* const at = reinterpret_cast<uint8_t*>(&packet);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
@@ -232,16 +270,16 @@ SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const u
   const uint8_t* const ip = frame + kL3;
   const uint8_t* const l4 = frame + kL4<family>;
   const uint32_t ip_bytes = net::CommonIpBytes(family, ip);
-  if (ip_bytes + kL3 > rte_pktmbuf_data_len(mbuf) || ip_bytes > UINT16_MAX) return;
-  if (!net::CommonL4IsSound(l4, protocol, static_cast<int>(ip_bytes) - kIpBytes<family>)) return;
-  if (!ChecksumIsGood<family>(mbuf, ip)) return;
+  if (ip_bytes + kL3 > bytes || ip_bytes > UINT16_MAX) return false;
+  if (!net::CommonL4IsSound(l4, protocol, static_cast<int>(ip_bytes) - kIpBytes<family>)) return false;
+  if (!ChecksumIsGood<family>(mbuf, ip)) return false;
   packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
   if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];
   // Both in one go.
   static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
   Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), Load<uint32_t>(l4));
   // No tunnel is TCP.
-  if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return;
+  if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return false;
 
   const uint8_t* const destination = frame + kDestination<family>;
   const auto destination_port = Load<Be16>(l4 + sizeof(Be16));
@@ -255,28 +293,24 @@ SLUICE_FAST_PATH inline void LookUpFrame(Packet& packet, rte_mbuf* mbuf, const u
     // A flood of what is no VIP's ends here, without a call: that would cost as much as all the rest of it.
     if (lookup.drops_strangers && !MayBeVips<family>(destination, *lookup.table)) {
       Drop(packet, DropReason::kPuntNoHost);
-      return;
+      return false;
     }
-    vip = FindVipByRange<family>(destination, protocol, destination_port, packet, env);
-    if (!vip.valid()) {
-      if (packet.direction != Direction::kToClient || packet.fate != Fate::kPending) return;
-      packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
-      packet.past = Past::kLookup;
-      env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
-      return;
-    }
+    vip = FindVipByRange<family, protocol>(frame, packet, env);
+    if (!vip.valid())
+      return packet.direction == Direction::kToClient &&
+             LookUpSession<family, protocol>(packet, frame, vip, lookup, env);
   }
   const fwd::FastPathVip& entry = lookup.vips[vip.index()];
-  if (entry.way == Way::kNone) return;
-  if (IsMartian(family, frame + kSource<family>, destination)) return;
+  constexpr uint32_t kOthers = 1u << static_cast<int>(Way::kNone) | 1u << static_cast<int>(Way::kSession);
+  if ((kOthers >> static_cast<int>(entry.way) & 1) != 0) [[unlikely]]
+    return LookUpSession<family, protocol>(packet, frame, vip, lookup, env);
+  if (IsMartian(family, frame + kSource<family>, destination)) return false;
+  const uint64_t hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.vip = vip;
-  if (entry.way == Way::kSession && env.worker_count > 1) {
-    FindOwner(packet, env);
-    if (packet.fate != Fate::kPending) return;
-  }
-  packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+  packet.flow_hash = hash;
   packet.past = Past::kLookup;
-  Prefetch<family, protocol>(packet, frame, entry, lookup, claims, env);
+  Prefetch<family, protocol>(packet, vip, hash, frame, entry, lookup, claims, env);
+  return true;
 }
 
 // The first eight bytes of a frame's start: the station's address, then zeros.
@@ -297,7 +331,13 @@ bool FastPathIsSupported() {
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env) {
   const lb::VipTable& table = *env.state->vip_table;
-  const Lookup lookup = {.mac = MacOf(env.node->ports[port.index()]),
+  const __m256i mac = MacOf(env.node->ports[port.index()]);
+  const auto start_of = [mac](const FrameStart& start)
+                            SLUICE_FAST_PATH { return _mm256_or_si256(mac, Load32(start.data())); };
+  const Lookup lookup = {.tcp_v4 = start_of(kStart<Family::kIpv4, net::kProtocolTcp>),
+                         .udp_v4 = start_of(kStart<Family::kIpv4, net::kProtocolUdp>),
+                         .tcp_v6 = start_of(kStart<Family::kIpv6, net::kProtocolTcp>),
+                         .udp_v6 = start_of(kStart<Family::kIpv6, net::kProtocolUdp>),
                          .keys = lb::LoadFlowKeys(*env.state->keys),
                          .v4 = table.exact_v4().finder(),
                          .v6 = table.exact_v6().finder(),
@@ -322,19 +362,21 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Bu
     }
     // Of an unaligned load that has no instruction of its own g++ makes two.
     const __m256i start = _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(frame));
-    if (Begins<Family::kIpv4, net::kProtocolTcp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, claims, env);
-    } else if (Begins<Family::kIpv4, net::kProtocolUdp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, claims, env);
-    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6, net::kProtocolTcp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, port, lookup, claims, env);
-    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6, net::kProtocolUdp>(start, lookup.mac)) {
-      LookUpFrame<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, port, lookup, claims, env);
+    if (Begins<Family::kIpv4>(start, lookup.tcp_v4)) [[likely]] {
+      if (LookUpFrame<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
+        continue;
+    } else if (Begins<Family::kIpv4>(start, lookup.udp_v4)) {
+      if (LookUpFrame<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
+        continue;
+    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, lookup.tcp_v6)) {
+      if (LookUpFrame<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
+        continue;
+    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, lookup.udp_v6)) {
+      if (LookUpFrame<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
+        continue;
     } else {
       InitPacket(packet, mbuf, port);
     }
-    if (packet.past == Past::kLookup) [[likely]]
-      continue;
     looked.left += packet.fate == Fate::kPending ? 1 : 0;
     looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
   }

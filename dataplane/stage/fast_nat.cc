@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/find_session.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
@@ -74,7 +75,7 @@ bool SelectOfClient(Packet& packet, StageEnv& env) {
     lb::NoteClientSegment(tracking, ReadSegment(packet), env.now_s);
   }
   packet.rung = fwd::Rung::kConnectionTable;
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Increment();
+  CountInPlace(env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)], 1);
   UseSession(packet, *session, env);
   return true;
 }
@@ -174,25 +175,16 @@ void Translate(uint8_t* frame, uint8_t protocol, const Departure& departure) {
 }
 
 void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
-  counters.nat.replies.Increment();
+  CountInPlace(counters.nat.replies, 1);
   fwd::VipCounters& vip = counters.vips[packet.vip.index()];
-  vip.reply_packets.Increment();
-  vip.reply_bytes.Add(packet.headers.ip_length);
+  CountInPlace(vip.reply_packets, 1);
+  CountInPlace(vip.reply_bytes, packet.headers.ip_length);
 }
 
 }  // namespace
 
-void RecogniseOnFastPath(Packet& packet, StageEnv& env) {
-  RecogniseReply(packet, env);
-  if (packet.direction != Direction::kToClientStateless || packet.fate != Fate::kPending) return;
-  // The flow's hash is taken of what the return table says.
-  packet.direction = Direction::kToBackend;
-  packet.vip = VipId();
-}
-
 void PrefetchSessions(const Burst& burst, StageEnv& env) {
   lb::NatTable& table = env.tables->nat().table();
-  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
   const fwd::BackendTable& backends = *env.state->backends;
   struct Chain {
     uint32_t first;
@@ -202,9 +194,8 @@ void PrefetchSessions(const Burst& burst, StageEnv& env) {
   size_t count = 0;
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
-    if (packet.past != Past::kLookup) continue;
+    if (packet.past != Past::kSessionLookup) continue;
     const bool by_client = packet.direction == Direction::kToBackend;
-    if (by_client && vips[packet.vip.index()].way != Way::kSession) continue;
     const uint32_t first = by_client ? table.FirstByClient(packet.flow_hash) : table.FirstByBackend(packet.flow_hash);
     if (first == 0) continue;
     table.PrefetchSession(first);
@@ -215,11 +206,11 @@ void PrefetchSessions(const Burst& burst, StageEnv& env) {
     // One flow in five is the second of its chain; the others' first session is theirs.
     const uint32_t behind = chains[i].by_client ? session.next_by_client : session.next_by_backend;
     table.PrefetchSession(behind == 0 ? chains[i].first : behind);
-    if (session.backend.index() < backends.size()) __builtin_prefetch(&backends[session.backend.index()]);
+    if (session.backend.index() < backends.size()) PrefetchLine(&backends[session.backend.index()]);
     if (chains[i].by_client) {
-      __builtin_prefetch(&env.counters->backends[session.backend.index()], 1);
+      PrefetchLine(&env.counters->backends[session.backend.index()]);
     } else {
-      __builtin_prefetch(&env.counters->vips[session.vip.index()].reply_packets, 1);
+      PrefetchLine(&env.counters->vips[session.vip.index()].reply_packets);
     }
   }
 }
@@ -229,9 +220,10 @@ bool SelectSession(Packet& packet, StageEnv& env) {
 }
 
 bool SendTranslated(Packet& packet, StageEnv& env) {
-  // Another packet of the burst may have ended it.
-  const lb::NatSession* const session = SessionOf(packet, env);
-  if (session == nullptr || !IsPlain(packet) || !IsPlainSession(*session)) return false;
+  // Another packet of the burst may have ended it: see SessionOf.
+  const lb::NatSession* const session = &env.tables->nat().table().at(packet.session);
+  if (session->use != packet.session_use || session->tracking.state == lb::NatState::kFree) return false;
+  if (!IsPlain(packet) || !IsPlainSession(*session)) return false;
   const bool to_backend = packet.direction == Direction::kToBackend;
   const Departure departure = to_backend ? ToBackend(packet, *session, env) : ToClient(packet, *session, env);
   if (departure.ether == nullptr) return false;

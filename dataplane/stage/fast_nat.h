@@ -16,10 +16,6 @@ inline bool Translates(const StageEnv& env) {
   return !env.state->returns->empty() || ends.v4.count + ends.v6.count != 0;
 }
 
-// First pass, of a packet to no VIP's address: RecogniseReply. Afterwards the packet is pending with the direction
-// kToClient, or its fate is decided, or it is left to the stages.
-void RecogniseOnFastPath(Packet& packet, StageEnv& env);
-
 // Between the first pass and the second: fetches the sessions that the second will look at. A session lies two accesses
 // to memory away, which no CPU overlaps for packets whose work is done one after the other.
 void PrefetchSessions(const Burst& burst, StageEnv& env);

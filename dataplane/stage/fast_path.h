@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
 #define SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
 
+#include "dataplane/base/count_in_place.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
@@ -36,18 +37,16 @@ void SelectOnFastPath(Burst& burst, StageEnv& env);
 PortId SendOnFastPath(Burst& burst, StageEnv& env);
 
 // A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of
-// them.
-inline void CountForwarded(const Packet& packet, fwd::VipCounters* vips, fwd::BackendCounters* backends) {
-  const uint64_t bytes = packet.headers.ip_length;
-  fwd::VipCounters& vip = vips[packet.vip.index()];
-  vip.packets.Increment();
-  vip.bytes.Add(bytes);
-  fwd::BackendCounters& backend = backends[packet.backend.index()];
-  backend.packets.Increment();
-  backend.bytes.Add(bytes);
+// them. `bytes`: of the IP packet as the client sent it.
+inline void CountForwarded(fwd::VipCounters& vip, fwd::BackendCounters& backend, uint64_t bytes) {
+  CountInPlace(vip.packets, 1);
+  CountInPlace(vip.bytes, bytes);
+  CountInPlace(backend.packets, 1);
+  CountInPlace(backend.bytes, bytes);
 }
 inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
-  CountForwarded(packet, counters.vips.get(), counters.backends.get());
+  CountForwarded(counters.vips[packet.vip.index()], counters.backends[packet.backend.index()],
+                 packet.headers.ip_length);
 }
 
 }  // namespace sluice::stage

@@ -1,5 +1,6 @@
 #include <rte_mbuf.h>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
@@ -92,53 +93,65 @@ SLUICE_FAST_PATH inline lb::ConnectionValue* KnownIn(Bucket& bucket, const uint8
   }
 }
 
+// Of IPv6 one connection in fourteen lies in its second bucket, and two alone share one: left to the ladder, these
+// would double the row's cost. Not inline, so that what it takes is not kept in registers for all others.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(const Packet& packet,
+                                                                              const uint8_t* frame, lb::FlowState state,
+                                                                              StageEnv& env) {
+  auto* const second = TableOf<family>(*env.tables).table.SecondEntries(KeyOf<family>(packet, frame), packet.flow_hash);
+  return second == nullptr ? nullptr : KnownIn<family>(*second, frame, packet.vip, state);
+}
+
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) BackendId BeginTracked(Packet& packet, const fwd::FastPathVip& vip,
+                                                                  const uint8_t* frame, Chosen& chosen, StageEnv& env) {
+  auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
+  const BackendId begun = Begin<family>(packet, vip, bucket, KeyOf<family>(packet, frame), env);
+  if (begun.valid()) {
+    ++chosen.begun;
+    packet.rung = fwd::Rung::kScheduler;
+  }
+  return begun;
+}
+
 // The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Or
 // of one that begins.
 template <Family family>
-SLUICE_FAST_PATH inline BackendId TrackedBackendOf(const Packet& packet, const fwd::FastPathVip& vip, Chosen& chosen,
-                                                   StageEnv& env) {
+SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::FastPathVip& vip,
+                                                   const fwd::BackendTable& backends, Chosen& chosen, StageEnv& env) {
   const net::ParsedHeaders& headers = packet.headers;
   const auto* const frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
-  auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
   // SYN, FIN and RST begin and end connections.
   const auto special = static_cast<uint8_t>(headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst));
   if (special != 0) [[unlikely]] {
-    if (special != net::kTcpSyn) return BackendId();
-    const BackendId begun = Begin<family>(packet, vip, bucket, KeyOf<family>(packet, frame), env);
-    chosen.begun += begun.valid() ? 1 : 0;
-    return begun;
+    return special == net::kTcpSyn ? BeginTracked<family>(packet, vip, frame, chosen, env) : BackendId();
   }
   const bool tcp = headers.protocol == net::kProtocolTcp;
   const lb::FlowState state = tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
+  auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
   lb::ConnectionValue* value = KnownIn<family>(bucket, frame, packet.vip, state);
   if (value == nullptr) [[unlikely]] {
-    // One in fourteen of IPv6, of which but two share a bucket: left to the ladder, these would double the row's cost.
-    auto* const second =
-        TableOf<family>(*env.tables).table.SecondEntries(KeyOf<family>(packet, frame), packet.flow_hash);
-    if (second != nullptr) value = KnownIn<family>(*second, frame, packet.vip, state);
+    value = KnownInSecond<family>(packet, frame, state, env);
+    if (value == nullptr) return tcp ? BackendId() : BeginTracked<family>(packet, vip, frame, chosen, env);
   }
-  if (value == nullptr) [[unlikely]] {
-    if (tcp) return BackendId();
-    const BackendId begun = Begin<family>(packet, vip, bucket, KeyOf<family>(packet, frame), env);
-    chosen.begun += begun.valid() ? 1 : 0;
-    return begun;
-  }
-  const fwd::BackendTable& backends = *env.state->backends;
   if (!fwd::BackendExists(backends, *value) || backends[value->backend.index()].state == fwd::BackendState::kDown)
       [[unlikely]] {
     return BackendId();
   }
   // The line is written once a second.
   const auto now_s = static_cast<uint16_t>(env.now_s);
-  if (value->last_seen_s != now_s) value->last_seen_s = now_s;
+  if (value->last_seen_s != now_s) [[unlikely]]
+    value->last_seen_s = now_s;
   ++chosen.by_table;
+  packet.rung = fwd::Rung::kConnectionTable;
   return value->backend;
 }
 
 // The backend that the packet's cookie named (ReadClaims), where it keeps its flows. Invalid: the ladder has to look.
-inline BackendId NamedBackendOf(Packet& packet, Chosen& chosen, const StageEnv& env) {
+inline BackendId NamedBackendOf(Packet& packet, const fwd::BackendTable& backends, Chosen& chosen) {
   const BackendId named = packet.backend;
-  if (!named.valid() || !(*env.state->backends)[named.index()].keeps_flows()) [[unlikely]] {
+  if (!named.valid() || !backends[named.index()].keeps_flows()) [[unlikely]] {
     return BackendId();
   }
   packet.rung = fwd::Rung::kCookie;
@@ -148,13 +161,12 @@ inline BackendId NamedBackendOf(Packet& packet, Chosen& chosen, const StageEnv& 
 
 // The backend of the slot that the packet's cookie names, where that is its connection's, in a state that the packet
 // does not change. Invalid: the ladder has to look, and nothing was changed.
-inline BackendId SlotBackendOf(Packet& packet, Chosen& chosen, StageEnv& env) {
+inline BackendId SlotBackendOf(Packet& packet, const fwd::BackendTable& backends, Chosen& chosen, StageEnv& env) {
   const uint8_t* const tcp = FrameOf(packet) + packet.headers.l4_offset;
   if (!MayClaim(tcp)) return BackendId();
   lb::ConnectionSlot* const slot =
       env.tables->slots().table.Find(packet.flow_hash, packet.vip, SlotOfClaim(packet, tcp));
   if (slot == nullptr || slot->state != lb::FlowState::kEstablished) return BackendId();
-  const fwd::BackendTable& backends = *env.state->backends;
   const BackendId backend = slot->backend;
   if (!fwd::BackendExists(backends, {.backend = backend, .generation = slot->generation}) ||
       !backends[backend.index()].keeps_flows()) [[unlikely]] {
@@ -168,51 +180,58 @@ inline BackendId SlotBackendOf(Packet& packet, Chosen& chosen, StageEnv& env) {
   return backend;
 }
 
-SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip, Chosen& chosen,
-                                                StageEnv& env) {
+SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip,
+                                                const fwd::BackendTable& backends, Chosen& chosen, StageEnv& env) {
   if (vip.way == Way::kHash) {
     ++chosen.by_hash;
     packet.rung = fwd::Rung::kHashOnly;
     return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
   }
-  if (vip.way == Way::kCookie) return NamedBackendOf(packet, chosen, env);
-  if (vip.way == Way::kSlot) return SlotBackendOf(packet, chosen, env);
-  if (vip.way != Way::kTable) return BackendId();
-  const size_t begun = chosen.begun;
-  const BackendId backend = packet.headers.family == Family::kIpv4
-                                ? TrackedBackendOf<Family::kIpv4>(packet, vip, chosen, env)
-                                : TrackedBackendOf<Family::kIpv6>(packet, vip, chosen, env);
-  packet.rung = begun == chosen.begun ? fwd::Rung::kConnectionTable : fwd::Rung::kScheduler;
-  return backend;
+  if (vip.way == Way::kTable) [[likely]] {
+    return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, vip, backends, chosen, env)
+                                                  : TrackedBackendOf<Family::kIpv6>(packet, vip, backends, chosen, env);
+  }
+  if (vip.way == Way::kCookie) return NamedBackendOf(packet, backends, chosen);
+  if (vip.way == Way::kSlot) return SlotBackendOf(packet, backends, chosen, env);
+  return BackendId();
+}
+
+// A packet whose fate the selection decided is done with.
+void MarkSelected(Packet& packet) {
+  if (packet.fate != Fate::kPending) return;
+  packet.past = packet.session == lb::NatTable::kNone ? Past::kSelection : Past::kSessionSelection;
 }
 
 }  // namespace
 
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
-  const fwd::BackendEntry* const backends = env.state->backends->data();
+  const fwd::BackendTable& backends = *env.state->backends;
+  const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
   for (Packet& packet : burst) {
     if (packet.past != Past::kLookup) [[unlikely]] {
-      if (packet.fate == Fate::kPending) SelectBackendFor(packet, env);
+      if (packet.past == Past::kSessionLookup) {
+        if (!SelectSession(packet, env)) SelectBackendFor(packet, env);
+        MarkSelected(packet);
+      } else if (packet.fate == Fate::kPending) {
+        SelectBackendFor(packet, env);
+      }
       continue;
     }
-    packet.past = Past::kSelection;
-    if (packet.direction != Direction::kToBackend || vips[packet.vip.index()].way == Way::kSession) [[unlikely]] {
-      if (!SelectSession(packet, env)) SelectBackendFor(packet, env);
-      continue;
-    }
-    const BackendId backend = ChooseBackend(packet, vips[packet.vip.index()], chosen, env);
+    const BackendId backend = ChooseBackend(packet, vips[packet.vip.index()], backends, chosen, env);
     if (!backend.valid()) [[unlikely]] {
       SelectBackendFor(packet, env);
+      MarkSelected(packet);
       continue;
     }
     packet.backend = backend;
+    packet.past = Past::kSelection;
     // What the next pass reads and writes first.
-    __builtin_prefetch(&backends[backend.index()]);
-    __builtin_prefetch(&env.counters->backends[backend.index()], 1);
+    PrefetchLine(&backends[backend.index()]);
+    PrefetchLine(&backend_counters[backend.index()]);
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);

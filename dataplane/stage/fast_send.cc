@@ -89,14 +89,13 @@ template <Family family, typename Shim>
 SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
                                            const WayOut& way, const Shim& shim) {
   constexpr bool kV4 = family == Family::kIpv4;
-  const auto payload_bytes = static_cast<uint16_t>(packet.headers.ip_length + shim.bytes());
+  const uint32_t ip_bytes = uint32_t{packet.headers.ip_length} + shim.bytes();
+  const auto payload_bytes = static_cast<uint16_t>(ip_bytes);
   const auto overhead = static_cast<uint16_t>(OuterIpBytes(family) + shim.bytes());
   rte_mbuf* const mbuf = packet.mbuf;
   const uint16_t room = mbuf->data_off;
-  const uint32_t ip_bytes = uint32_t{packet.headers.ip_length} + shim.bytes();
-  if (!backend.has_source || ip_bytes > (kV4 ? way.fits_v4 : way.fits_v6) || room < overhead) [[unlikely]] {
+  if (ip_bytes > (kV4 ? way.fits_v4 : way.fits_v6) || room < overhead) [[unlikely]]
     return false;
-  }
   const uint8_t traffic_class = TrafficClassOf(old_frame + kL3, packet.headers.family);
   const uint8_t protocol = shim.Protocol(packet);
   // Without the Ethernet padding, which would follow the inner packet into the tunnel.
@@ -114,7 +113,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     static_assert(kHeaders == 34);
     const auto length = Be16::FromHost(static_cast<uint16_t>(OuterIpBytes(family) + payload_bytes));
     uint16_t checksum = 0;
-    if (way.device_sums) {
+    if (way.device_sums) [[unlikely]] {
       LeaveChecksumToDevice(packet);
     } else {
       checksum = CompleteChecksum(Load<uint16_t>(backend.outer.data() + offsetof(net::Ipv4Header, checksum)), length,
@@ -141,7 +140,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool PutIntoShimmedTunnel(Packet& pac
                                                                      const StageEnv& env) {
   const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
   const ModeShim shim = {.mode = mode, .gue_port = vip.gue_port};
-  if (shim.bytes() == 0 || vip.second_chance) return false;  // the former: address translation
+  // The first: address translation.
+  if (shim.bytes() == 0 || vip.second_chance || !backend.has_source) return false;
   if (backend.family == Family::kIpv4) return PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, shim);
   if (mode != fwd::ForwardingMode::kGre) return false;
   return PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, shim);
@@ -154,20 +154,26 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   // One that the backend's own station sent may have come back.
   const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
                                    Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
-  if (!backend.resolved || stations_differ << 16 == 0) [[unlikely]]
+  if (stations_differ << 16 == 0) [[unlikely]]
     return false;
-  way.Take(backend.port);
-  if (mode == fwd::ForwardingMode::kIpip) {
+  if (mode == fwd::ForwardingMode::kIpip) [[likely]] {
+    if (!backend.resolved || !backend.has_source) [[unlikely]]
+      return false;
+    way.Take(backend.port);
     const bool put = backend.family == Family::kIpv4
                          ? PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, NoShim())
                          : PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, NoShim());
     if (!put) return false;
-  } else if (mode == fwd::ForwardingMode::kL2) {
-    const bool fits = packet.headers.ip_length <= way.fits_l2;
-    if (backend.family != packet.headers.family || !backend.on_link || !fits) return false;
-    std::memcpy(frame, &backend.ether, offsetof(net::EtherHeader, ether_type));
-  } else if (!PutIntoShimmedTunnel(packet, frame, backend, mode, way, env)) {
-    return false;
+  } else {
+    if (!backend.resolved) return false;
+    way.Take(backend.port);
+    if (mode == fwd::ForwardingMode::kL2) {
+      const bool fits = packet.headers.ip_length <= way.fits_l2;
+      if (backend.family != packet.headers.family || !backend.on_link || !fits) return false;
+      std::memcpy(frame, &backend.ether, offsetof(net::EtherHeader, ether_type));
+    } else if (!PutIntoShimmedTunnel(packet, frame, backend, mode, way, env)) {
+      return false;
+    }
   }
   packet.out_port = backend.port;
   packet.fate = Fate::kForwarded;
@@ -187,20 +193,22 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
   bool sessions_may_end = false;
   for (Packet& packet : burst) {
-    if (packet.past != Past::kSelection || packet.fate != Fate::kPending) [[unlikely]] {
-      sessions_may_end |= packet.direction == Direction::kToClientStateless;
-      continue;
-    }
-    if (packet.session != lb::NatTable::kNone) {
+    if (packet.past != Past::kSelection) [[unlikely]] {
+      if (packet.past != Past::kSessionSelection) {
+        sessions_may_end |= packet.direction == Direction::kToClientStateless;
+        continue;
+      }
       if (sessions_may_end || !SendTranslated(packet, env)) continue;
       way.Take(packet.out_port);
       ++sent;
       continue;
     }
-    const fwd::BackendEntry& backend = backends[packet.backend.index()];
-    if (!SendTo(backend, vips[packet.vip.index()].mode, packet, way, env)) [[unlikely]]
+    const size_t vip = packet.vip.index();
+    const size_t backend = packet.backend.index();
+    const uint64_t bytes = packet.headers.ip_length;
+    if (!SendTo(backends[backend], vips[vip].mode, packet, way, env)) [[unlikely]]
       continue;
-    CountForwarded(packet, vip_counters, backend_counters);
+    CountForwarded(vip_counters[vip], backend_counters[backend], bytes);
     ++sent;
   }
   return sent == burst.count ? way.only() : PortId();

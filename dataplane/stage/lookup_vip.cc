@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
@@ -163,7 +164,7 @@ inline lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* serv
 }  // namespace
 
 void PrefetchForSelection(const Packet& packet, StageEnv& env) {
-  if (packet.vip.valid()) __builtin_prefetch(&env.counters->vips[packet.vip.index()], 1);
+  if (packet.vip.valid()) PrefetchLine(&env.counters->vips[packet.vip.index()]);
   if (packet.direction == Direction::kToClient) {
     env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
     return;

@@ -54,16 +54,18 @@ struct ReplyFlow {
 };
 
 // Of a packet with ports: its own. Of an ICMP error: that of the packet it quotes, which went the other way.
+ReplyFlow OwnFlowOf(const Packet& packet) {
+  const net::ParsedHeaders& h = packet.headers;
+  return {.protocol = h.protocol,
+          .backend_offset = packet.client_offset,
+          .client_offset = packet.vip_offset,
+          .backend_port = h.source_port,
+          .client_port = h.destination_port};
+}
 std::optional<ReplyFlow> FlowOf(const Packet& packet) {
   const net::ParsedHeaders& h = packet.headers;
   const bool v4 = h.family == net::Family::kIpv4;
-  if (h.l4_status == net::L4Status::kPorts) {
-    return ReplyFlow{.protocol = h.protocol,
-                     .backend_offset = packet.client_offset,
-                     .client_offset = packet.vip_offset,
-                     .backend_port = h.source_port,
-                     .client_port = h.destination_port};
-  }
+  if (h.l4_status == net::L4Status::kPorts) return OwnFlowOf(packet);
   if (h.l4_status != net::L4Status::kOther) return std::nullopt;
   if (h.protocol != (v4 ? net::kProtocolIcmp : net::kProtocolIcmpv6)) return std::nullopt;
   const uint8_t* frame = FrameOf(packet);
@@ -94,14 +96,13 @@ void Adopt(Packet& packet, const ReplyFlow& flow, Direction direction, StageEnv&
 }
 
 // To an address that full NAT takes for its flows. Only the range of ports is NAT's, the rest is the host's.
-void RecogniseLocal(Packet& packet, const lb::LocalEnds& ends, StageEnv& env) {
-  const std::optional<ReplyFlow> flow = FlowOf(packet);
+void RecogniseLocal(Packet& packet, const std::optional<ReplyFlow>& flow, const lb::LocalEnds& ends, StageEnv& env) {
   if (!flow || !ends.HasPort(flow->client_port)) {
     packet.fate = Fate::kPunted;
     return;
   }
   Adopt(packet, *flow, Direction::kToClient, env);
-  GiveTo(packet, lb::WorkerOfLocalPort(ends, flow->client_port, env.worker_count), env);
+  if (env.worker_count > 1) GiveTo(packet, lb::WorkerOfLocalPort(ends, flow->client_port, env.worker_count), env);
 }
 
 }  // namespace
@@ -111,7 +112,7 @@ const lb::ReturnService* RecogniseReply(Packet& packet, StageEnv& env) {
   const net::Family family = packet.headers.family;
   const lb::LocalEnds& ends = env.tables->nat().setup().ends;
   if (ends.HasAddress(family, frame + packet.vip_offset)) {
-    RecogniseLocal(packet, ends, env);
+    RecogniseLocal(packet, FlowOf(packet), ends, env);
     return nullptr;
   }
   packet.fate = Fate::kPunted;
@@ -131,6 +132,26 @@ const lb::ReturnService* RecogniseReply(Packet& packet, StageEnv& env) {
     GiveToOwnerOf(packet, FrameOf(packet) + flow->client_offset, flow->client_port, env);
   }
   return unique ? match.services : nullptr;
+}
+
+bool RecogniseSessionReply(Packet& packet, StageEnv& env) {
+  const uint8_t* const frame = FrameOf(packet);
+  const net::Family family = packet.headers.family;
+  const ReplyFlow flow = OwnFlowOf(packet);
+  const lb::LocalEnds& ends = env.tables->nat().setup().ends;
+  if (ends.of(family).count != 0 && ends.HasAddress(family, frame + flow.client_offset)) {
+    RecogniseLocal(packet, flow, ends, env);
+    return packet.fate == Fate::kPending;
+  }
+  const lb::ReturnMatch match = FindService(frame + flow.backend_offset, family, flow.protocol, flow.backend_port, env);
+  if (match.kind == lb::ReturnMatch::Kind::kUnique) return false;
+  if (match.kind == lb::ReturnMatch::Kind::kNone || IsOwnAddress(frame + flow.client_offset, family, env)) {
+    packet.fate = Fate::kPunted;
+    return false;
+  }
+  Adopt(packet, flow, Direction::kToClient, env);
+  GiveToOwnerOf(packet, frame + flow.client_offset, flow.client_port, env);
+  return packet.fate == Fate::kPending;
 }
 
 void FindOwner(Packet& packet, StageEnv& env) {

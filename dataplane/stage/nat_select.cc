@@ -1,5 +1,6 @@
 #include <rte_mbuf.h>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/fwd/nat_ladder.h"
 #include "dataplane/lb/nat_proxy.h"
 #include "dataplane/stage/answer.h"
@@ -51,7 +52,7 @@ void SelectForNat(Packet& packet, StageEnv& env) {
     return;
   }
   if (selected.session != nullptr) SetSession(packet, *selected.session, env);
-  __builtin_prefetch(&(*env.state->backends)[packet.backend.index()]);
+  PrefetchLine(&(*env.state->backends)[packet.backend.index()]);
 }
 
 void NoteReply(const Packet& packet, lb::NatSession& session, uint32_t now_s) {

@@ -43,9 +43,11 @@ enum class Direction : uint8_t {
 // The stages that the fast path (stage/fast_path.h) has done for a packet, so that the general ones leave it alone.
 enum class Past : uint8_t {
   kNothing,
-  kLookup,     // up to LookupVip
-  kSelection,  // SelectBackends too
-  kAll,        // the packet is ready, and counted for its VIP and backend
+  kLookup,            // up to LookupVip
+  kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
+  kSelection,         // SelectBackends too
+  kSessionSelection,  // the same, with a session
+  kAll,               // the packet is ready, and counted for its VIP and backend
 };
 
 // One packet on its way through the stages: exactly one cache line, filled by Parse, completed by later stages.

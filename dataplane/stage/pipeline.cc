@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "dataplane/base/check.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
@@ -21,10 +22,10 @@ void CountReceived(rte_mbuf** mbufs, size_t count, PortId port, fwd::WorkerCount
   for (size_t i = 0; i < count; ++i) {
     // Reading the mbuf here brings it in; its first header bytes are needed next.
     const auto* const frame = rte_pktmbuf_mtod(mbufs[i], const uint8_t*);
-    __builtin_prefetch(frame);
+    PrefetchLine(frame);
     // Of IPv6 what is needed goes on in the second line: TCP's flags; and of cookies, which lie in TSecr. Of a frame
     // that has none, the first once more.
-    __builtin_prefetch(frame + std::min<uint32_t>(rte_pktmbuf_data_len(mbufs[i]), 65) - 1);
+    PrefetchLine(frame + std::min<uint32_t>(rte_pktmbuf_data_len(mbufs[i]), 65) - 1);
     bytes += rte_pktmbuf_pkt_len(mbufs[i]);
   }
   counters.received.Add(count);
@@ -35,7 +36,7 @@ void CountReceived(rte_mbuf** mbufs, size_t count, PortId port, fwd::WorkerCount
 
 // For packets that come back: they were counted, and say themselves where they came from.
 void Readmit(Packet& packet, rte_mbuf* mbuf) {
-  __builtin_prefetch(rte_pktmbuf_mtod(mbuf, const void*));
+  PrefetchLine(rte_pktmbuf_mtod(mbuf, const void*));
   const TravelNote note = ReadTravelNote(mbuf);
   InitPacket(packet, mbuf, note.in_port);
   packet.hops = note.hops;

@@ -1,5 +1,6 @@
 #include <rte_mbuf.h>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/fwd/ladder.h"
 #include "dataplane/stage/answer.h"
 #include "dataplane/stage/flow_view.h"
@@ -21,9 +22,9 @@ bool IsElsewhere(const Packet& packet, const fwd::FlowView& flow, StageEnv& env)
 // buffer comes from a device, so none of its lines is in this core's cache, and a store to a missing line would hold up
 // those behind it.
 void PrefetchForRewrite(const Packet& packet, const StageEnv& env) {
-  __builtin_prefetch(&(*env.state->backends)[packet.backend.index()]);
-  __builtin_prefetch(&env.counters->backends[packet.backend.index()], 1);
-  __builtin_prefetch(rte_pktmbuf_mtod(packet.mbuf, const uint8_t*) - 1, 1);
+  PrefetchLine(&(*env.state->backends)[packet.backend.index()]);
+  PrefetchLine(&env.counters->backends[packet.backend.index()]);
+  PrefetchLine(rte_pktmbuf_mtod(packet.mbuf, const uint8_t*) - 1);
 }
 
 }  // namespace
