@@ -30,6 +30,26 @@ def cookie_id(index):
     return 10 + index
 
 
+def out_of_tunnel(frame):
+    """The IP packet of a frame, out of the tunnel of any kind that it may be in; None: it has none."""
+    packet = frame.payload
+    if not isinstance(packet, (IP, IPv6)):
+        return None
+    protocol = packet.proto if isinstance(packet, IP) else packet.nh
+    inner = b""
+    if UDP in packet and packet[UDP].dport == GUE_PORT:
+        inner = bytes(packet[UDP].payload)
+        # Variant 0 has a header of four bytes; variant 1 is told by the version of IP, which it begins with.
+        inner = inner if inner[0] >> 6 else inner[4:]
+    elif protocol == 47:
+        inner = bytes(packet.payload)[4:]
+    elif protocol in (4, 41):
+        inner = bytes(packet.payload)
+    if not inner:
+        return packet
+    return IP(inner) if inner[0] >> 4 == 4 else IPv6(inner)
+
+
 class CookieBackendsCase(LabCase):
     TUNNELS = True
     BACKENDS = 4
@@ -116,11 +136,7 @@ class CookieBackendsCase(LabCase):
         number, flags, TSval, TSecr). Their checksums are right."""
         found = []
         for frame in rdpcap(path):
-            if UDP in frame and frame[UDP].dport == GUE_PORT:
-                inner = bytes(frame[UDP].payload)[4:]
-                packet = IP(inner) if inner[0] >> 4 == 4 else IPv6(inner)
-            else:
-                packet = frame.getlayer(IP) or frame.getlayer(IPv6)
+            packet = out_of_tunnel(frame)
             if packet is None or TCP not in packet or 80 not in (packet[TCP].sport, packet[TCP].dport):
                 continue
             again = packet.copy()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What a server's kernel takes for the round-trip time of a connection on a slow path: with cookies the same as without,
-to a tick. Each of the ways in which it measures, of which two go by the timestamps that the agent restores."""
+"""What a server's kernel takes for the round-trip time of a connection on a slow path: with cookies the same as
+without, to a tick. Each of the ways in which it measures, of which two go by the timestamps that the agent restores."""
 
 import os
 import re

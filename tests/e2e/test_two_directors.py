@@ -190,22 +190,57 @@ class TwoDirectorsTest(TwoDirectorsCase):
                 self.assertIn(own[4], sent[flow[0], flow[2]])
                 self.assertEqual(cookie.wire(LAYOUT, own[4], echo % (1 << LAYOUT.bits)), echo)
 
-    def test_the_bits_on_both_sides_of_both_directors(self):
-        self.start_both(self.services({1: 100, 2: 100}, consistency="cookie", cookie=COOKIE))
-        captures = {"client": self.capture(self.client, "client", INTERFACE)}
-        for index in (1, 2):
+    def capture_both_sides(self, indexes=(1, 2)):
+        """Of these backends: {index: (file, process) of the wire, (index, "kernel"): those of the kernel's view}."""
+        captures = {}
+        for index in indexes:
             namespace = self.lab.network.backends[f"backend-{index}"]
             namespace.run(["nft", "-f", "-"], stdin=KERNELS_VIEW)
-            self.addCleanup(namespace.run, ["nft", "delete", "table", "inet", "kernels_view"])
             captures[index] = self.capture(namespace, f"backend-{index}", INTERFACE)
             captures[index, "kernel"] = self.capture(namespace, f"backend-{index}", "nflog:5")
+        return captures
+
+    def end_captures(self, captures):
+        for place, (_, process) in captures.items():
+            process.send_signal(signal.SIGINT)
+            process.wait(10)
+            if isinstance(place, int):
+                namespace = self.lab.network.backends[f"backend-{place}"]
+                namespace.run(["nft", "delete", "table", "inet", "kernels_view"])
+
+    def test_each_other_tunnel(self):
+        """With GUE all of the other tests are. The change leaves nobody but cookies to tell where connections are."""
+        for mode in ("ipip", "gre", "gue-direct"):
+            with self.subTest(mode=mode):
+                vip = {"mode": mode, "consistency": "cookie", "cookie": COOKIE}
+                self.start(self.services({1: 100, 2: 100, 3: 0}, **vip))
+                captures = self.capture_both_sides()
+                held = [HeldConnections(self.client, address, 6, name=f"{mode}{version}", interval=0.1)
+                        for version, address in config.VIP.items()]
+                self.assertEqual(backends_of(held), {"backend-1", "backend-2"})
+                self.reload(self.director, self.services({1: 0, 2: 0, 3: 100}, **vip))
+                self.assert_all_speak(held)
+                for each in held:
+                    self.assert_held(each.stop())
+                self.director.totals_at_rest()
+                self.end_captures(captures)
+                for index in (1, 2):
+                    wire = self.on_the_wire(captures[index][0])
+                    self.assertGreater(len(wire), 6 * 10)
+                    self.check_kernel(index, [packet[1:] for packet in wire],
+                                      self.in_the_kernel(captures[index, "kernel"][0]))
+                counted = self.lab.backends.agent_status("backend-1")["counters"]
+                self.assertGreater(counted[f"{mode.replace('-', '_')}_packets"], 6 * 5)
+                self._finish()
+
+    def test_the_bits_on_both_sides_of_both_directors(self):
+        self.start_both(self.services({1: 100, 2: 100}, consistency="cookie", cookie=COOKIE))
+        captures = {"client": self.capture(self.client, "client", INTERFACE), **self.capture_both_sides()}
         for version in (4, 6):
             self.assert_all_answered(http_load(self.client, config.VIP[version], 60))
         self.director.totals_at_rest()
         self.second.totals_at_rest()
-        for _, process in captures.values():
-            process.send_signal(signal.SIGINT)
-            process.wait(10)
+        self.end_captures(captures)
         clients = {CLIENT.address(version) for version in (4, 6)}
         seen = {}  # (side, family, by which station): packets
         for side in ("client", 1, 2):
