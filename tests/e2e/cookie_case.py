@@ -8,7 +8,7 @@ from scapy.all import IP, TCP, UDP, Ether, IPv6, rdpcap
 
 from lab_case import LabCase
 from lab import config
-from lab.director import entered, left
+from lab.director import entered, left, number
 from lab.process import wait_until
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "oracle"))
@@ -102,6 +102,19 @@ class CookieBackendsCase(LabCase):
             self.lab.backends.agents[f"backend-{index}"].send_signal(signal.SIGHUP)
         wait_until(lambda: all(agent.log().count(read_again) > before for agent, before in zip(agents, heard)), 20,
                    "the agents read their files")
+
+    @staticmethod
+    def reload(director, services):
+        before = number(director.ctl("status"), "state_generation")
+        director.reload({"node": director.node(), "services": services})
+        wait_until(lambda: number(director.ctl("status"), "state_generation_in_use") > before, 20, "a new state")
+
+    def assert_all_speak(self, held):
+        before = {each: each.status()["requests"] for each in held}
+        wait_until(lambda: all(each.status()["requests"] >= count + 30 for each, count in before.items()), 60,
+                   "they speak on")
+        for each in held:
+            self.assert_held(each.status())
 
     def finish_director(self, director):
         """Ends another director than the lab's own."""

@@ -9,7 +9,7 @@ import os
 from cookie_case import CookieBackendsCase
 from lab import config
 from lab.clients.tools import HeldConnections
-from lab.director import Director, number
+from lab.director import Director
 from lab.lab import default_binaries
 from lab.network import DIRECTOR, DIRECTOR_2
 from lab.process import run, wait_until
@@ -88,12 +88,6 @@ class TwoDirectorsCase(CookieBackendsCase):
     def reload_both(self, services):
         for director in (self.director, self.second):
             self.reload(director, services)
-
-    @staticmethod
-    def reload(director, services):
-        before = number(director.ctl("status"), "state_generation")
-        director.reload({"node": director.node(), "services": services})
-        wait_until(lambda: number(director.ctl("status"), "state_generation_in_use") > before, 20, "a new state")
 
     def follow_plan(self, **vip):
         """Clients that went through PLAN, and the changed services."""
