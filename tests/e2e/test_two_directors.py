@@ -203,28 +203,32 @@ class TwoDirectorsTest(TwoDirectorsCase):
 
     def test_each_other_tunnel(self):
         """With GUE all of the other tests are. The change leaves nobody but cookies to tell where connections are."""
-        for mode in ("ipip", "gre", "gue-direct"):
-            with self.subTest(mode=mode):
-                vip = {"mode": mode, "consistency": "cookie", "cookie": COOKIE}
-                self.start(self.services({1: 100, 2: 100, 3: 0}, **vip))
-                captures = self.capture_both_sides()
-                held = [HeldConnections(self.client, address, 6, name=f"{mode}{version}", interval=0.1)
-                        for version, address in config.VIP.items()]
-                self.assertEqual(backends_of(held), {"backend-1", "backend-2"})
-                self.reload(self.director, self.services({1: 0, 2: 0, 3: 100}, **vip))
-                self.assert_all_speak(held)
-                for each in held:
-                    self.assert_held(each.stop())
-                self.director.totals_at_rest()
-                self.end_captures(captures)
-                for index in (1, 2):
-                    wire = self.on_the_wire(captures[index][0])
-                    self.assertGreater(len(wire), 6 * 10)
-                    self.check_kernel(index, [packet[1:] for packet in wire],
-                                      self.in_the_kernel(captures[index, "kernel"][0]))
-                counted = self.lab.backends.agent_status("backend-1")["counters"]
-                self.assertGreater(counted[f"{mode.replace('-', '_')}_packets"], 6 * 5)
-                self._finish()
+        def services(mode, weights):
+            return self.services(weights, mode=mode, consistency="cookie", cookie=COOKIE)
+
+        modes = ("ipip", "gre", "gue-direct")
+        both, elsewhere = {1: 100, 2: 100, 3: 0}, {1: 0, 2: 0, 3: 100}
+        self.start(services("gue", both))
+        captures = self.capture_both_sides()
+        for mode in modes:
+            self.reload(self.director, services(mode, both))
+            held = [HeldConnections(self.client, address, 6, name=f"{mode}{version}", interval=0.1)
+                    for version, address in config.VIP.items()]
+            self.assertEqual(backends_of(held), {"backend-1", "backend-2"})
+            self.reload(self.director, services(mode, elsewhere))
+            self.assert_all_speak(held)
+            for each in held:
+                self.assert_held(each.stop())
+        self.director.totals_at_rest()
+        self.end_captures(captures)
+        for index in (1, 2):
+            wire = self.on_the_wire(captures[index][0])
+            self.assertGreater(len(wire), len(modes) * 6 * 10)
+            self.check_kernel(index, [packet[1:] for packet in wire],
+                              self.in_the_kernel(captures[index, "kernel"][0]))
+        counted = self.lab.backends.agent_status("backend-1")["counters"]
+        for mode in modes:
+            self.assertGreater(counted[f"{mode.replace('-', '_')}_packets"], 6 * 5, mode)
 
     def test_the_bits_on_both_sides_of_both_directors(self):
         self.start_both(self.services({1: 100, 2: 100}, consistency="cookie", cookie=COOKIE))

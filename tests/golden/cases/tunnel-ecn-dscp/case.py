@@ -1,5 +1,5 @@
-"""All 256 values of TOS and traffic class in IPIP, in each family mix, and in the other modes every third, among which each
-DSCP and each ECN is: both are copied to the outer header (RFC 2983, uniform model; RFC 6040, normal mode)."""
+"""All 256 values of TOS and traffic class in IPIP, in each family mix, and in the other modes every third, among which
+each DSCP and each ECN is: both are copied to the outer header (RFC 2983, uniform model; RFC 6040, normal mode)."""
 
 import kit
 import tunnel
