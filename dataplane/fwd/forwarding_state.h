@@ -120,6 +120,9 @@ struct alignas(64) BackendEntry {
   bool has_source : 1 = false;  // the port has an address of the backend's family: `outer` is usable by tunnels
   Be16 nat_port;                // 0: NAT keeps the VIP's port
   OnDown on_down = OnDown::kKeep;
+  // Of a tunnel that packets can be put into now: `family` if the entry is resolved and has a source, else 0. One
+  // question to the fast path in place of three.
+  uint8_t tunnel = 0;
 
   // Whether a flow that the backend has stays with it.
   bool keeps_flows() const {

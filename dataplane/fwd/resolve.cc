@@ -56,6 +56,7 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
     const net::Ipv6Header outer = OuterV6(info, hop);
     std::memcpy(entry.outer.data(), &outer, sizeof(outer));
   }
+  entry.tunnel = entry.resolved && entry.has_source ? static_cast<uint8_t>(entry.family) : 0;
   return entry;
 }
 

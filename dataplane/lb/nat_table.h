@@ -49,6 +49,7 @@ class NatTable {
   // a chain's first session plus 1 (0: none), and that session's lines.
   uint32_t FirstByClient(uint64_t hash) const { return by_client_[Chain(hash)]; }
   uint32_t FirstByBackend(uint64_t hash) const { return by_backend_[Chain(hash)]; }
+  uint32_t First(bool by_client, uint64_t hash) const { return (by_client ? by_client_ : by_backend_)[Chain(hash)]; }
   void PrefetchSession(uint32_t number_plus_1) const {
     const NatSession* const session = &sessions_[number_plus_1 == 0 ? 0 : number_plus_1 - 1];
     PrefetchLine(session);

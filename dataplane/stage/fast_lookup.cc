@@ -89,8 +89,16 @@ struct Lookup {
   const lb::CookieReader* readers;
   const lb::CookieKeys* cookie_keys;
   fwd::VipCounters* counters;
-  const lb::VipTable* table;
   bool drops_strangers;  // packets to no VIP's address are nobody else's either
+
+  template <Family family>
+  const auto& vips_of() const {
+    if constexpr (family == Family::kIpv4) {
+      return v4;
+    } else {
+      return v6;
+    }
+  }
 };
 
 template <Family family>
@@ -182,33 +190,23 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(Packet& pac
   PrefetchForSelection(packet, env);
 }
 
-// False: no VIP has the address, whatever the port.
-template <Family family>
-inline bool MayBeVips(const uint8_t* destination, const lb::VipTable& table) {
-  const auto address = VipAddressAt<family>(destination);
-  if constexpr (family == Family::kIpv4) {
-    return table.exact_v4().MayHave(address);
-  } else {
-    return table.exact_v6().MayHave(address);
-  }
-}
-
 // Where no VIP has address and port for itself. Where no VIP has the address, the packet may be a backend's answer that
 // is translated (then Packet::direction says so, or it is the stages'); without translation it is the host's, and its
 // fate is decided.
-// It reads from the frame again what the caller has in registers, which would otherwise be saved for every packet.
 template <Family family, uint8_t protocol>
-__attribute__((noinline)) VipId FindVipByRange(const uint8_t* frame, Packet& packet, StageEnv& env) {
+inline VipId FindVipByRange(const uint8_t* frame, Packet& packet, StageEnv& env) {
   const uint8_t* const destination = frame + kDestination<family>;
   const Be16 port = packet.headers.destination_port;
   const lb::VipTable& table = *env.state->vip_table;
   bool is_vip = false;
   VipId vip;
-  if (MayBeVips<family>(destination, table)) {
-    if constexpr (family == Family::kIpv4) {
+  if constexpr (family == Family::kIpv4) {
+    if (table.exact_v4().MayHave(VipAddressAt<family>(destination))) {
       vip = table.LookupV4(Load<Be32>(destination), protocol, port);
       is_vip = vip.valid() || table.DescribeV4(Load<Be32>(destination)).is_vip;
-    } else {
+    }
+  } else {
+    if (table.exact_v6().MayHave(VipAddressAt<family>(destination))) {
       vip = table.LookupV6(destination, protocol, port);
       is_vip = vip.valid() || table.DescribeV6(destination).is_vip;
     }
@@ -227,30 +225,38 @@ __attribute__((noinline)) VipId FindVipByRange(const uint8_t* frame, Packet& pac
   return vip;
 }
 
-// A packet to a VIP whose way is kNone or kSession, or to none that has its address and port for itself. True: it is
-// looked up.
+// The rest of the look-up of a packet whose `vip` is of the way kNone or kSession, or that is to none that has its
+// address and port for itself. Returns the VIP with which the look-up goes on; invalid: it is over, and Packet::past
+// says how. Reads from the frame again what the caller has in registers, which would otherwise be saved for every
+// packet.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((noinline)) bool LookUpSession(Packet& packet, const uint8_t* frame, VipId vip,
-                                                              const Lookup& lookup, StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, const uint8_t* frame, VipId vip,
+                                                             const Lookup& lookup, StageEnv& env) {
   lb::NatTable& sessions = env.tables->nat().table();
   if (!vip.valid()) {
-    if (packet.fate != Fate::kPending) return false;
-    packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
-    sessions.PrefetchByBackend(packet.flow_hash);
-  } else {
-    if (lookup.vips[vip.index()].way == Way::kNone) return false;
-    if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
-    packet.vip = vip;
-    if (env.worker_count > 1) {
-      FindOwner(packet, env);
-      if (packet.fate != Fate::kPending) return false;
+    vip = FindVipByRange<family, protocol>(frame, packet, env);
+    if (!vip.valid()) {
+      if (packet.direction != Direction::kToClient || packet.fate != Fate::kPending) return vip;
+      packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+      packet.past = Past::kSessionLookup;
+      sessions.PrefetchByBackend(packet.flow_hash);
+      return vip;
     }
-    packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
-    sessions.PrefetchByClient(packet.flow_hash);
-    PrefetchLine(&lookup.counters[vip.index()]);
   }
+  const Way way = lookup.vips[vip.index()].way;
+  if (way == Way::kNone) return VipId();
+  if (way != Way::kSession) return vip;
+  if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return VipId();
+  packet.vip = vip;
+  if (env.worker_count > 1) {
+    FindOwner(packet, env);
+    if (packet.fate != Fate::kPending) return VipId();
+  }
+  packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.past = Past::kSessionLookup;
-  return true;
+  sessions.PrefetchByClient(packet.flow_hash);
+  PrefetchLine(&lookup.counters[vip.index()]);
+  return VipId();
 }
 
 // A frame that begins as one of the kind does. True: it is looked up. Its record is whole then, and else what
@@ -281,30 +287,25 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpFrame(Packet& 
   // No tunnel is TCP.
   if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return false;
 
-  const uint8_t* const destination = frame + kDestination<family>;
-  const auto destination_port = Load<Be16>(l4 + sizeof(Be16));
-  VipId vip;
-  if constexpr (family == Family::kIpv4) {
-    vip = lookup.v4.Find(VipAddressAt<family>(destination), protocol, destination_port);
-  } else {
-    vip = lookup.v6.Find(VipAddressAt<family>(destination), protocol, destination_port);
-  }
+  const auto destination = VipAddressAt<family>(frame + kDestination<family>);
+  const auto& finder = lookup.vips_of<family>();
+  VipId vip = finder.Find(destination, protocol, Load<Be16>(l4 + sizeof(Be16)));
   if (!vip.valid()) [[unlikely]] {
     // A flood of what is no VIP's ends here, without a call: that would cost as much as all the rest of it.
-    if (lookup.drops_strangers && !MayBeVips<family>(destination, *lookup.table)) {
+    if (lookup.drops_strangers && !finder.MayHave(destination)) {
       Drop(packet, DropReason::kPuntNoHost);
       return false;
     }
-    vip = FindVipByRange<family, protocol>(frame, packet, env);
-    if (!vip.valid())
-      return packet.direction == Direction::kToClient &&
-             LookUpSession<family, protocol>(packet, frame, vip, lookup, env);
+    vip = LookUpOther<family, protocol>(packet, frame, vip, lookup, env);
+    if (!vip.valid()) return packet.past != Past::kNothing;
   }
   const fwd::FastPathVip& entry = lookup.vips[vip.index()];
   constexpr uint32_t kOthers = 1u << static_cast<int>(Way::kNone) | 1u << static_cast<int>(Way::kSession);
-  if ((kOthers >> static_cast<int>(entry.way) & 1) != 0) [[unlikely]]
-    return LookUpSession<family, protocol>(packet, frame, vip, lookup, env);
-  if (IsMartian(family, frame + kSource<family>, destination)) return false;
+  if ((kOthers >> static_cast<int>(entry.way) & 1) != 0) [[unlikely]] {
+    LookUpOther<family, protocol>(packet, frame, vip, lookup, env);
+    return packet.past != Past::kNothing;
+  }
+  if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
   const uint64_t hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.vip = vip;
   packet.flow_hash = hash;
@@ -345,7 +346,6 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Bu
                          .readers = env.state->cookie_readers.data(),
                          .cookie_keys = &env.state->cookie_keys->keys,
                          .counters = env.counters->vips.get(),
-                         .table = &table,
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   Looked looked;
   Claims claims;

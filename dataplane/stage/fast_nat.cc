@@ -185,9 +185,11 @@ void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
 
 void PrefetchSessions(const Burst& burst, StageEnv& env) {
   lb::NatTable& table = env.tables->nat().table();
-  const fwd::BackendTable& backends = *env.state->backends;
+  const fwd::BackendEntry* const backends = env.state->backends->data();
+  const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
+  const fwd::VipCounters* const vip_counters = env.counters->vips.get();
   struct Chain {
-    uint32_t first;
+    const lb::NatSession* first;
     bool by_client;
   };
   std::array<Chain, kBurstSize> chains;
@@ -196,22 +198,22 @@ void PrefetchSessions(const Burst& burst, StageEnv& env) {
     const Packet& packet = burst.packets[i];
     if (packet.past != Past::kSessionLookup) continue;
     const bool by_client = packet.direction == Direction::kToBackend;
-    const uint32_t first = by_client ? table.FirstByClient(packet.flow_hash) : table.FirstByBackend(packet.flow_hash);
+    const uint32_t first = table.First(by_client, packet.flow_hash);
     if (first == 0) continue;
     table.PrefetchSession(first);
-    chains[count++] = {.first = first, .by_client = by_client};
+    chains[count++] = {.first = &table.at(first - 1), .by_client = by_client};
   }
+  // Which way a packet goes no CPU can predict, so there is no branch for it.
   for (size_t i = 0; i < count; ++i) {
-    const lb::NatSession& session = table.at(chains[i].first - 1);
-    // One flow in five is the second of its chain; the others' first session is theirs.
-    const uint32_t behind = chains[i].by_client ? session.next_by_client : session.next_by_backend;
-    table.PrefetchSession(behind == 0 ? chains[i].first : behind);
-    if (session.backend.index() < backends.size()) PrefetchLine(&backends[session.backend.index()]);
-    if (chains[i].by_client) {
-      PrefetchLine(&env.counters->backends[session.backend.index()]);
-    } else {
-      PrefetchLine(&env.counters->vips[session.vip.index()].reply_packets);
-    }
+    const auto& [first, by_client] = chains[i];
+    const void* const of_backend = &backend_counters[first->backend.index()];
+    const void* const of_vip = &vip_counters[first->vip.index()].reply_packets;
+    PrefetchLine(&backends[first->backend.index()]);
+    PrefetchLine(by_client ? of_backend : of_vip);
+    // One flow in five is the second of its chain.
+    const uint32_t behind = by_client ? first->next_by_client : first->next_by_backend;
+    if (behind != 0) [[unlikely]]
+      table.PrefetchSession(behind);
   }
 }
 

@@ -157,13 +157,14 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   if (stations_differ << 16 == 0) [[unlikely]]
     return false;
   if (mode == fwd::ForwardingMode::kIpip) [[likely]] {
-    if (!backend.resolved || !backend.has_source) [[unlikely]]
-      return false;
-    way.Take(backend.port);
-    const bool put = backend.family == Family::kIpv4
-                         ? PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, NoShim())
-                         : PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, NoShim());
-    if (!put) return false;
+    if (backend.tunnel == static_cast<uint8_t>(Family::kIpv4)) [[likely]] {
+      way.Take(backend.port);
+      if (!PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, NoShim())) return false;
+    } else {
+      if (backend.tunnel == 0) return false;
+      way.Take(backend.port);
+      if (!PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, NoShim())) return false;
+    }
   } else {
     if (!backend.resolved) return false;
     way.Take(backend.port);

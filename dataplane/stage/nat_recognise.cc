@@ -105,6 +105,15 @@ void RecogniseLocal(Packet& packet, const std::optional<ReplyFlow>& flow, const 
   if (env.worker_count > 1) GiveTo(packet, lb::WorkerOfLocalPort(ends, flow->client_port, env.worker_count), env);
 }
 
+// LocalEnds::HasAddress, in a register where it can be.
+bool HasLocal(const lb::LocalEnds& ends, net::Family family, const uint8_t* address) {
+  if (family != net::Family::kIpv4) return ends.v6.count != 0 && ends.HasAddress(family, address);
+  const auto wanted = net::Load<uint32_t>(address);
+  bool found = false;
+  for (const lb::NatAddress& local : ends.v4.list()) found |= net::Load<uint32_t>(local.data()) == wanted;
+  return found;
+}
+
 }  // namespace
 
 const lb::ReturnService* RecogniseReply(Packet& packet, StageEnv& env) {
@@ -139,7 +148,7 @@ bool RecogniseSessionReply(Packet& packet, StageEnv& env) {
   const net::Family family = packet.headers.family;
   const ReplyFlow flow = OwnFlowOf(packet);
   const lb::LocalEnds& ends = env.tables->nat().setup().ends;
-  if (ends.of(family).count != 0 && ends.HasAddress(family, frame + flow.client_offset)) {
+  if (HasLocal(ends, family, frame + flow.client_offset)) {
     RecogniseLocal(packet, flow, ends, env);
     return packet.fate == Fate::kPending;
   }

@@ -107,6 +107,7 @@ TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
   const BackendEntry& v4 = (*state->backends)[0];
   EXPECT_TRUE(v4.resolved);
   EXPECT_TRUE(v4.has_source);
+  EXPECT_EQ(v4.tunnel, static_cast<uint8_t>(net::Family::kIpv4));
   net::Ipv4Header ip4;
   std::memcpy(&ip4, v4.outer.data(), sizeof(ip4));
   EXPECT_EQ(ip4.source, test::Address("192.0.2.2").v4());
@@ -123,6 +124,7 @@ TEST_F(StateBuilderTest, UnknownNextHopsAreNotResolved) {
   const auto state = fixture_.Build();
   EXPECT_FALSE((*state->backends)[0].resolved);
   EXPECT_FALSE((*state->backends)[0].has_source);
+  EXPECT_EQ((*state->backends)[0].tunnel, 0);
 }
 
 class NatStateTest : public testing::Test {

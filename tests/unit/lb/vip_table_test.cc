@@ -36,9 +36,15 @@ VipId FindExact(const VipTable& table, const net::IpAddress& address, uint8_t pr
                          : table.exact_v6().Find(KeyV6(address.data()), protocol, wire_port);
 }
 
+template <typename Address>
+bool MayHave(const ExactVips<Address>& vips, const Address& address) {
+  EXPECT_EQ(vips.finder().MayHave(address), vips.MayHave(address));
+  return vips.MayHave(address);
+}
+
 bool MayHave(const VipTable& table, const net::IpAddress& address) {
-  return address.is_v4() ? table.exact_v4().MayHave({address.v4().raw()})
-                         : table.exact_v6().MayHave(KeyV6(address.data()));
+  return address.is_v4() ? MayHave(table.exact_v4(), {address.v4().raw()})
+                         : MayHave(table.exact_v6(), KeyV6(address.data()));
 }
 
 TEST(VipTableTest, FindsByAddressProtocolAndPort) {
