@@ -68,6 +68,7 @@ inline constexpr Range kConnections = {1024, 16'777'216};
 inline constexpr Range kTimeoutS = {1, 28800};
 inline constexpr Range kPuntRatePps = {1, 10'000'000};
 inline constexpr Range kAnswersPerS = {0, 10'000'000};
+inline constexpr Range kCopiesPerS = {0, 10'000'000};
 inline constexpr size_t kNatLocalAddresses = 16;  // of each family
 inline constexpr Range kNatSessions = {1024, 16'777'216};
 // What Linux gives to sockets by itself (net.ipv4.ip_local_port_range), where nobody changed it.

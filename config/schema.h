@@ -178,6 +178,8 @@ struct NodeConfig {
   FragmentsConfig fragments;
   // Packets that each worker answers itself (ICMP) in a second; 0: none.
   uint32_t answers_per_s = 1000;
+  // Copies that each worker sends in a second of packets that say nothing of their backend (COOKIES.md); 0: none.
+  uint32_t copies_per_s = 4000;
   PuntConfig punt;
   HealthConfig health;
   ApiConfig api;

@@ -165,6 +165,7 @@ void ReadNode(const YamlValue& value, NodeConfig* out) {
     map.Optional("nat", &out->nat, ReadNat);
     map.Optional("fragments", &out->fragments, ReadFragments);
     map.Optional("answers_per_s", &out->answers_per_s, Number(limits::kAnswersPerS));
+    map.Optional("copies_per_s", &out->copies_per_s, Number(limits::kCopiesPerS));
     map.Optional("punt", &out->punt, ReadPunt);
     map.Optional("health", &out->health, ReadHealth);
     map.Optional("api", &out->api, ReadApi);

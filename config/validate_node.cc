@@ -256,6 +256,8 @@ void CheckTablesAndTimeouts(const NodeConfig& node, ProblemList* problems) {
   check("timeouts", "udp_s", node.timeouts.udp_s, limits::kTimeoutS);
   problems->CheckRange("node.answers_per_s", Cat("answers_per_s ", node.answers_per_s), node.answers_per_s,
                        limits::kAnswersPerS);
+  problems->CheckRange("node.copies_per_s", Cat("copies_per_s ", node.copies_per_s), node.copies_per_s,
+                       limits::kCopiesPerS);
   check("punt", "rate_limit_pps", node.punt.rate_limit_pps, limits::kPuntRatePps);
 }
 

@@ -58,6 +58,7 @@ runtime::DataplaneOptions ToDataplaneOptions(const config::NodeConfig& node) {
   options.tunnel_source_v4 = node.tunnels.source_v4;
   options.tunnel_source_v6 = node.tunnels.source_v6;
   options.answers_per_s = node.answers_per_s;
+  options.copies_per_s = node.copies_per_s;
   options.management_ports = node.punt.management_ports;
   options.probe_first_port = node.health.source_ports.first;
   options.probe_last_port = node.health.source_ports.last;

@@ -75,6 +75,7 @@ std::vector<std::string> DifferingNodeFields(const config::NodeConfig& running, 
   out.Compare("node.tunnels.source_v4", running.tunnels.source_v4, wanted.tunnels.source_v4);
   out.Compare("node.tunnels.source_v6", running.tunnels.source_v6, wanted.tunnels.source_v6);
   out.Compare("node.answers_per_s", running.answers_per_s, wanted.answers_per_s);
+  out.Compare("node.copies_per_s", running.copies_per_s, wanted.copies_per_s);
   out.Compare("node.punt.management_ports", running.punt.management_ports, wanted.punt.management_ports);
   out.Compare("node.punt.rate_limit_pps", running.punt.rate_limit_pps, wanted.punt.rate_limit_pps);
   out.Compare("node.management", running.management, wanted.management);

@@ -66,6 +66,17 @@ constexpr std::array<CounterOf<fwd::NatStats>, 4> kNatCounters = {{
      &fwd::NatStats::unsteered},
 }};
 
+constexpr std::array<CounterOf<fwd::CopyStats>, 4> kCopyCounters = {{
+    {"sluice_worker_copied_packets_total",
+     "Packets that may be any backend's of their VIP, and went to all: resets and ICMP errors without a cookie.",
+     &fwd::CopyStats::packets},
+    {"sluice_worker_copies_total", "Copies of such packets, for other backends than the hash's choice.",
+     &fwd::CopyStats::copies},
+    {"sluice_worker_copies_limited_packets_total",
+     "Such packets that went to the hash's choice only, because of node.copies_per_s.", &fwd::CopyStats::limited},
+    {"sluice_worker_copies_no_buffer_total", "Copies for which no packet buffer was free.", &fwd::CopyStats::no_buffer},
+}};
+
 constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
     {"sluice_connection_table_inserted_total", "Flows entered.", &TableStats::inserted},
     {"sluice_connection_table_expired_total", "Flows ended by a timeout.", &TableStats::expired},
@@ -83,11 +94,14 @@ constexpr std::array<CounterOf<TableStats>, 6> kTableCounters = {{
 constexpr std::array<std::string_view, fwd::kAnswerKindCount> kAnswerLabels = {"echo_reply", "packet_too_big",
                                                                                "time_exceeded", "unreachable", "reset"};
 
-void CollectNat(const std::vector<WorkerStats>& workers, Families& out) {
-  for (const auto& counter : kNatCounters) {
+// What `part_of(worker)` counts.
+template <typename Counters, typename PartOf>
+void CollectParts(const std::vector<WorkerStats>& workers, const Counters& counters, const PartOf& part_of,
+                  Families& out) {
+  for (const auto& counter : counters) {
     Family family = CounterFamily(counter.name, counter.help);
     for (const WorkerStats& worker : workers) {
-      family.Add({{"worker", std::to_string(worker.id.value())}}, worker.nat.*counter.value);
+      family.Add({{"worker", std::to_string(worker.id.value())}}, part_of(worker).*counter.value);
     }
     out.Add(std::move(family));
   }
@@ -207,7 +221,10 @@ void CollectWorkers(const Sources& sources, Families& out) {
   out.Add(std::move(exception));
   CollectViolations(workers, out);
   CollectTables(workers, out);
-  CollectNat(workers, out);
+  CollectParts(
+      workers, kNatCounters, [](const WorkerStats& worker) { return worker.nat; }, out);
+  CollectParts(
+      workers, kCopyCounters, [](const WorkerStats& worker) { return worker.copies; }, out);
 }
 
 }  // namespace sluice::metrics

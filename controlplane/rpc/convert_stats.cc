@@ -141,6 +141,11 @@ void ToProto(const fwd::WorkerStats& worker, std::chrono::nanoseconds uptime, v1
   }
   message->set_related(worker.related);
   message->set_probes(worker.probes);
+  v1::CopyStatus* const copies = message->mutable_copies();
+  copies->set_packets(worker.copies.packets);
+  copies->set_copies(worker.copies.copies);
+  copies->set_limited(worker.copies.limited);
+  copies->set_no_buffer(worker.copies.no_buffer);
   message->set_state_generation(worker.state_generation);
   message->set_stalled(worker.stalled);
 }

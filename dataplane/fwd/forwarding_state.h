@@ -238,6 +238,9 @@ struct ForwardingState {
   std::vector<std::shared_ptr<const QuicServers>> quic_servers;
   std::shared_ptr<const QuicConfigSet> quic_configs;
   std::shared_ptr<const std::vector<BackendInfo>> backend_infos;
+  // By PoolId, of pools whose VIPs copy packets that any backend may be meant by (copies.h); null of others, or
+  // shorter.
+  std::vector<std::shared_ptr<const std::vector<BackendId>>> pool_backends;
   // Which VIP a backend's packet answers for, of the VIPs with kNat; never null.
   std::shared_ptr<const lb::ReturnTable> returns;
   // Where packets to clients leave; never null, and without routes until the publisher knows some.

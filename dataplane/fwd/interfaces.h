@@ -69,6 +69,11 @@ struct UnprotectedStats {
   uint64_t unknown = 0, no_room = 0, no_room_flows = 0, no_cookie = 0, no_session = 0;
 };
 
+// See CopyCounters.
+struct CopyStats {
+  uint64_t packets = 0, copies = 0, limited = 0, no_buffer = 0;
+};
+
 struct WorkerStats {
   WorkerId id;
   uint32_t cpu = 0;
@@ -78,6 +83,7 @@ struct WorkerStats {
   uint64_t cookies_refused = 0;
   uint64_t second_chances = 0;
   UnprotectedStats unprotected;
+  CopyStats copies;
   TableStats table_v4, table_v6, table_wide, table_nat, table_stateful;
   NatStats nat;
   std::array<uint64_t, kAnswerKindCount> answers{};

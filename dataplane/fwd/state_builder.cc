@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dataplane/fwd/copies.h"
 #include "dataplane/fwd/homes.h"
 #include "dataplane/fwd/second_chance.h"
 #include "dataplane/lb/maglev.h"
@@ -359,6 +360,7 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
   BuildCookies(spec, previous, *state);
   BuildFastPathVips(*state);
   BuildQuic(spec, previous, *state);
+  BuildPoolBackends(spec, previous, *state);
   state->client_routes = previous != nullptr ? previous->client_routes : std::make_shared<const ClientRoutes>();
   return state;
 }

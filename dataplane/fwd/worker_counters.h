@@ -103,6 +103,14 @@ struct UnprotectedCounters {
   Counter no_session;  // full NAT: no session, so the packet was dropped
 };
 
+// Packets that may be any backend's of their VIP (copies.h).
+struct CopyCounters {
+  Counter packets;    // of which the other backends got copies
+  Counter copies;     // made; each is counted as originated, too
+  Counter limited;    // packets that went to one backend only, because of the limits
+  Counter no_buffer;  // copies for which no buffer was free
+};
+
 // All counters that one thread of the data plane writes: a worker, or the exception thread. Sized once at start;
 // readers on any thread.
 struct WorkerCounters {
@@ -125,6 +133,7 @@ struct WorkerCounters {
   Counter second_chances;  // packets that named a second backend
   Counter rescheduled;     // packets of known flows whose backend was gone: they got a new one
   UnprotectedCounters unprotected;
+  CopyCounters copies;
   std::array<PortCounters, kMaxPorts> ports;
   TableCounters table_v4, table_v6, table_wide;
   TableCounters table_nat;

@@ -181,6 +181,7 @@ absl::Status DataplaneImpl::InitPools() {
   node_.tunnel_source_v6 = stage::ToTunnelSource(options_.tunnel_source_v6);
   stage::CollectOwnSources(node_);
   node_.answers_per_s = options_.answers_per_s;
+  node_.copies_per_s = options_.copies_per_s;
   return absl::OkStatus();
 }
 

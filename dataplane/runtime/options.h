@@ -52,6 +52,7 @@ struct DataplaneOptions {
   std::optional<net::IpPrefix> tunnel_source_v4;
   std::optional<net::IpPrefix> tunnel_source_v6;
   uint32_t answers_per_s = 1000;  // per worker
+  uint32_t copies_per_s = 4000;   // likewise
   std::vector<uint16_t> management_ports = {22};
   uint32_t punt_rate_limit_pps = 10000;
   // Source ports of the host's health checks, both ends included.

@@ -40,6 +40,10 @@ fwd::WorkerStats ToWorkerStats(const Worker& worker) {
                        .no_room_flows = counters.unprotected.no_room_flows.Value(),
                        .no_cookie = counters.unprotected.no_cookie.Value(),
                        .no_session = counters.unprotected.no_session.Value()};
+  stats.copies = {.packets = counters.copies.packets.Value(),
+                  .copies = counters.copies.copies.Value(),
+                  .limited = counters.copies.limited.Value(),
+                  .no_buffer = counters.copies.no_buffer.Value()};
   const fwd::TableCapacities capacities = worker.capacities();
   stats.table_v4 = ToTableStats(counters.table_v4, capacities.v4);
   stats.table_v6 = ToTableStats(counters.table_v6, capacities.v6);

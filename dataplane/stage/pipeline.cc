@@ -138,7 +138,7 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
   std::array<rte_mbuf*, kBurstSize> dropped;
   size_t dropped_count = 0;
   for (Packet& packet : burst) {
-    if (packet.fate == Fate::kForwarded && env.extras.room() == ExtraPackets::kMax) [[likely]] {
+    if (packet.fate == Fate::kForwarded && env.extras.empty()) [[likely]] {
       transmission.Add(packet.out_port, packet.mbuf);
       continue;
     }
@@ -146,10 +146,6 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
     switch (packet.fate) {
       case Fate::kForwarded:
         transmission.Add(packet.out_port, packet.mbuf);
-        env.extras.Take(&packet, [&](PortId port, rte_mbuf* mbuf) {
-          env.counters->originated.Increment();
-          transmission.Add(port, mbuf);
-        });
         break;
       case Fate::kAnswered:
         sink.Answer(packet.out_port, packet.mbuf);
@@ -171,6 +167,11 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
       case Fate::kSentForHost:
         SLUICE_CHECK(false && "a stage left a packet without a fate that the pipeline can carry out");
     }
+    // Copies leave also when the packet itself cannot.
+    env.extras.Take(&packet, [&](PortId port, rte_mbuf* mbuf) {
+      env.counters->originated.Increment();
+      transmission.Add(port, mbuf);
+    });
   }
   transmission.Flush();
   if (dropped_count > 0) rte_pktmbuf_free_bulk(dropped.data(), static_cast<unsigned>(dropped_count));

@@ -1,7 +1,9 @@
 #include <rte_mbuf.h>
 
 #include <cstring>
+#include <span>
 
+#include "dataplane/fwd/copies.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/answer.h"
 #include "dataplane/stage/encapsulate.h"
@@ -47,15 +49,20 @@ bool CameFromBackend(const Packet& packet, const fwd::BackendEntry& backend) {
   return backend.on_link && std::memcmp(frame + offsetof(net::EtherHeader, source), backend.ether.destination, 6) == 0;
 }
 
-inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
+// False: it was dropped.
+inline bool MayGoTo(Packet& packet, const fwd::BackendEntry& backend) {
   if (!backend.resolved) {
     Drop(packet, DropReason::kNextHopUnresolved);
-    return;
-  }
-  if (CameFromBackend(packet, backend)) {
+  } else if (CameFromBackend(packet, backend)) {
     Drop(packet, DropReason::kTunnelLoop);
-    return;
+  } else {
+    return true;
   }
+  return false;
+}
+
+inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
+  if (!MayGoTo(packet, backend)) return;
   const uint32_t mtu_bytes = env.node->ports[backend.port.index()].mtu_bytes;
   const uint32_t overhead_bytes = MostEncapsulationBytes(vip, backend.family);
   if (packet.headers.ip_length + overhead_bytes > mtu_bytes) {
@@ -72,6 +79,58 @@ inline void RewritePacket(Packet& packet, const fwd::VipEntry& vip, const fwd::B
   RewriteForMode(packet, vip, backend, env);
 }
 
+// A copy is neither cut nor answered: its sender gets to know of one packet.
+void RewriteCopy(Packet& copy, const fwd::VipEntry& vip, const fwd::BackendEntry& backend, StageEnv& env) {
+  if (!MayGoTo(copy, backend)) return;
+  const uint32_t bytes = uint32_t{copy.headers.ip_length} + MostEncapsulationBytes(vip, backend.family);
+  if (bytes > env.node->ports[backend.port.index()].mtu_bytes) {
+    Drop(copy, DropReason::kTooBig);
+  } else {
+    RewriteForMode(copy, vip, backend, env);
+  }
+}
+
+// Whether there is enough of everything for so many copies. Resets, of which there are many and which matter less, must
+// leave half of the budget to ICMP errors.
+bool TakeBudgetForCopies(const Packet& packet, size_t count, StageEnv& env) {
+  const uint32_t per_s = env.node->copies_per_s;
+  return count <= env.extras.room_for_copies() &&
+         env.copies.Take(env.now_s, packet.related ? per_s : per_s / 2, static_cast<uint32_t>(count));
+}
+
+// Sends a copy of the packet, which has not been rewritten, to each other backend of the VIP.
+void SendCopies(const Packet& packet, const fwd::VipEntry& vip, StageEnv& env) {
+  const std::span<const BackendId> backends = fwd::BackendsOf(*env.state, vip);
+  if (backends.size() < 2) return;
+  fwd::CopyCounters& counters = env.counters->copies;
+  if (!TakeBudgetForCopies(packet, backends.size() - 1, env)) {
+    counters.limited.Increment();
+    return;
+  }
+  counters.packets.Increment();
+  for (const BackendId id : backends) {
+    const fwd::BackendEntry& backend = (*env.state->backends)[id.index()];
+    if (id == packet.backend || !backend.keeps_flows()) continue;
+    Packet copy = packet;
+    copy.mbuf = rte_pktmbuf_copy(packet.mbuf, packet.mbuf->pool, 0, UINT32_MAX);
+    if (copy.mbuf == nullptr) {
+      counters.no_buffer.Increment();
+      continue;
+    }
+    counters.copies.Increment();
+    copy.backend = id;
+    copy.rung = fwd::Rung::kNone;  // so that it names nobody beside
+    RewriteCopy(copy, vip, backend, env);
+    if (copy.fate == Fate::kForwarded) {
+      env.extras.AddCopy(&packet, copy.out_port, copy.mbuf);
+      continue;
+    }
+    env.counters->originated.Increment();
+    env.counters->dropped[static_cast<size_t>(copy.reason)].Increment();
+    rte_pktmbuf_free(copy.mbuf);
+  }
+}
+
 }  // namespace
 
 void Rewrite(Burst& burst, StageEnv& env) {
@@ -85,6 +144,8 @@ void Rewrite(Burst& burst, StageEnv& env) {
     } else if (fwd::IsNat(vip.mode)) {
       RewriteToBackend(packet, env);
     } else {
+      if (packet.is_anybodys) [[unlikely]]
+        SendCopies(packet, vip, env);
       RewritePacket(packet, vip, backends[packet.backend.index()], env);
     }
   }

@@ -1,6 +1,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/base/prefetch.h"
+#include "dataplane/fwd/copies.h"
 #include "dataplane/fwd/ladder.h"
 #include "dataplane/stage/answer.h"
 #include "dataplane/stage/flow_view.h"
@@ -59,6 +60,7 @@ void SelectBackendFor(Packet& packet, StageEnv& env) {
     return;
   }
   if (selection.syn_echo != 0) PutSynEcho(packet, selection.syn_echo);
+  packet.is_anybodys = fwd::IsAnybodys(vip, flow, selection.rung);
   PrefetchForRewrite(packet, env);
 }
 

@@ -60,19 +60,22 @@ struct NodeTraits {
   OwnSources own_sources_v6;
   // Answers (ICMP) per second and worker; further ones are dropped.
   uint32_t answers_per_s = 1000;
+  // Copies for other backends (fwd/copies.h) likewise; without them a packet goes to one backend only.
+  uint32_t copies_per_s = 4000;
   std::bitset<65536> management_ports;  // of the host, TCP and UDP
 };
 
-// Limits answers to so many in each second of the worker's clock.
-class AnswerBudget {
+// Limits something to so many in each second of the worker's clock.
+class SecondsBudget {
  public:
-  bool Take(uint32_t now_s, uint32_t per_s) {
+  // All of `count` or nothing.
+  bool Take(uint32_t now_s, uint32_t per_s, uint32_t count = 1) {
     if (now_s != second_) {
       second_ = now_s;
       used_ = 0;
     }
-    if (used_ >= per_s) return false;
-    ++used_;
+    if (count > per_s || used_ > per_s - count) return false;
+    used_ += count;
     return true;
   }
 
@@ -91,7 +94,8 @@ struct StageEnv {
   fwd::FlowTables* tables = nullptr;
   fwd::WorkerCounters* counters = nullptr;
   uint32_t now_s = 0;  // monotonic, coarse
-  AnswerBudget answers = {};
+  SecondsBudget answers = {};
+  SecondsBudget copies = {};
   fwd::UnresolvedClients* unresolved = nullptr;  // where unknown stations are reported; null: nowhere
   WorkerId worker = WorkerId(0);
   uint16_t worker_count = 1;

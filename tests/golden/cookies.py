@@ -33,6 +33,7 @@ class Cookies:
     """A VIP with cookies over three backends, and the packets of clients to it."""
 
     mode = "l2"
+    copies = True  # of what says nothing of its backend, for all other backends
 
     def __init__(self, case, family, keys=(0,), mode="l2"):
         self.case, self.family, self.mode = case, family, mode
@@ -94,6 +95,14 @@ class Cookies:
         sent = self.case.send(kit.ether_in() / packet)
         sent.forwarded(self.out(packet, port, name), "www", f"web/{name}", rung)
 
+    def send_to_all(self, packet, port, rung):
+        """What may be any backend's: the hash's choice gets it, and a copy each of the others."""
+        sent = self.case.send(kit.ether_in() / packet)
+        chosen = self.hashed(port)
+        sent.forwarded(self.out(packet, port, chosen), "www", f"web/{chosen}", rung)
+        if self.copies:
+            sent.copies(self.out(packet, port, name) for name in self.addresses if name != chosen)
+
     def syn(self, port):
         """With timestamps: the cookie is to come, and nothing is remembered."""
         options = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1, 0)), ("NOP", None), ("WScale", 7)]
@@ -108,15 +117,27 @@ class Cookies:
         self.echo(port, stamp, self.hashed(port), "hash_only", **more)
 
     def plain(self, port, flags, rung):
+        """Without timestamps, of a connection that the table knows or enters."""
         self.send(self.tcp(port, flags, []), port, self.hashed(port), rung)
 
-    def error(self, port, stamp, name, rung, quoted_bytes=None):
+    def lost_reset(self, port):
+        """As kernels send them for sockets that they do not have: nothing says whose it is."""
+        self.send_to_all(self.tcp(port, "R", []), port, "scheduler")
+
+    def short_quote(self, port):
+        """An ICMP error that quotes eight bytes of TCP, which hold no timestamp."""
+        self.send_to_all(self.about(port, 0, 28 if self.family == 4 else 48), port, "scheduler_no_entry")
+
+    def about(self, port, stamp, quoted_bytes=None):
         """An ICMP error about a packet of the server with this timestamp."""
         answer = self.ip(src=VIPS[self.family], dst=CLIENTS[self.family]) / TCP(
             sport=80, dport=port, flags="A", options=[("NOP", None), ("NOP", None), ("Timestamp", (stamp, 77))]
         ) / Raw(b"answer" * 20)
         quoted = bytes(answer)[:quoted_bytes]
-        self.send(icmp_errors.error(self.family, next(icmp_errors.kinds(self.family)), quoted), port, name, rung)
+        return icmp_errors.error(self.family, next(icmp_errors.kinds(self.family)), quoted)
+
+    def error(self, port, stamp, name, rung):
+        self.send(self.about(port, stamp), port, name, rung)
 
 
 def other_than(cookies, port):
@@ -137,8 +158,7 @@ def build(case, family):
         cookies.echo(port, cookies.stamp(port, IDS[name], timestamp=0xFFFFFFFF), name)
         cookies.echo(port, cookies.stamp(port, IDS[name], key=1), name)
         cookies.error(port, stamp, name, "cookie")
-        # Eight bytes of TCP hold no timestamp.
-        cookies.error(port, stamp, cookies.hashed(port), "scheduler_no_entry", quoted_bytes=(28 if family == 4 else 48))
+        cookies.short_quote(port)
         # An id that nobody has, check bits, another tuple's cookie, another secret's, and none at all. Some of what is
         # made up says an id by chance, and its packet then goes there: more is not to be had by it.
         made_up = [
@@ -156,8 +176,7 @@ def build(case, family):
                 refused += 1
             else:
                 cookies.echo(port, wrong, said)
-        # RSTs without timestamps, as kernels send them for sockets that they do not have.
-        cookies.plain(port, "R", "scheduler")
+        cookies.lost_reset(port)
     # Clients without timestamps are tracked.
     for port in range(2000, 2010):
         cookies.plain(port, "S", "scheduler")

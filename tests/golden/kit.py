@@ -132,6 +132,10 @@ class Packet:
             self._add_extra(out)
             self.originated += 1
 
+    def copies(self, outs):
+        """The same packet for other backends; these frames are counted as pieces are."""
+        self.pieces(outs)
+
     def _add_extra(self, out):
         self.extra.append(bytes(out))
         self.record.setdefault("extra", []).append("forwarded")

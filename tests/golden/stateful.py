@@ -86,6 +86,10 @@ def build(case, family):
         web.echo(port + 5000, 0x12345600 | told, web.hashed(port + 5000), rung="scheduler")
         refused += 3
         web.echo(port, 0x12345600 | told, name, rung="slot")
+    # What names no slot may be any backend's, also the one that drains.
+    for port in ports[10:]:
+        web.lost_reset(port)
+        web.short_quote(port)
     # Without timestamps as without slots.
     for port in range(3000, 3010):
         web.plain(port, "S", "scheduler")

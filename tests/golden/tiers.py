@@ -17,6 +17,7 @@ class Tier(cookies.Cookies):
 
     def __init__(self, case, family, tier):  # pylint: disable=super-init-not-called
         self.case, self.family, self.tier = case, family, tier
+        self.copies = tier == 2  # any tier-2 director copies it to all backends
         self.ip = IP if family == 4 else IPv6
         self.ids = IDS[tier]
         self.addresses = dict(cookies.BACKENDS[family])
@@ -60,6 +61,8 @@ def build(case, family, tier):
         for other in others:
             web.echo(port, web.named(port, names[port], other), names[port])
         web.error(port, web.named(port, names[port], 0), names[port], "cookie")
+        web.short_quote(port)
+        web.lost_reset(port)
         # An id that nobody of this tier has.
         nobody = web.stamp(port, 1, tier=3)
         web.refused(port, nobody)

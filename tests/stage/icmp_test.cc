@@ -83,8 +83,8 @@ TEST_F(IcmpTest, AnswersAreLimitedInRate) {
   EXPECT_EQ(Dropped(DropReason::kAnswerRateLimited), 7u);
 }
 
-// An error of a router about a packet of the VIP's to the client.
-Bytes ErrorAbout(uint16_t client_port, uint16_t vip_port, uint8_t protocol = 6) {
+// An error of a router about a packet of the VIP's to the client, of which it quotes so many bytes.
+Bytes ErrorAbout(uint16_t client_port, uint16_t vip_port, uint8_t protocol = 6, size_t quoted = 28) {
   Bytes quote = FrameBuilder{.source = "203.0.113.10",
                              .destination = "198.51.100.1",
                              .protocol = protocol,
@@ -92,7 +92,7 @@ Bytes ErrorAbout(uint16_t client_port, uint16_t vip_port, uint8_t protocol = 6) 
                              .destination_port = client_port}
                     .Build();
   quote.erase(quote.begin(), quote.begin() + 14);
-  quote.resize(28);
+  quote.resize(quoted);
   return IcmpFrame({.source = "198.18.0.1"}, 3, 4, quote);
 }
 
@@ -112,6 +112,27 @@ TEST_F(IcmpTest, ErrorsFollowTheFlowTheyQuote) {
   EXPECT_EQ(sent()[0].frame[5], 11);
   EXPECT_EQ(counters_.related.Value(), 2u);
   EXPECT_EQ(counters_.table_v4.inserted.Value(), 1u);
+}
+
+// With cookies an error that has none may be any backend's, where no worker has an entry of its flow.
+TEST_F(IcmpTest, ErrorsWithoutACookieGoToAllBackends) {
+  fixture_.AddBackend(pool_v4_, "192.0.2.12");
+  fixture_.Vip(VipId(0)).entry.cookies = true;
+  Rebuild();
+  worker_count_ = 2;
+  const Bytes error = ErrorAbout(40000, 80, 6, 200);
+  RunMbufs({MakeMbuf(error, 90)});
+  const auto moved = sink_.TakeHandedOver();
+  ASSERT_EQ(moved.size(), 1u);
+  EXPECT_TRUE(sent().empty());
+  worker_ = WorkerId(1);
+  Resume({moved[0].mbuf});
+  ASSERT_EQ(sent().size(), 2u);
+  for (const auto& each : sent()) {
+    EXPECT_EQ(Bytes(each.frame.begin() + 14, each.frame.end()), Bytes(error.begin() + 14, error.end()));
+  }
+  EXPECT_NE(sent()[0].frame[5], sent()[1].frame[5]);
+  EXPECT_EQ(counters_.copies.packets.Value(), 1u);
 }
 
 TEST_F(IcmpTest, ErrorsThroughATunnel) {

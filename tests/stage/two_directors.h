@@ -69,7 +69,8 @@ struct Director {
   fwd::FlowTables tables;
   RecordingSink sink{counters};
   lb::FragmentTable fragments{8, 4, 2};
-  stage::AnswerBudget answers;
+  stage::SecondsBudget answers;
+  stage::SecondsBudget copies;
   stage::Burst burst;
   std::vector<RecordingSink::Sent> sent;
   std::vector<RecordingSink::Punted> punted;
@@ -131,6 +132,7 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
     env.counters = &director.counters;
     env.fragments = &director.fragments;
     env.answers = director.answers;
+    env.copies = director.copies;
     env.fast_path = director.with_fast_path;
     director.sent.clear();
     director.punted.clear();
@@ -143,6 +145,7 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
       while (stage::ResumeFragments(env, resumed, director.sink) != 0) continue;
     }
     director.answers = env.answers;
+    director.copies = env.copies;
     director.sink.Collect(director.sent, director.punted);
     director.handed_over.clear();
     for (const RecordingSink::HandedOver& each : director.sink.TakeHandedOver()) {

@@ -75,6 +75,8 @@ CounterSnapshot ReadCounters(Engine& engine) {
   snapshot.rungs.emplace_back(kRescheduled, dataplane.counters().rescheduled.Value());
   snapshot.rungs.emplace_back(kCookiesRefused, dataplane.counters().cookies_refused.Value());
   snapshot.rungs.emplace_back(kSecondChances, dataplane.counters().second_chances.Value());
+  snapshot.rungs.emplace_back(kCopied, dataplane.counters().copies.packets.Value());
+  snapshot.rungs.emplace_back(kCopiesLimited, dataplane.counters().copies.limited.Value());
   for (const model::VipRecord& vip : *registry->vips) snapshot.vips.emplace_back(vip.desired.name, OfVip(facts, vip));
   for (const auto& pool : registry->pools) {
     for (const model::BackendRecord& backend : pool->backends) {

@@ -176,6 +176,7 @@ class EngineImpl final : public Engine {
     node_.tunnel_source_v6 = stage::ToTunnelSource(node.tunnels.source_v6);
     stage::CollectOwnSources(node_);
     node_.answers_per_s = node.answers_per_s;
+    node_.copies_per_s = node.copies_per_s;
     env_.node = &node_;
     env_.tables = &tables_;
     env_.counters = &dataplane_.counters();
@@ -323,9 +324,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const config::NodeConfig&
   // Buffers for a burst of the largest frames, with one more each for what a stage may put in front, for as many pieces
   // as a stage may cut them into, and for all fragments that may wait.
   const uint32_t data_bytes = std::min<uint32_t>(node.memory.mbuf_data_bytes, UINT16_MAX - RTE_PKTMBUF_HEADROOM);
-  const auto buffers =
-      static_cast<uint32_t>((kMaxFrameBytes / data_bytes + 2) * stage::kBurstSize +
-                            (UINT16_MAX / data_bytes + 2) * node.fragments.held + stage::ExtraPackets::kMax);
+  const auto buffers = static_cast<uint32_t>((kMaxFrameBytes / data_bytes + 2) * stage::kBurstSize +
+                                             (UINT16_MAX / data_bytes + 2) * node.fragments.held +
+                                             stage::ExtraPackets::kMax + stage::ExtraPackets::kMaxCopies);
   static uint32_t pools = 0;
   rte_mempool* const pool =
       rte_pktmbuf_pool_create(absl::StrCat("replay", pools++).c_str(), buffers, 0, 0,

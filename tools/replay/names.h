@@ -39,6 +39,8 @@ inline constexpr std::string_view kRescheduled = "rescheduled";
 // And those in whose timestamps there should have been a cookie, and none was.
 inline constexpr std::string_view kCookiesRefused = "cookies_refused";
 inline constexpr std::string_view kSecondChances = "second_chances";
+inline constexpr std::string_view kCopied = "copied";
+inline constexpr std::string_view kCopiesLimited = "copies_limited";
 
 constexpr std::string_view PuntClassName(stage::PuntClass punt_class) {
   switch (punt_class) {

@@ -179,7 +179,7 @@ void ReadTotals(const YamlValue& value, ExpectStep* out) {
 }
 
 void ReadRungs(const YamlValue& value, ExpectStep* out) {
-  std::vector<std::string_view> rungs = {kRescheduled, kCookiesRefused, kSecondChances};
+  std::vector<std::string_view> rungs = {kRescheduled, kCookiesRefused, kSecondChances, kCopied, kCopiesLimited};
   for (size_t i = 1; i < fwd::kRungCount; ++i) rungs.push_back(RungName(static_cast<fwd::Rung>(i)));
   value.Map([&](MapReader& map) { CounterReader("rungs", "", "rungs", out).Read(map, rungs); });
 }

@@ -60,6 +60,7 @@ node:
   nat: {local_addresses: [198.51.100.5, "2001:db8:5::5"], local_ports: 20000-29999}
   fragments: {packets: 71, held: 72, timeout_s: 13}
   answers_per_s: 55
+  copies_per_s: 56
   punt: {management_ports: [22, 830], rate_limit_pps: 77}
   api: {listen: "127.0.0.1:9999"}
   metrics: {enabled: false, listen: "[::1]:9998"}
@@ -112,6 +113,7 @@ services:
   expected.node.nat = {{Ip("198.51.100.5"), Ip("2001:db8:5::5")}, {20000, 29999}};
   expected.node.fragments = {71, 72, 13};
   expected.node.answers_per_s = 55;
+  expected.node.copies_per_s = 56;
   expected.node.punt = {{22, 830}, 77};
   expected.node.api = {"127.0.0.1:9999"};
   expected.node.metrics = {false, "[::1]:9998"};
@@ -179,6 +181,7 @@ TEST(LoadTest, WhatIsNotWrittenHasItsDefault) {
   EXPECT_EQ(config->node.punt.management_ports, std::vector<uint16_t>{22});
   EXPECT_EQ(config->node.tables.connections_wide, 16384u);
   EXPECT_EQ(config->node.answers_per_s, 1000u);
+  EXPECT_EQ(config->node.copies_per_s, 4000u);
   EXPECT_FALSE(config->node.tunnels.source_v4.has_value());
   EXPECT_EQ(config->node.api.listen, "unix:/run/sluice/sluiced.sock");
 }

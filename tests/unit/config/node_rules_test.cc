@@ -146,7 +146,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Outside("PuntRate", "punt", "rate_limit_pps", "10000001", "1 to 10000000"),
                     Mistake{"AnswersPerS", "punt: {", "answers_per_s: 10000001\n  punt: {", "10000001",
                             "node.answers_per_s",
-                            "answers_per_s 10000001 is out of range; give a whole number from 0 to 10000000"}),
+                            "answers_per_s 10000001 is out of range; give a whole number from 0 to 10000000"},
+                    Mistake{"CopiesPerS", "punt: {", "copies_per_s: 10000001\n  punt: {", "10000001",
+                            "node.copies_per_s",
+                            "copies_per_s 10000001 is out of range; give a whole number from 0 to 10000000"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(

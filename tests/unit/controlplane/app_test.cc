@@ -69,6 +69,7 @@ config::NodeConfig Node() {
   node.tables.connections_wide = 4096;
   node.tunnels.source_v6 = net::IpPrefix::Parse("2001:db8:ff::/48");
   node.answers_per_s = 5;
+  node.copies_per_s = 15;
   node.tables.nat_sessions = 2048;
   node.tables.connections_stateful = 3072;
   node.nat = {{*net::IpAddress::Parse("192.0.2.9")}, {2000, 2999}};
@@ -88,6 +89,7 @@ TEST(NodeDiff, NamesWhatDiffers) {
   wanted.tunnels.source_v4 = net::IpPrefix::Parse("198.18.0.0/16");
   wanted.tunnels.source_v6.reset();
   wanted.answers_per_s = 6;
+  wanted.copies_per_s = 16;
   wanted.tables.nat_sessions = 4096;
   wanted.tables.connections_stateful = 6144;
   wanted.nat = {};
@@ -98,7 +100,7 @@ TEST(NodeDiff, NamesWhatDiffers) {
                   "node.tables.connections_wide", "node.tables.nat_sessions", "node.tables.connections_stateful",
                   "node.nat.local_addresses", "node.nat.local_ports", "node.fragments.packets", "node.fragments.held",
                   "node.fragments.timeout_s", "node.tunnels.source_v4", "node.tunnels.source_v6", "node.answers_per_s",
-                  "node.metrics.listen"));
+                  "node.copies_per_s", "node.metrics.listen"));
   wanted = Node();
   wanted.ports.clear();
   EXPECT_THAT(DifferingNodeFields(running, wanted), ElementsAre("node.ports"));
@@ -117,6 +119,7 @@ TEST(DataplaneOptions, FollowTheNode) {
   EXPECT_EQ(options.tunnel_source_v4, std::nullopt);
   EXPECT_EQ(options.tunnel_source_v6, net::IpPrefix::Parse("2001:db8:ff::/48"));
   EXPECT_EQ(options.answers_per_s, 5u);
+  EXPECT_EQ(options.copies_per_s, 15u);
   EXPECT_EQ(options.nat_sessions, 2048u);
   EXPECT_EQ(options.connections_stateful, 3072u);
   EXPECT_THAT(options.nat_local_addresses, ElementsAre(*net::IpAddress::Parse("192.0.2.9")));

@@ -196,6 +196,7 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   worker.table_nat = {.entries = 34, .capacity = 35};
   worker.nat = {.stateless_replies = 36, .replies = 37, .proxy_headers = 38, .unsteered = 39};
   worker.table_stateful = {.entries = 42, .capacity = 43};
+  worker.copies = {.packets = 44, .copies = 45, .limited = 46, .no_buffer = 47};
   worker.handed_over = 40;
   worker.taken_over = 41;
   v1::WorkerStatus message;
@@ -210,6 +211,10 @@ TEST(ConvertStats, WorkersShowTablesRungsAndAnswers) {
   EXPECT_EQ(message.answers().at("echo_reply"), 20u);
   EXPECT_EQ(message.answers().at("packet_too_big"), 21u);
   EXPECT_EQ(message.related(), 22u);
+  EXPECT_EQ(message.copies().packets(), 44u);
+  EXPECT_EQ(message.copies().copies(), 45u);
+  EXPECT_EQ(message.copies().limited(), 46u);
+  EXPECT_EQ(message.copies().no_buffer(), 47u);
   EXPECT_EQ(message.table_v4().unconfirmed_full(), 30u);
   EXPECT_EQ(message.table_v6().entries(), 31u);
   EXPECT_EQ(message.table_wide().entries(), 32u);

@@ -51,6 +51,7 @@ class MetricsTest : public ::testing::Test {
     worker.answers[static_cast<size_t>(fwd::AnswerKind::kPacketTooBig)] = 5;
     worker.related = 9;
     worker.rescheduled = 49;
+    worker.copies = {.packets = 56, .copies = 57, .limited = 58, .no_buffer = 59};
     worker.unprotected = {.unknown = 50, .no_room = 51, .no_room_flows = 52, .no_cookie = 55, .no_session = 53};
     worker.slept_ns = 2'500'000'000;
     dataplane_.workers = {worker};
@@ -135,6 +136,10 @@ TEST_F(MetricsTest, ShowsTheCountersOfTheDataPlane) {
   expect("sluice_nat_proxy_headers_total{worker=\"0\"}", 45);
   expect("sluice_nat_unsteered_sessions_total{worker=\"0\"}", 46);
   expect("sluice_worker_handed_over_packets_total{worker=\"0\"}", 47);
+  expect("sluice_worker_copied_packets_total{worker=\"0\"}", 56);
+  expect("sluice_worker_copies_total{worker=\"0\"}", 57);
+  expect("sluice_worker_copies_limited_packets_total{worker=\"0\"}", 58);
+  expect("sluice_worker_copies_no_buffer_total{worker=\"0\"}", 59);
   expect("sluice_worker_taken_over_packets_total{worker=\"0\"}", 48);
   expect("sluice_connection_table_entries{worker=\"0\",table=\"ipv6\"}", 3);
   expect("sluice_connection_table_capacity{worker=\"0\",table=\"wide\"}", 16384);

@@ -60,6 +60,6 @@ def build(case):
     # A connection with timestamps of which nothing is known, and an RST.
     for port in range(3000, 3010):
         web.refused(port, web.stamp(port, 6))
-        web.plain(port, "R", "scheduler")
+        web.lost_reset(port)
     case.counters["table_v4"] = {"inserted": len(entered)}
     case.counters["rungs"] = {"cookies_refused": 10}
