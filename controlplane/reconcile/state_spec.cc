@@ -112,6 +112,9 @@ fwd::HashInput HashInputOf(config::HashInput hash) {
   return fwd::HashInput::kTuple;
 }
 
+// With QUIC only a connection's first packets go by the table, until the client uses an id that the server chose.
+constexpr uint16_t kQuicInitialS = 30;
+
 lb::FlowTimeouts TimeoutsOf(const config::VipTimeoutsConfig& vip, const lb::FlowTimeouts& node) {
   // Valid ones are far below 16 bits.
   const auto pick = [](const std::optional<uint32_t>& own, uint16_t other) {
@@ -153,6 +156,9 @@ fwd::VipSpec ToVipSpec(const model::VipRecord& vip, const model::PoolRecord* poo
     if (spec.entry.cookie_layout.tier_bits > 0) spec.entry.tier_id = node.tier_id;
   }
   spec.entry.timeouts = TimeoutsOf(desired.timeouts, node.timeouts);
+  if (desired.quic && !desired.timeouts.udp_s) {
+    spec.entry.timeouts.udp_s = std::min(spec.entry.timeouts.udp_s, kQuicInitialS);
+  }
   return spec;
 }
 
