@@ -1,5 +1,6 @@
 #include "controlplane/reconcile/impact.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -9,12 +10,27 @@ namespace {
 
 // While a table is built, each slot takes its own two bytes and those of the permutations' marks beside it.
 constexpr uint64_t kBytesPerSlot = 4;
+// Of homes the same and a bit; and of previous owners and heirs.
+constexpr uint64_t kBytesPerSlotOfHomes = 5;
+constexpr uint64_t kBytesPerSlotOfChances = 4;
 // With their places in hash tables.
 constexpr uint64_t kBytesPerVip = 512;
 constexpr uint64_t kBytesPerBackend = 256;
 
 const fwd::PoolTable* TableOf(const fwd::ForwardingState& state, PoolId id) {
   return id.index() < state.pools.size() ? state.pools[id.index()].get() : nullptr;
+}
+
+// By PoolId: what a slot takes for the VIPs of the pool beside its owner (fwd/homes.h, fwd/second_chance.h).
+std::vector<uint64_t> CollectNeeds(const std::vector<fwd::VipSpec>& vips) {
+  std::vector<uint64_t> needs;
+  for (const fwd::VipSpec& vip : vips) {
+    if (!vip.entry.unsafe_only && !vip.entry.second_chance) continue;
+    const size_t pool = vip.entry.pool.index();
+    if (pool >= needs.size()) needs.resize(pool + 1);
+    needs[pool] = std::max(needs[pool], kBytesPerSlotOfHomes + (vip.entry.second_chance ? kBytesPerSlotOfChances : 0));
+  }
+  return needs;
 }
 
 uint64_t CountMoved(const fwd::PoolTable& before, const fwd::PoolTable& after) {
@@ -28,10 +44,12 @@ uint64_t CountMoved(const fwd::PoolTable& before, const fwd::PoolTable& after) {
 
 uint64_t EstimateBytes(const fwd::StateSpec& spec, const fwd::ForwardingState* before) {
   uint64_t bytes = spec.vips.size() * kBytesPerVip + spec.backends.size() * kBytesPerBackend;
+  const std::vector<uint64_t> needs = CollectNeeds(spec.vips);
   for (const fwd::PoolSpec& pool : spec.pools) {
     const fwd::PoolTable* old = before == nullptr ? nullptr : TableOf(*before, pool.id);
     const bool shared = old != nullptr && old->table_size == pool.table_size && old->members == pool.members;
-    if (!shared) bytes += pool.table_size * kBytesPerSlot;
+    const uint64_t more = pool.id.index() < needs.size() ? needs[pool.id.index()] : 0;
+    if (!shared) bytes += pool.table_size * (kBytesPerSlot + more);
   }
   return bytes;
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "controlplane/reconcile/impact.h"
 #include "controlplane/store/memory_journal.h"
 #include "tests/unit/controlplane/reconciler_fixture.h"
 
@@ -388,6 +389,19 @@ TEST_F(BurstTest, WhatCannotBeKeptIsRefusedToAllOfThem) {
   EXPECT_EQ(reconciler_.Current().version, 2u);
   EXPECT_EQ(dataplane_.states.size(), 2u);
   EXPECT_TRUE(Adding(0)().ok());
+}
+
+TEST(EstimateBytes, CountsWhatAPoolsVipsNeedBesideItsTable) {
+  constexpr uint64_t kSlots = 1009;
+  fwd::StateSpec spec;
+  spec.pools = {{.id = PoolId(1), .table_size = kSlots, .members = {}}};
+  spec.vips.resize(1);
+  spec.vips[0].entry.pool = PoolId(1);
+  const uint64_t plain = EstimateBytes(spec, nullptr);
+  spec.vips[0].entry.unsafe_only = true;
+  EXPECT_EQ(EstimateBytes(spec, nullptr), plain + 5 * kSlots) << "homes, and the table they are made from";
+  spec.vips[0].entry.second_chance = true;
+  EXPECT_EQ(EstimateBytes(spec, nullptr), plain + 9 * kSlots) << "previous owners and heirs";
 }
 
 TEST_F(BurstTest, WhatTheWorkersDoNotTakeIsNotInTheHistory) {
