@@ -41,14 +41,16 @@ void PrintTable(const WorkloadOptions& options, const Result& result, std::ostre
       options.seconds, options.seed, result.connections, Percent(result.without_timestamps, result.connections),
       result.server_changes, result.servers_up, options.servers, result.director_changes, options.directors);
   out << absl::StreamFormat("%-25s %-6s %10s %8s %10s %10s %8s %8s %8s %9s %7s\n", "", "while", "broken", "%",
-                            "servers", "directors", "ts %", "no ts %", "track %", "no room", "max %");
+                            "servers", "directors", "ts %", "no ts %", "ent/100", "no room", "max %");
   for (const Outcome& outcome : result.outcomes) {
     if ((outcome.definitions & kUp) != 0) PrintRow(result, outcome, "up", outcome.up, out);
     if ((outcome.definitions & kDrain) != 0) PrintRow(result, outcome, "drain", outcome.drain, out);
   }
   out << "\nwhile: a connection is broken when it changes its server while that is up, or also while it is down and "
          "drains\nservers, directors: after whose change; ts, no ts: share of connections with and without timestamps\n"
-         "track: entries made in directors' tables for each 100 connections; no room: flows that found none\n"
+         "ent/100: entries made in directors' tables for each 100 connections; over 100 where several directors made "
+         "one "
+         "of a connection\nno room: flows that found none\n"
          "max: the busiest server's connections over the average, less 100 %\n";
 }
 
@@ -72,7 +74,7 @@ void PrintJson(const WorkloadOptions& options, const Result& result, std::ostrea
       if ((outcome.definitions & kUp) != 0) one.Key("broken_up") << BrokenJson(outcome.up);
       if ((outcome.definitions & kDrain) != 0) one.Key("broken_up_or_draining") << BrokenJson(outcome.drain);
       one.Number("packets", outcome.packets);
-      one.Number("tracked", outcome.tracked);
+      one.Number("entries", outcome.tracked);
       one.Number("table_full", outcome.table_full);
       one.Key("imbalance") << absl::StrFormat("%.4f", outcome.imbalance);
     });
