@@ -68,7 +68,7 @@ constexpr std::array<CounterOf<fwd::NatStats>, 4> kNatCounters = {{
 
 constexpr std::array<CounterOf<fwd::CopyStats>, 4> kCopyCounters = {{
     {"sluice_worker_copied_packets_total",
-     "Packets that may be any backend's of their VIP, and went to all: resets and ICMP errors without a cookie.",
+     "Packets that may be any backend's of their VIP, and were copied for the others: resets, ICMP errors.",
      &fwd::CopyStats::packets},
     {"sluice_worker_copies_total", "Copies of such packets, for other backends than the hash's choice.",
      &fwd::CopyStats::copies},

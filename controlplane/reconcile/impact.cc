@@ -33,6 +33,12 @@ std::vector<uint64_t> CollectNeeds(const std::vector<fwd::VipSpec>& vips) {
   return needs;
 }
 
+// Of these, what a table that stays has already.
+uint64_t MetNeeds(const fwd::PoolTable& table) {
+  if (table.homes.empty()) return 0;
+  return kBytesPerSlotOfHomes + (table.heirs.empty() ? 0 : kBytesPerSlotOfChances);
+}
+
 uint64_t CountMoved(const fwd::PoolTable& before, const fwd::PoolTable& after) {
   if (before.slots.size() != after.slots.size()) return after.slots.size();
   uint64_t moved = 0;
@@ -48,8 +54,9 @@ uint64_t EstimateBytes(const fwd::StateSpec& spec, const fwd::ForwardingState* b
   for (const fwd::PoolSpec& pool : spec.pools) {
     const fwd::PoolTable* old = before == nullptr ? nullptr : TableOf(*before, pool.id);
     const bool shared = old != nullptr && old->table_size == pool.table_size && old->members == pool.members;
-    const uint64_t more = pool.id.index() < needs.size() ? needs[pool.id.index()] : 0;
-    if (!shared) bytes += pool.table_size * (kBytesPerSlot + more);
+    const uint64_t needed = pool.id.index() < needs.size() ? needs[pool.id.index()] : 0;
+    const uint64_t met = shared ? MetNeeds(*old) : 0;
+    bytes += pool.table_size * ((shared ? 0 : kBytesPerSlot) + (needed > met ? needed - met : 0));
   }
   return bytes;
 }

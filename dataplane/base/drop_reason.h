@@ -8,7 +8,7 @@
 namespace sluice {
 
 // The closed list of reasons for which a packet may be dropped: symbol, metric label, help text. Whoever adds a reason
-// adds a golden case for it (tests/golden); a test compares the two lists.
+// adds a golden case for it (tests/golden), or says there why no capture can; a test compares the lists.
 #define SLUICE_DROP_REASONS(X)                                                                                      \
   X(kOtherDestinationMac, "other_destination_mac", "addressed to another station's MAC address")                    \
   X(kTruncatedHeader, "truncated_header", "the frame ends inside a header")                                         \
@@ -59,7 +59,7 @@ namespace sluice {
   X(kTtlExpired, "ttl_expired", "the last hop of an ICMP error, which is not answered with another")                \
   X(kNoClientRoute, "no_client_route", "the host's kernel has no route by any port to the client")                  \
   X(kTooBig, "too_big", "the packet with its encapsulation exceeds the MTU of the port it leaves by")               \
-  X(kFragmentNoBuffer, "fragment_no_buffer", "no packet buffer was free to fragment a packet that exceeds the MTU") \
+  X(kFragmentNoBuffer, "fragment_no_buffer", "no packet buffer, or no room in the burst, for a packet's fragments") \
   X(kNoHeadroom, "no_headroom", "the buffer has no room in front for the encapsulation")                            \
   X(kTxQueueFull, "tx_queue_full", "the device's transmit queue did not take the packet")                           \
   X(kHandoverQueueFull, "handover_queue_full", "the queue to the worker that owns the packet was full")             \

@@ -10,7 +10,7 @@ namespace {
 
 using Backends = std::vector<BackendId>;
 
-bool MakesCopies(const VipEntry& vip) { return vip.cookies && !vip.quic && !vip.first_tier && !IsNat(vip.mode); }
+bool MakesCopies(const VipEntry& vip) { return vip.cookies && !vip.first_tier && !IsNat(vip.mode); }
 
 // What the packet, or an entry, said of the flow's backend counts as known.
 bool IsGuess(Rung rung) {
@@ -34,7 +34,7 @@ void BuildPoolBackends(const StateSpec& spec, const ForwardingState* previous, F
   state.pool_backends = ShareByPool(pools, previous != nullptr ? previous->pool_backends : Shared());
 }
 
-bool IsAnybodys(const VipEntry& vip, const FlowView& flow, Rung rung) {
+bool GoesToAllBackends(const VipEntry& vip, const FlowView& flow, Rung rung) {
   if (!MakesCopies(vip) || !IsGuess(rung) || flow.is_part) return false;
   const bool is_reset = flow.protocol == net::kProtocolTcp && (flow.tcp_flags & net::kTcpRst) != 0;
   return flow.related || is_reset;

@@ -8,7 +8,8 @@
 #include "dataplane/fwd/worker_counters.h"
 
 // Some packets of connections with cookies say nothing of their backend: a client's RST without timestamps, as Linux
-// answers what it has no socket for, and an ICMP error whose router quotes too little for them. The hash's choice is a
+// answers what it has no socket for, an ICMP error whose router quotes too little for them, and any about QUIC, which
+// quotes the client's connection id. The hash's choice is a
 // guess then: another policy may have placed the connection, or backends have changed since. So the VIP's other
 // backends get a copy each. It is of use to the one that has the connection, and the others' kernels, which find no
 // socket for it, ignore it (RFC 9293, section 3.5.2; RFC 5927, section 4.1).
@@ -22,7 +23,7 @@ void BuildPoolBackends(const StateSpec& spec, const ForwardingState* previous, F
 
 // Whether the packet, which this rung placed, may be any backend's of the VIP. Not at the first tier, where any tier-2
 // director will copy it to all backends. Worker thread.
-bool IsAnybodys(const VipEntry& vip, const FlowView& flow, Rung rung);
+bool GoesToAllBackends(const VipEntry& vip, const FlowView& flow, Rung rung);
 
 // The backends of a VIP whose packets may be anybody's: all that there are, also those that drain or are down, and
 // those of its pool's backup.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dataplane/base/byte_order.h"
+#include "dataplane/base/check.h"
 #include "dataplane/base/ids.h"
 #include "dataplane/lb/vip_map.h"
 
@@ -66,6 +67,7 @@ class ExactVips {
         const Slot& slot = slots_[i];
         if (slot.IsOf(address, service)) [[likely]] {
           // Only free slots have none: the caller's question for it comes to the same.
+          SLUICE_DCHECK(slot.vip.valid());
           if (!slot.vip.valid()) __builtin_unreachable();
           return slot.vip;
         }

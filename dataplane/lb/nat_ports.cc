@@ -1,21 +1,11 @@
 #include "dataplane/lb/nat_ports.h"
 
-#include <cstring>
-
 namespace sluice::lb {
 namespace {
 
 uint32_t PortCount(const LocalEnds& ends) { return uint32_t{ends.last_port} - ends.first_port + 1; }
 
 }  // namespace
-
-bool LocalEnds::HasAddress(net::Family family, const uint8_t* address) const {
-  const size_t size = family == net::Family::kIpv4 ? 4 : 16;
-  for (const NatAddress& local : of(family).list()) {
-    if (std::memcmp(local.data(), address, size) == 0) return true;
-  }
-  return false;
-}
 
 bool LocalEnds::Add(const net::IpAddress& address) {
   LocalAddresses& local = address.is_v4() ? v4 : v6;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "dataplane/base/byte_order.h"
@@ -35,10 +36,19 @@ struct LocalEnds {
 
   const LocalAddresses& of(net::Family family) const { return family == net::Family::kIpv4 ? v4 : v6; }
   // `address`: 4 or 16 bytes as in a packet.
-  bool HasAddress(net::Family family, const uint8_t* address) const;
+  bool HasAddress(net::Family family, const uint8_t* address) const {
+    return family == net::Family::kIpv4 ? Has<4>(v4, address) : Has<16>(v6, address);
+  }
   // Adds an address; false when there are kMaxLocalAddresses of its family. At start.
   bool Add(const net::IpAddress& address);
   bool HasPort(Be16 port) const { return port.Host() >= first_port && port.Host() <= last_port; }
+
+ private:
+  template <size_t size>
+  static bool Has(const LocalAddresses& locals, const uint8_t* address) {
+    const auto is_it = [address](const NatAddress& local) { return std::memcmp(local.data(), address, size) == 0; };
+    return std::any_of(locals.list().begin(), locals.list().end(), is_it);
+  }
 };
 
 // The ports of one worker: [first, first + count).

@@ -165,7 +165,7 @@ size_t Worker::SendForHost(const WorkerPort& port) {
 
 void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
   TxBuffer& buffer = forwards_[port.index()];
-  // As runs: a packet at a time took a twentieth of the worker's instructions.
+  // As runs: a packet at a time takes a twentieth of the worker's instructions.
   while (count != 0) {
     if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
     const size_t taken = std::min(count, buffer.mbufs.size() - buffer.count);

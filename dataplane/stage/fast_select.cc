@@ -198,7 +198,7 @@ SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastP
 
 // A packet whose fate the selection decided is done with, and of which there are to be copies, that is for Rewrite.
 void MarkSelected(Packet& packet) {
-  if (packet.fate != Fate::kPending || packet.is_anybodys) return;
+  if (packet.fate != Fate::kPending || packet.to_all_backends) return;
   packet.past = packet.session == lb::NatTable::kNone ? Past::kSelection : Past::kSessionSelection;
 }
 

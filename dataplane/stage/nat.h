@@ -15,9 +15,10 @@ namespace sluice::stage {
 // the service that was asked, and sets `vip`, where that needs no session; otherwise null.
 const lb::ReturnService* RecogniseReply(Packet& packet, StageEnv& env);
 
-// The same of a whole packet with ports, for the fast path: true if it is an answer of this worker's that only its
-// session tells more of. Otherwise its fate is decided, or nothing was found out: then the return table may know more.
-bool RecogniseSessionReply(Packet& packet, StageEnv& env);
+// The same of a whole packet with ports, for the fast path. Of an answer of this worker's that only its session tells
+// more of, `direction` is kToClient and the fate pending. Otherwise the fate is decided, or `direction` stays, and the
+// return table may know more.
+void RecogniseSessionReply(Packet& packet, StageEnv& env);
 
 // LookupVip: for a client's packet to a VIP with address translation: hands it over if another worker owns its flow.
 void FindOwner(Packet& packet, StageEnv& env);

@@ -105,15 +105,6 @@ void RecogniseLocal(Packet& packet, const std::optional<ReplyFlow>& flow, const 
   if (env.worker_count > 1) GiveTo(packet, lb::WorkerOfLocalPort(ends, flow->client_port, env.worker_count), env);
 }
 
-// LocalEnds::HasAddress, in a register where it can be.
-bool HasLocal(const lb::LocalEnds& ends, net::Family family, const uint8_t* address) {
-  if (family != net::Family::kIpv4) return ends.v6.count != 0 && ends.HasAddress(family, address);
-  const auto wanted = net::Load<uint32_t>(address);
-  bool found = false;
-  for (const lb::NatAddress& local : ends.v4.list()) found |= net::Load<uint32_t>(local.data()) == wanted;
-  return found;
-}
-
 }  // namespace
 
 const lb::ReturnService* RecogniseReply(Packet& packet, StageEnv& env) {
@@ -143,24 +134,23 @@ const lb::ReturnService* RecogniseReply(Packet& packet, StageEnv& env) {
   return unique ? match.services : nullptr;
 }
 
-bool RecogniseSessionReply(Packet& packet, StageEnv& env) {
+void RecogniseSessionReply(Packet& packet, StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
   const net::Family family = packet.headers.family;
   const ReplyFlow flow = OwnFlowOf(packet);
   const lb::LocalEnds& ends = env.tables->nat().setup().ends;
-  if (HasLocal(ends, family, frame + flow.client_offset)) {
+  if (ends.HasAddress(family, frame + flow.client_offset)) {
     RecogniseLocal(packet, flow, ends, env);
-    return packet.fate == Fate::kPending;
+    return;
   }
   const lb::ReturnMatch match = FindService(frame + flow.backend_offset, family, flow.protocol, flow.backend_port, env);
-  if (match.kind == lb::ReturnMatch::Kind::kUnique) return false;
+  if (match.kind == lb::ReturnMatch::Kind::kUnique) return;
   if (match.kind == lb::ReturnMatch::Kind::kNone || IsOwnAddress(frame + flow.client_offset, family, env)) {
     packet.fate = Fate::kPunted;
-    return false;
+    return;
   }
   Adopt(packet, flow, Direction::kToClient, env);
   GiveToOwnerOf(packet, frame + flow.client_offset, flow.client_port, env);
-  return packet.fate == Fate::kPending;
 }
 
 void FindOwner(Packet& packet, StageEnv& env) {

@@ -80,8 +80,8 @@ struct alignas(64) Packet {
   Direction direction;
   uint8_t session_use;  // NatSession::use when it was found
   Past past;
-  bool is_anybodys;  // copies of it go to the VIP's other backends (fwd/copies.h)
-  uint32_t session;  // lb::NatTable::at of this worker; kNone: the packet has no session
+  bool to_all_backends;  // a copy goes to each of the VIP's other backends (fwd/copies.h)
+  uint32_t session;      // lb::NatTable::at of this worker; kNone: the packet has no session
 };
 static_assert(sizeof(Packet) == 64);
 
@@ -105,7 +105,7 @@ constexpr void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
   packet.direction = Direction::kToBackend;
   packet.session_use = 0;
   packet.past = Past::kNothing;
-  packet.is_anybodys = false;
+  packet.to_all_backends = false;
   packet.session = lb::NatTable::kNone;
 }
 

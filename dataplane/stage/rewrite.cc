@@ -1,5 +1,6 @@
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -101,16 +102,18 @@ bool TakeBudgetForCopies(const Packet& packet, size_t count, StageEnv& env) {
 // Sends a copy of the packet, which has not been rewritten, to each other backend of the VIP.
 void SendCopies(const Packet& packet, const fwd::VipEntry& vip, StageEnv& env) {
   const std::span<const BackendId> backends = fwd::BackendsOf(*env.state, vip);
-  if (backends.size() < 2) return;
+  const fwd::BackendEntry* const entries = env.state->backends->data();
+  const auto gets_copy = [&](BackendId id) { return id != packet.backend && entries[id.index()].keeps_flows(); };
+  const auto count = static_cast<size_t>(std::count_if(backends.begin(), backends.end(), gets_copy));
+  if (count == 0) return;
   fwd::CopyCounters& counters = env.counters->copies;
-  if (!TakeBudgetForCopies(packet, backends.size() - 1, env)) {
+  if (!TakeBudgetForCopies(packet, count, env)) {
     counters.limited.Increment();
     return;
   }
   counters.packets.Increment();
   for (const BackendId id : backends) {
-    const fwd::BackendEntry& backend = (*env.state->backends)[id.index()];
-    if (id == packet.backend || !backend.keeps_flows()) continue;
+    if (!gets_copy(id)) continue;
     Packet copy = packet;
     copy.mbuf = rte_pktmbuf_copy(packet.mbuf, packet.mbuf->pool, 0, UINT32_MAX);
     if (copy.mbuf == nullptr) {
@@ -120,7 +123,7 @@ void SendCopies(const Packet& packet, const fwd::VipEntry& vip, StageEnv& env) {
     counters.copies.Increment();
     copy.backend = id;
     copy.rung = fwd::Rung::kNone;  // so that it names nobody beside
-    RewriteCopy(copy, vip, backend, env);
+    RewriteCopy(copy, vip, entries[id.index()], env);
     if (copy.fate == Fate::kForwarded) {
       env.extras.AddCopy(&packet, copy.out_port, copy.mbuf);
       continue;
@@ -144,7 +147,7 @@ void Rewrite(Burst& burst, StageEnv& env) {
     } else if (fwd::IsNat(vip.mode)) {
       RewriteToBackend(packet, env);
     } else {
-      if (packet.is_anybodys) [[unlikely]]
+      if (packet.to_all_backends) [[unlikely]]
         SendCopies(packet, vip, env);
       RewritePacket(packet, vip, backends[packet.backend.index()], env);
     }

@@ -60,7 +60,7 @@ void SelectBackendFor(Packet& packet, StageEnv& env) {
     return;
   }
   if (selection.syn_echo != 0) PutSynEcho(packet, selection.syn_echo);
-  packet.is_anybodys = fwd::IsAnybodys(vip, flow, selection.rung);
+  packet.to_all_backends = fwd::GoesToAllBackends(vip, flow, selection.rung);
   PrefetchForRewrite(packet, env);
 }
 

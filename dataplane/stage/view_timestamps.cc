@@ -1,5 +1,6 @@
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "dataplane/net/bytes.h"
@@ -32,10 +33,12 @@ struct TcpBytes {
   size_t size = 0;
 };
 TcpBytes TcpOf(const Packet& packet) {
-  const uint32_t contiguous = rte_pktmbuf_data_len(packet.mbuf);
-  if (packet.part == FragmentPart::kLater || packet.headers.l4_offset >= contiguous) return {};
+  // What lies behind the IP packet is padding, also where the header goes on in another fragment.
+  const uint32_t ip_end = uint32_t{packet.headers.l3_offset} + packet.headers.ip_length;
+  const uint32_t end = std::min(uint32_t{rte_pktmbuf_data_len(packet.mbuf)}, ip_end);
+  if (packet.part == FragmentPart::kLater || packet.headers.l4_offset >= end) return {};
   return {.begin = rte_pktmbuf_mtod_offset(packet.mbuf, uint8_t*, packet.headers.l4_offset),
-          .size = contiguous - packet.headers.l4_offset};
+          .size = end - packet.headers.l4_offset};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@ encrypted, in short headers and in Handshake packets; all else goes by the tuple
 import copy
 
 import cookies
+import icmp_errors
 import kit
 from scapy.all import UDP, Raw
 
@@ -50,6 +51,16 @@ class Quic:
         out = kit.ether_out(self.addresses[name]) / packet
         self.case.send(kit.ether_in() / packet).forwarded(out, "www", f"web/{name}", rung)
 
+    def error(self, port, rung, to_all):
+        """An ICMP error about a server's packet, in which there is the client's id only."""
+        quoted = icmp_errors.quote(self.family, port, 443, "udp")
+        packet = icmp_errors.error(self.family, next(icmp_errors.kinds(self.family)), quoted)
+        chosen = self.hashed(port)
+        sent = self.case.send(kit.ether_in() / packet)
+        sent.forwarded(kit.ether_out(self.addresses[chosen]) / packet, "www", f"web/{chosen}", rung)
+        if to_all:
+            sent.copies(kit.ether_out(at) / packet for name, at in self.addresses.items() if name != chosen)
+
     def short(self, port, connection_id, name, rung="quic", first=0x41):
         self.send(port, bytes([first]) + connection_id + b"protected" * 3, name, rung)
 
@@ -93,6 +104,9 @@ def build(case, family):
             web.short(port, web.id_of(name, number), name)
         web.short(port, web.id_of(name, 0), web.hashed(port), "connection_table")
         refused += 1
+    # Errors go where the entry of the first packets says, and to all backends where there is none any more.
+    web.error(1000, "connection_table", to_all=False)
+    web.error(9000, "scheduler_no_entry", to_all=True)
     case.backend_drain("web/web-1")
     for number in (1, 2, 6):
         web.short(5000, web.id_of("web-1", number), "web-1")

@@ -48,9 +48,9 @@ void PrintTable(const WorkloadOptions& options, const Result& result, std::ostre
   }
   out << "\nwhile: a connection is broken when it changes its server while that is up, or also while it is down and "
          "drains\nservers, directors: after whose change; ts, no ts: share of connections with and without timestamps\n"
-         "ent/100: entries made in directors' tables for each 100 connections; over 100 where several directors made "
+         "ent/100: entries made in directors' tables for each 100 connections; over 100 where several directors make "
          "one "
-         "of a connection\nno room: flows that found none\n"
+         "for a connection\nno room: flows that found none\n"
          "max: the busiest server's connections over the average, less 100 %\n";
 }
 

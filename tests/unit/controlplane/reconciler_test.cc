@@ -402,6 +402,18 @@ TEST(EstimateBytes, CountsWhatAPoolsVipsNeedBesideItsTable) {
   EXPECT_EQ(EstimateBytes(spec, nullptr), plain + 5 * kSlots) << "homes, and the table they are made from";
   spec.vips[0].entry.second_chance = true;
   EXPECT_EQ(EstimateBytes(spec, nullptr), plain + 9 * kSlots) << "previous owners and heirs";
+
+  // The table itself stays.
+  const uint64_t records = plain - 4 * kSlots;
+  const auto table = std::make_shared<fwd::PoolTable>();
+  table->table_size = kSlots;
+  fwd::ForwardingState before;
+  before.pools = {nullptr, table};
+  EXPECT_EQ(EstimateBytes(spec, &before), records + 9 * kSlots) << "a VIP that has these from now on";
+  table->homes.resize(kSlots);
+  EXPECT_EQ(EstimateBytes(spec, &before), records + 4 * kSlots) << "it has homes already";
+  table->heirs.resize(kSlots);
+  EXPECT_EQ(EstimateBytes(spec, &before), records) << "it has all";
 }
 
 TEST_F(BurstTest, WhatTheWorkersDoNotTakeIsNotInTheHistory) {

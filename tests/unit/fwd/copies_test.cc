@@ -18,33 +18,31 @@ VipEntry WithCookies() {
   return vip;
 }
 
-TEST(CopiesTest, WhatNothingKnowsIsAnybodys) {
+TEST(CopiesTest, WhatNothingKnowsGoesToAllBackends) {
   for (const FlowView& flow : {kReset, kError}) {
     for (const Rung rung : {Rung::kScheduler, Rung::kSchedulerNoEntry, Rung::kHashOnly, Rung::kSafe}) {
-      EXPECT_TRUE(IsAnybodys(WithCookies(), flow, rung));
+      EXPECT_TRUE(GoesToAllBackends(WithCookies(), flow, rung));
     }
     for (const Rung rung : {Rung::kNone, Rung::kConnectionTable, Rung::kCookie, Rung::kSlot}) {
-      EXPECT_FALSE(IsAnybodys(WithCookies(), flow, rung)) << RungName(rung);
+      EXPECT_FALSE(GoesToAllBackends(WithCookies(), flow, rung)) << RungName(rung);
     }
   }
   FlowView segment = kReset;
   segment.tcp_flags = net::kTcpAck | net::kTcpFin;
-  EXPECT_FALSE(IsAnybodys(WithCookies(), segment, Rung::kHashOnly));
+  EXPECT_FALSE(GoesToAllBackends(WithCookies(), segment, Rung::kHashOnly));
 }
 
 TEST(CopiesTest, OfVipsWhoseConnectionsAreNotAllInATable) {
-  EXPECT_FALSE(IsAnybodys(VipEntry(), kReset, Rung::kScheduler));
+  EXPECT_FALSE(GoesToAllBackends(VipEntry(), kReset, Rung::kScheduler));
   VipEntry vip = WithCookies();
   vip.slots = true;
-  EXPECT_TRUE(IsAnybodys(vip, kReset, Rung::kScheduler));
-  for (bool VipEntry::*without : {&VipEntry::quic, &VipEntry::first_tier}) {
-    vip = WithCookies();
-    vip.*without = true;
-    EXPECT_FALSE(IsAnybodys(vip, kReset, Rung::kScheduler));
-  }
+  EXPECT_TRUE(GoesToAllBackends(vip, kReset, Rung::kScheduler));
+  vip = WithCookies();
+  vip.first_tier = true;
+  EXPECT_FALSE(GoesToAllBackends(vip, kReset, Rung::kScheduler));
   vip = WithCookies();
   vip.mode = ForwardingMode::kNat;
-  EXPECT_FALSE(IsAnybodys(vip, kReset, Rung::kScheduler));
+  EXPECT_FALSE(GoesToAllBackends(vip, kReset, Rung::kScheduler));
 }
 
 TEST(CopiesTest, ThePoolsListIsSharedUntilItChanges) {
