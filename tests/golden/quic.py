@@ -13,6 +13,8 @@ SERVER_IDS = {"web-1": ("31441a", "0b"), "web-2": ("31441b", "0c"), "web-3": ("3
 # Number: bytes of server id and nonce, and the number of the key's file.
 CONFIGS = {0: (3, 4, 0), 1: (3, 13, 1), 6: (1, 6, None)}
 INITIAL, HANDSHAKE = 0xC0, 0xE0
+# Where a client is after it has changed its network.
+MOVED = {4: "198.51.100.200", 6: "2001:db8:c:1::7"}
 
 
 class Quic:
@@ -44,8 +46,8 @@ class Quic:
     def hashed(self, port):
         return self.scheduler.choose(cookies.CLIENTS[self.family], cookies.VIPS[self.family], port, 443, 17)
 
-    def send(self, port, payload, name, rung):
-        packet = self.ip(src=cookies.CLIENTS[self.family], dst=cookies.VIPS[self.family]) / UDP(
+    def send(self, port, payload, name, rung, client=None):
+        packet = self.ip(src=client or cookies.CLIENTS[self.family], dst=cookies.VIPS[self.family]) / UDP(
             sport=port, dport=443
         ) / Raw(payload)
         out = kit.ether_out(self.addresses[name]) / packet
@@ -61,8 +63,8 @@ class Quic:
         if to_all:
             sent.copies(kit.ether_out(at) / packet for name, at in self.addresses.items() if name != chosen)
 
-    def short(self, port, connection_id, name, rung="quic", first=0x41):
-        self.send(port, bytes([first]) + connection_id + b"protected" * 3, name, rung)
+    def short(self, port, connection_id, name, rung="quic", first=0x41, client=None):
+        self.send(port, bytes([first]) + connection_id + b"protected" * 3, name, rung, client)
 
     def long(self, port, first, connection_id, name, rung, version=1):
         header = bytes([first]) + version.to_bytes(4, "big") + bytes([len(connection_id)]) + connection_id
@@ -81,9 +83,10 @@ def build(case, family):
         web.long(port, HANDSHAKE | 0x10, web.id_of(name, 1), name, "quic", version=0x6B3343CF)
         for number in CONFIGS:
             for nonce in (0, 0x5A):
-                # From the address that began, and from two others.
+                # From the address that began, and from others.
                 for source in (port, port + 20000, port + 40000):
                     web.short(source, web.id_of(name, number, nonce), name)
+                web.short(port, web.id_of(name, number, nonce), name, client=MOVED[family])
         # Neither the fixed bit nor the key phase matters.
         web.short(port, web.id_of(name, 0), name, first=0x07)
         # Of no server, of a configuration that there is none of, unroutable, and cut: by the tuple.
