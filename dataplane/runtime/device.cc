@@ -2,11 +2,14 @@
 
 #include <rte_dev.h>
 #include <rte_errno.h>
+#include <rte_jhash.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "dataplane/base/log.h"
@@ -35,6 +38,13 @@ std::string ProbeRemedy(const std::string& devargs) {
     return "; does the interface of iface= exist in this network namespace, and may this process use it (root)?";
   }
   return "; check the name of the driver and its arguments";
+}
+
+net::MacAddress MadeUpMac(const std::string& devargs) {
+  const uint32_t hash = rte_jhash(devargs.data(), static_cast<uint32_t>(devargs.size()), 0);
+  std::array<uint8_t, 6> mac = {0x02, 0x5c};
+  std::memcpy(&mac[2], &hash, sizeof(hash));
+  return net::MacAddress(mac.data());
 }
 
 }  // namespace
@@ -79,6 +89,7 @@ Device::~Device() {
 net::MacAddress Device::mac() const {
   rte_ether_addr address{};
   rte_eth_macaddr_get(id_, &address);
+  if (rte_is_zero_ether_addr(&address)) return MadeUpMac(options_.devargs);
   return net::MacAddress(address.addr_bytes);
 }
 

@@ -55,6 +55,7 @@ class Device {
   uint32_t rx_queues() const { return rx_queues_; }
   bool tx_ipv4_checksum() const { return tx_ipv4_checksum_; }
   bool rx_interrupts() const { return rx_interrupts_; }
+  // Its address; of a device that has none (net_ring) a locally administered one, the same at each start.
   net::MacAddress mac() const;
   // Index of the kernel interface below it; 0: none.
   unsigned kernel_interface() const { return info_.if_index; }

@@ -111,6 +111,13 @@ class DevicesTest(LabCase):
             self.assertGreaterEqual(min(new), 0.3 * REQUESTS, new)
         self.assert_fragmented_datagrams()
 
+    def test_a_device_without_an_address_has_an_exception_port(self):
+        """A ring has none, and the kernel takes no interface without."""
+        self.start_with_devices(["net_ring0"])
+        mac = self.director.ctl("get", "ports")["ports"][0]["mac"]
+        self.assertTrue(mac.startswith("02:5c:"), mac)
+        self.assertIn(mac, self.director.namespace.run(["ip", "-brief", "link"]).stdout)
+
     def test_hugepages(self):
         before, _ = hugepages()
         self.addCleanup(set_hugepages, before)
