@@ -1,7 +1,5 @@
 #include "controlplane/app/preflight.h"
 
-#include <rte_build_config.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -179,7 +177,7 @@ preflight::Demand ToDemand(const config::Config& config, const std::string& file
 preflight::Findings RunPreflight(const config::Config& config, const std::string& file, Probing probing) {
   AllowCpus(config.node.workers.cpus);
   const preflight::Demand demand = ToDemand(config, file);
-  preflight::Facts facts = preflight::Gather(demand, {.root = "", .pmd_directory = RTE_EAL_PMD_PATH});
+  preflight::Facts facts = preflight::Gather(demand, {.root = "", .pmd_directory = runtime::DriverDirectory()});
   if (probing == Probing::kOpenDevices) AskDrivers(config.node, &facts);
   return preflight::Examine(demand, facts);
 }

@@ -1,5 +1,6 @@
 #include "dataplane/runtime/eal.h"
 
+#include <rte_build_config.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <signal.h>
@@ -52,6 +53,8 @@ uint64_t ReadNumber(const std::filesystem::path& path) {
 }  // namespace
 
 uint64_t EalBytes(const MemoryPlan& plan) { return plan.pool_bytes + kEalSlackBytes; }
+
+std::string DriverDirectory() { return RTE_EAL_PMD_PATH; }
 
 std::vector<FreeHugepages> ReadFreeHugepages() {
   std::vector<FreeHugepages> found;

@@ -23,6 +23,9 @@ struct FreeHugepages {
 // Memory that EAL is to manage: packet buffers of one NUMA node, and what drivers and rings need.
 uint64_t EalBytes(const MemoryPlan& plan);
 
+// Where EAL finds drivers.
+std::string DriverDirectory();
+
 // What the kernel has; empty where it has no huge pages.
 std::vector<FreeHugepages> ReadFreeHugepages();
 

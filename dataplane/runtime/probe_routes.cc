@@ -7,6 +7,8 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "dataplane/runtime/tap.h"
+#include "dataplane/stage/stage_env.h"
 
 namespace sluice::runtime {
 namespace {

@@ -14,10 +14,14 @@
 #include "dataplane/net/address.h"
 #include "dataplane/runtime/netlink.h"
 #include "dataplane/runtime/options.h"
-#include "dataplane/runtime/tap.h"
-#include "dataplane/stage/stage_env.h"
+
+namespace sluice::stage {
+struct PortTraits;
+}
 
 namespace sluice::runtime {
+
+class Tap;
 
 // What probes need of an exception port.
 struct ProbePort {

@@ -69,6 +69,8 @@ class IncludeTest(RuleTest):
             ("controlplane/rpc/a.cc", "dataplane/fwd/state_builder.h"),
             ("controlplane/rpc/a.cc", "<rte_mbuf.h>"),
             ("controlplane/metrics/a.cc", "sluice/v1/types.pb.h"),
+            ("controlplane/app/a.cc", "<rte_build_config.h>"),
+            ("controlplane/app/a.cc", "<grpcpp/grpcpp.h>"),
             ("tools/x/a.cc", "tests/support/oracle_vectors.h"),
         ]
         for file, name in forbidden:
