@@ -125,7 +125,7 @@ class SecondChanceTest(LabCase):
             status = one.status()
             self.assert_held(status)
             self.assertEqual(status["open"], CONNECTIONS)
-        given, taken = (sum(now[name] - before[name] for now, before in zip(self.agents(), counted))
+        given, taken = (sum(after[name] - before[name] for before, after in zip(counted, self.agents()))
                         for name in ("second_chance_given", "second_chance_taken"))
         self.assertGreaterEqual(given, 3 * sum(there.values()))
         self.assertGreaterEqual(taken, 3 * sum(there.values()))
