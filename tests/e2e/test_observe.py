@@ -17,7 +17,7 @@ from lab_case import LabCase
 from lab import config
 from lab.clients.tools import Wrk, http_load
 from lab.hold_thread import held
-from lab.network import CLIENT, DIRECTOR, INTERFACE, VIP4, VIP6
+from lab.network import CLIENT, DIRECTOR, INTERFACE, VIP4, VIP6, endpoint
 from lab.process import run, wait_until
 
 
@@ -35,7 +35,7 @@ class ExplainTest(LabCase):
         connection.settimeout(10)
         connection.connect((address, port))
         host, local_port = connection.getsockname()[:2]
-        return connection, f"[{host}]:{local_port}" if ":" in host else f"{host}:{local_port}"
+        return connection, endpoint(host, local_port)
 
     @staticmethod
     def answers(connection):
@@ -44,10 +44,10 @@ class ExplainTest(LabCase):
 
     def test_it_names_the_backend_that_answers(self):
         self.start(config.services({1: 100, 2: 100, 3: 100}))
-        for address, vip, first in ((VIP4, f"{VIP4}:80", 41000), (VIP6, f"[{VIP6}]:80", 42000)):
+        for version, address, first in ((4, VIP4, 41000), (6, VIP6, 42000)):
             # What is said of a flow that nobody knows holds when it begins.
             for port in range(first, first + 5):
-                client = f"[{CLIENT.ipv6}]:{port}" if ":" in address else f"{CLIENT.ipv4}:{port}"
+                client, vip = endpoint(CLIENT.address(version), port), endpoint(address, 80)
                 before = self.explain(client, vip)
                 self.assertEqual((before["fate"], before["rung"]), ("forwarded", "scheduler"), before)
                 self.assertNotIn("entry", before)

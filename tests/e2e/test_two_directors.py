@@ -54,6 +54,8 @@ class TwoDirectorsTest(TwoDirectorsCase):
                          2 * [digests[0]])
         # Without timestamps there is nothing that a director could go by which has not seen the connection.
         self.assert_as_predicted("cookie", clients.broken())
+        self.assertEqual({flow for flow, connection in clients.without_timestamps().items() if connection["failed"]},
+                         self.endangered)
         # Gone, when its connections have ended; and other weights.
         clients.close("backend-3")
         self.reload_both(self.services({1: 20, 2: 100, 4: 300}, **vip))

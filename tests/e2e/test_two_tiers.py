@@ -12,7 +12,7 @@ from lab import config
 from lab.clients.tools import http_load
 from lab.director import Director, number
 from lab.lab import default_binaries
-from lab.network import CLIENT, DIRECTOR_2, DIRECTOR_3, INTERFACE
+from lab.network import CLIENT, DIRECTOR_2, DIRECTOR_3, INTERFACE, endpoint
 from lab.process import wait_until
 
 CONNECTIONS = int(os.environ.get("SLUICE_CONNECTIONS", "100"))
@@ -114,8 +114,8 @@ class TwoTiersTest(CookieBackendsCase):
         for version, tiers in self.new_connections().items():
             self.assertEqual(set(tiers.values()), {3})
             (port, stamp), *_ = tiers
-            answer = self.director.ctl("explain", "tcp", self.end(CLIENT.address(version), port),
-                                       self.end(config.VIP[version], 80), "--ecr", str(stamp))
+            answer = self.director.ctl("explain", "tcp", endpoint(CLIENT.address(version), port),
+                                       endpoint(config.VIP[version], 80), "--ecr", str(stamp))
             self.assertEqual((answer["rung"], answer["cookie_backend"]), ("cookie", DIRECTOR_3.role))
         before = self.sent_to(DIRECTOR_2)
         clients.speak_on()
@@ -151,10 +151,6 @@ class TwoTiersTest(CookieBackendsCase):
         for version in self.VERSIONS:
             for host in (DIRECTOR_2, DIRECTOR_3):
                 self.assertEqual(self.director.flows_alive(config.POOL[version], host.role), 0, "tier 1 keeps no state")
-
-    @staticmethod
-    def end(address, port):
-        return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from lab import config
 from lab.clients.tools import HeldConnections
 from lab.director import Director
 from lab.lab import default_binaries
-from lab.network import DIRECTOR, DIRECTOR_2
+from lab.network import CLIENT, DIRECTOR, DIRECTOR_2, endpoint
 from lab.process import run, wait_until
 
 CONNECTIONS = int(os.environ.get("SLUICE_CONNECTIONS", "200"))
@@ -45,6 +45,12 @@ class Clients:
                        for held, now in ((held, held.status()) for held in before))
 
         wait_until(spoke, 120, "connections speak on")
+
+    def without_timestamps(self):
+        """What has become of each one, by its client's and its VIP's address and port as `sluicectl explain` takes
+        them."""
+        return {(endpoint(CLIENT.address(version), each["port"]), endpoint(vip, 80)): each
+                for version, vip in config.VIP.items() for each in self._held[False, version].connections()}
 
     def close(self, backend):
         for held in self._held.values():
@@ -98,6 +104,8 @@ class TwoDirectorsCase(CookieBackendsCase):
         services = self.services({1: 100, 2: 100, 3: 100, 4: 100}, **vip)
         self.reload_both(services)
         clients.speak_on()
+        if vip["consistency"] == "cookie":
+            self.endangered = self.known_to_the_second_alone(clients)
         # Its connections are the other one's now. Then it comes back and knows nothing.
         self.second.kill()
         route_over(DIRECTOR)
@@ -110,6 +118,18 @@ class TwoDirectorsCase(CookieBackendsCase):
         self.reload_both(services)
         clients.speak_on()
         return clients
+
+    def known_to_the_second_alone(self, clients):
+        """The connections without timestamps whose slot is another backend's by now: without the second director
+        nothing else tells whose they are, and whatever breaks one more is a defect."""
+        endangered = set()
+        for flow, connection in clients.without_timestamps().items():
+            first, second = (director.ctl("explain", "tcp", *flow) for director in (self.director, self.second))
+            self.assertEqual([answer["entry"]["backend"] for answer in (first, second) if "entry" in answer],
+                             [connection["backend"]], "one director knows a connection")
+            if "entry" in second and first["slot_backend"] != connection["backend"]:
+                endangered.add(flow)
+        return endangered
 
     def predicted(self, mode):
         """By whether they have timestamps: the share of connections that sluice-sim says PLAN breaks."""

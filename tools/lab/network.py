@@ -49,6 +49,11 @@ VIP4 = "203.0.113.10"
 VIP6 = "2001:db8:f::10"
 
 
+def endpoint(address, port):
+    """As sluicectl and URLs have it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def backend_host(index):
     """Backends count from 1."""
     return Host(f"backend-{index}", 10 + index)

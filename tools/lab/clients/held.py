@@ -6,6 +6,7 @@ answers is the one that answered first. A reset, a close, a missing answer or an
 that connection. Commands on standard input, one answer of JSON a line on standard output:
 
     status          what the connections have seen so far
+    connections     each one: its local port, its backend, whether it failed
     open N          opens N more
     close NAME      closes the connections to backend NAME in good order
     stop            closes all, answers as status does, ends
@@ -23,6 +24,7 @@ import time
 class Connection:
     def __init__(self):
         self.backend = None
+        self.port = None
         self.requests = 0
         self.failed = False
         self.wanted = True  # False: to be closed in good order
@@ -63,11 +65,15 @@ class Held:
                 "requests": sum(c.requests for c in self._connections), "failures": self._failures,
                 "by_backend": dict(sorted(backends.items()))}
 
+    def connections(self):
+        return [{"port": c.port, "backend": c.backend, "failed": c.failed} for c in self._connections]
+
     async def _hold(self, connection):
         writer = None
         try:
             reader, writer = await asyncio.wait_for(
                 asyncio.open_connection(self._options.address, self._options.port), self._options.timeout)
+            connection.port = writer.get_extra_info("sockname")[1]
             while connection.wanted:
                 began = time.monotonic()
                 await asyncio.wait_for(self._speak(connection, reader, writer), self._options.timeout)
@@ -114,6 +120,8 @@ async def serve(options):
             answer = await held.close(line[1])
         elif line[0] == "stop":
             answer = await held.close()
+        elif line[0] == "connections":
+            answer = held.connections()
         else:
             answer = held.status()
         print(json.dumps(answer), flush=True)

@@ -38,6 +38,9 @@ class HeldConnections:
     def status(self):
         return self._ask("status")
 
+    def connections(self):
+        return self._ask("connections")
+
     def close(self, backend):
         return self._ask(f"close {backend}")
 
