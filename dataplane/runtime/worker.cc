@@ -4,6 +4,7 @@
 #include <rte_ethdev.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "dataplane/stage/encapsulate.h"
@@ -38,12 +39,15 @@ Worker::Worker(WorkerSetup setup)
       sleeper_(RxQueues(setup_.ports), setup_.idle == IdleMode::kAdaptive && setup_.rx_interrupts),
       // The longer limit is only for the interrupts of all queues; Run knows when attaching has failed.
       idle_(setup_.idle, IdlePolicy::kMaxNapNs),
-      tsc_hz_(rte_get_tsc_hz()) {
+      tsc_hz_(rte_get_tsc_hz()),
+      sweep_interval_(tsc_hz_ / kSweepIntervalsPerS) {
   for (const WorkerPort& port : setup_.ports) {
-    forwards_[port.id.index()].queue = answers_[port.id.index()].queue = probes_[port.id.index()].queue = port.queue;
-    forwards_[port.id.index()].sent = &counters_.forwarded;
-    answers_[port.id.index()].sent = &counters_.answered;
-    probes_[port.id.index()].sent = &counters_.sent_for_host;
+    if (port.queue.can_receive) receiving_.push_back(port);
+    if (port.from_host != nullptr) sending_for_host_.push_back(port);
+    for (const TxKind kind : {kForward, kAnswer, kProbe}) tx_[TxIndex(port.id, kind)].queue = port.queue;
+    tx_[TxIndex(port.id, kForward)].sent = &counters_.forwarded;
+    tx_[TxIndex(port.id, kAnswer)].sent = &counters_.answered;
+    tx_[TxIndex(port.id, kProbe)].sent = &counters_.sent_for_host;
   }
   env_.node = setup_.node;
   env_.tables = setup_.tables.get();
@@ -77,6 +81,7 @@ void Worker::Run() {
   if (sleeper_.uses_interrupts()) idle_ = IdlePolicy(setup_.idle, IdlePolicy::kMaxInterruptSleepNs);
   start_tsc_ = round_tsc_ = last_sweep_tsc_ = rte_rdtsc();
   next_second_tsc_ = start_tsc_ + tsc_hz_;
+  ns_per_cycle_q32_ = (uint64_t{1'000'000'000} << 32) / tsc_hz_;
   setup_.publisher->Online(reader);
   while (!stop_.load(std::memory_order_acquire)) {
     TakeUpState();
@@ -106,20 +111,15 @@ void Worker::TakeUpState() {
 
 size_t Worker::Round() {
   size_t packets = 0;
-  for (const WorkerPort& port : setup_.ports) packets += Receive(port);
-  packets += TakeOver();
-  for (const WorkerPort& port : setup_.ports) packets += SendForHost(port);
-  for (const WorkerPort& port : setup_.ports) {
-    Flush(port.id, forwards_[port.id.index()]);
-    Flush(port.id, answers_[port.id.index()]);
-    Flush(port.id, probes_[port.id.index()]);
-  }
-  for (HandoverBuffer& buffer : handovers_) Flush(buffer);
+  for (const WorkerPort& port : receiving_) packets += Receive(port);
+  // Nobody hands over to the only worker: its inbox is two cache lines that need not be looked at.
+  if (handovers_.size() > 1) packets += TakeOver();
+  for (const WorkerPort& port : sending_for_host_) packets += SendForHost(port);
+  FlushAll();
   return packets;
 }
 
 size_t Worker::Receive(const WorkerPort& port) {
-  if (!port.queue.can_receive) return 0;
   std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   const size_t count = rte_eth_rx_burst(port.queue.device, port.queue.queue, mbufs.data(), stage::kBurstSize);
   if (count != 0) {
@@ -146,7 +146,6 @@ void Worker::ResumeFragments() {
 }
 
 size_t Worker::SendForHost(const WorkerPort& port) {
-  if (port.from_host == nullptr) return 0;
   std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   const size_t count =
       rte_ring_dequeue_burst(port.from_host, reinterpret_cast<void**>(mbufs.data()), stage::kBurstSize, nullptr);
@@ -154,7 +153,7 @@ size_t Worker::SendForHost(const WorkerPort& port) {
   const size_t others = stage::TakeProbes(mbufs.data(), count, port.id, env_, burst_);
   for (const stage::Packet& probe : burst_) {
     if (probe.fate == Fate::kForwarded) {
-      Append(probe.out_port, probes_[probe.out_port.index()], probe.mbuf);
+      Append(TxIndex(probe.out_port, kProbe), probe.mbuf);
     } else {
       Drop(probe.mbuf, probe.reason);
     }
@@ -164,24 +163,32 @@ size_t Worker::SendForHost(const WorkerPort& port) {
 }
 
 void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
-  TxBuffer& buffer = forwards_[port.index()];
+  const size_t index = TxIndex(port, kForward);
+  TxBuffer& buffer = tx_[index];
+  if (count == buffer.mbufs.size() && buffer.count == 0) {
+    // A full burst, as under load nearly all are, gains nothing by waiting for more.
+    buffer.sent->Add(Send(port, buffer.queue, mbufs, count));
+    return;
+  }
   // As runs: a packet at a time takes a twentieth of the worker's instructions.
   while (count != 0) {
-    if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
+    if (buffer.count == buffer.mbufs.size()) Flush(index);
     const size_t taken = std::min(count, buffer.mbufs.size() - buffer.count);
     std::copy_n(mbufs, taken, buffer.mbufs.data() + buffer.count);
     buffer.count += taken;
     mbufs += taken;
     count -= taken;
   }
+  tx_filled_ |= uint64_t{1} << index;
 }
 
-void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(port, answers_[port.index()], mbuf); }
+void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(TxIndex(port, kAnswer), mbuf); }
 
 void Worker::HandOver(WorkerId owner, rte_mbuf* mbuf) {
   HandoverBuffer& buffer = handovers_[owner.index()];
   if (buffer.count == buffer.mbufs.size()) Flush(buffer);
   buffer.mbufs[buffer.count++] = mbuf;
+  handovers_wait_ = true;
 }
 
 void Worker::Flush(HandoverBuffer& buffer) {
@@ -202,15 +209,25 @@ void Worker::DropHeld() {
   counters_.fragments_held.Set(0);
 }
 
-void Worker::Append(PortId port, TxBuffer& buffer, rte_mbuf* mbuf) {
-  if (buffer.count == buffer.mbufs.size()) Flush(port, buffer);
+void Worker::Append(size_t tx_index, rte_mbuf* mbuf) {
+  TxBuffer& buffer = tx_[tx_index];
+  if (buffer.count == buffer.mbufs.size()) Flush(tx_index);
   buffer.mbufs[buffer.count++] = mbuf;
+  tx_filled_ |= uint64_t{1} << tx_index;
 }
 
-void Worker::Flush(PortId port, TxBuffer& buffer) {
-  if (buffer.count == 0) return;
+void Worker::Flush(size_t tx_index) {
+  TxBuffer& buffer = tx_[tx_index];
+  const PortId port(static_cast<PortId::rep>(tx_index / kTxKinds));
   buffer.sent->Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count));
   buffer.count = 0;
+}
+
+void Worker::FlushAll() {
+  for (; tx_filled_ != 0; tx_filled_ &= tx_filled_ - 1) Flush(static_cast<size_t>(std::countr_zero(tx_filled_)));
+  if (!handovers_wait_) return;
+  handovers_wait_ = false;
+  for (HandoverBuffer& buffer : handovers_) Flush(buffer);
 }
 
 size_t Worker::Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count) {
@@ -257,20 +274,22 @@ void Worker::Account(bool had_work, uint64_t tsc) {
 }
 
 void Worker::Housekeep(uint64_t tsc) {
-  if (tsc >= next_second_tsc_) {
-    env_.now_s = static_cast<uint32_t>((tsc - start_tsc_) / tsc_hz_);
-    next_second_tsc_ = start_tsc_ + (uint64_t{env_.now_s} + 1) * tsc_hz_;
-    fragments_.Expire(env_.now_s);
-    ResumeFragments();
-  }
   const uint64_t since_sweep = tsc - last_sweep_tsc_;
-  if (since_sweep < tsc_hz_ / kSweepIntervalsPerS) return;
+  if (since_sweep < sweep_interval_) return;
+  if (tsc >= next_second_tsc_) BeginSecond(tsc);
   last_sweep_tsc_ = tsc;
   // In microseconds, so that the product stays in range for any table and pause.
   const uint64_t elapsed_us = std::min<uint64_t>(since_sweep / (tsc_hz_ / 1'000'000 + 1), kSweepPassS * 1'000'000);
   const uint64_t due = setup_.tables->bucket_count() * elapsed_us / (kSweepPassS * 1'000'000) + 1;
   setup_.tables->Sweep(std::min(due, kMaxSweepBuckets), env_.now_s, *env_.state, counters_);
   mail_.Serve([this](const fwd::FlowQuestion& question) { return LookUp(question); });
+}
+
+void Worker::BeginSecond(uint64_t tsc) {
+  env_.now_s = static_cast<uint32_t>((tsc - start_tsc_) / tsc_hz_);
+  next_second_tsc_ = start_tsc_ + (uint64_t{env_.now_s} + 1) * tsc_hz_;
+  fragments_.Expire(env_.now_s);
+  ResumeFragments();
 }
 
 fwd::FlowFinding Worker::LookUp(const fwd::FlowQuestion& question) {
@@ -318,8 +337,8 @@ void Worker::Sleep(uint64_t ns) {
 }
 
 uint64_t Worker::ToNs(uint64_t cycles) const {
-  // Split, because cycles * 10^9 leaves 64 bits after seconds.
-  return cycles / tsc_hz_ * 1'000'000'000 + cycles % tsc_hz_ * 1'000'000'000 / tsc_hz_;
+  // Each round asks: a product rather than two divisions.
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(cycles) * ns_per_cycle_q32_ >> 32);
 }
 
 }  // namespace sluice::runtime

@@ -108,6 +108,9 @@ class Worker final : public stage::PacketSink {
     size_t count = 0;
     std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   };
+  // A port has one for each fate of its packets.
+  enum TxKind : size_t { kForward, kAnswer, kProbe, kTxKinds };
+  static constexpr size_t TxIndex(PortId port, TxKind kind) { return port.index() * kTxKinds + kind; }
 
   // Packets that wait for the end of the round, so that a ring is written to once a round.
   struct HandoverBuffer {
@@ -122,12 +125,15 @@ class Worker final : public stage::PacketSink {
   size_t TakeOver();
   void ResumeFragments();
   size_t SendForHost(const WorkerPort& port);
-  void Append(PortId port, TxBuffer& buffer, rte_mbuf* mbuf);
-  void Flush(PortId port, TxBuffer& buffer);
+  void Append(size_t tx_index, rte_mbuf* mbuf);
+  void Flush(size_t tx_index);
   void Flush(HandoverBuffer& buffer);
+  // All that wait.
+  void FlushAll();
   // Gives packets to a device; those it does not take are dropped. Returns how many it took.
   size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count);
   void Housekeep(uint64_t tsc);
+  void BeginSecond(uint64_t tsc);
   fwd::FlowFinding LookUp(const fwd::FlowQuestion& question);
   void Account(bool had_work, uint64_t tsc);
   void Sleep(uint64_t ns);
@@ -139,10 +145,13 @@ class Worker final : public stage::PacketSink {
   fwd::WorkerCounters counters_;
   stage::StageEnv env_;
   stage::Burst burst_;
-  std::array<TxBuffer, fwd::kMaxPorts> forwards_;  // by PortId
-  std::array<TxBuffer, fwd::kMaxPorts> answers_;
-  std::array<TxBuffer, fwd::kMaxPorts> probes_;
+  // Of setup_.ports, those that a round has to look at, so that it touches no line of the others.
+  std::vector<WorkerPort> receiving_, sending_for_host_;
+  std::array<TxBuffer, fwd::kMaxPorts * kTxKinds> tx_;  // by TxIndex
+  uint64_t tx_filled_ = 0;                              // bits by TxIndex: packets wait there
+  static_assert(fwd::kMaxPorts * kTxKinds <= 64);
   std::vector<HandoverBuffer> handovers_;  // by WorkerId
+  bool handovers_wait_ = false;
   HandoverQueue inbox_;
   lb::FragmentTable fragments_;
   fwd::UnresolvedClients unresolved_;
@@ -150,6 +159,8 @@ class Worker final : public stage::PacketSink {
   Sleeper sleeper_;
   IdlePolicy idle_;
   const uint64_t tsc_hz_;
+  const uint64_t sweep_interval_;  // cycles
+  uint64_t ns_per_cycle_q32_ = 0;  // in units of 2^-32; known in Run only
   uint64_t start_tsc_ = 0;
   uint64_t round_tsc_ = 0;  // when the current round began
   uint64_t next_second_tsc_ = 0;
