@@ -9,6 +9,9 @@ macswap and 5tswap. What counts is the ratio: the devices are software, and cost
 
 Then two workers against one, beside two cores of testpmd against one: on two CPUs both sides share them with whatever
 else runs, so what counts is sluiced's gain by testpmd's.
+
+All of it runs at a high priority where it may, so that other work on the machine disturbs less. Needs huge pages for
+20 000 buffers and one for each flow, of 2.3 KB, for each core.
 """
 
 import argparse
@@ -72,8 +75,9 @@ def devices(capture, workers):
     return ["net_pcap0," + f"rx_pcap={capture}," * workers + "infinite_rx=1", "net_null0,no-rx=1"]
 
 
-def configuration(directory, capture, flows, cpus):
-    source, sink = devices(capture, len(cpus))
+def configuration(directory, ports, flows, cpus):
+    """Of sluiced; `ports`: the source and the sink."""
+    source, sink = ports
     pools = [{"name": f"pool-{p}",
               "backends": [{"name": f"backend-{b}", "address": backend(b)}
                            for b in range(p * POOL_BACKENDS, (p + 1) * POOL_BACKENDS)]}
@@ -87,7 +91,7 @@ def configuration(directory, capture, flows, cpus):
                       {"name": "back", "devices": [sink], "addresses": ["192.0.2.2/24"], "gateways": ["192.0.2.1"],
                        "gateway_mac": "02:00:00:00:00:02", "exception": {"enabled": False}}],
             "workers": {"count": len(cpus), "cpus": cpus, "idle": "poll"},
-            "memory": {"mbufs": len(cpus) * buffers(flows)},
+            "memory": {"mbufs": len(cpus) * buffers(flows), "hugepages": "require"},
             "tables": {"connections_v4": max(4096, 2 * flows)},
             "api": {"listen": f"unix:{directory}/api.sock"},
             "metrics": {"enabled": False},
@@ -97,7 +101,8 @@ def configuration(directory, capture, flows, cpus):
 
 
 def buffers(flows):
-    return 16384 + 2 * flows
+    """For one queue: net_pcap keeps the file's packets in buffers of the pool."""
+    return 16384 + flows
 
 
 @contextlib.contextmanager
@@ -122,7 +127,8 @@ def fail(what, log):
 
 def rate_of_sluiced(binaries, directory, capture, flows, cpus, seconds):
     path, log = f"{directory}/sluice.yaml", f"{directory}/sluiced.log"
-    pathlib.Path(path).write_text(json.dumps(configuration(directory, capture, flows, cpus)), encoding="utf-8")
+    pathlib.Path(path).write_text(json.dumps(configuration(directory, devices(capture, len(cpus)), flows, cpus)),
+                                  encoding="utf-8")
     ctl = [f"{binaries}/sluicectl", "--server", f"unix:{directory}/api.sock", "-o", "json", "stats"]
 
     def stats():
@@ -144,16 +150,19 @@ def rate_of_sluiced(binaries, directory, capture, flows, cpus, seconds):
         return forwarded / took
 
 
+def testpmd(mode, ports, flows, cpus):
+    vdevs = [word for device in ports for word in ("--vdev", device)]
+    main_cpu = min(os.sched_getaffinity(0))
+    # Forwarding cores are numbered from 1 on; the main one only prints.
+    lcores = ",".join([f"0@{main_cpu}"] + [f"{number}@{cpu}" for number, cpu in enumerate(cpus, 1)])
+    return ["dpdk-testpmd", "--lcores", lcores, "--main-lcore", "0", "--no-pci", "--no-telemetry", "--in-memory",
+            *vdevs, "--", f"--forward-mode={mode}", "--auto-start", "--stats-period=1", f"--nb-cores={len(cpus)}",
+            f"--rxq={len(cpus)}", f"--txq={len(cpus)}", f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
+
+
 def rate_of_testpmd(mode, directory, capture, flows, cpus, seconds):
     log = f"{directory}/testpmd.log"
-    vdevs = [word for device in devices(capture, len(cpus)) for word in ("--vdev", device)]
-    main = min(os.sched_getaffinity(0))
-    # Forwarding cores are numbered from 1 on; the main one only prints.
-    lcores = ",".join([f"0@{main}"] + [f"{number}@{cpu}" for number, cpu in enumerate(cpus, 1)])
-    command = ["dpdk-testpmd", "--lcores", lcores, "--main-lcore", "0", "--no-pci", "--no-telemetry",
-               "--in-memory", *vdevs, "--", f"--forward-mode={mode}", "--auto-start", "--stats-period=1",
-               f"--nb-cores={len(cpus)}", f"--rxq={len(cpus)}", f"--txq={len(cpus)}",
-               f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
+    command = testpmd(mode, devices(capture, len(cpus)), flows, cpus)
     with running(command, log, stdin=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + START_S
         while len(rates(log)) < seconds + 2:  # the first ones are of the start
@@ -189,14 +198,25 @@ def report(results, flows, cpus):
               f"({min(values) / 1e6:.2f} to {max(values) / 1e6:.2f})  sluiced / it {ours / middle:5.2f}", flush=True)
 
 
+def argument_parser(description, seconds, rounds):
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binaries", required=True, metavar="DIR", help="those of the build")
+    parser.add_argument("--seconds", type=int, default=seconds, metavar="N", help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="how often, in turn")
+    return parser
+
+
+def take_priority():
+    with contextlib.suppress(PermissionError):
+        os.nice(-15)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binaries", required=True, metavar="DIR", help="where sluiced and sluicectl are")
-    parser.add_argument("--seconds", type=int, default=3, metavar="N", help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often, in turn")
-    parser.add_argument("--flows", type=int, nargs="*", default=[1000, 100_000], metavar="N")
+    parser = argument_parser(__doc__, seconds=3, rounds=3)
+    parser.add_argument("--flows", type=int, nargs="*", default=[1000, 100_000, 1_000_000], metavar="N")
     parser.add_argument("--no-scaling", action="store_true", help="one worker only")
     arguments = parser.parse_args()
+    take_priority()
     cpus = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         one = {}
