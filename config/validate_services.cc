@@ -1,8 +1,9 @@
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "config/limits.h"
 #include "config/rules.h"
 #include "config/text.h"
@@ -65,31 +66,36 @@ void CheckTableSize(const PoolConfig& pool, const std::string& path, ProblemList
   }
 }
 
+// Texts are made where there is something to say: each change validates all of the backends, which may be thousands.
 void CheckBackends(const PoolConfig& pool, size_t pool_index, ProblemList* problems) {
-  StringMap<size_t> names;
-  std::map<std::pair<net::IpAddress, std::optional<uint16_t>>, size_t> addresses;
+  absl::flat_hash_set<std::string_view> names;
+  absl::flat_hash_map<std::pair<net::IpAddress, std::optional<uint16_t>>, size_t> addresses;
+  names.reserve(pool.backends.size());
+  addresses.reserve(pool.backends.size());
   for (size_t i = 0; i < pool.backends.size(); ++i) {
     const BackendConfig& backend = pool.backends[i];
-    const std::string path = BackendPath(pool_index, i);
-    problems->AddIf(path + ".name", CheckName(backend.name));
-    if (!names.emplace(backend.name, i).second && !backend.name.empty()) {
-      problems->Add(path + ".name", Cat("backend ", Quote(backend.name), " is in pool ", Quote(pool.name),
-                                        " twice; rename one of them"));
+    const auto add = [&](std::string_view field, std::string message) {
+      problems->Add(Cat(BackendPath(pool_index, i), ".", field), std::move(message));
+    };
+    const auto check_range = [&](std::string_view field, uint64_t value, const Range& range) {
+      if (range.Contains(value)) return;
+      add(field, OutOfRange(Cat(field, " ", value, " of backend ", Quote(backend.name)), range));
+    };
+    if (auto wrong_name = CheckName(backend.name)) add("name", *std::move(wrong_name));
+    if (!names.insert(backend.name).second && !backend.name.empty()) {
+      add("name", Cat("backend ", Quote(backend.name), " is in pool ", Quote(pool.name), " twice; rename one of them"));
     }
-    const auto wrong_address = CheckHostAddress(backend.address);
-    problems->AddIf(path + ".address", wrong_address);
+    auto wrong_address = CheckHostAddress(backend.address);
     const auto [same, is_new] = addresses.emplace(std::pair(backend.address, backend.port), i);
-    if (!is_new && !wrong_address) {
-      problems->Add(path + ".address", Cat("backend ", Quote(backend.name), " has the address ", AddressText(backend),
-                                           " of backend ", Quote(pool.backends[same->second].name),
-                                           " in the same pool; keep one and give it both weights"));
+    if (wrong_address) {
+      add("address", *std::move(wrong_address));
+    } else if (!is_new) {
+      add("address",
+          Cat("backend ", Quote(backend.name), " has the address ", AddressText(backend), " of backend ",
+              Quote(pool.backends[same->second].name), " in the same pool; keep one and give it both weights"));
     }
-    if (backend.port) {
-      problems->CheckRange(path + ".port", Cat("port ", *backend.port, " of backend ", Quote(backend.name)),
-                           *backend.port, limits::kL4Port);
-    }
-    problems->CheckRange(path + ".weight", Cat("weight ", backend.weight, " of backend ", Quote(backend.name)),
-                         backend.weight, limits::kWeight);
+    if (backend.port) check_range("port", *backend.port, limits::kL4Port);
+    check_range("weight", backend.weight, limits::kWeight);
   }
 }
 

@@ -55,8 +55,17 @@ bool IpAddress::IsLinkLocal() const {
 
 std::string IpAddress::ToString() const {
   std::array<char, INET6_ADDRSTRLEN> text{};
-  inet_ntop(is_v4() ? AF_INET : AF_INET6, bytes_.data(), text.data(), text.size());
-  return text.data();
+  if (!is_v4()) {
+    inet_ntop(AF_INET6, bytes_.data(), text.data(), text.size());
+    return text.data();
+  }
+  // inet_ntop's printf takes thirty times as long, and each change writes all of the backends' addresses.
+  char* at = text.data();
+  for (size_t i = 0; i < size(); ++i) {
+    if (i > 0) *at++ = '.';
+    at = std::to_chars(at, text.data() + text.size(), bytes_[i]).ptr;
+  }
+  return {text.data(), at};
 }
 
 std::optional<IpPrefix> IpPrefix::Parse(std::string_view text) {
