@@ -8,7 +8,6 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <tuple>
 #include <vector>
 
 #include "controlplane/reconcile/impact.h"
@@ -243,24 +242,6 @@ TEST_F(ReconcilerTest, EverythingAVipSaysReachesTheWorkers) {
   desired.second_chance = false;
   desired.mode = config::ForwardingMode::kL2;
   EXPECT_TRUE(entry().first_tier);
-}
-
-TEST_F(ReconcilerTest, WithQuicEntriesLiveForHalfAMinuteUnlessTheVipSaysMore) {
-  for (const auto& [node_s, vip_s, expected_s] :
-       {std::tuple(120, 0, 30), std::tuple(5, 0, 5), std::tuple(120, 90, 90), std::tuple(5, 7, 7)}) {
-    FakeDataplane dataplane;
-    const lb::FlowTimeouts node = {.udp_s = static_cast<uint16_t>(node_s)};
-    Reconciler reconciler(kLimits, ValidateSample, dataplane, dataplane, {.timeouts = node});
-    config::ServiceConfig services = SampleServices();
-    config::VipConfig& vip = services.vips[0];
-    vip.protocol = config::Protocol::kUdp;
-    vip.quic = true;
-    if (vip_s > 0) vip.timeouts.udp_s = vip_s;
-    services.quic_configs = {{.number = 0, .server_id_bytes = 2, .nonce_bytes = 6}};
-    ASSERT_TRUE(reconciler.Apply(services).ok());
-    EXPECT_EQ((*dataplane.newest().vips)[(*reconciler.Current().registry->FindVip("www")).id.index()].timeouts.udp_s,
-              expected_s);
-  }
 }
 
 TEST_F(ReconcilerTest, SlotsAreCountedForChangedAndForSharedPools) {
