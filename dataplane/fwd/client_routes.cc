@@ -1,5 +1,6 @@
 #include "dataplane/fwd/client_routes.h"
 
+#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -16,6 +17,11 @@ uint64_t Mix(PortId port, const net::IpAddress& address) {
   uint64_t key = (high ^ port.value()) * 0xff51'afd7'ed55'8ccd ^ low;
   key *= 0x9e37'79b9'7f4a'7c15;
   return key ^ key >> 32;
+}
+
+uint32_t NextNumber() {
+  static std::atomic<uint32_t> last = 0;
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
 }  // namespace
@@ -56,7 +62,7 @@ ClientRoutes::ClientRoutes()
 
 ClientRoutes::ClientRoutes(std::shared_ptr<const RouteSet> routes, std::vector<ClientHop> hops,
                            std::shared_ptr<const NeighbourTable> neighbours)
-    : routes_(std::move(routes)), hops_(std::move(hops)), neighbours_(std::move(neighbours)) {}
+    : routes_(std::move(routes)), hops_(std::move(hops)), neighbours_(std::move(neighbours)), number_(NextNumber()) {}
 
 const ClientHop* ClientRoutes::LookupV4(Be32 destination, uint64_t flow_hash) const {
   const uint32_t raw = destination.raw();

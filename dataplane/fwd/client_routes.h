@@ -84,6 +84,13 @@ class NeighbourTable {
   const ClientHop* Find(PortId port, net::Family family, const uint8_t* address) const;
   size_t size() const { return size_; }
 
+  // The place of what Find returned, and the station there.
+  uint32_t PlaceOf(const ClientHop& station) const {
+    const auto at = reinterpret_cast<const uint8_t*>(&station) - reinterpret_cast<const uint8_t*>(&slots_[0].hop);
+    return static_cast<uint32_t>(static_cast<size_t>(at) / sizeof(Neighbour));
+  }
+  const ClientHop* At(uint32_t place) const { return &slots_[place].hop; }
+
  private:
   size_t SlotOf(PortId port, const net::IpAddress& address) const;
 
@@ -104,16 +111,31 @@ class ClientRoutes {
   const ClientHop* LookupV4(Be32 destination, uint64_t flow_hash) const;
   const ClientHop* LookupV6(const uint8_t* destination, uint64_t flow_hash) const;
 
+  // Names what a look-up returned, which was not null: Named of the name is that.
+  uint32_t NameOf(const ClientHop& hop) const {
+    const auto index = static_cast<size_t>(&hop - hops_.data());
+    const bool is_station = &hop < hops_.data() || index >= hops_.size();
+    return is_station ? kStation | neighbours_->PlaceOf(hop) : static_cast<uint32_t>(index);
+  }
+  const ClientHop* Named(uint32_t name) const {
+    return (name & kStation) != 0 ? neighbours_->At(name & ~kStation) : hops_.data() + name;
+  }
+  // Another one for each object that was ever made. Not 0.
+  uint32_t number() const { return number_; }
+
   const std::shared_ptr<const RouteSet>& routes() const { return routes_; }
   const std::vector<ClientHop>& hops() const { return hops_; }
   const std::shared_ptr<const NeighbourTable>& neighbours() const { return neighbours_; }
 
  private:
+  static constexpr uint32_t kStation = uint32_t{1} << 31;
+
   const ClientHop* Resolve(uint16_t hop, net::Family family, const uint8_t* destination) const;
 
   std::shared_ptr<const RouteSet> routes_;
   std::vector<ClientHop> hops_;
   std::shared_ptr<const NeighbourTable> neighbours_;
+  uint32_t number_;
 };
 
 }  // namespace sluice::fwd

@@ -243,6 +243,9 @@ struct ForwardingState {
   std::vector<std::shared_ptr<const std::vector<BackendId>>> pool_backends;
   // Which VIP a backend's packet answers for, of the VIPs with kNat; never null.
   std::shared_ptr<const lb::ReturnTable> returns;
+  // Two states of one process have the same number only if they share keys, VIPs and `returns`: then they say the same
+  // of whose a packet is. Not 0.
+  uint32_t vips_number = 0;
   // Where packets to clients leave; never null, and without routes until the publisher knows some.
   std::shared_ptr<const ClientRoutes> client_routes;
   // Filled by ResolveNextHops (resolve.h); a state without it is never given to workers.

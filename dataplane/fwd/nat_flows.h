@@ -30,6 +30,16 @@ class NatFlows {
   lb::NatTable& table() { return table_; }
   const lb::NatTable& table() const { return table_; }
   lb::NatStamps& StampsOf(const lb::NatSession& session) { return table_.stamps(table_.NumberOf(session)); }
+  // A number for all that a state says of whose a packet is and how it leaves, its backends aside: it changes when that
+  // does. Not 0. To be asked of the states that the worker uses, in their order.
+  uint32_t NumberFor(const ForwardingState& state) {
+    if (state.vips_number != vips_number_ || state.client_routes->number() != routes_number_) [[unlikely]] {
+      vips_number_ = state.vips_number;
+      routes_number_ = state.client_routes->number();
+      if (++number_ == 0) ++number_;
+    }
+    return number_;
+  }
   // Sessions of flows whose source stays the client's.
   size_t destination_sessions() const { return destination_sessions_; }
 
@@ -74,6 +84,9 @@ class NatFlows {
   lb::LocalPortPart ports_;
   lb::NatTable table_;
   size_t destination_sessions_ = 0;
+  uint32_t number_ = 0;
+  uint32_t vips_number_ = 0;
+  uint32_t routes_number_ = 0;
 };
 
 }  // namespace sluice::fwd

@@ -197,7 +197,7 @@ class NatLadder {
       lb::BeginUdp(session.tracking, now_s_);
     }
     if (vip_.proxy_protocol && session.source_translated && IsTcp(flow_)) {
-      session.proxy_bytes = static_cast<uint8_t>(net::ProxyV2Size(flow_.family));
+      session.tracking.proxy_bytes = static_cast<uint8_t>(net::ProxyV2Size(flow_.family));
     }
     return {.selection = {.backend = backend, .rung = Rung::kScheduler}, .session = &session};
   }

@@ -1,6 +1,7 @@
 #include "dataplane/fwd/state_builder.h"
 
 #include <algorithm>
+#include <atomic>
 #include <tuple>
 #include <utility>
 
@@ -342,6 +343,14 @@ void BuildFastPathVips(ForwardingState& state) {
   state.fast_path_vips = std::move(common);
 }
 
+// See ForwardingState::vips_number.
+uint32_t NumberVips(const ForwardingState& state, const ForwardingState* previous) {
+  static std::atomic<uint32_t> last = 0;
+  const bool same = previous != nullptr && previous->keys == state.keys && previous->vips == state.vips &&
+                    previous->vip_table == state.vip_table && previous->returns == state.returns;
+  return same ? previous->vips_number : last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpec& spec, uint64_t generation,
@@ -361,6 +370,7 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
   BuildFastPathVips(*state);
   BuildQuic(spec, previous, *state);
   BuildPoolBackends(spec, previous, *state);
+  state->vips_number = NumberVips(*state, previous);
   state->client_routes = previous != nullptr ? previous->client_routes : std::make_shared<const ClientRoutes>();
   return state;
 }

@@ -75,6 +75,15 @@ class ExactVips {
       }
     }
 
+    // Find, if the first look tells; invalid: it may have one nevertheless. Without a branch, for packets of which one
+    // is a VIP's and the next is not.
+    VipId FindAtFirst(const Address& address, uint8_t protocol, Be16 port) const {
+      const uint32_t service = ServiceOf(protocol, port);
+      const Slot& slot = slots_[SlotOf(address, service)];
+      const auto found = static_cast<VipId::rep>(slot.IsOf(address, service) ? 0 : VipId().value());
+      return VipId(static_cast<VipId::rep>(slot.vip.value() | found));
+    }
+
     // As ExactVips::MayHave.
     bool MayHave(const Address& address) const {
       if (prefixes_ != nullptr) [[unlikely]]

@@ -49,28 +49,18 @@ inline bool HasEnds(const NatAddress& source, const NatAddress& destination, con
 
 inline NatSession* FindByClient(NatTable& table, const PackedTuple& tuple, VipId vip, uint64_t hash) {
   static_assert(offsetof(NatSession, vip_port) == offsetof(NatSession, client_port) + sizeof(Be16));
-  for (uint32_t number = table.FirstByClient(hash); number != 0;) {
-    NatSession& session = table.at(number - 1);
-    if (HasEnds(session.client, session.vip_address, session.client_port, tuple) && session.vip == vip &&
-        session.protocol == tuple.protocol && session.client_family == tuple.family) {
-      return &session;
-    }
-    number = session.next_by_client;
-  }
-  return nullptr;
+  return table.Find(NatSide::kClient, hash, [&](const NatSession& session) {
+    return HasEnds(session.client, session.vip_address, session.client_port, tuple) && session.vip == vip &&
+           session.tracking.protocol == tuple.protocol && session.client_family == tuple.family;
+  });
 }
 
 inline NatSession* FindByBackend(NatTable& table, const PackedTuple& tuple, uint64_t hash) {
   static_assert(offsetof(NatSession, local_port) == offsetof(NatSession, backend_port) + sizeof(Be16));
-  for (uint32_t number = table.FirstByBackend(hash); number != 0;) {
-    NatSession& session = table.at(number - 1);
-    if (HasEnds(session.backend_address, session.local_address, session.backend_port, tuple) &&
-        session.protocol == tuple.protocol && session.backend_family == tuple.family) {
-      return &session;
-    }
-    number = session.next_by_backend;
-  }
-  return nullptr;
+  return table.Find(NatSide::kBackend, hash, [&](const NatSession& session) {
+    return HasEnds(session.backend_address, session.local_address, session.backend_port, tuple) &&
+           session.tracking.protocol == tuple.protocol && session.backend_family == tuple.family;
+  });
 }
 
 }  // namespace sluice::lb

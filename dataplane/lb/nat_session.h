@@ -2,6 +2,7 @@
 #define SLUICE_DATAPLANE_LB_NAT_SESSION_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -45,35 +46,41 @@ struct NatTuple {
 
 // What is remembered of one translated flow: its tuple on either side, and what was seen of the connection. The client
 // talks to the VIP, the backend to the local end: an address and port of ours (full NAT), or the client's own
-// (destination NAT). Both sides may be of different families. Two cache lines.
+// (destination NAT). Both sides may be of different families.
+//
+// Two cache lines, of which an established flow of IPv4 needs the first alone, whichever side its packets come from.
 struct alignas(64) NatSession {
-  NatAddress client{};
-  NatAddress vip_address{};
+  // The ends of either side as they lie in an IPv4 packet that comes from there (TupleOf): source, destination, ports.
+  // The addresses are zero where the side is of IPv6.
+  uint32_t client_v4 = 0;
+  uint32_t vip_v4 = 0;
   Be16 client_port;
   Be16 vip_port;
+  uint32_t backend_v4 = 0;
+  uint32_t local_v4 = 0;
   Be16 backend_port;
   Be16 local_port;
-  // NatTable's: the next session of either chain, its number plus 1; 0 at the end.
-  uint32_t next_by_client = 0;
-  uint32_t next_by_backend = 0;
+  std::array<uint32_t, 2> next{};  // NatTable's: by side, what follows in the chain
   VipId vip;
   BackendId backend;
   BackendGeneration generation = 0;  // of the backend
-  net::Family client_family = net::Family::kIpv4;
-  net::Family backend_family = net::Family::kIpv4;
-  uint8_t protocol = 0;
+  uint8_t use = 0;                   // changes whenever the number is given to another flow
+  net::Family client_family : 3 = net::Family::kIpv4;
+  net::Family backend_family : 3 = net::Family::kIpv4;
   bool source_translated : 1 = false;  // full NAT: the local end is ours
   bool stamped : 1 = false;            // the backend's timestamps carry a cookie to the client (NatTable::stamps)
-  uint8_t proxy_bytes = 0;             // of the PROXY protocol header that goes before the client's data; 0: none
-  uint8_t use = 0;                     // changes whenever the number is given to another flow
   NatTracking tracking;
 
+  NatAddress client{};
+  NatAddress vip_address{};
   NatAddress backend_address{};
   NatAddress local_address{};
-  // NatTable's: the chains that the session is in, and its place among those that are not confirmed.
-  uint32_t client_chain = 0;
-  uint32_t backend_chain = 0;
-  uint32_t unconfirmed_slot = 0;
+
+  // The twelve bytes of a side's ends.
+  static constexpr size_t kTupleBytes = 12;
+  const uint8_t* TupleOf(NatSide side) const {
+    return reinterpret_cast<const uint8_t*>(&client_v4) + IndexOf(side) * kTupleBytes;
+  }
 
   // The client's packets, and the backend's, as they arrive.
   NatTuple FromClient() const {
@@ -81,7 +88,7 @@ struct alignas(64) NatSession {
             .destination = vip_address,
             .source_port = client_port,
             .destination_port = vip_port,
-            .protocol = protocol,
+            .protocol = tracking.protocol,
             .family = client_family};
   }
   NatTuple FromBackend() const {
@@ -89,11 +96,12 @@ struct alignas(64) NatSession {
             .destination = local_address,
             .source_port = backend_port,
             .destination_port = local_port,
-            .protocol = protocol,
+            .protocol = tracking.protocol,
             .family = backend_family};
   }
 };
-static_assert(sizeof(NatSession) == 128);
+static_assert(sizeof(NatSession) == 128 && offsetof(NatSession, client) == 64);
+static_assert(offsetof(NatSession, backend_v4) == NatSession::kTupleBytes && offsetof(NatSession, client_v4) == 0);
 
 }  // namespace sluice::lb
 

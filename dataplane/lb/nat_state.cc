@@ -34,7 +34,7 @@ void NoteFin(NatTracking& tracking, NatState own_closing, NatState other_closing
 bool Confirms(const NatTracking& tracking, const NatSegment& segment) {
   if (!tracking.answered || !Has(segment, net::kTcpAck) || Has(segment, net::kTcpRst)) return false;
   if (!tracking.isn_known) return true;  // in the middle of a connection there is nothing to compare with
-  const uint32_t beyond_syn = segment.acknowledgement - (tracking.backend_isn + 1);
+  const uint32_t beyond_syn = segment.acknowledgement - (tracking.client_ack + 1);
   return beyond_syn < kPlausible;
 }
 
@@ -42,6 +42,7 @@ bool Confirms(const NatTracking& tracking, const NatSegment& segment) {
 
 void BeginTcp(NatTracking& tracking, const NatSegment& segment, uint32_t now_s) {
   tracking = NatTracking();
+  tracking.protocol = net::kProtocolTcp;
   tracking.last_seen_s = now_s;
   tracking.client_ack = segment.acknowledgement;
   tracking.backend_ack = segment.sequence;
@@ -58,6 +59,7 @@ void BeginTcp(NatTracking& tracking, const NatSegment& segment, uint32_t now_s) 
 void BeginUdp(NatTracking& tracking, uint32_t now_s) {
   tracking = NatTracking();
   tracking.state = NatState::kUdp;
+  tracking.protocol = net::kProtocolUdp;
   tracking.last_seen_s = now_s;
 }
 
@@ -69,7 +71,8 @@ void NoteClientSegment(NatTracking& tracking, const NatSegment& segment, uint32_
   }
   if (Has(segment, net::kTcpSyn)) return;
   if (!tracking.confirmed && Confirms(tracking, segment)) tracking.confirmed = true;
-  if (Has(segment, net::kTcpAck) && tracking.client_ack != segment.acknowledgement) {
+  const bool counts = tracking.confirmed || !tracking.isn_known;
+  if (counts && Has(segment, net::kTcpAck) && tracking.client_ack != segment.acknowledgement) {
     tracking.client_ack = segment.acknowledgement;
   }
   if (tracking.state == NatState::kClientReset) tracking.state = NatState::kEstablished;
@@ -96,7 +99,6 @@ void NoteBackendSegment(NatTracking& tracking, const NatSegment& segment, uint32
   if (Has(segment, net::kTcpSyn)) {
     if (tracking.state == NatState::kSynSent) {
       tracking.state = NatState::kSynReceived;
-      tracking.backend_isn = segment.sequence;
       tracking.client_ack = segment.sequence;
     }
     return;

@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_LB_NAT_STATE_H_
 #define SLUICE_DATAPLANE_LB_NAT_STATE_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "dataplane/lb/flow_timeouts.h"
@@ -20,6 +21,11 @@ enum class NatState : uint8_t {
   kBackendReset,    // TCP: the backend sent RST
   kUdp,
 };
+
+// Whose packets: the client's or the backend's.
+enum class NatSide : uint8_t { kClient = 0, kBackend = 1 };
+constexpr size_t IndexOf(NatSide side) { return static_cast<size_t>(side); }
+constexpr NatSide Other(NatSide side) { return side == NatSide::kClient ? NatSide::kBackend : NatSide::kClient; }
 
 // What of a TCP segment matters, in host byte order; numbers are those the client knows, where a header in front of its
 // data shifts them.
@@ -42,12 +48,35 @@ struct NatTracking {
   // backend acknowledged bytes beyond it.
   bool proxy_sent : 1 = false;
   bool proxy_accepted : 1 = false;
+  uint8_t known : 2 = 0;  // bits by side, see Learn
+  uint8_t protocol = 0;
+  uint8_t proxy_bytes = 0;   // of the PROXY protocol header that goes before the client's data; 0: none
   uint32_t last_seen_s = 0;  // of the worker's clock
-  uint32_t client_isn = 0;   // the sequence number of the client's SYN
-  uint32_t backend_isn = 0;
-  uint32_t client_ack = 0;   // what the client acknowledged last
+  // The number of the client's SYN, which is asked for until the backend has answered it, and as long as there is a
+  // PROXY protocol header. Where it is not, what was learned takes its place.
+  union {
+    uint32_t client_isn = 0;
+    uint32_t known_hop;
+  };
+  uint32_t known_in = 0;
+  // What the client acknowledged last. Until it is confirmed: the number of the backend's SYN, where that was seen.
+  uint32_t client_ack = 0;
   uint32_t backend_ack = 0;  // what the backend acknowledged last, in the client's numbers
+
+  // A note of the fast path's (stage/fast_sessions.h): packets of this side are the flow's, and need nothing but to be
+  // translated, as long as the configuration has the number `in`, which is not 0. `hop`: by which packets to the client
+  // leave then; of the backend's side. Of flows whose backend has answered, without a PROXY protocol header.
+  void Learn(NatSide side, uint32_t in, uint32_t hop) {
+    if (known == 0 || known_in != in) {
+      known_in = in;
+      known = 0;
+    }
+    known = static_cast<uint8_t>(known | 1u << IndexOf(side)) & 3;
+    if (side == NatSide::kBackend) known_hop = hop;
+  }
+  bool Knows(NatSide side, uint32_t in) const { return (known >> IndexOf(side) & 1) != 0 && known_in == in; }
 };
+static_assert(sizeof(NatTracking) == 24);
 
 // Begins a session with a client's packet. TCP segments other than SYN are taken for the middle of a connection.
 void BeginTcp(NatTracking& tracking, const NatSegment& segment, uint32_t now_s);

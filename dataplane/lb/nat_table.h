@@ -13,23 +13,26 @@
 namespace sluice::lb {
 
 // The translated flows of one worker, found from either side: by the tuple of the client's packets and by that of the
-// backend's. Two hash tables of chains over one array of sessions, so that a session is either in both or in none, and
-// an insertion fails only when every session is in use. With two heads for each session a lookup follows a chain of one
-// in most cases. Hashes are keyed flow hashes, so nobody outside can lengthen a chain.
+// backend's. One hash table of chains over one array of sessions, in which each session is twice, once for either side,
+// or not at all, so that an insertion fails only when every session is in use. With four heads for each session a
+// lookup follows a chain of one in most cases. What a chain links says the side too, so that a packet's session is
+// found before it is known where the packet came from. Hashes are keyed flow hashes, so nobody outside can lengthen a
+// chain.
 //
 // Sessions begin unconfirmed (NatTracking), and a quarter of them may be so at a time: each takes the next place of a
 // ring, and the one that had it before, a whole ring ago, is ended if it still shows no life. So a flood of spoofed
 // packets pushes out its own sessions, oldest first; a real client has as long to answer as the flood needs to fill the
 // ring, and what it confirmed is safe.
 //
-// 173 bytes for each session; 28 of them lie apart and are touched only where its timestamps carry a cookie.
+// 177 bytes for each session. 28 of them lie apart and are touched only where its timestamps carry a cookie, as 64 that
+// are touched where a side is of IPv6.
 class NatTable {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
   static constexpr size_t BytesFor(size_t sessions) {
     return sessions * (sizeof(NatSession) + sizeof(NatStamps)) +
-           (2 * HeadsFor(sessions) + UnconfirmedFor(sessions)) * sizeof(uint32_t);
+           (HeadsFor(sessions) + UnconfirmedFor(sessions) + sessions) * sizeof(uint32_t);
   }
   // How many may be unconfirmed at a time.
   static constexpr size_t UnconfirmedFor(size_t sessions) {
@@ -42,18 +45,45 @@ class NatTable {
   size_t capacity() const { return capacity_; }
   size_t in_use() const { return in_use_; }
 
-  void PrefetchByClient(uint64_t hash) const { PrefetchLine(&by_client_[Chain(hash)]); }
-  void PrefetchByBackend(uint64_t hash) const { PrefetchLine(&by_backend_[Chain(hash)]); }
+  // A session as a chain links it: of one side.
+  class Link {
+   public:
+    constexpr Link() = default;
+    Link(uint32_t number, NatSide side) : raw_(number * 2 + static_cast<uint32_t>(IndexOf(side)) + 1) {}
+    static Link FromRaw(uint32_t raw) {
+      Link link;
+      link.raw_ = raw;
+      return link;
+    }
+    static Link EndOf(uint32_t chain) { return FromRaw(kEnd | chain); }
 
-  // For look-ups in great numbers (lb/find_session.h), in steps between which memory has time to answer: the number of
-  // a chain's first session plus 1 (0: none), and that session's lines.
-  uint32_t FirstByClient(uint64_t hash) const { return by_client_[Chain(hash)]; }
-  uint32_t FirstByBackend(uint64_t hash) const { return by_backend_[Chain(hash)]; }
-  uint32_t First(bool by_client, uint64_t hash) const { return (by_client ? by_client_ : by_backend_)[Chain(hash)]; }
-  void PrefetchSession(uint32_t number_plus_1) const {
-    const NatSession* const session = &sessions_[number_plus_1 == 0 ? 0 : number_plus_1 - 1];
-    PrefetchLine(session);
-    PrefetchLine(&session->local_address);
+    // False: the chain ends here.
+    bool valid() const { return raw_ - 1 < kEnd - 1; }
+    uint32_t number() const { return (raw_ - 1) / 2; }
+    NatSide side() const { return static_cast<NatSide>((raw_ - 1) % 2); }
+    uint32_t chain() const { return raw_ & ~kEnd; }  // of an end
+    uint32_t raw() const { return raw_; }
+    friend bool operator==(const Link&, const Link&) = default;
+
+   private:
+    static constexpr uint32_t kEnd = uint32_t{1} << 31;
+    uint32_t raw_ = 0;
+  };
+
+  void Prefetch(uint64_t hash) const { PrefetchLine(&heads_[Chain(hash)]); }
+
+  // For look-ups in great numbers, in steps between which memory has time to answer.
+  Link First(uint64_t hash) const { return Link::FromRaw(heads_[Chain(hash)]); }
+  Link Next(Link link) const { return Link::FromRaw(sessions_[link.number()].next[IndexOf(link.side())]); }
+
+  // The first session of a hash that is linked by `side` and `is_it(session)`; null: there is none.
+  template <typename IsIt>
+  NatSession* Find(NatSide side, uint64_t hash, IsIt&& is_it) {
+    for (Link link = First(hash); link.valid(); link = Next(link)) {
+      NatSession& session = sessions_[link.number()];
+      if (link.side() == side && is_it(static_cast<const NatSession&>(session))) return &session;
+    }
+    return nullptr;
   }
   // The session of a client's packet to a VIP, or null. `hash` is the keyed flow hash of the tuple.
   NatSession* FindByClient(const NatTuple& tuple, VipId vip, uint64_t hash);
@@ -86,7 +116,7 @@ class NatTable {
   // How many sessions began since an unconfirmed one did, counted within a ring.
   size_t AgeOf(const NatSession& session) const {
     const size_t ring = UnconfirmedFor(capacity_);
-    return (next_slot_ + ring - session.unconfirmed_slot - 1) % ring;
+    return (next_slot_ + ring - places_[NumberOf(session)] - 1) % ring;
   }
   // Sessions from this number on were never in use: a sweep need not look at them.
   size_t highest() const { return never_used_; }
@@ -95,25 +125,27 @@ class NatTable {
   // So many of the oldest unconfirmed sessions are looked at when all sessions are in use.
   static constexpr size_t kRoomProbes = 16;
 
-  // Two for each session, in whole cache lines.
-  static constexpr size_t HeadsFor(size_t sessions) { return std::max<size_t>(16, (sessions * 2 + 15) / 16 * 16); }
+  // Four for each session, in whole cache lines.
+  static constexpr size_t HeadsFor(size_t sessions) { return std::max<size_t>(16, (sessions * 4 + 15) / 16 * 16); }
 
   uint32_t Chain(uint64_t hash) const { return static_cast<uint32_t>(((hash & 0xffff'ffff) * head_count_) >> 32); }
   // The session that took this place of the ring, if it is in use and still not confirmed.
   NatSession* UnconfirmedAt(size_t slot);
+  void Enter(Link link, uint32_t chain);
+  void Leave(Link link);
   NatSession& Take(const NatTuple& from_client, VipId vip, uint64_t client_hash, const NatTuple& from_backend,
                    uint64_t backend_hash);
 
   NatSession* sessions_;
-  uint32_t* by_client_;  // by chain: the number of its first session plus 1, 0: none
-  uint32_t* by_backend_;
+  uint32_t* heads_;        // by chain: its first link; 0: none
   uint32_t* unconfirmed_;  // the ring: numbers plus 1
+  uint32_t* places_;       // by number: where in the ring
   NatStamps* stamps_;
   size_t capacity_;
   size_t head_count_;
   size_t in_use_ = 0;
   size_t never_used_ = 0;  // the first session that was never in use
-  uint32_t free_ = 0;      // chain of ended sessions by next_by_client, number plus 1
+  uint32_t free_ = 0;      // chain of ended sessions by the client's side, number plus 1
   uint32_t next_slot_ = 0;
 };
 

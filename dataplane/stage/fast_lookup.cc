@@ -2,6 +2,7 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "dataplane/base/prefetch.h"
@@ -10,6 +11,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_cookies.h"
+#include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/martian.h"
@@ -25,59 +27,6 @@ using net::Family;
 using net::Load;
 using net::Store;
 using Way = fwd::FastPathVip::Way;
-
-// The first 32 bytes of a frame tell its kind at once: whole TCP or UDP behind an IP header without options. The
-// station's address is put in front later; it is no group's, so this tells group frames too.
-using FrameStart = std::array<uint8_t, 32>;
-
-constexpr FrameStart StartOf(Family family, uint8_t protocol) {
-  const bool v4 = family == Family::kIpv4;
-  FrameStart start{};
-  start[offsetof(net::EtherHeader, ether_type)] =
-      static_cast<uint8_t>((v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6) >> 8);
-  start[offsetof(net::EtherHeader, ether_type) + 1] =
-      static_cast<uint8_t>(v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
-  start[kL3] = v4 ? 0x45 : 0x60;
-  start[kL3 + (v4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header))] = protocol;
-  return start;
-}
-
-constexpr FrameStart MaskOf(Family family) {
-  const bool v4 = family == Family::kIpv4;
-  FrameStart mask{};
-  for (size_t i = 0; i < sizeof(net::EtherHeader::destination); ++i) mask[i] = 0xff;
-  mask[offsetof(net::EtherHeader, ether_type)] = mask[offsetof(net::EtherHeader, ether_type) + 1] = 0xff;
-  mask[kL3] = v4 ? 0xff : 0xf0;
-  mask[kL3 + (v4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header))] = 0xff;
-  if (v4) {
-    constexpr uint16_t kFragmented = net::kIpv4MoreFragments | net::kIpv4FragmentOffsetMask;
-    mask[kL3 + offsetof(net::Ipv4Header, fragment)] = static_cast<uint8_t>(kFragmented >> 8);
-    mask[kL3 + offsetof(net::Ipv4Header, fragment) + 1] = static_cast<uint8_t>(kFragmented);
-  }
-  return mask;
-}
-
-template <Family family, uint8_t protocol>
-alignas(32) constexpr FrameStart kStart = StartOf(family, protocol);
-template <Family family>
-alignas(32) constexpr FrameStart kMask = MaskOf(family);
-
-// The record of a frame of a kind, but for what varies from packet to packet.
-constexpr Packet MakeRecord(Family family, uint8_t protocol) {
-  Packet packet{};
-  InitPacket(packet, nullptr, PortId());
-  packet.punt_class = PuntClass::kControl;
-  net::SetCommonHeaders(family, family == Family::kIpv4 ? kIpBytes<Family::kIpv4> : kIpBytes<Family::kIpv6>, 0,
-                        packet.headers);
-  packet.headers.protocol = protocol;
-  packet.client_offset = family == Family::kIpv4 ? kSource<Family::kIpv4> : kSource<Family::kIpv6>;
-  packet.vip_offset = family == Family::kIpv4 ? kDestination<Family::kIpv4> : kDestination<Family::kIpv6>;
-  return packet;
-}
-template <Family family, uint8_t protocol>
-constexpr Packet kRecord = MakeRecord(family, protocol);
-
-SLUICE_FAST_PATH inline __m256i Load32(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
 
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
@@ -100,45 +49,6 @@ struct Lookup {
     }
   }
 };
-
-template <Family family>
-SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i wanted) {
-  return _mm256_testz_si256(_mm256_xor_si256(frame, wanted), Load32(kMask<family>.data())) != 0;
-}
-
-template <Family family>
-inline bool ChecksumIsGood(const rte_mbuf* mbuf, const uint8_t* ip) {
-  if constexpr (family == Family::kIpv6) return true;
-  const uint64_t verdict = mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-  if (verdict != RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN) {
-    if (verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD) return true;
-    if (verdict == RTE_MBUF_F_RX_IP_CKSUM_BAD) return false;
-  }
-  return net::CommonIpv4ChecksumIsValid(ip);
-}
-
-// What the tables of VIPs know a packet's destination by.
-template <Family family>
-auto VipAddressAt(const uint8_t* address) {
-  if constexpr (family == Family::kIpv4) {
-    return lb::VipAddressV4{Load<uint32_t>(address)};
-  } else {
-    return lb::VipAddressV6{.high = Load<uint64_t>(address), .low = Load<uint64_t>(address + 8)};
-  }
-}
-
-// The hash of FlowHashes, of a packet whose ports lie right behind its addresses.
-template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH inline uint64_t HashOf(const uint8_t* source, const lb::AesFlowKeys& keys) {
-  if constexpr (family == Family::kIpv4) {
-    // Both addresses and ports, and of a TCP header four bytes more, whose place the protocol takes.
-    const __m128i block = lb::LoadBlock(source);
-    return lb::FlowHashV4(_mm_blend_epi32(block, _mm_set_epi32(protocol, 0, 0, 0), 0b1000), keys);
-  } else {
-    const auto ports = static_cast<int>(Load<uint32_t>(source + 32));
-    return lb::FlowHashV6(source, source + 16, _mm_set_epi32(0, 0, protocol, ports), keys);
-  }
-}
 
 // Fetches the slot that a packet's cookie names, or notes its claim. False: it has none in the common place.
 template <Family family>
@@ -239,7 +149,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
       if (packet.direction != Direction::kToClient || packet.fate != Fate::kPending) return vip;
       packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
       packet.past = Past::kSessionLookup;
-      sessions.PrefetchByBackend(packet.flow_hash);
+      sessions.Prefetch(packet.flow_hash);
       return vip;
     }
   }
@@ -254,7 +164,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
   }
   packet.flow_hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.past = Past::kSessionLookup;
-  sessions.PrefetchByClient(packet.flow_hash);
+  sessions.Prefetch(packet.flow_hash);
   PrefetchLine(&lookup.counters[vip.index()]);
   return VipId();
 }
@@ -314,13 +224,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpFrame(Packet& 
   return true;
 }
 
-// The first eight bytes of a frame's start: the station's address, then zeros.
-SLUICE_FAST_PATH __m256i MacOf(const PortTraits& port) {
-  FrameStart start{};
-  std::memcpy(start.data(), port.mac.data(), sizeof(net::EtherHeader::destination));
-  return Load32(start.data());
-}
-
 }  // namespace
 
 bool FastPathIsSupported() {
@@ -330,7 +233,8 @@ bool FastPathIsSupported() {
   return supported;
 }
 
-SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env) {
+SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
+                                         StageEnv& env) {
   const lb::VipTable& table = *env.state->vip_table;
   const __m256i mac = MacOf(env.node->ports[port.index()]);
   const auto start_of = [mac](const FrameStart& start)
@@ -349,8 +253,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Bu
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   Looked looked;
   Claims claims;
-  const size_t count = burst.count;
-  for (size_t i = 0; i < count; ++i) {
+  for (; places != 0; places &= places - 1) {
+    const auto i = static_cast<size_t>(std::countr_zero(places));
     Packet& packet = burst.packets[i];
     rte_mbuf* const mbuf = mbufs[i];
     const auto* const frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);

@@ -25,7 +25,7 @@ using Way = fwd::FastPathVip::Way;
 
 // Segments that more is done about than to translate them.
 bool IsPlain(const Packet& packet) { return (packet.headers.tcp_flags & net::kTcpSyn) == 0; }
-bool IsPlainSession(const lb::NatSession& session) { return session.proxy_bytes == 0 && !session.stamped; }
+bool IsPlainSession(const lb::NatSession& session) { return session.tracking.proxy_bytes == 0 && !session.stamped; }
 
 lb::PackedTuple TupleOfFrame(const Packet& packet, const uint8_t* frame) {
   const Family family = packet.headers.family;
@@ -101,6 +101,7 @@ bool SelectOfBackend(Packet& packet, StageEnv& env) {
 // How a packet leaves.
 struct Departure {
   const net::EtherHeader* ether = nullptr;  // null: the stages are to decide
+  uint32_t hop = 0;                         // of what goes to the client: fwd::ClientRoutes::NameOf
   PortId port;
   const uint8_t* source = nullptr;  // its new ends
   const uint8_t* destination = nullptr;
@@ -129,6 +130,7 @@ Departure ToClient(const Packet& packet, const lb::NatSession& session, const St
                                         : routes.LookupV6(client, packet.flow_hash);
   if (hop == nullptr || hop->local || !hop->resolved) return {};
   return {.ether = &hop->ether,
+          .hop = routes.NameOf(*hop),
           .port = hop->port,
           .source = session.vip_address.data(),
           .destination = client,
@@ -174,6 +176,20 @@ void Translate(uint8_t* frame, uint8_t protocol, const Departure& departure) {
   }
 }
 
+// Departs as `packet`, which was looked up whole: the next ones like it need not be.
+void NoteKnown(const Packet& packet, const Departure& departure, lb::NatSession& session, StageEnv& env) {
+  const bool v4 = session.client_family == Family::kIpv4 && session.backend_family == Family::kIpv4;
+  if (!v4 || !session.tracking.answered || departure.ether == nullptr) return;
+  const lb::NatSide side = packet.direction == Direction::kToBackend ? lb::NatSide::kClient : lb::NatSide::kBackend;
+  session.tracking.Learn(side, env.tables->nat().NumberFor(*env.state), departure.hop);
+}
+
+// The stages send what begins a connection, but what is seen of the backend's part spares its first answer the search.
+void NoteBeginning(const Packet& packet, lb::NatSession& session, StageEnv& env) {
+  if (packet.direction != Direction::kToClient || session.tracking.state != lb::NatState::kSynReceived) return;
+  NoteKnown(packet, ToClient(packet, session, env), session, env);
+}
+
 void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
   CountInPlace(counters.nat.replies, 1);
   fwd::VipCounters& vip = counters.vips[packet.vip.index()];
@@ -184,36 +200,30 @@ void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
 }  // namespace
 
 void PrefetchSessions(const Burst& burst, StageEnv& env) {
-  lb::NatTable& table = env.tables->nat().table();
-  const fwd::BackendEntry* const backends = env.state->backends->data();
-  const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
-  const fwd::VipCounters* const vip_counters = env.counters->vips.get();
-  struct Chain {
-    const lb::NatSession* first;
-    bool by_client;
+  using Link = lb::NatTable::Link;
+  const lb::NatTable& table = env.tables->nat().table();
+  const auto prefetch = [&table](Link link) {
+    PrefetchLine(&table.at(link.number()));
+    PrefetchLine(&table.at(link.number()).client);
   };
-  std::array<Chain, kBurstSize> chains;
+  std::array<Link, kBurstSize> chains;
   size_t count = 0;
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
     if (packet.past != Past::kSessionLookup) continue;
-    const bool by_client = packet.direction == Direction::kToBackend;
-    const uint32_t first = table.First(by_client, packet.flow_hash);
-    if (first == 0) continue;
-    table.PrefetchSession(first);
-    chains[count++] = {.first = &table.at(first - 1), .by_client = by_client};
+    const Link first = table.First(packet.flow_hash);
+    if (!first.valid()) continue;
+    prefetch(first);
+    chains[count++] = first;
   }
-  // Which way a packet goes no CPU can predict, so there is no branch for it.
   for (size_t i = 0; i < count; ++i) {
-    const auto& [first, by_client] = chains[i];
-    const void* const of_backend = &backend_counters[first->backend.index()];
-    const void* const of_vip = &vip_counters[first->vip.index()].reply_packets;
-    PrefetchLine(&backends[first->backend.index()]);
-    PrefetchLine(by_client ? of_backend : of_vip);
+    const BackendId backend = table.at(chains[i].number()).backend;
+    PrefetchLine(&(*env.state->backends)[backend.index()]);
+    PrefetchLine(&env.counters->backends[backend.index()]);
     // One flow in five is the second of its chain.
-    const uint32_t behind = by_client ? first->next_by_client : first->next_by_backend;
-    if (behind != 0) [[unlikely]]
-      table.PrefetchSession(behind);
+    const Link behind = table.Next(chains[i]);
+    if (behind.valid()) [[unlikely]]
+      prefetch(behind);
   }
 }
 
@@ -223,9 +233,13 @@ bool SelectSession(Packet& packet, StageEnv& env) {
 
 bool SendTranslated(Packet& packet, StageEnv& env) {
   // Another packet of the burst may have ended it: see SessionOf.
-  const lb::NatSession* const session = &env.tables->nat().table().at(packet.session);
+  lb::NatSession* const session = &env.tables->nat().table().at(packet.session);
   if (session->use != packet.session_use || session->tracking.state == lb::NatState::kFree) return false;
-  if (!IsPlain(packet) || !IsPlainSession(*session)) return false;
+  if (!IsPlainSession(*session)) return false;
+  if (!IsPlain(packet)) {
+    NoteBeginning(packet, *session, env);
+    return false;
+  }
   const bool to_backend = packet.direction == Direction::kToBackend;
   const Departure departure = to_backend ? ToBackend(packet, *session, env) : ToClient(packet, *session, env);
   if (departure.ether == nullptr) return false;
@@ -240,6 +254,7 @@ bool SendTranslated(Packet& packet, StageEnv& env) {
     Translate<Family::kIpv6>(frame, packet.headers.protocol, departure);
   }
   std::memcpy(frame, departure.ether, offsetof(net::EtherHeader, ether_type));
+  NoteKnown(packet, departure, *session, env);
   packet.out_port = departure.port;
   packet.fate = Fate::kForwarded;
   packet.past = Past::kAll;

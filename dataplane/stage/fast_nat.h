@@ -7,7 +7,7 @@
 // Address translation on the fast path (stage/fast_path.h): packets of flows that have a session, in both directions,
 // of one family, with nothing to change but addresses, ports and the hop limit. SYNs, PROXY protocol headers,
 // timestamps with cookies and flows without a session are the stages'. All functions leave what they do not do as it
-// was.
+// was. Most packets of such flows do not come here: see fast_sessions.h.
 namespace sluice::stage {
 
 // Whether packets to no VIP may be backends' answers.

@@ -25,9 +25,14 @@ struct Looked {
   size_t refused = 0;  // dropped with kPuntNoHost, which is not counted yet
 };
 
-// What InitPacket, Parse, FollowFragments and LookupVip do. To be called with `burst.count` packets that came by `port`
-// just now; makes their records.
-Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env);
+// Places of a burst's packets, a bit for each.
+using Places = uint32_t;
+static_assert(kBurstSize == 32);
+constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >> (kBurstSize - count); }
+
+// What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
+// makes their records.
+Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, StageEnv& env);
 
 // What SelectBackends does, in the burst's order, because packets of one flow may be in it.
 void SelectOnFastPath(Burst& burst, StageEnv& env);

@@ -9,6 +9,7 @@
 #include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/stages.h"
 
 // The fast path's second pass.
@@ -213,6 +214,12 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
     PrefetchSessions(burst, env);
   for (Packet& packet : burst) {
     if (packet.past != Past::kLookup) [[unlikely]] {
+      if (packet.past == Past::kKnownLookup) {
+        if (SelectKnown(packet, env)) continue;
+        SelectBackendFor(packet, env);
+        MarkSelected(packet);
+        continue;
+      }
       if (packet.past == Past::kSessionLookup) {
         if (!SelectSession(packet, env)) SelectBackendFor(packet, env);
         MarkSelected(packet);

@@ -10,6 +10,7 @@
 #include "dataplane/stage/encapsulate.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/outer_header.h"
 
 // The fast path's third pass.
@@ -195,11 +196,12 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
   bool sessions_may_end = false;
   for (Packet& packet : burst) {
     if (packet.past != Past::kSelection) [[unlikely]] {
-      if (packet.past != Past::kSessionSelection) {
+      const bool is_known = packet.past == Past::kKnownSelection;
+      if (!is_known && packet.past != Past::kSessionSelection) {
         sessions_may_end |= packet.direction == Direction::kToClientStateless;
         continue;
       }
-      if (sessions_may_end || !SendTranslated(packet, env)) continue;
+      if (sessions_may_end || !(is_known ? SendKnown(packet, env) : SendTranslated(packet, env))) continue;
       way.Take(packet.out_port);
       ++sent;
       continue;

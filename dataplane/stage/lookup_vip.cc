@@ -166,12 +166,12 @@ inline lb::FlowTuple TupleOf(const Packet& packet, const lb::ReturnService* serv
 void PrefetchForSelection(const Packet& packet, StageEnv& env) {
   if (packet.vip.valid()) PrefetchLine(&env.counters->vips[packet.vip.index()]);
   if (packet.direction == Direction::kToClient) {
-    env.tables->nat().table().PrefetchByBackend(packet.flow_hash);
+    env.tables->nat().table().Prefetch(packet.flow_hash);
     return;
   }
   const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
   if (fwd::IsNat(vip.mode) && (vip.nat_sessions || vip.mode == fwd::ForwardingMode::kFullNat)) {
-    env.tables->nat().table().PrefetchByClient(packet.flow_hash);
+    env.tables->nat().table().Prefetch(packet.flow_hash);
     return;
   }
   if (!vip.tracked) return;

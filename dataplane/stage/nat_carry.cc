@@ -79,7 +79,7 @@ int32_t SegmentBytes(uint32_t mtu_bytes, net::Family family) {
 void ClampMss(const Packet& packet, const Leg& leg, const net::PacketBytes& bytes, const StageEnv& env) {
   int32_t mss = std::min(SegmentBytes(env.node->ports[packet.in_port.index()].mtu_bytes, packet.headers.family),
                          SegmentBytes(env.node->ports[leg.port.index()].mtu_bytes, leg.family));
-  if (!leg.to_backend && leg.session != nullptr) mss -= leg.session->proxy_bytes;
+  if (!leg.to_backend && leg.session != nullptr) mss -= leg.session->tracking.proxy_bytes;
   net::ClampMss(bytes.l4, bytes.l4_bytes, static_cast<uint16_t>(std::max(mss, 1)));
 }
 
@@ -106,7 +106,7 @@ bool ChangeTcp(Packet& packet, const Leg& leg, const SegmentPlan& plan, const St
     ClampMss(packet, leg, BytesOf(packet, net::kProtocolTcp), env);
   }
   ChangeStamps(leg, BytesOf(packet, net::kProtocolTcp));
-  if (leg.session == nullptr || leg.session->proxy_bytes == 0) return true;
+  if (leg.session == nullptr || leg.session->tracking.proxy_bytes == 0) return true;
   if (leg.to_backend) return ChangeSegmentToBackend(packet, plan, *leg.session);
   ChangeSegmentToClient(BytesOf(packet, net::kProtocolTcp), *leg.session);
   return true;
@@ -219,7 +219,7 @@ bool TranslateErrorFamily(Packet& packet, const Leg& leg, const net::PacketBytes
 // What is quoted to the client of a stream with a PROXY protocol header has the number that the backend was sent, which
 // the client would not know.
 void UnshiftQuote(const Leg& leg, const net::PacketBytes& error) {
-  if (leg.to_backend || leg.session == nullptr || leg.session->proxy_bytes == 0) return;
+  if (leg.to_backend || leg.session == nullptr || leg.session->tracking.proxy_bytes == 0) return;
   const auto quoted = net::ParseQuote(error.family, error.l4, sizeof(net::IcmpHeader), error.l4_bytes);
   if (!quoted) return;
   uint8_t* tcp = error.l4 + quoted->l4_offset;
@@ -227,7 +227,7 @@ void UnshiftQuote(const Leg& leg, const net::PacketBytes& error) {
   const uint32_t sequence = net::Load<Be32>(field).Host();
   // The segment with the header itself begins at the client's first byte.
   if (sequence == leg.session->tracking.client_isn + 1 && !leg.session->tracking.proxy_accepted) return;
-  const uint32_t shift = 0u - leg.session->proxy_bytes;
+  const uint32_t shift = 0u - leg.session->tracking.proxy_bytes;
   if (quoted->l4_offset + sizeof(net::TcpHeader) <= error.l4_bytes) {
     net::ShiftSequence(tcp, shift);  // brings the quoted checksum along, so that all sums up to the same
     return;
@@ -256,7 +256,7 @@ bool TranslateError(Packet& packet, const Leg& leg, const StageEnv& env) {
 SegmentPlan PlanFor(const Packet& packet, const Leg& leg) {
   const bool has_segment =
       packet.headers.protocol == net::kProtocolTcp && !packet.related && packet.part != FragmentPart::kLater;
-  if (!has_segment || !leg.to_backend || leg.session == nullptr || leg.session->proxy_bytes == 0) return {};
+  if (!has_segment || !leg.to_backend || leg.session == nullptr || leg.session->tracking.proxy_bytes == 0) return {};
   return PlanSegment(packet, *leg.session);
 }
 

@@ -62,9 +62,9 @@ void NoteReply(const Packet& packet, lb::NatSession& session, uint32_t now_s) {
     return;
   }
   lb::NatSegment segment = ReadSegment(packet);
-  if (session.proxy_bytes != 0 && (segment.flags & net::kTcpAck) != 0) {
+  if (session.tracking.proxy_bytes != 0 && (segment.flags & net::kTcpAck) != 0) {
     segment.acknowledgement =
-        lb::UnshiftAcknowledgement(session.tracking, session.proxy_bytes, segment.acknowledgement);
+        lb::UnshiftAcknowledgement(session.tracking, session.tracking.proxy_bytes, segment.acknowledgement);
   }
   lb::NoteBackendSegment(session.tracking, segment, now_s);
 }

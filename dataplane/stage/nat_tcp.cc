@@ -82,8 +82,9 @@ SegmentPlan PlanSegment(const Packet& packet, lb::NatSession& session) {
     const uint8_t header_bytes = net::TcpHeaderLength(bytes.l4, bytes.l4_bytes);
     return {.is_syn = true, .cut_bytes = header_bytes == 0 ? 0 : DataBytes(packet, header_bytes)};
   }
-  const lb::ProxyShift shift = lb::ShiftToBackend(session.tracking, session.proxy_bytes, segment);
-  return {.insert_bytes = shift.insert_header ? session.proxy_bytes : uint8_t{0}, .sequence_shift = shift.sequence};
+  const lb::ProxyShift shift = lb::ShiftToBackend(session.tracking, session.tracking.proxy_bytes, segment);
+  return {.insert_bytes = shift.insert_header ? session.tracking.proxy_bytes : uint8_t{0},
+          .sequence_shift = shift.sequence};
 }
 
 bool ChangeSegmentToBackend(Packet& packet, const SegmentPlan& plan, const lb::NatSession& session) {
@@ -105,13 +106,13 @@ void ChangeSegmentToClient(const net::PacketBytes& bytes, lb::NatSession& sessio
   const auto tcp = net::Load<net::TcpHeader>(bytes.l4);
   if ((tcp.flags & net::kTcpAck) == 0) return;
   const uint32_t acknowledged = tcp.acknowledgement.Host();
-  const uint32_t seen = lb::UnshiftAcknowledgement(session.tracking, session.proxy_bytes, acknowledged);
+  const uint32_t seen = lb::UnshiftAcknowledgement(session.tracking, session.tracking.proxy_bytes, acknowledged);
   if (seen != acknowledged) net::ShiftAcknowledgement(bytes.l4, seen - acknowledged);
   // Of the header the client knows nothing: a backend that got it twice reports so (RFC 2883), and the client would
   // take that for a segment of its own. Other blocks lie beyond the header. (After 4 GB its numbers are others' as
   // well; a client that is told of less than there is loses nothing.)
-  net::CutSackBlocks(bytes.l4, bytes.l4_bytes, session.tracking.client_isn + 1, session.proxy_bytes);
-  net::ShiftSackBlocks(bytes.l4, bytes.l4_bytes, 0u - session.proxy_bytes);
+  net::CutSackBlocks(bytes.l4, bytes.l4_bytes, session.tracking.client_isn + 1, session.tracking.proxy_bytes);
+  net::ShiftSackBlocks(bytes.l4, bytes.l4_bytes, 0u - session.tracking.proxy_bytes);
 }
 
 }  // namespace sluice::stage

@@ -45,8 +45,10 @@ enum class Past : uint8_t {
   kNothing,
   kLookup,            // up to LookupVip
   kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
+  kKnownLookup,       // the same, with the session (fast_sessions.h)
   kSelection,         // SelectBackends too
   kSessionSelection,  // the same, with a session
+  kKnownSelection,    // the same, of a packet that was kKnownLookup
   kAll,               // the packet is ready, and counted for its VIP and backend
 };
 

@@ -8,7 +8,9 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/base/prefetch.h"
+#include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
 
@@ -207,7 +209,9 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
     Settle(burst, env, sink);
     return;
   }
-  const Looked looked = LookUpOnFastPath(mbufs, port, burst, env);
+  Places places = AllPlaces(count);
+  if (Translates(env)) places &= ~TakeKnownSessions(mbufs, port, burst, env);
+  const Looked looked = places != 0 ? LookUpOnFastPath(mbufs, port, places, burst, env) : Looked();
   if (looked.refused == count) {
     // A flood of what is no VIP's: there is nobody to count and nothing to rewrite.
     env.counters->dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Add(count);

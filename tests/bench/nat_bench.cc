@@ -48,7 +48,7 @@ void NatLookup(benchmark::State& state) {
   for (auto _ : state) {
     if (ahead > 0) {
       const uint64_t hash = hashes[order[(at + ahead) % order.size()]][by_backend];
-      by_backend ? table.PrefetchByBackend(hash) : table.PrefetchByClient(hash);
+      table.Prefetch(hash);
     }
     const uint32_t i = order[at++ % order.size()];
     if (by_backend) {

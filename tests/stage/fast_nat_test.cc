@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "tests/stage/nat_fixture.h"
 #include "tests/stage/two_directors.h"
@@ -125,6 +126,19 @@ class FastNatTest : public TwoDirectorsTest {
     while (sent_before_.size() > 40) sent_before_.erase(sent_before_.begin());
   }
 
+  // Sides of sessions that stage/fast_sessions.h takes for known now.
+  std::set<uint64_t> Known(fwd::NatFlows& nat) {
+    std::set<uint64_t> known;
+    for (uint32_t i = 0; i < nat.table().highest(); ++i) {
+      const lb::NatTracking& tracking = nat.table().at(i).tracking;
+      for (const lb::NatSide side : {lb::NatSide::kClient, lb::NatSide::kBackend}) {
+        if (tracking.state != lb::NatState::kEstablished && tracking.state != lb::NatState::kUdp) continue;
+        if (tracking.Knows(side, nat.NumberFor(*state_))) known.insert(i * 2 + lb::IndexOf(side));
+      }
+    }
+    return known;
+  }
+
   // The way to clients, now and then another or none.
   void ChangeRoutes() {
     if (Draw(6) != 0) return;
@@ -155,18 +169,22 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   auto stages = std::make_unique<Director>(false, setup);
   size_t to_backends = 0;
   size_t to_clients = 0;
+  size_t known = 0;
   for (int round = 0; round < 300; ++round) {
     std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
     std::generate(frames.begin(), frames.end(), [this] { return NatFrame(); });
     const std::vector<uint64_t> offloads(frames.size(), RTE_MBUF_F_RX_IP_CKSUM_GOOD);
     const std::vector<size_t> segments(frames.size(), SIZE_MAX);
+    const std::set<uint64_t> known_before = Known(common->tables.nat());
     RunOn(*common, frames, offloads, segments);
     RunOn(*stages, frames, offloads, segments);
     Learn(common->sent);
     ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
     for (const stage::Packet& packet : common->burst) {
       if (packet.past != stage::Past::kAll || packet.session == lb::NatTable::kNone) continue;
-      ++(packet.direction == stage::Direction::kToBackend ? to_backends : to_clients);
+      const bool to_backend = packet.direction == stage::Direction::kToBackend;
+      ++(to_backend ? to_backends : to_clients);
+      known += known_before.count(packet.session * 2u + (to_backend ? 0 : 1));
     }
     ChangeSomething();
     ChangeRoutes();
@@ -177,6 +195,7 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
   EXPECT_GT(to_backends, 50u) << "too few packets went the fast path for the test to mean anything";
   EXPECT_GT(to_clients, 50u) << "too few packets went the fast path for the test to mean anything";
+  EXPECT_GT(known, 50u) << "too few packets were of known sessions for the test to mean anything";
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FastNatTest, testing::Range(1u, 13u));

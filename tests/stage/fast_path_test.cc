@@ -274,7 +274,7 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
     burst.count = 1 + Draw(stage::kBurstSize);
     std::vector<rte_mbuf*> mbufs;
     for (size_t i = 0; i < burst.count; ++i) mbufs.push_back(MakeMbuf(PlainFrame()));
-    stage::LookUpOnFastPath(mbufs.data(), PortId(0), burst, env);
+    stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, env);
     for (const stage::Packet& packet : burst) {
       if (packet.past != stage::Past::kLookup) continue;
       const fwd::VipEntry& vip = (*state_->vips)[packet.vip.index()];

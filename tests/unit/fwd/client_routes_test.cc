@@ -88,6 +88,17 @@ TEST(ClientRoutesTest, OnLinkTheDestinationItselfIsTheStation) {
   EXPECT_EQ(unknown->port, PortId(0));
 }
 
+TEST(ClientRoutesTest, WhatALookUpFoundHasAName) {
+  const ClientRoutes routes =
+      Make({{"0.0.0.0/0", {0}}, {"198.51.100.0/24", {1}}, {"192.0.2.0/24", {2}}},
+           {Gateway(0, 1), Gateway(1, 2), OnLink(0)}, {Station("192.0.2.7", 0, 7), Station("192.0.2.8", 0, 8)});
+  for (const char* const address : {"203.0.113.7", "198.51.100.7", "192.0.2.7", "192.0.2.8", "192.0.2.9"}) {
+    const ClientHop* const hop = Lookup(routes, address);
+    EXPECT_EQ(routes.Named(routes.NameOf(*hop)), hop) << address;
+  }
+  EXPECT_NE(routes.number(), ClientRoutes().number());
+}
+
 TEST(ClientRoutesTest, SpreadsFlowsOverHopsByTheirShares) {
   const ClientRoutes routes = Make({{"0.0.0.0/0", {0, 1, 1, 1}}}, {Gateway(0, 1), Gateway(1, 2)});
   std::mt19937_64 random(3);

@@ -189,6 +189,21 @@ TEST_F(NatStateTest, AmbiguousVipsKeepTheStateOfTheirFlows) {
   EXPECT_FALSE((*state->vips)[vip_.index()].nat_sessions);
 }
 
+TEST_F(NatStateTest, VipsHaveANewNumberWhenTheyOrTheirBackendsAreOthers) {
+  const uint32_t first = fixture_.Build()->vips_number;
+  EXPECT_NE(first, 0u);
+  fixture_.Drain(server_);
+  EXPECT_EQ(fixture_.Build()->vips_number, first) << "one that drains answers as before";
+  fixture_.Vip(vip_).last_port = fixture_.Vip(vip_).first_port = 81;
+  const uint32_t second = fixture_.Build()->vips_number;
+  EXPECT_NE(second, first);
+  fixture_.AddBackend(pool_, "192.0.2.99");
+  const uint32_t third = fixture_.Build()->vips_number;
+  EXPECT_NE(third, second) << "it may answer";
+  test::StateFixture other;
+  EXPECT_NE(other.Build()->vips_number, third);
+}
+
 TEST_F(NatStateTest, ClientRoutesGoFromStateToState) {
   const auto first = fixture_.Build();
   ASSERT_NE(first->client_routes, nullptr);

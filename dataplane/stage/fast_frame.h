@@ -1,0 +1,123 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_FRAME_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_FRAME_H_
+
+#include <immintrin.h>
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstring>
+
+#include "dataplane/lb/flow_hash_aes.h"
+#include "dataplane/lb/vip_map.h"
+#include "dataplane/net/common_frame.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_path.h"
+
+// What the fast path's look-ups see in a frame.
+namespace sluice::stage {
+
+// The first 32 bytes of a frame tell its kind at once: whole TCP or UDP behind an IP header without options. The
+// station's address is put in front later; it is no group's, so this tells group frames too.
+using FrameStart = std::array<uint8_t, 32>;
+
+constexpr FrameStart StartOf(net::Family family, uint8_t protocol) {
+  const bool v4 = family == net::Family::kIpv4;
+  FrameStart start{};
+  start[offsetof(net::EtherHeader, ether_type)] =
+      static_cast<uint8_t>((v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6) >> 8);
+  start[offsetof(net::EtherHeader, ether_type) + 1] =
+      static_cast<uint8_t>(v4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
+  start[kL3] = v4 ? 0x45 : 0x60;
+  start[kL3 + (v4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header))] = protocol;
+  return start;
+}
+
+constexpr FrameStart MaskOf(net::Family family) {
+  const bool v4 = family == net::Family::kIpv4;
+  FrameStart mask{};
+  for (size_t i = 0; i < sizeof(net::EtherHeader::destination); ++i) mask[i] = 0xff;
+  mask[offsetof(net::EtherHeader, ether_type)] = mask[offsetof(net::EtherHeader, ether_type) + 1] = 0xff;
+  mask[kL3] = v4 ? 0xff : 0xf0;
+  mask[kL3 + (v4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header))] = 0xff;
+  if (v4) {
+    constexpr uint16_t kFragmented = net::kIpv4MoreFragments | net::kIpv4FragmentOffsetMask;
+    mask[kL3 + offsetof(net::Ipv4Header, fragment)] = static_cast<uint8_t>(kFragmented >> 8);
+    mask[kL3 + offsetof(net::Ipv4Header, fragment) + 1] = static_cast<uint8_t>(kFragmented);
+  }
+  return mask;
+}
+
+template <net::Family family, uint8_t protocol>
+alignas(32) inline constexpr FrameStart kStart = StartOf(family, protocol);
+template <net::Family family>
+alignas(32) inline constexpr FrameStart kMask = MaskOf(family);
+
+// The record of a frame of a kind, but for what varies from packet to packet.
+constexpr Packet MakeRecord(net::Family family, uint8_t protocol) {
+  Packet packet{};
+  InitPacket(packet, nullptr, PortId());
+  packet.punt_class = PuntClass::kControl;
+  net::SetCommonHeaders(family,
+                        family == net::Family::kIpv4 ? kIpBytes<net::Family::kIpv4> : kIpBytes<net::Family::kIpv6>, 0,
+                        packet.headers);
+  packet.headers.protocol = protocol;
+  packet.client_offset = family == net::Family::kIpv4 ? kSource<net::Family::kIpv4> : kSource<net::Family::kIpv6>;
+  packet.vip_offset =
+      family == net::Family::kIpv4 ? kDestination<net::Family::kIpv4> : kDestination<net::Family::kIpv6>;
+  return packet;
+}
+template <net::Family family, uint8_t protocol>
+inline constexpr Packet kRecord = MakeRecord(family, protocol);
+
+SLUICE_FAST_PATH inline __m256i Load32(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+
+template <net::Family family>
+SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i wanted) {
+  return _mm256_testz_si256(_mm256_xor_si256(frame, wanted), Load32(kMask<family>.data())) != 0;
+}
+
+// The first eight bytes of a frame's start: the station's address, then zeros.
+SLUICE_FAST_PATH inline __m256i MacOf(const PortTraits& port) {
+  FrameStart start{};
+  std::memcpy(start.data(), port.mac.data(), sizeof(net::EtherHeader::destination));
+  return Load32(start.data());
+}
+
+template <net::Family family>
+inline bool ChecksumIsGood(const rte_mbuf* mbuf, const uint8_t* ip) {
+  if constexpr (family == net::Family::kIpv6) return true;
+  const uint64_t verdict = mbuf->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+  if (verdict != RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN) {
+    if (verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD) return true;
+    if (verdict == RTE_MBUF_F_RX_IP_CKSUM_BAD) return false;
+  }
+  return net::CommonIpv4ChecksumIsValid(ip);
+}
+
+// What the tables of VIPs know a packet's destination by.
+template <net::Family family>
+inline auto VipAddressAt(const uint8_t* address) {
+  if constexpr (family == net::Family::kIpv4) {
+    return lb::VipAddressV4{net::Load<uint32_t>(address)};
+  } else {
+    return lb::VipAddressV6{.high = net::Load<uint64_t>(address), .low = net::Load<uint64_t>(address + 8)};
+  }
+}
+
+// The hash of FlowHashes, of a packet whose ports lie right behind its addresses.
+template <net::Family family, uint8_t protocol>
+SLUICE_FAST_PATH inline uint64_t HashOf(const uint8_t* source, const lb::AesFlowKeys& keys) {
+  if constexpr (family == net::Family::kIpv4) {
+    // Both addresses and ports, and of a TCP header four bytes more, whose place the protocol takes.
+    const __m128i block = lb::LoadBlock(source);
+    return lb::FlowHashV4(_mm_blend_epi32(block, _mm_set_epi32(protocol, 0, 0, 0), 0b1000), keys);
+  } else {
+    const auto ports = static_cast<int>(net::Load<uint32_t>(source + 32));
+    return lb::FlowHashV6(source, source + 16, _mm_set_epi32(0, 0, protocol, ports), keys);
+  }
+}
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_FRAME_H_

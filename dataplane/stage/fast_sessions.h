@@ -1,0 +1,28 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_SESSIONS_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_SESSIONS_H_
+
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/packet.h"
+#include "dataplane/stage/stage_env.h"
+
+// Address translation's packets of IPv4 flows in their middle, which are nearly all: TCP segments with ACK and without
+// SYN, FIN and RST, and datagrams. Their session is found by the tuple alone, before it is known which way they go, and
+// says all the rest, if an earlier packet of the same side was looked up whole under the same configuration
+// (lb::NatTracking::Learn). So an answer costs no search among VIPs, backends and routes, and both directions take the
+// same instructions: which one a packet is of, no CPU can predict. All else is for fast_nat.h and the stages.
+namespace sluice::stage {
+
+// The first pass, of packets that came by `port` just now: makes the records of those whose session is known, as
+// kKnownLookup. Returns their places; the others are as they were.
+Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env);
+
+// Second pass, of a packet that is kKnownLookup: notes it in its session. False: the stages have to look, for which the
+// packet is as after its look-up.
+bool SelectKnown(Packet& packet, StageEnv& env);
+
+// Third pass, of one that is kKnownSelection: translates it and counts it. False: Rewrite has to.
+bool SendKnown(Packet& packet, StageEnv& env);
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_SESSIONS_H_
