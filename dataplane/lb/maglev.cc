@@ -11,22 +11,26 @@ namespace {
 // 0xffff is no valid id (StrongId), so it marks a free slot.
 constexpr uint16_t kFree = 0xffff;
 
-// The position in the preference list is kept as a slot: adding skip and subtracting M replaces the modulo.
+// The position in the preference list is kept as a slot: adding skip, or what it lacks to M, replaces the modulo.
 struct Turn {
   uint64_t credit;
   uint64_t weight;
-  uint32_t next_slot;
-  uint32_t skip;
+  int32_t next_slot;
+  int32_t skip;
+  int32_t back;  // skip - M
   uint16_t id;
 };
 
-uint32_t After(uint32_t slot, uint32_t skip, uint32_t table_size) {
-  slot += skip;
-  return slot >= table_size ? slot - table_size : slot;
+// Both ways at once: a search waits for nothing but one step after the other, eleven for each slot of the table.
+int32_t After(int32_t slot, const Turn& turn) {
+  const int32_t on = slot + turn.skip;
+  const int32_t around = slot + turn.back;
+  return around < 0 ? on : around;
 }
 
 // The member has come to a slot that is taken. Whether it becomes the slot's heir.
-bool NoteHeir(const std::vector<uint16_t>& slots, uint32_t slot, uint16_t id, std::vector<uint16_t>& heirs) {
+bool NoteHeir(const std::vector<uint16_t>& slots, int32_t at, uint16_t id, std::vector<uint16_t>& heirs) {
+  const auto slot = static_cast<size_t>(at);
   if (heirs[slot] != kFree || slots[slot] == id) return false;
   heirs[slot] = id;
   return true;
@@ -42,12 +46,12 @@ void Fill(std::vector<Turn>& turns, uint64_t largest_weight, std::vector<uint16_
       t.credit += t.weight;
       if (t.credit < largest_weight) continue;
       t.credit -= largest_weight;
-      uint32_t slot = t.next_slot;
-      while (slots[slot] != kFree) {
+      int32_t slot = t.next_slot;
+      while (slots[static_cast<size_t>(slot)] != kFree) {
         if constexpr (with_heirs) NoteHeir(slots, slot, t.id, *heirs);
-        slot = After(slot, t.skip, table_size);
+        slot = After(slot, t);
       }
-      slots[slot] = t.id;
+      slots[static_cast<size_t>(slot)] = t.id;
       t.next_slot = slot;  // taken now: the next search steps over it
       if (++filled == table_size) return;
     }
@@ -60,7 +64,7 @@ void GoOn(std::vector<Turn>& turns, const std::vector<uint16_t>& slots, std::vec
   auto left = std::count(heirs.begin(), heirs.end(), kFree);
   while (left > 0) {
     for (Turn& t : turns) {
-      t.next_slot = After(t.next_slot, t.skip, static_cast<uint32_t>(slots.size()));
+      t.next_slot = After(t.next_slot, t);
       if (NoteHeir(slots, t.next_slot, t.id, heirs)) --left;
     }
   }
@@ -85,8 +89,13 @@ std::vector<uint16_t> BuildMaglevTable(std::span<const MaglevMember> members, ui
   for (const MaglevMember& m : members) {
     SLUICE_CHECK(m.weight > 0);
     largest_weight = std::max<uint64_t>(largest_weight, m.weight);
-    turns.push_back(
-        {.credit = 0, .weight = m.weight, .next_slot = m.permutation.offset, .skip = m.permutation.skip, .id = m.id});
+    const auto skip = static_cast<int32_t>(m.permutation.skip);
+    turns.push_back({.credit = 0,
+                     .weight = m.weight,
+                     .next_slot = static_cast<int32_t>(m.permutation.offset),
+                     .skip = skip,
+                     .back = skip - static_cast<int32_t>(table_size),
+                     .id = m.id});
   }
   std::vector<uint16_t> slots(table_size, kFree);
   if (heirs == nullptr) {
