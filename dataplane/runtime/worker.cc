@@ -142,6 +142,8 @@ size_t Worker::TakeOver() {
 }
 
 void Worker::ResumeFragments() {
+  // Nearly never is there one: a look, not a call.
+  if (fragments_.held() == 0) return;
   while (stage::ResumeFragments(env_, burst_, *this) != 0) continue;
 }
 

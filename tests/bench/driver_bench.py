@@ -7,11 +7,15 @@ Source is net_pcap, which repeats a file of packets from memory (infinite_rx=1),
 (1 000 VIPs, 1 000 backends, IPIP, connection table, 60 B frames of TCP) against one forwarding core of testpmd in
 macswap and 5tswap. What counts is the ratio: the devices are software, and cost both sides the same.
 
-Then two workers against one, beside two cores of testpmd against one: on two CPUs both sides share them with whatever
-else runs, so what counts is sluiced's gain by testpmd's.
+The programs are started once and stopped (SIGSTOP); then each runs alone for a short while, in turn, for many rounds.
+The machine's speed changes from second to second, by its other guests and by other work, so ratios are taken within a
+round, of windows that follow each other, and the median of them is shown.
+
+Then two workers against one, beside two cores of testpmd against one: what counts is sluiced's gain by testpmd's, again
+within a round. Where the machine has but two CPUs, both share one of them with whatever else runs.
 
 All of it runs at a high priority where it may, so that other work on the machine disturbs less. Needs huge pages for
-20 000 buffers and one for each flow, of 2.3 KB, for each core.
+20 000 buffers and one for each flow, of 2.3 KB, for each core and each of both programs.
 """
 
 import argparse
@@ -34,6 +38,7 @@ VIPS = 1000
 BACKENDS = 1000
 POOL_BACKENDS = 100
 START_S = 60
+CPUS = sorted(os.sched_getaffinity(0))
 
 
 def vip(index):
@@ -108,12 +113,14 @@ def buffers(flows):
 @contextlib.contextmanager
 def running(command, log, **options):
     with open(log, "w", encoding="utf-8") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
+                                   preexec_fn=lambda: os.sched_setaffinity(0, CPUS), **options)
     try:
         yield process
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGINT if "testpmd" in command[0] else signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGINT if "dpdk-testpmd" in command else signal.SIGTERM)
             try:
                 process.wait(30)
             except subprocess.TimeoutExpired:
@@ -125,112 +132,179 @@ def fail(what, log):
     sys.exit(f"driver_bench: {what}\n" + pathlib.Path(log).read_text(encoding="utf-8")[-3000:])
 
 
-def rate_of_sluiced(binaries, directory, capture, flows, cpus, seconds):
-    path, log = f"{directory}/sluice.yaml", f"{directory}/sluiced.log"
-    pathlib.Path(path).write_text(json.dumps(configuration(directory, devices(capture, len(cpus)), flows, cpus)),
-                                  encoding="utf-8")
-    ctl = [f"{binaries}/sluicectl", "--server", f"unix:{directory}/api.sock", "-o", "json", "stats"]
+class Program:
+    """One that forwards, and runs between resume and pause only."""
 
-    def stats():
-        done = subprocess.run(ctl, capture_output=True, text=True, check=False)
-        return json.loads(done.stdout)["packets"] if done.returncode == 0 else {}
+    def __init__(self, stack, command, log, **options):
+        self.log = log
+        self.process = stack.enter_context(running(command, log, **options))
 
-    with running([f"{binaries}/sluiced", "--config", path], log) as process:
+    def await_packets(self, wanted):
         deadline = time.monotonic() + START_S
-        while int(stats().get("forwarded", 0)) < 4 * flows * len(cpus):  # every flow has its entry
-            if process.poll() is not None or time.monotonic() > deadline:
-                fail("sluiced forwards nothing", log)
+        while self.forwarded() < wanted:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                fail(f"{self.process.args[0]} forwards nothing", self.log)
             time.sleep(0.2)
-        before, begin = stats(), time.monotonic()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def forwarded(self):
+        """Packets that have left by the second port."""
+        raise NotImplementedError
+
+    def at(self):
+        """Packets forwarded, and when they were counted."""
+        begin = time.monotonic()
+        count = self.forwarded()
+        return count, (begin + time.monotonic()) / 2
+
+    def rate(self, seconds):
+        self.resume()
+        self.at()
+        before, begin = self.at()
         time.sleep(seconds)
-        after, took = stats(), time.monotonic() - begin
-        received, forwarded = (int(after[fate]) - int(before[fate]) for fate in ("received", "forwarded"))
-        if forwarded < 0.99 * received:
-            fail(f"sluiced does not forward what it receives: {after}", log)
-        return forwarded / took
+        after, end = self.at()
+        self.pause()
+        return (after - before) / (end - begin)
+
+
+class Sluiced(Program):
+    def __init__(self, stack, binaries, directory, ports, flows, cpus):
+        directory = tempfile.mkdtemp(dir=directory)
+        path = pathlib.Path(directory, "sluice.yaml")
+        path.write_text(json.dumps(configuration(directory, ports, flows, cpus)), encoding="utf-8")
+        super().__init__(stack, [f"{binaries}/sluiced", "--config", str(path)], f"{directory}/log")
+        self.stats = [f"{binaries}/sluicectl", "--server", f"unix:{directory}/api.sock", "-o", "json", "stats"]
+        self.await_packets(4 * flows * len(cpus))  # every flow has its entry
+        self.pause()
+
+    def forwarded(self):
+        done = subprocess.run(self.stats, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return 0
+        packets = json.loads(done.stdout)["packets"]
+        received, forwarded = (int(packets.get(fate, 0)) for fate in ("received", "forwarded"))
+        if forwarded < 0.99 * received - 10_000:  # both are of a moment each
+            fail(f"sluiced does not forward what it receives: {packets}", self.log)
+        return forwarded
+
+
+class Testpmd(Program):
+    """In whichever mode was set last."""
+
+    def __init__(self, stack, directory, ports, flows, cpus):
+        self.mode = "5tswap"
+        command = [*testpmd(self.mode, ports, flows, cpus), "--interactive"]
+        super().__init__(stack, ["stdbuf", "--output=L", *command], f"{tempfile.mkdtemp(dir=directory)}/log",
+                         stdin=subprocess.PIPE, text=True)
+        self.await_packets(4 * flows * len(cpus))
+        self.pause()
+
+    def tell(self, *commands):
+        for command in commands:
+            self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+
+    def set_mode(self, mode):
+        if mode == self.mode:
+            return
+        self.mode = mode
+        self.resume()
+        self.tell("stop", f"set fwd {mode}", "start")
+
+    def forwarded(self):
+        answered = os.path.getsize(self.log)
+        self.tell("show port stats 1")
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            with open(self.log, encoding="utf-8", errors="replace") as log:
+                log.seek(answered)
+                if found := re.search(r"TX-packets: (\d+)\s", log.read()):
+                    return int(found[1])
+            time.sleep(0.001)
+        fail("testpmd does not answer", self.log)
 
 
 def testpmd(mode, ports, flows, cpus):
     vdevs = [word for device in ports for word in ("--vdev", device)]
-    main_cpu = min(os.sched_getaffinity(0))
-    # Forwarding cores are numbered from 1 on; the main one only prints.
-    lcores = ",".join([f"0@{main_cpu}"] + [f"{number}@{cpu}" for number, cpu in enumerate(cpus, 1)])
+    # Forwarding cores are numbered from 1 on; the main one only talks.
+    lcores = ",".join([f"0@{CPUS[0]}"] + [f"{number}@{cpu}" for number, cpu in enumerate(cpus, 1)])
     return ["dpdk-testpmd", "--lcores", lcores, "--main-lcore", "0", "--no-pci", "--no-telemetry", "--in-memory",
-            *vdevs, "--", f"--forward-mode={mode}", "--auto-start", "--stats-period=1", f"--nb-cores={len(cpus)}",
-            f"--rxq={len(cpus)}", f"--txq={len(cpus)}", f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
+            *vdevs, "--", f"--forward-mode={mode}", "--auto-start", f"--nb-cores={len(cpus)}", f"--rxq={len(cpus)}",
+            f"--txq={len(cpus)}", f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
 
 
-def rate_of_testpmd(mode, directory, capture, flows, cpus, seconds):
-    log = f"{directory}/testpmd.log"
-    command = testpmd(mode, devices(capture, len(cpus)), flows, cpus)
-    with running(command, log, stdin=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + START_S
-        while len(rates(log)) < seconds + 2:  # the first ones are of the start
-            if process.poll() is not None or time.monotonic() > deadline:
-                fail("testpmd forwards nothing", log)
-            time.sleep(0.2)
-    return statistics.median(rates(log)[2:])
-
-
-def rates(log):
-    """Packets per second that left by the second port, as testpmd prints them."""
-    text = pathlib.Path(log).read_text(encoding="utf-8", errors="replace")
-    return [int(rate) for rate in re.findall(r"port 1 .*?Tx-pps:\s+(\d+)", text, re.DOTALL)]
-
-
-def beside_testpmd(arguments, directory, flows, cpus):
+def both(stack, arguments, directory, flows, cpus):
     capture = f"{directory}/{flows}.pcap"
     write_capture(capture, flows)
-    results = {"sluiced": [], "macswap": [], "5tswap": []}
-    for _ in range(arguments.rounds):
-        results["sluiced"].append(
-            rate_of_sluiced(arguments.binaries, directory, capture, flows, cpus, arguments.seconds))
-        for mode in ("macswap", "5tswap"):
-            results[mode].append(rate_of_testpmd(mode, directory, capture, flows, cpus, arguments.seconds))
-    return results
+    ports = devices(capture, len(cpus))
+    sluiced = Sluiced(stack, arguments.binaries, directory, ports, flows, cpus)
+    return sluiced, Testpmd(stack, directory, ports, flows, cpus)
 
 
-def report(results, flows, cpus):
-    ours = statistics.median(results["sluiced"])
-    for name, values in results.items():
-        middle = statistics.median(values)
-        print(f"{flows:8} flows  {len(cpus)} core{'s' if len(cpus) > 1 else ' '}  {name:8} {middle / 1e6:6.2f} Mpps "
-              f"({min(values) / 1e6:.2f} to {max(values) / 1e6:.2f})  sluiced / it {ours / middle:5.2f}", flush=True)
+def one_core(arguments, directory, flows, cpu):
+    rates = {"sluiced": [], "macswap": [], "5tswap": []}
+    with contextlib.ExitStack() as stack:
+        sluiced, rival = both(stack, arguments, directory, flows, [cpu])
+        for _ in range(arguments.rounds):
+            rates["sluiced"].append(sluiced.rate(arguments.seconds))
+            for mode in ("macswap", "5tswap"):
+                rival.set_mode(mode)
+                rates[mode].append(rival.rate(arguments.seconds))
+    for name, values in rates.items():
+        ratios = spread(ours / its for ours, its in zip(rates["sluiced"], values))
+        print(f"{flows:8} flows  1 core       {name:8} {spread(value / 1e6 for value in values)} Mpps   "
+              f"sluiced / it {ratios}", flush=True)
+
+
+def two_cores(arguments, directory, flows, cpus):
+    gains = {"sluiced": [], "5tswap": []}
+    with contextlib.ExitStack() as stack:
+        one, two = (both(stack, arguments, directory, flows, share) for share in (cpus[-1:], cpus))
+        for _ in range(arguments.rounds):
+            for name, of_one, of_two in zip(gains, one, two):
+                gains[name].append(of_two.rate(arguments.seconds) / of_one.rate(arguments.seconds))
+    for name, values in gains.items():
+        print(f"{flows:8} flows  2 cores by 1  {name:8} {spread(values)}   sluiced's by its "
+              f"{spread(ours / its for ours, its in zip(gains['sluiced'], values))}", flush=True)
+
+
+def spread(values):
+    low, middle, high = statistics.quantiles(values, n=4)
+    return f"{middle:6.2f} ({low:.2f} to {high:.2f})"
 
 
 def argument_parser(description, seconds, rounds):
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binaries", required=True, metavar="DIR", help="those of the build")
-    parser.add_argument("--seconds", type=int, default=seconds, metavar="N", help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=seconds, metavar="N", help="of each measurement")
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="how often, in turn")
     return parser
 
 
-def take_priority():
+def take_place():
+    """Away from the CPU that forwards, and in front of other work."""
+    os.sched_setaffinity(0, CPUS[:-1] or CPUS)
     with contextlib.suppress(PermissionError):
         os.nice(-15)
 
 
 def main():
-    parser = argument_parser(__doc__, seconds=3, rounds=3)
+    parser = argument_parser(__doc__, seconds=0.4, rounds=15)
     parser.add_argument("--flows", type=int, nargs="*", default=[1000, 100_000, 1_000_000], metavar="N")
     parser.add_argument("--no-scaling", action="store_true", help="one worker only")
     arguments = parser.parse_args()
-    take_priority()
-    cpus = sorted(os.sched_getaffinity(0))
+    take_place()
+    print("median (and quartiles) of the rounds")
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
-        one = {}
         for flows in arguments.flows:
-            one[flows] = beside_testpmd(arguments, directory, flows, cpus[-1:])
-            report(one[flows], flows, cpus[-1:])
-        if arguments.no_scaling or len(cpus) < 2:
-            return
-        flows = arguments.flows[0]
-        two = beside_testpmd(arguments, directory, flows, cpus[-2:])
-        report(two, flows, cpus[-2:])
-        gains = {name: statistics.median(two[name]) / statistics.median(one[flows][name]) for name in two}
-        print(f"{flows:8} flows  two cores by one: " + ", ".join(f"{name} {gain:.2f}" for name, gain in gains.items()) +
-              f"; sluiced by 5tswap {gains['sluiced'] / gains['5tswap']:.2f}")
+            one_core(arguments, directory, flows, CPUS[-1])
+        if not arguments.no_scaling and len(CPUS) > 1:
+            two_cores(arguments, directory, arguments.flows[0], CPUS[-2:])
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def main():
     parser.add_argument("--flows", type=int, default=1000, metavar="N")
     parser.add_argument("--loads", type=float, nargs="*", default=[0.1, 0.5, 0.8, 0.95], metavar="SHARE")
     arguments = parser.parse_args()
-    driver_bench.take_priority()
-    cpus = sorted(os.sched_getaffinity(0))[-1:]
+    driver_bench.take_place()
+    cpus = driver_bench.CPUS[-1:]
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         capture = f"{directory}/capture.pcap"
         driver_bench.write_capture(capture, arguments.flows)
