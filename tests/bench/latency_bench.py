@@ -42,7 +42,7 @@ def measure(arguments, directory, capture, command):
     environment = {**os.environ, "LD_PRELOAD": str(probe), "SLUICE_PROBE_CAPTURE": capture,
                    "SLUICE_PROBE_OUTPUT": str(output), "SLUICE_PROBE_SECONDS": str(arguments.seconds),
                    "SLUICE_PROBE_LOADS": ",".join(map(str, arguments.loads))}
-    with driver_bench.running(command, log, env=environment, stdin=subprocess.DEVNULL) as process:
+    with driver_bench.running(command, log, env=environment, stdin=subprocess.PIPE) as process:
         deadline = time.monotonic() + driver_bench.START_S + len(arguments.loads) * (SATURATED_S + arguments.seconds)
         while not output.exists():
             if process.poll() is not None or time.monotonic() > deadline:

@@ -40,7 +40,7 @@ namespace {
 
 constexpr uint32_t kDescriptors = 1024;  // a power of two
 constexpr size_t kFrameBytes = 64;
-constexpr size_t kGaps = 4096;
+constexpr size_t kGaps = 2048;
 // A pause between two polls that the program does not make of itself: a burst and its housekeeping take a few
 // microseconds.
 constexpr double kPauseS = 50e-6;
@@ -132,7 +132,7 @@ class Probe {
   uint16_t Receive(rte_mbuf** mbufs, uint16_t room) {
     const uint64_t now = rte_rdtsc();
     if (now >= phase_end_) NextPhase(now);
-    if (measuring_) NotePause(now);
+    NotePause(now);
     Arrive(now);
     const auto count = static_cast<uint16_t>(std::min<uint64_t>(room, tail_ - head_));
     if (count == 0 || rte_pktmbuf_alloc_bulk(pool_, mbufs, count) != 0) return 0;
@@ -149,11 +149,10 @@ class Probe {
   }
 
   void Transmit(rte_mbuf** mbufs, uint16_t count) {
-    if (saturated_) return;
     const uint64_t now = rte_rdtsc();
     for (uint16_t i = 0; i < count; ++i) {
       const uint64_t arrival = *Stamp(mbufs[i]);
-      if (arrival >= measured_from_ && arrival < phase_end_) loads_[load_].latency.Add(now - arrival);
+      if (arrival >= measured_from_ && arrival < phase_end_) current_->latency.Add(now - arrival);
     }
   }
 
@@ -163,21 +162,25 @@ class Probe {
   }
 
   void Arrive(uint64_t now) {
+    uint64_t arrived = 0, missed = 0;
     for (; next_arrival_ <= now; next_arrival_ += gaps_[next_gap_++ % kGaps]) {
-      const bool full = tail_ - head_ == kDescriptors;
-      if (full && saturated_) break;
-      if (measuring_) {
-        ++loads_[load_].arrived;
-        if (full) ++loads_[load_].missed;
+      ++arrived;
+      if (tail_ - head_ != kDescriptors) {
+        arrivals_[tail_++ % kDescriptors] = next_arrival_;
+      } else if (saturated_) {
+        break;
+      } else {
+        ++missed;
       }
-      if (!full) arrivals_[tail_++ % kDescriptors] = next_arrival_;
     }
+    current_->arrived += arrived;
+    current_->missed += missed;
   }
 
   void NotePause(uint64_t now) {
     if (now - last_poll_ > pause_cycles_) {
-      ++loads_[load_].pauses;
-      loads_[load_].paused_cycles += now - last_poll_;
+      ++current_->pauses;
+      current_->paused_cycles += now - last_poll_;
     }
     last_poll_ = now;
   }
@@ -194,6 +197,8 @@ class Probe {
   void Saturate(uint64_t now, uint64_t cycles) {
     saturated_ = true;
     measuring_ = false;
+    current_ = &unmeasured_;
+    measured_from_ = 0;
     gaps_.fill(0);
     Begin(now, cycles);
     window_begin_ = now;
@@ -203,7 +208,7 @@ class Probe {
 
   void Begin(uint64_t now, uint64_t cycles) {
     head_ = tail_ = 0;
-    next_arrival_ = last_poll_ = now;
+    next_arrival_ = now;
     phase_end_ = now + cycles;
   }
 
@@ -213,7 +218,8 @@ class Probe {
       Saturate(now, ToCycles(kSaturatedS));
     } else if (!saturated_) {
       measuring_ = true;
-      last_poll_ = measured_from_ = now;
+      current_ = &loads_[load_];
+      measured_from_ = now;
       phase_end_ = now + load_cycles_;
     } else {
       EndSaturation(now);
@@ -232,7 +238,6 @@ class Probe {
     loads_[load_].capacity = capacity;
     saturated_ = false;
     SetRate(loads_[load_].share * capacity);
-    measured_from_ = UINT64_MAX;
     Begin(now, ToCycles(kSettleS));
   }
 
@@ -245,7 +250,7 @@ class Probe {
     double at = 0;
     for (size_t i = 0; i < kGaps; ++i) {
       const double next = at + drawn[i] * cycles;
-      gaps_[i] = static_cast<uint64_t>(std::llround(next) - std::llround(at));
+      gaps_[i] = static_cast<uint32_t>(std::llround(next) - std::llround(at));
       at = next;
     }
   }
@@ -279,16 +284,19 @@ class Probe {
   std::array<uint64_t, kDescriptors> arrivals_{};  // of packets that wait
   uint64_t head_ = 0, tail_ = 0;
   uint64_t next_arrival_ = 0;
-  std::array<uint64_t, kGaps> gaps_{};
+  std::array<uint32_t, kGaps> gaps_{};
   size_t next_gap_ = 0;
   std::mt19937_64 random_;
   std::exponential_distribution<double> exponential_;
 
   std::vector<Load> loads_;
+  // Takes what is not measured, so that all phases cost the same.
+  Load unmeasured_;
+  Load* current_ = &unmeasured_;
   size_t load_ = 0;
   uint64_t load_cycles_ = 0;
   bool saturated_ = true, measuring_ = false;
-  uint64_t phase_end_ = 0, measured_from_ = UINT64_MAX, last_poll_ = 0;
+  uint64_t phase_end_ = 0, measured_from_ = 0, last_poll_ = 0;
   std::vector<double> rates_;
   uint64_t window_begin_ = 0, window_packets_ = 0;
 };
