@@ -38,6 +38,8 @@ VIPS = 1000
 BACKENDS = 1000
 POOL_BACKENDS = 100
 START_S = 60
+FREE_PAGES = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
+PROGRAM_PAGES = 128  # beside its packet buffers
 CPUS = sorted(os.sched_getaffinity(0))
 
 
@@ -238,6 +240,15 @@ def testpmd(mode, ports, flows, cpus):
             f"--txq={len(cpus)}", f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
 
 
+def fits(flows, cores):
+    """Whether there are huge pages for both programs."""
+    needed = 2 * (PROGRAM_PAGES + cores * buffers(flows) * 2400 // 2**21)
+    free = int(FREE_PAGES.read_text(encoding="ascii"))
+    if free < needed:
+        print(f"{flows:8} flows  left out: {free} huge pages of 2 MB are free, {needed} are needed", flush=True)
+    return free >= needed
+
+
 def both(stack, arguments, directory, flows, cpus):
     capture = f"{directory}/{flows}.pcap"
     write_capture(capture, flows)
@@ -301,9 +312,9 @@ def main():
     take_place()
     print("median (and quartiles) of the rounds")
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
-        for flows in arguments.flows:
+        for flows in (flows for flows in arguments.flows if fits(flows, 1)):
             one_core(arguments, directory, flows, CPUS[-1])
-        if not arguments.no_scaling and len(CPUS) > 1:
+        if not arguments.no_scaling and len(CPUS) > 1 and fits(arguments.flows[0], 3):
             two_cores(arguments, directory, arguments.flows[0], CPUS[-2:])
 
 
