@@ -139,6 +139,15 @@ static_assert(sizeof(BackendEntry) == 64);
 // Indexed by BackendId; as long as the largest id in use needs.
 using BackendTable = std::vector<BackendEntry>;
 
+// What the fast path's choice of a backend asks of it: so little that all backends' stay in the nearest cache. Their
+// lines do not, and which one is needed is known only when the flow was found, so that each packet would wait for it.
+struct BackendMark {
+  uint8_t generation = 0;        // its low byte, as connections remember it
+  bool is_up : 1 = false;        // a backend has the id, and is not down
+  bool keeps_flows : 1 = false;  // BackendEntry::keeps_flows
+};
+static_assert(sizeof(BackendMark) == 2);
+
 // A pool's Maglev table, and what its policy needs.
 struct PoolTable {
   // Slot -> BackendId value; empty when no member takes new flows.
@@ -250,6 +259,7 @@ struct ForwardingState {
   std::shared_ptr<const ClientRoutes> client_routes;
   // Filled by ResolveNextHops (resolve.h); a state without it is never given to workers.
   std::shared_ptr<const BackendTable> backends;
+  std::vector<BackendMark> backend_marks;  // as many as `backends`
 };
 
 }  // namespace sluice::fwd

@@ -60,6 +60,12 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
   return entry;
 }
 
+BackendMark MarkOf(const BackendEntry& entry) {
+  return {.generation = static_cast<uint8_t>(entry.generation),
+          .is_up = entry.state != BackendState::kAbsent && entry.state != BackendState::kDown,
+          .keeps_flows = entry.keeps_flows()};
+}
+
 }  // namespace
 
 std::shared_ptr<const ForwardingState> ResolveNextHops(const ForwardingState& state, const NextHopLookup& lookup,
@@ -70,6 +76,8 @@ std::shared_ptr<const ForwardingState> ResolveNextHops(const ForwardingState& st
     backends->push_back(MakeEntry(info, info.state == BackendState::kAbsent ? NextHop() : lookup(info.address)));
   }
   auto resolved = std::make_shared<ForwardingState>(state);
+  resolved->backend_marks.clear();
+  for (const BackendEntry& entry : *backends) resolved->backend_marks.push_back(MarkOf(entry));
   resolved->backends = std::move(backends);
   if (client_routes != nullptr) resolved->client_routes = std::move(client_routes);
   return resolved;

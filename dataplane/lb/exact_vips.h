@@ -11,6 +11,7 @@
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/check.h"
 #include "dataplane/base/ids.h"
+#include "dataplane/lb/perfect_hash.h"
 #include "dataplane/lb/vip_map.h"
 
 namespace sluice::lb {
@@ -22,26 +23,19 @@ namespace sluice::lb {
 // address, which a filter of a few bits for each address tells of most addresses that are no VIP's.
 template <typename Address>
 class ExactVips {
-  static constexpr uint32_t kFree = 0;
-
-  static uint64_t KeyOf(const Address& address, uint32_t service) {
-    const uint64_t high = service;
-    return address.Mix() ^ high << 32;
-  }
-
   // Padded to a power of two: an index is shifted, not multiplied, and no slot lies in two cache lines.
   struct alignas(sizeof(Address) == sizeof(uint32_t) ? 16 : 32) Slot {
     Address address;
-    uint32_t service = kFree;
+    uint32_t service = 0;
     VipId vip;
 
-    bool IsOf(const Address& wanted, uint32_t wanted_service) const {
+    bool IsOf(uint64_t key, const Address& wanted, uint32_t wanted_service) const {
       if constexpr (sizeof(Address) == sizeof(uint32_t) && std::endian::native == std::endian::little) {
-        // Both in one comparison, with the number that SlotOf has made of them.
+        // Both in one comparison, with the number that the slot was found by.
         static_assert(offsetof(Slot, address) == 0 && offsetof(Slot, service) == sizeof(uint32_t));
         uint64_t own = 0;
         std::memcpy(&own, this, sizeof(own));
-        return own == KeyOf(wanted, wanted_service);
+        return own == key;
       } else {
         return address == wanted && service == wanted_service;
       }
@@ -49,38 +43,43 @@ class ExactVips {
   };
 
  public:
-  // What Find reads. A loop over packets takes a copy: to the compiler every byte written into a packet may be one of
-  // the table's own members, so that it would read those again each time.
+  // Port and protocol. Of free slots 0: no claim has that protocol.
+  static uint32_t ServiceOf(uint8_t protocol, Be16 port) { return protocol | uint32_t{port.raw()} << 16; }
+  // The number by which a VIP is looked for. Of IPv4 nothing else has it: the address below, the service above.
+  static uint64_t KeyOf(const Address& address, uint32_t service) {
+    const uint64_t high = service;
+    return address.Mix() ^ high << 32;
+  }
+
+  // What a look-up reads. A loop over packets takes a copy: to the compiler every byte written into a packet may be one
+  // of the table's own members, so that it would read those again each time.
   class Finder {
    public:
     explicit Finder(const ExactVips& vips)
         : slots_(vips.slots_.data()),
-          mask_(vips.slots_.size() - 1),
+          hash_(vips.hash_.finder()),
           filter_(vips.filter_.data()),
           prefixes_(vips.has_prefixes_ ? &vips : nullptr),
-          shift_(64 - std::countr_zero(vips.slots_.size())),
           filter_shift_(vips.filter_shift_) {}
 
-    VipId Find(const Address& address, uint8_t protocol, Be16 port) const {
-      const uint32_t service = ServiceOf(protocol, port);
-      for (size_t i = SlotOf(address, service);; i = (i + 1) & mask_) {
-        const Slot& slot = slots_[i];
-        if (slot.IsOf(address, service)) [[likely]] {
-          // Only free slots have none: the caller's question for it comes to the same.
-          SLUICE_DCHECK(slot.vip.valid());
-          if (!slot.vip.valid()) __builtin_unreachable();
-          return slot.vip;
-        }
-        if (slot.service == kFree) return VipId();
-      }
+    // Find in two steps: the slot in which the answer is, to be fetched in time; and the answer. `key`: KeyOf both.
+    const void* SlotOf(uint64_t key) const { return &slots_[hash_.SlotOf(key)]; }
+    VipId FindIn(const void* its_slot, uint64_t key, const Address& address, uint32_t service) const {
+      const Slot& slot = *static_cast<const Slot*>(its_slot);
+      if (!slot.IsOf(key, address, service)) [[unlikely]]
+        return VipId();
+      // Only free slots have none: the caller's question for it comes to the same.
+      SLUICE_DCHECK(slot.vip.valid());
+      if (!slot.vip.valid()) __builtin_unreachable();
+      return slot.vip;
     }
 
-    // Find, if the first look tells; invalid: it may have one nevertheless. Without a branch, for packets of which one
-    // is a VIP's and the next is not.
-    VipId FindAtFirst(const Address& address, uint8_t protocol, Be16 port) const {
+    // Find without a branch, for packets of which one is a VIP's and the next is not.
+    VipId FindEvenly(const Address& address, uint8_t protocol, Be16 port) const {
       const uint32_t service = ServiceOf(protocol, port);
-      const Slot& slot = slots_[SlotOf(address, service)];
-      const auto found = static_cast<VipId::rep>(slot.IsOf(address, service) ? 0 : VipId().value());
+      const uint64_t key = KeyOf(address, service);
+      const Slot& slot = slots_[hash_.SlotOf(key)];
+      const auto found = static_cast<VipId::rep>(slot.IsOf(key, address, service) ? 0 : VipId().value());
       return VipId(static_cast<VipId::rep>(slot.vip.value() | found));
     }
 
@@ -91,43 +90,39 @@ class ExactVips {
       return HasBit(filter_, FilterBit(address, filter_shift_));
     }
 
-    // Port and protocol; never kFree, because no claim has the protocol 0.
-    static uint32_t ServiceOf(uint8_t protocol, Be16 port) { return port.raw() | uint32_t{protocol} << 16; }
-    // The product's upper bits depend on all of the key. Not keyed, as VipMap.
-    size_t SlotOf(const Address& address, uint32_t service) const {
-      return static_cast<size_t>(KeyOf(address, service) * 0x9e37'79b9'7f4a'7c15 >> shift_);
-    }
-
    private:
     const Slot* slots_;
-    size_t mask_;
+    PerfectHash::Finder hash_;
     const uint64_t* filter_;
     const ExactVips* prefixes_;  // null: all claims are of one address
-    int shift_;                  // of a product, to a slot
-    int filter_shift_;
+    int filter_shift_;           // of a product, to a bit of the filter
   };
   Finder finder() const { return Finder(*this); }
 
-  ExactVips(const std::vector<VipClaim<Address>>& claims, int address_bits) : address_bits_(address_bits) {
-    size_t singles = 0;
+  ExactVips(const std::vector<VipClaim<Address>>& claims, int address_bits)
+      : address_bits_(address_bits), hash_(KeysOf(claims)), slots_(hash_.slot_count()) {
     for (const auto& claim : claims) {
-      singles += IsSingle(claim) ? 1 : 0;
       if (std::find(lengths_.begin(), lengths_.end(), claim.length) == lengths_.end()) lengths_.push_back(claim.length);
     }
-    slots_.resize(std::bit_ceil(2 * singles + 2));
     filter_.resize(std::bit_ceil(kFilterBits * claims.size() + 64) / 64);
     filter_shift_ = 64 - std::countr_zero(filter_.size() * 64);
     has_prefixes_ = std::any_of(lengths_.begin(), lengths_.end(), [this](int bits) { return bits != address_bits_; });
     for (const auto& claim : claims) {
       const size_t bit = FilterBit(claim.address, filter_shift_);
       filter_[bit / 64] |= uint64_t{1} << bit % 64;
-      if (IsSingle(claim)) Insert(claim);
+      if (!IsSingle(claim)) continue;
+      const uint32_t service = ServiceOf(claim);
+      Slot& slot = slots_[hash_.finder().SlotOf(KeyOf(claim.address, service))];
+      // Of two with the same key, which happens to none of IPv4, one is left to the VipMap.
+      if (slot.service == 0) slot = {.address = claim.address, .service = service, .vip = claim.id};
     }
   }
 
   // The VIP that has the address and port for itself; invalid: it must be looked for in the VipMap.
   VipId Find(const Address& address, uint8_t protocol, Be16 port) const {
-    return finder().Find(address, protocol, port);
+    const uint32_t service = ServiceOf(protocol, port);
+    const uint64_t key = KeyOf(address, service);
+    return finder().FindIn(finder().SlotOf(key), key, address, service);
   }
 
   // False: no claim has the address, whatever the protocol and port. True: one may.
@@ -152,18 +147,27 @@ class ExactVips {
   }
   static bool HasBit(const uint64_t* filter, size_t bit) { return (filter[bit / 64] >> bit % 64 & 1) != 0; }
 
-  void Insert(const VipClaim<Address>& claim) {
-    const uint32_t service = Finder::ServiceOf(claim.protocol, Be16::FromHost(claim.first_port));
-    size_t i = finder().SlotOf(claim.address, service);
-    while (slots_[i].service != kFree) i = (i + 1) & (slots_.size() - 1);
-    slots_[i] = {.address = claim.address, .service = service, .vip = claim.id};
+  static uint32_t ServiceOf(const VipClaim<Address>& claim) {
+    return ServiceOf(claim.protocol, Be16::FromHost(claim.first_port));
+  }
+
+  // Of the claims that are single.
+  std::vector<uint64_t> KeysOf(const std::vector<VipClaim<Address>>& claims) const {
+    std::vector<uint64_t> keys;
+    for (const auto& claim : claims) {
+      if (IsSingle(claim)) keys.push_back(KeyOf(claim.address, ServiceOf(claim)));
+    }
+    std::sort(keys.begin(), keys.end());
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    return keys;
   }
 
   int address_bits_;
   int filter_shift_ = 0;  // of a product, to a bit of the filter
   bool has_prefixes_ = false;
   std::vector<int> lengths_;
-  std::vector<Slot> slots_;  // a power of two, at most half of them in use
+  PerfectHash hash_;
+  std::vector<Slot> slots_;  // half of them in use
   std::vector<uint64_t> filter_;
 };
 

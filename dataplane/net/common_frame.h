@@ -14,16 +14,24 @@
 // the general walk. It makes the same checks as ParseFrame, and leaves whatever it does not know to that.
 namespace sluice::net {
 
+constexpr uint32_t ShortestL4(uint8_t protocol) {
+  return protocol == kProtocolTcp ? sizeof(TcpHeader) : sizeof(UdpHeader);
+}
+
+// Whether the length that TCP or UDP at `l4` states of itself is right, of which `beyond` bytes more than ShortestL4
+// belong to the packet. What is too short wraps around, so that one comparison tells that too.
+inline bool CommonL4Fits(const uint8_t* l4, uint8_t protocol, uint32_t beyond) {
+  const uint32_t stated = protocol == kProtocolTcp ? uint32_t{l4[offsetof(TcpHeader, data_offset)]} >> 4 << 2
+                                                   : Load<Be16>(l4 + offsetof(UdpHeader, length)).Host();
+  return stated - ShortestL4(protocol) <= beyond;
+}
+
 // Whether TCP or UDP at `l4`, of which `l4_length` bytes belong to the packet, is as ParseFrame wants it; the size of a
 // TCP header can be read. False: something is unusual or wrong.
 inline bool CommonL4IsSound(const uint8_t* l4, uint8_t protocol, int l4_length) {
-  if (protocol == kProtocolTcp) {
-    const int header_length = l4[offsetof(TcpHeader, data_offset)] >> 2 & 0x3c;
-    return header_length >= static_cast<int>(sizeof(TcpHeader)) && header_length <= l4_length;
-  }
-  if (protocol != kProtocolUdp) return false;
-  const int length = Load<Be16>(l4 + offsetof(UdpHeader, length)).Host();
-  return length >= static_cast<int>(sizeof(UdpHeader)) && length <= l4_length;
+  if (protocol != kProtocolTcp && protocol != kProtocolUdp) return false;
+  const int beyond = l4_length - static_cast<int>(ShortestL4(protocol));
+  return beyond >= 0 && CommonL4Fits(l4, protocol, static_cast<uint32_t>(beyond));
 }
 
 // Sets what ParseFrame would, if the above is true.

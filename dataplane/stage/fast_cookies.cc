@@ -2,7 +2,6 @@
 
 #include <immintrin.h>
 
-#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/cookie_aes.h"
 #include "dataplane/lb/flow_hash_aes.h"
 
@@ -26,8 +25,7 @@ inline bool AreAlike(const uint16_t* kinds) {
 
 // Of four claims that are alike (stride 1), or of one by itself (0).
 template <int stride>
-SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const lb::CookieReader* readers,
-                                      const fwd::BackendEntry* backends) {
+SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const lb::CookieReader* readers) {
   constexpr size_t k1 = stride, k2 = 2 * stride, k3 = 3 * stride;
   const uint8_t* const* const client = &claims.client[first];
   const lb::Aes128Key* const* const key = &claims.key[first];
@@ -54,10 +52,7 @@ SLUICE_FAST_PATH inline void ReadFour(const Claims& claims, size_t first, const 
     const fwd::FastPathVip& vip = *claims.vip[first + i];
     if (ids[i] >= vip.slot_count) [[unlikely]]
       continue;
-    const BackendId backend(vip.slots[ids[i]]);
-    claims.packet[first + i]->backend = backend;
-    // No line of the table, and so of no consequence, if nobody has the id.
-    PrefetchLine(&backends[backend.value()]);
+    claims.packet[first + i]->backend = BackendId(vip.slots[ids[i]]);
   }
 }
 
@@ -75,14 +70,13 @@ SLUICE_FAST_PATH void ReadClaims(Claims& claims, const StageEnv& env) {
     claims.kind[i] = claims.kind[last];
   }
   const lb::CookieReader* const readers = env.state->cookie_readers.data();
-  const fwd::BackendEntry* const backends = env.state->backends->data();
   for (size_t i = 0; i < claims.count; i += 4) {
     if (AreAlike(&claims.kind[i])) [[likely]] {
-      ReadFour<1>(claims, i, readers, backends);
+      ReadFour<1>(claims, i, readers);
       continue;
     }
     // VIPs with several layouts take turns.
-    for (size_t k = i; k < i + 4; ++k) ReadFour<0>(claims, k, readers, backends);
+    for (size_t k = i; k < i + 4; ++k) ReadFour<0>(claims, k, readers);
   }
 }
 

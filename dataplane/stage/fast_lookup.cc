@@ -1,36 +1,30 @@
 #include <immintrin.h>
 #include <rte_mbuf.h>
 
-#include <array>
-#include <bit>
-#include <cstring>
-
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/flow_hash_aes.h"
-#include "dataplane/net/common_frame.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_nat.h"
+#include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/martian.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
-#include "dataplane/stage/tunnel_source.h"
 
-// The fast path's first pass.
+// The fast path's first pass: its second half, and the first one's caller.
 namespace sluice::stage {
 namespace {
 
 using net::Family;
 using net::Load;
-using net::Store;
 using Way = fwd::FastPathVip::Way;
 
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
-  __m256i tcp_v4, udp_v4, tcp_v6, udp_v6;  // how frames to the station begin
   lb::AesFlowKeys keys;
   lb::ExactVips<lb::VipAddressV4>::Finder v4;
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
@@ -111,12 +105,12 @@ inline VipId FindVipByRange(const uint8_t* frame, Packet& packet, StageEnv& env)
   bool is_vip = false;
   VipId vip;
   if constexpr (family == Family::kIpv4) {
-    if (table.exact_v4().MayHave(VipAddressAt<family>(destination))) {
+    if (table.exact_v4().MayHave(VipKey<family>(frame, protocol).address)) {
       vip = table.LookupV4(Load<Be32>(destination), protocol, port);
       is_vip = vip.valid() || table.DescribeV4(Load<Be32>(destination)).is_vip;
     }
   } else {
-    if (table.exact_v6().MayHave(VipAddressAt<family>(destination))) {
+    if (table.exact_v6().MayHave(VipKey<family>(frame, protocol).address)) {
       vip = table.LookupV6(destination, protocol, port);
       is_vip = vip.valid() || table.DescribeV6(destination).is_vip;
     }
@@ -169,40 +163,18 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
   return VipId();
 }
 
-// A frame that begins as one of the kind does. True: it is looked up. Its record is whole then, and else what
-// InitPacket makes at least.
+// A packet whose record is whole, and the slot in which its VIP may be. True: it is looked up.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpFrame(Packet& packet, rte_mbuf* mbuf,
-                                                                        const uint8_t* frame, uint32_t bytes,
-                                                                        PortId port, const Lookup& lookup,
-                                                                        Claims& claims, StageEnv& env) {
-  const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
-  auto* const at = reinterpret_cast<uint8_t*>(&packet);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), Load32(record + 32));
-  packet.mbuf = mbuf;
-  packet.in_port = port;
-
-  const uint8_t* const ip = frame + kL3;
-  const uint8_t* const l4 = frame + kL4<family>;
-  const uint32_t ip_bytes = net::CommonIpBytes(family, ip);
-  if (ip_bytes + kL3 > bytes || ip_bytes > UINT16_MAX) return false;
-  if (!net::CommonL4IsSound(l4, protocol, static_cast<int>(ip_bytes) - kIpBytes<family>)) return false;
-  if (!ChecksumIsGood<family>(mbuf, ip)) return false;
-  packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
-  if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];
-  // Both in one go.
-  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
-  Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), Load<uint32_t>(l4));
-  // No tunnel is TCP.
-  if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return false;
-
-  const auto destination = VipAddressAt<family>(frame + kDestination<family>);
+SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const void* slot,
+                                                                         const Lookup& lookup, Claims& claims,
+                                                                         StageEnv& env) {
+  const uint8_t* const frame = FrameOf(packet);
+  const VipKey<family> wanted(frame, protocol);
   const auto& finder = lookup.vips_of<family>();
-  VipId vip = finder.Find(destination, protocol, Load<Be16>(l4 + sizeof(Be16)));
+  VipId vip = finder.FindIn(slot, wanted.key, wanted.address, wanted.service);
   if (!vip.valid()) [[unlikely]] {
     // A flood of what is no VIP's ends here, without a call: that would cost as much as all the rest of it.
-    if (lookup.drops_strangers && !finder.MayHave(destination)) {
+    if (lookup.drops_strangers && !finder.MayHave(wanted.address)) [[likely]] {
       Drop(packet, DropReason::kPuntNoHost);
       return false;
     }
@@ -224,6 +196,28 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpFrame(Packet& 
   return true;
 }
 
+// Both at once: they lie side by side in the record.
+constexpr uint16_t FamilyAndProtocol(Family family, uint8_t protocol) {
+  return static_cast<uint16_t>(static_cast<uint8_t>(family) | protocol << 8);
+}
+inline uint16_t FamilyAndProtocol(const Packet& packet) {
+  static_assert(offsetof(net::ParsedHeaders, protocol) == offsetof(net::ParsedHeaders, family) + 1);
+  return Load<uint16_t>(reinterpret_cast<const uint8_t*>(&packet.headers.family));
+}
+
+SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& packet, const void* slot,
+                                                                      const Lookup& lookup, Claims& claims,
+                                                                      StageEnv& env) {
+  const uint16_t kind = FamilyAndProtocol(packet);
+  if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp)) [[likely]]
+    return LookUpPacket<Family::kIpv4, net::kProtocolTcp>(packet, slot, lookup, claims, env);
+  if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolUdp))
+    return LookUpPacket<Family::kIpv4, net::kProtocolUdp>(packet, slot, lookup, claims, env);
+  if (kind == FamilyAndProtocol(Family::kIpv6, net::kProtocolTcp))
+    return LookUpPacket<Family::kIpv6, net::kProtocolTcp>(packet, slot, lookup, claims, env);
+  return LookUpPacket<Family::kIpv6, net::kProtocolUdp>(packet, slot, lookup, claims, env);
+}
+
 }  // namespace
 
 bool FastPathIsSupported() {
@@ -235,15 +229,10 @@ bool FastPathIsSupported() {
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
                                          StageEnv& env) {
+  VipSlots slots;
+  ParseOnFastPath(mbufs, port, places, burst, slots, env);
   const lb::VipTable& table = *env.state->vip_table;
-  const __m256i mac = MacOf(env.node->ports[port.index()]);
-  const auto start_of = [mac](const FrameStart& start)
-                            SLUICE_FAST_PATH { return _mm256_or_si256(mac, Load32(start.data())); };
-  const Lookup lookup = {.tcp_v4 = start_of(kStart<Family::kIpv4, net::kProtocolTcp>),
-                         .udp_v4 = start_of(kStart<Family::kIpv4, net::kProtocolUdp>),
-                         .tcp_v6 = start_of(kStart<Family::kIpv6, net::kProtocolTcp>),
-                         .udp_v6 = start_of(kStart<Family::kIpv6, net::kProtocolUdp>),
-                         .keys = lb::LoadFlowKeys(*env.state->keys),
+  const Lookup lookup = {.keys = lb::LoadFlowKeys(*env.state->keys),
                          .v4 = table.exact_v4().finder(),
                          .v6 = table.exact_v6().finder(),
                          .vips = env.state->fast_path_vips->data(),
@@ -253,34 +242,15 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   Looked looked;
   Claims claims;
-  for (; places != 0; places &= places - 1) {
-    const auto i = static_cast<size_t>(std::countr_zero(places));
+  const size_t count = burst.count;
+  for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
-    rte_mbuf* const mbuf = mbufs[i];
-    const auto* const frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-    const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
-    if (mbuf->nb_segs != 1 || bytes < net::kCommonBytesV4) [[unlikely]] {
-      InitPacket(packet, mbuf, port);
-      ++looked.left;
+    if (slots[i] == nullptr) [[unlikely]] {
+      looked.left += places >> i & 1;
       continue;
     }
-    // Of an unaligned load that has no instruction of its own g++ makes two.
-    const __m256i start = _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(frame));
-    if (Begins<Family::kIpv4>(start, lookup.tcp_v4)) [[likely]] {
-      if (LookUpFrame<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
-        continue;
-    } else if (Begins<Family::kIpv4>(start, lookup.udp_v4)) {
-      if (LookUpFrame<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
-        continue;
-    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, lookup.tcp_v6)) {
-      if (LookUpFrame<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
-        continue;
-    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, lookup.udp_v6)) {
-      if (LookUpFrame<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, bytes, port, lookup, claims, env))
-        continue;
-    } else {
-      InitPacket(packet, mbuf, port);
-    }
+    if (LookUpAny(packet, slots[i], lookup, claims, env)) [[likely]]
+      continue;
     looked.left += packet.fate == Fate::kPending ? 1 : 0;
     looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
   }

@@ -29,6 +29,22 @@ auto& TableOf(fwd::FlowTables& tables) {
   }
 }
 
+// All backends' marks. Read once: to the compiler, a byte written into a packet may be where they are.
+struct Marks {
+  const fwd::BackendMark* marks;
+  size_t count;
+
+  // Whether the connection's backend is there still, and up.
+  bool IsUp(const lb::ConnectionValue& value) const {
+    const size_t i = value.backend.index();
+    return i < count && marks[i].is_up && marks[i].generation == value.generation;
+  }
+  bool Keeps(BackendId backend, uint8_t generation) const {
+    const size_t i = backend.index();
+    return i < count && marks[i].keeps_flows && marks[i].generation == generation;
+  }
+};
+
 // How many backends were chosen in which way.
 struct Chosen {
   size_t by_table = 0;
@@ -51,7 +67,7 @@ SLUICE_FAST_PATH inline BackendId Begin(const Packet& packet, const fwd::FastPat
   const auto now_s = static_cast<uint16_t>(env.now_s);
   counted.table.FillFirst(*entry, key, now_s);
   entry->value.backend = backend;
-  entry->value.generation = static_cast<uint8_t>((*env.state->backends)[backend.index()].generation);
+  entry->value.generation = env.state->backend_marks[backend.index()].generation;
   entry->set_state(lb::FirstState(packet.headers.protocol, packet.headers.tcp_flags));
   ++counted.unconfirmed;
   fwd::WorkerCounters& counters = *env.counters;
@@ -119,8 +135,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) BackendId BeginTracked(Packet& packet
 // The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Or
 // of one that begins.
 template <Family family>
-SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::FastPathVip& vip,
-                                                   const fwd::BackendTable& backends, Chosen& chosen, StageEnv& env) {
+SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::FastPathVip& vip, const Marks& marks,
+                                                   Chosen& chosen, StageEnv& env) {
   const net::ParsedHeaders& headers = packet.headers;
   const auto* const frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
   // SYN, FIN and RST begin and end connections.
@@ -136,10 +152,8 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::Fa
     value = KnownInSecond<family>(packet, frame, state, env);
     if (value == nullptr) return tcp ? BackendId() : BeginTracked<family>(packet, vip, frame, chosen, env);
   }
-  if (!fwd::BackendExists(backends, *value) || backends[value->backend.index()].state == fwd::BackendState::kDown)
-      [[unlikely]] {
+  if (!marks.IsUp(*value)) [[unlikely]]
     return BackendId();
-  }
   // The line is written once a second.
   const auto now_s = static_cast<uint16_t>(env.now_s);
   if (value->last_seen_s != now_s) [[unlikely]]
@@ -150,9 +164,10 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::Fa
 }
 
 // The backend that the packet's cookie named (ReadClaims), where it keeps its flows. Invalid: the ladder has to look.
-inline BackendId NamedBackendOf(Packet& packet, const fwd::BackendTable& backends, Chosen& chosen) {
+inline BackendId NamedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen) {
   const BackendId named = packet.backend;
-  if (!named.valid() || !backends[named.index()].keeps_flows()) [[unlikely]] {
+  // The invalid one is no index.
+  if (named.index() >= marks.count || !marks.marks[named.index()].keeps_flows) [[unlikely]] {
     return BackendId();
   }
   packet.rung = fwd::Rung::kCookie;
@@ -162,17 +177,15 @@ inline BackendId NamedBackendOf(Packet& packet, const fwd::BackendTable& backend
 
 // The backend of the slot that the packet's cookie names, where that is its connection's, in a state that the packet
 // does not change. Invalid: the ladder has to look, and nothing was changed.
-inline BackendId SlotBackendOf(Packet& packet, const fwd::BackendTable& backends, Chosen& chosen, StageEnv& env) {
+inline BackendId SlotBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
   const uint8_t* const tcp = FrameOf(packet) + packet.headers.l4_offset;
   if (!MayClaim(tcp)) return BackendId();
   lb::ConnectionSlot* const slot =
       env.tables->slots().table.Find(packet.flow_hash, packet.vip, SlotOfClaim(packet, tcp));
   if (slot == nullptr || slot->state != lb::FlowState::kEstablished) return BackendId();
   const BackendId backend = slot->backend;
-  if (!fwd::BackendExists(backends, {.backend = backend, .generation = slot->generation}) ||
-      !backends[backend.index()].keeps_flows()) [[unlikely]] {
+  if (!marks.Keeps(backend, slot->generation)) [[unlikely]]
     return BackendId();
-  }
   slot->last_seen_s = static_cast<uint16_t>(env.now_s);
   ++slot->packets;
   slot->bytes += packet.headers.ip_length;
@@ -181,19 +194,19 @@ inline BackendId SlotBackendOf(Packet& packet, const fwd::BackendTable& backends
   return backend;
 }
 
-SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip,
-                                                const fwd::BackendTable& backends, Chosen& chosen, StageEnv& env) {
+SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip, const Marks& marks,
+                                                Chosen& chosen, StageEnv& env) {
   if (vip.way == Way::kHash) {
     ++chosen.by_hash;
     packet.rung = fwd::Rung::kHashOnly;
     return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
   }
   if (vip.way == Way::kTable) [[likely]] {
-    return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, vip, backends, chosen, env)
-                                                  : TrackedBackendOf<Family::kIpv6>(packet, vip, backends, chosen, env);
+    return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, vip, marks, chosen, env)
+                                                  : TrackedBackendOf<Family::kIpv6>(packet, vip, marks, chosen, env);
   }
-  if (vip.way == Way::kCookie) return NamedBackendOf(packet, backends, chosen);
-  if (vip.way == Way::kSlot) return SlotBackendOf(packet, backends, chosen, env);
+  if (vip.way == Way::kCookie) return NamedBackendOf(packet, marks, chosen);
+  if (vip.way == Way::kSlot) return SlotBackendOf(packet, marks, chosen, env);
   return BackendId();
 }
 
@@ -207,7 +220,9 @@ void MarkSelected(Packet& packet) {
 
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
-  const fwd::BackendTable& backends = *env.state->backends;
+  const Marks marks = {.marks = env.state->backend_marks.data(), .count = env.state->backend_marks.size()};
+  // Read once: see CountForwarded.
+  const fwd::BackendEntry* const backend_lines = env.state->backends->data();
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
@@ -228,7 +243,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
       }
       continue;
     }
-    const BackendId backend = ChooseBackend(packet, vips[packet.vip.index()], backends, chosen, env);
+    const BackendId backend = ChooseBackend(packet, vips[packet.vip.index()], marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
       SelectBackendFor(packet, env);
       MarkSelected(packet);
@@ -237,7 +252,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
     packet.backend = backend;
     packet.past = Past::kSelection;
     // What the next pass reads and writes first.
-    PrefetchLine(&backends[backend.index()]);
+    PrefetchLine(&backend_lines[backend.index()]);
     PrefetchLine(&backend_counters[backend.index()]);
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);

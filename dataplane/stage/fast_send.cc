@@ -90,19 +90,18 @@ template <Family family, typename Shim>
 SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
                                            const WayOut& way, const Shim& shim) {
   constexpr bool kV4 = family == Family::kIpv4;
-  const uint32_t ip_bytes = uint32_t{packet.headers.ip_length} + shim.bytes();
-  const auto payload_bytes = static_cast<uint16_t>(ip_bytes);
+  const uint32_t payload_bytes = uint32_t{packet.headers.ip_length} + shim.bytes();
   const auto overhead = static_cast<uint16_t>(OuterIpBytes(family) + shim.bytes());
   rte_mbuf* const mbuf = packet.mbuf;
   const uint16_t room = mbuf->data_off;
-  if (ip_bytes > (kV4 ? way.fits_v4 : way.fits_v6) || room < overhead) [[unlikely]]
+  if (payload_bytes > (kV4 ? way.fits_v4 : way.fits_v6) || room < overhead) [[unlikely]]
     return false;
   const uint8_t traffic_class = TrafficClassOf(old_frame + kL3, packet.headers.family);
   const uint8_t protocol = shim.Protocol(packet);
   // Without the Ethernet padding, which would follow the inner packet into the tunnel.
-  const auto frame_length = static_cast<uint16_t>(kL3 + OuterIpBytes(family) + payload_bytes);
+  const uint32_t frame_length = kL3 + OuterIpBytes(family) + payload_bytes;
   mbuf->data_off = static_cast<uint16_t>(room - overhead);
-  mbuf->data_len = frame_length;
+  mbuf->data_len = static_cast<uint16_t>(frame_length);
   mbuf->pkt_len = frame_length;
   uint8_t* const frame = old_frame - overhead;
   uint8_t* const outer = frame + kL3;
@@ -128,9 +127,9 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     Copy32(frame + kHeaders - 32, line + kHeaders - 32);
     Store(outer, VersionClassFlow(traffic_class, packet.flow_hash));
     outer[offsetof(net::Ipv6Header, next_header)] = protocol;
-    Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(payload_bytes));
+    Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(static_cast<uint16_t>(payload_bytes)));
   }
-  shim.Write(frame + kHeaders, packet, payload_bytes);
+  shim.Write(frame + kHeaders, packet, static_cast<uint16_t>(payload_bytes));
   return true;
 }
 
@@ -151,6 +150,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool PutIntoShimmedTunnel(Packet& pac
 // Sends a packet that has a backend. False: Rewrite has to.
 SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::ForwardingMode mode, Packet& packet,
                                     WayOut& way, const StageEnv& env) {
+  // Read before the frame is written, which to the compiler may be where the backend's line is.
+  const PortId port = backend.port;
   auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   // One that the backend's own station sent may have come back.
   const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
@@ -159,16 +160,16 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
     return false;
   if (mode == fwd::ForwardingMode::kIpip) [[likely]] {
     if (backend.tunnel == static_cast<uint8_t>(Family::kIpv4)) [[likely]] {
-      way.Take(backend.port);
+      way.Take(port);
       if (!PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, NoShim())) return false;
     } else {
       if (backend.tunnel == 0) return false;
-      way.Take(backend.port);
+      way.Take(port);
       if (!PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, NoShim())) return false;
     }
   } else {
     if (!backend.resolved) return false;
-    way.Take(backend.port);
+    way.Take(port);
     if (mode == fwd::ForwardingMode::kL2) {
       const bool fits = packet.headers.ip_length <= way.fits_l2;
       if (backend.family != packet.headers.family || !backend.on_link || !fits) return false;
@@ -177,7 +178,7 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
       return false;
     }
   }
-  packet.out_port = backend.port;
+  packet.out_port = port;
   packet.fate = Fate::kForwarded;
   packet.past = Past::kAll;
   return true;

@@ -138,7 +138,7 @@ SLUICE_FAST_PATH Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, B
     const uint8_t* const l4 = frame + kL4<kV4>;
     // Of a VIP without translation.
     const VipId vip =
-        vip_of.FindAtFirst(VipAddressAt<kV4>(frame + kDestination<kV4>), protocol, Load<Be16>(l4 + sizeof(Be16)));
+        vip_of.FindEvenly(VipAddressAt<kV4>(frame + kDestination<kV4>), protocol, Load<Be16>(l4 + sizeof(Be16)));
     const size_t known_vip = vip.valid() ? vip.index() : 0;
     if (vip.valid() & (vips[known_vip].way != fwd::FastPathVip::Way::kSession)) continue;
     if (!IsMiddle(protocol, TcpFlagsOf(l4, protocol)) || !IsSound(mbuf, frame, protocol)) [[unlikely]]

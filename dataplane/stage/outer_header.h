@@ -76,8 +76,7 @@ inline void LeaveChecksumToDevice(Packet& packet) {
 // Of the outer header that was made from a template with this checksum: length, TOS and protocol were zero when that
 // was taken; the latter two are the second bytes of their words. RFC 1624, equation 3, for three words at once.
 inline uint16_t CompleteChecksum(uint16_t template_checksum, Be16 total_length, uint8_t tos, uint8_t protocol) {
-  const uint32_t sum =
-      uint32_t{static_cast<uint16_t>(~template_checksum)} + total_length.raw() + ((uint32_t{tos} + protocol) << 8);
+  const uint32_t sum = (template_checksum ^ uint32_t{0xffff}) + total_length.raw() + ((uint32_t{tos} + protocol) << 8);
   return static_cast<uint16_t>(~net::FoldSum(sum));
 }
 
