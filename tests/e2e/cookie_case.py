@@ -139,8 +139,9 @@ class CookieBackendsCase(LabCase):
 
     def capture(self, namespace, role, interface):
         path = os.path.join(self.lab.run.directory, f"{role}-{interface.partition(':')[0]}.pcap")
+        # The buffer, in KiB: netlink's usual one is full after a hundred packets, if the CPUs are.
         process = namespace.start(f"capture-{os.path.basename(path)}", [
-            "tcpdump", "-Z", "root", "-i", interface, "--immediate-mode", "-U", "-w", path])
+            "tcpdump", "-Z", "root", "-i", interface, "-B", "4096", "--immediate-mode", "-U", "-w", path])
         wait_until(lambda: "listening on" in process.log(), 10, f"{process.name} listens")
         return path, process
 

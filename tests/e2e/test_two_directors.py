@@ -2,9 +2,11 @@
 """Two directors behind a router whose kernel spreads connections over them (ECMP), while backends come and go and a
 director is killed and starts again. Connections with cookies do not notice; without cookies many break."""
 
+import os
 import re
 import signal
 import socket
+import time
 import unittest
 
 from cookie_case import COOKIE, LAYOUT, SECRET, cookie, cookie_id
@@ -225,6 +227,13 @@ class TwoDirectorsTest(TwoDirectorsCase):
         return captures
 
     def end_captures(self, captures):
+        def are_written():
+            # What was captured comes to its file when there is a CPU for it.
+            before = [os.path.getsize(path) for path, _ in captures.values()]
+            time.sleep(0.5)
+            return [os.path.getsize(path) for path, _ in captures.values()] == before
+
+        wait_until(are_written, 30, "captures are written")
         for place, (_, process) in captures.items():
             process.send_signal(signal.SIGINT)
             process.wait(10)

@@ -183,5 +183,14 @@ def stop_flood(process):
 def iperf3(namespace, address, port, seconds, options=()):
     """Bits per second that the receiving side got; that is an iperf3 server at `address`, with -R the client."""
     command = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J", *options]
-    done = namespace.run(command, timeout=seconds + 20)
-    return json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]
+
+    def attempt():
+        answer = json.loads(namespace.run(command, timeout=seconds + 20, check=False).stdout)
+        # The server opens its port anew after each test, and resets who came just before.
+        between_tests = re.match("unable to connect to server|the server is busy", answer.get("error", ""))
+        return None if between_tests else answer
+
+    answer = wait_until(attempt, 20, "the iperf3 server takes a connection")
+    if "error" in answer:
+        raise LabError(f"iperf3: {answer['error']}")
+    return answer["end"]["sum_received"]["bits_per_second"]
