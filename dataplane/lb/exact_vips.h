@@ -11,6 +11,7 @@
 #include "dataplane/base/byte_order.h"
 #include "dataplane/base/check.h"
 #include "dataplane/base/ids.h"
+#include "dataplane/base/unguessed.h"
 #include "dataplane/lb/perfect_hash.h"
 #include "dataplane/lb/vip_map.h"
 
@@ -79,8 +80,8 @@ class ExactVips {
       const uint32_t service = ServiceOf(protocol, port);
       const uint64_t key = KeyOf(address, service);
       const Slot& slot = slots_[hash_.SlotOf(key)];
-      const auto found = static_cast<VipId::rep>(slot.IsOf(key, address, service) ? 0 : VipId().value());
-      return VipId(static_cast<VipId::rep>(slot.vip.value() | found));
+      return VipId(
+          static_cast<VipId::rep>(Choice(slot.IsOf(key, address, service))(slot.vip.value(), VipId().value())));
     }
 
     // As ExactVips::MayHave.

@@ -42,10 +42,7 @@ void ChecksumDelta::ApplyToL4(uint8_t protocol, uint8_t* l4) const {
     return;
   }
   uint8_t* const field = l4 + offsetof(UdpHeader, checksum);
-  const auto before = Load<uint16_t>(field);
-  if (before == 0) return;
-  const uint16_t after = Apply(before);
-  Store(field, after == 0 ? uint16_t{0xffff} : after);
+  Store(field, ApplyToUdp(Load<uint16_t>(field)));
 }
 
 uint32_t L4ChecksumEnd(uint8_t protocol) {

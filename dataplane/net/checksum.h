@@ -60,10 +60,16 @@ class ChecksumDelta {
     return static_cast<uint16_t>(~Fold(sum_ + static_cast<uint16_t>(~checksum)));
   }
 
+  // The same of UDP, where zero says that there is none (RFC 768) and stays, and a computed zero is written as 0xffff.
+  constexpr uint16_t ApplyToUdp(uint16_t checksum) const {
+    if (checksum == 0) return 0;
+    const uint16_t applied = Apply(checksum);
+    return applied == 0 ? uint16_t{0xffff} : applied;
+  }
+
   // Applied to the checksum field at `field`, of IPv4, TCP, ICMP or ICMPv6.
   void ApplyTo(uint8_t* field) const;
-  // Applied to the checksum of the TCP or UDP header at `l4`, whose bytes up to L4ChecksumEnd are there. A UDP checksum
-  // of zero says that there is none (RFC 768) and stays zero; a computed zero is written as 0xffff.
+  // Applied to the checksum of the TCP or UDP header at `l4`, whose bytes up to L4ChecksumEnd are there.
   void ApplyToL4(uint8_t protocol, uint8_t* l4) const;
 
  private:

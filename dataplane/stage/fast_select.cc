@@ -227,12 +227,12 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
-  for (Packet& packet : burst) {
+  const size_t count = burst.count;
+  for (size_t i = 0; i < count; ++i) {
+    Packet& packet = burst.packets[i];
     if (packet.past != Past::kLookup) [[unlikely]] {
       if (packet.past == Past::kKnownLookup) {
-        if (SelectKnown(packet, env)) continue;
-        SelectBackendFor(packet, env);
-        MarkSelected(packet);
+        i = SelectKnown(burst, i, env) - 1;
         continue;
       }
       if (packet.past == Past::kSessionLookup) {

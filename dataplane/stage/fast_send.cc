@@ -195,14 +195,25 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
   size_t sent = 0;
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
   bool sessions_may_end = false;
-  for (Packet& packet : burst) {
+  const size_t count = burst.count;
+  for (size_t i = 0; i < count; ++i) {
+    Packet& packet = burst.packets[i];
     if (packet.past != Past::kSelection) [[unlikely]] {
-      const bool is_known = packet.past == Past::kKnownSelection;
-      if (!is_known && packet.past != Past::kSessionSelection) {
+      if (packet.past == Past::kKnownSelection && !sessions_may_end) {
+        const size_t end = SendKnown(burst, i, env);
+        for (; i < end; ++i) {
+          if (burst.packets[i].past != Past::kAll) continue;
+          way.Take(burst.packets[i].out_port);
+          ++sent;
+        }
+        --i;
+        continue;
+      }
+      if (packet.past != Past::kSessionSelection) {
         sessions_may_end |= packet.direction == Direction::kToClientStateless;
         continue;
       }
-      if (sessions_may_end || !(is_known ? SendKnown(packet, env) : SendTranslated(packet, env))) continue;
+      if (sessions_may_end || !SendTranslated(packet, env)) continue;
       way.Take(packet.out_port);
       ++sent;
       continue;

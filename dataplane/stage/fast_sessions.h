@@ -16,12 +16,14 @@ namespace sluice::stage {
 // kKnownLookup. Returns their places; the others are as they were.
 Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env);
 
-// Second pass, of a packet that is kKnownLookup: notes it in its session. False: the stages have to look, for which the
-// packet is as after its look-up.
-bool SelectKnown(Packet& packet, StageEnv& env);
+// Second pass, of packets that are kKnownLookup, from place `first` on for as long as they follow each other: notes
+// them in their sessions. Returns the place behind. A packet whose session is not what it was is there as
+// kSessionLookup.
+size_t SelectKnown(Burst& burst, size_t first, StageEnv& env);
 
-// Third pass, of one that is kKnownSelection: translates it and counts it. False: Rewrite has to.
-bool SendKnown(Packet& packet, StageEnv& env);
+// Third pass, of those that are kKnownSelection, likewise: translates and counts them. What Rewrite has to do becomes
+// kSessionSelection.
+size_t SendKnown(Burst& burst, size_t first, StageEnv& env);
 
 }  // namespace sluice::stage
 
