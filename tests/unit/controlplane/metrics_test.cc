@@ -275,9 +275,10 @@ class Empty : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override { return {}; }
 };
 
-// On the first port that is free here.
+// On the first port from *port on that is free here. Each test has ports of its own, so that none takes what another
+// has just given back.
 std::unique_ptr<Exporter> StartExporter(int* port) {
-  for (*port = 39105; *port < 39205; ++*port) {
+  for (const int end = *port + 50; *port < end; ++*port) {
     auto exporter = Exporter::Start("127.0.0.1:" + std::to_string(*port), std::make_shared<Empty>());
     if (exporter.ok()) return *std::move(exporter);
   }
@@ -285,7 +286,7 @@ std::unique_ptr<Exporter> StartExporter(int* port) {
 }
 
 TEST(Exporter, SaysWhenThePortIsTaken) {
-  int port = 0;
+  int port = 39105;
   std::unique_ptr<Exporter> first = StartExporter(&port);
   ASSERT_NE(first, nullptr);
   const std::string listen = "127.0.0.1:" + std::to_string(port);
@@ -325,7 +326,7 @@ class Connection {
 };
 
 TEST(Exporter, ConnectionsThatSayNothingKeepNobodyWaiting) {
-  int port = 0;
+  int port = 39155;
   const std::unique_ptr<Exporter> exporter = StartExporter(&port);
   ASSERT_NE(exporter, nullptr);
   std::vector<std::unique_ptr<Connection>> silent;
