@@ -154,10 +154,13 @@ class CookieBackendsCase(LabCase):
             if packet is None or TCP not in packet or 80 not in (packet[TCP].sport, packet[TCP].dport):
                 continue
             again = packet.copy()
-            del again[TCP].chksum
-            if IP in again:
-                del again[IP].chksum
-            self.assertEqual(bytes(again), bytes(packet), "checksums are right")
+            headers = [header for header in (IP, TCP) if header in again]
+            for header in headers:
+                del again[header].chksum
+            again = type(packet)(bytes(again))
+            for header in headers:
+                # All ones say what zero says, and one packet in 65 536 may have either.
+                self.assertEqual(packet[header].chksum % 0xffff, again[header].chksum % 0xffff, "checksums are right")
             stamps = dict(option for option in packet[TCP].options if len(option) == 2).get("Timestamp")
             if stamps is not None:
                 tcp = packet[TCP]
