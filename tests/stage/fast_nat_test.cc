@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/stage/nat_fixture.h"
 #include "tests/stage/two_directors.h"
@@ -31,8 +34,10 @@ class FastNatTest : public TwoDirectorsTest {
         fixture_.AddVip(vip(last), 6, 80, shared, Mode::kNat);
         fixture_.AddVip(vip(last), 17, 53, shared, Mode::kNat);
       }
+      const size_t first = backends_.size();
       fixture_.AddVip(vip(20), 6, 81, AddPool(v4), Mode::kFullNat);
       fixture_.AddVip(vip(20), 17, 54, AddPool(v4), Mode::kFullNat);
+      full_nat_.insert(full_nat_.end(), backends_.begin() + static_cast<ptrdiff_t>(first), backends_.end());
       // Between the families, with a PROXY protocol header, without sessions, with cookies, in a tunnel.
       fixture_.AddVip(vip(20), 6, 82, AddPool(!v4), Mode::kFullNat);
       fixture_.Vip(fixture_.AddVip(vip(20), 6, 83, AddPool(v4), Mode::kFullNat)).entry.proxy_protocol = true;
@@ -139,6 +144,16 @@ class FastNatTest : public TwoDirectorsTest {
     return known;
   }
 
+  // Another backend gets the id of one behind full NAT: nothing but its generation tells its sessions from the old
+  // one's.
+  void Replace() {
+    if (Draw(50) != 0) return;
+    const auto& [backend, pool] = Pick(full_nat_);
+    fixture_.Drain(backend);
+    fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(150 + Draw(50)));
+    Rebuild();
+  }
+
   // The way to clients, now and then another or none.
   void ChangeRoutes() {
     if (Draw(6) != 0) return;
@@ -159,6 +174,7 @@ class FastNatTest : public TwoDirectorsTest {
   }
 
   std::vector<Bytes> sent_before_;
+  std::vector<std::pair<BackendId, PoolId>> full_nat_;
 };
 
 TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
@@ -188,6 +204,7 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
     }
     ChangeSomething();
     ChangeRoutes();
+    Replace();
   }
   now_s_ += 1000;
   RunOn(*common, {}, {}, {});
@@ -195,7 +212,7 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
   EXPECT_GT(to_backends, 50u) << "too few packets went the fast path for the test to mean anything";
   EXPECT_GT(to_clients, 50u) << "too few packets went the fast path for the test to mean anything";
-  EXPECT_GT(known, 50u) << "too few packets were of known sessions for the test to mean anything";
+  EXPECT_GT(known, 20u) << "too few packets were of known sessions for the test to mean anything";
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FastNatTest, testing::Range(1u, 13u));
