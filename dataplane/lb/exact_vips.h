@@ -75,10 +75,8 @@ class ExactVips {
       return slot.vip;
     }
 
-    // Find without a branch, for packets of which one is a VIP's and the next is not.
-    VipId FindEvenly(const Address& address, uint8_t protocol, Be16 port) const {
-      const uint32_t service = ServiceOf(protocol, port);
-      const uint64_t key = KeyOf(address, service);
+    // FindIn without a branch, and with the slot found, for packets of which one is a VIP's and the next is not.
+    VipId FindEvenly(uint64_t key, const Address& address, uint32_t service) const {
       const Slot& slot = slots_[hash_.SlotOf(key)];
       return VipId(
           static_cast<VipId::rep>(Choice(slot.IsOf(key, address, service))(slot.vip.value(), VipId().value())));

@@ -6,8 +6,8 @@
 
 #include <array>
 
+#include "dataplane/lb/exact_vips.h"
 #include "dataplane/lb/flow_hash_aes.h"
-#include "dataplane/lb/vip_map.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
@@ -96,15 +96,39 @@ inline bool ChecksumIsGood(const rte_mbuf* mbuf, const uint8_t* ip) {
   return net::CommonIpv4ChecksumIsValid(ip);
 }
 
-// What the tables of VIPs know a packet's destination by.
+// What the table of exact VIPs knows a packet by whose ports lie right behind its addresses.
 template <net::Family family>
-inline auto VipAddressAt(const uint8_t* address) {
-  if constexpr (family == net::Family::kIpv4) {
-    return lb::VipAddressV4{net::Load<uint32_t>(address)};
-  } else {
-    return lb::VipAddressV6{.high = net::Load<uint64_t>(address), .low = net::Load<uint64_t>(address + 8)};
+struct VipKey;
+
+template <>
+struct VipKey<net::Family::kIpv4> {
+  lb::VipAddressV4 address;
+  uint32_t service = 0;  // not asked for: the key says all
+  uint64_t key;
+
+  VipKey(const uint8_t* frame, uint8_t protocol) {
+    // Of address and both ports the client's port makes room for the protocol.
+    constexpr uint64_t kPlace = uint64_t{0xffff} << 32;
+    const auto address_and_ports = net::Load<uint64_t>(frame + kDestination<net::Family::kIpv4>);
+    address = {static_cast<uint32_t>(address_and_ports)};
+    key = (address_and_ports & ~kPlace) | uint64_t{protocol} << 32;
   }
-}
+};
+
+template <>
+struct VipKey<net::Family::kIpv6> {
+  lb::VipAddressV6 address;
+  uint32_t service;
+  uint64_t key;
+
+  VipKey(const uint8_t* frame, uint8_t protocol) {
+    using Vips = lb::ExactVips<lb::VipAddressV6>;
+    const uint8_t* const at = frame + kDestination<net::Family::kIpv6>;
+    address = {.high = net::Load<uint64_t>(at), .low = net::Load<uint64_t>(at + 8)};
+    service = Vips::ServiceOf(protocol, net::Load<Be16>(at + 18));
+    key = Vips::KeyOf(address, service);
+  }
+};
 
 // The hash of FlowHashes, of a packet whose ports lie right behind its addresses.
 template <net::Family family, uint8_t protocol>

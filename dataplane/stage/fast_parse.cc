@@ -4,6 +4,8 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/base/prefetch.h"
+#include "dataplane/lb/vip_table.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"

@@ -174,8 +174,8 @@ SLUICE_FAST_PATH Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, B
     if (!IsMiddle(protocol, TcpFlagsOf(l4, protocol)) || !IsSound(mbuf, frame, protocol)) [[unlikely]]
       continue;
     // Of a VIP without translation.
-    const VipId vip =
-        vip_of.FindEvenly(VipAddressAt<kV4>(frame + kDestination<kV4>), protocol, Load<Be16>(l4 + sizeof(Be16)));
+    const VipKey<kV4> wanted(frame, protocol);
+    const VipId vip = vip_of.FindEvenly(wanted.key, wanted.address, wanted.service);
     const fwd::FastPathVip* const entry = &vips[Choice(vip.valid())(vip.value(), 0)];
     if (vip.valid() & (entry->way != fwd::FastPathVip::Way::kSession)) continue;
     const uint64_t hash = is_tcp ? HashOf<kV4, net::kProtocolTcp>(frame + kSource<kV4>, keys)
