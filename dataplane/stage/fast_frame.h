@@ -69,7 +69,19 @@ constexpr Packet MakeRecord(net::Family family, uint8_t protocol) {
 template <net::Family family, uint8_t protocol>
 inline constexpr Packet kRecord = MakeRecord(family, protocol);
 
+// The port by which packets came, in the place that it has in a record's second half, where kRecord has zero.
+SLUICE_FAST_PATH inline __m256i InPort(PortId port) {
+  constexpr size_t kAt = offsetof(Packet, in_port) - 32;
+  static_assert(kAt < 16 && sizeof(PortId) == 1);
+  return _mm256_zextsi128_si256(_mm_insert_epi8(_mm_setzero_si128(), static_cast<int>(port.value()), kAt));
+}
+
 SLUICE_FAST_PATH inline __m256i Load32(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+
+// Of an unaligned load that has no instruction of its own g++ makes two.
+SLUICE_FAST_PATH inline __m256i LoadStart(const uint8_t* frame) {
+  return _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(frame));
+}
 
 template <net::Family family>
 SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i wanted) {
@@ -82,6 +94,22 @@ SLUICE_FAST_PATH inline __m256i MacOf(const PortTraits& port) {
   static_assert(sizeof(net::EtherHeader::destination) == sizeof(uint32_t) + sizeof(uint16_t));
   const uint64_t mac = net::Load<uint32_t>(port.mac.data()) | uint64_t{net::Load<uint16_t>(port.mac.data() + 4)} << 32;
   return _mm256_zextsi128_si256(_mm_cvtsi64_si128(static_cast<long long>(mac)));
+}
+
+// Makes the record of a packet of the kind, but for what its IP header says of its length.
+template <net::Family family, uint8_t protocol>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecord(Packet& packet, rte_mbuf* mbuf,
+                                                                        const uint8_t* frame, __m256i in_port) {
+  const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
+  auto* const at = reinterpret_cast<uint8_t*>(&packet);
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(Load32(record + 32), in_port));
+  packet.mbuf = mbuf;
+  const uint8_t* const l4 = frame + kL4<family>;
+  if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];
+  // Both in one go.
+  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
+  net::Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), net::Load<uint32_t>(l4));
 }
 
 template <net::Family family>
@@ -113,6 +141,7 @@ struct VipKey<net::Family::kIpv4> {
     address = {static_cast<uint32_t>(address_and_ports)};
     key = (address_and_ports & ~kPlace) | uint64_t{protocol} << 32;
   }
+  explicit VipKey(uint64_t known) : address{static_cast<uint32_t>(known)}, key(known) {}
 };
 
 template <>

@@ -164,12 +164,11 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
 }
 
 // A packet whose record is whole, and the slot in which its VIP may be. True: it is looked up.
-template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const void* slot,
+template <Family family, uint8_t protocol, bool from_client>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const uint8_t* frame,
+                                                                         const void* slot, const VipKey<family>& wanted,
                                                                          const Lookup& lookup, Claims& claims,
                                                                          StageEnv& env) {
-  const uint8_t* const frame = FrameOf(packet);
-  const VipKey<family> wanted(frame, protocol);
   const auto& finder = lookup.vips_of<family>();
   VipId vip = finder.FindIn(slot, wanted.key, wanted.address, wanted.service);
   if (!vip.valid()) [[unlikely]] {
@@ -187,7 +186,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
     LookUpOther<family, protocol>(packet, frame, vip, lookup, env);
     return packet.past != Past::kNothing;
   }
-  if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
+  if (!from_client && IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
   const uint64_t hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.vip = vip;
   packet.flow_hash = hash;
@@ -208,14 +207,19 @@ inline uint16_t FamilyAndProtocol(const Packet& packet) {
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& packet, const void* slot,
                                                                       const Lookup& lookup, Claims& claims,
                                                                       StageEnv& env) {
+  const uint8_t* const frame = FrameOf(packet);
+  const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, claims,
+                                                 env);
+  };
   const uint16_t kind = FamilyAndProtocol(packet);
-  if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp)) [[likely]]
-    return LookUpPacket<Family::kIpv4, net::kProtocolTcp>(packet, slot, lookup, claims, env);
+  if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp))
+    return as.template operator()<Family::kIpv4, net::kProtocolTcp>();
   if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolUdp))
-    return LookUpPacket<Family::kIpv4, net::kProtocolUdp>(packet, slot, lookup, claims, env);
+    return as.template operator()<Family::kIpv4, net::kProtocolUdp>();
   if (kind == FamilyAndProtocol(Family::kIpv6, net::kProtocolTcp))
-    return LookUpPacket<Family::kIpv6, net::kProtocolTcp>(packet, slot, lookup, claims, env);
-  return LookUpPacket<Family::kIpv6, net::kProtocolUdp>(packet, slot, lookup, claims, env);
+    return as.template operator()<Family::kIpv6, net::kProtocolTcp>();
+  return as.template operator()<Family::kIpv6, net::kProtocolUdp>();
 }
 
 }  // namespace
@@ -229,8 +233,8 @@ bool FastPathIsSupported() {
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
                                          StageEnv& env) {
-  VipSlots slots;
-  ParseOnFastPath(mbufs, port, places, burst, slots, env);
+  Parsed parsed;
+  ParseOnFastPath(mbufs, port, places, burst, parsed, env);
   const lb::VipTable& table = *env.state->vip_table;
   const Lookup lookup = {.keys = lb::LoadFlowKeys(*env.state->keys),
                          .v4 = table.exact_v4().finder(),
@@ -240,16 +244,27 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .cookie_keys = &env.state->cookie_keys->keys,
                          .counters = env.counters->vips.get(),
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
+  const __m256i in_port = InPort(port);
   Looked looked;
   Claims claims;
   const size_t count = burst.count;
   for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
-    if (slots[i] == nullptr) [[unlikely]] {
+    bool found;
+    if ((parsed.eights >> i & 1) != 0) [[likely]] {
+      constexpr auto kV4 = Family::kIpv4;
+      const uint8_t* const frame = parsed.frame[i];
+      WriteRecord<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, in_port);
+      packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
+      found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i], VipKey<kV4>(parsed.vip_key[i]),
+                                                         lookup, claims, env);
+    } else if (parsed.slot[i] != nullptr) {
+      found = LookUpAny(packet, parsed.slot[i], lookup, claims, env);
+    } else {
       looked.left += places >> i & 1;
       continue;
     }
-    if (LookUpAny(packet, slots[i], lookup, claims, env)) [[likely]]
+    if (found) [[likely]]
       continue;
     looked.left += packet.fate == Fate::kPending ? 1 : 0;
     looked.refused += packet.fate == Fate::kDropped ? 1 : 0;

@@ -9,6 +9,7 @@
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/eight_frames.h"
 #include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/tunnel_source.h"
@@ -19,7 +20,6 @@ namespace {
 
 using net::Family;
 using net::Load;
-using net::Store;
 
 // What all frames of a burst are parsed with. Local to the loop and read once: see ExactVips::Finder.
 struct Kinds {
@@ -29,19 +29,13 @@ struct Kinds {
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
 };
 
-// A frame that begins as one of the kind does. Its record is whole then, if the answer is not null, and else what
-// InitPacket makes at least.
+// A frame that begins as one of the kind does. Its record is whole then, if the answer is not null.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseFrameOf(Packet& packet, rte_mbuf* mbuf,
                                                                                 const uint8_t* frame, uint32_t bytes,
                                                                                 const Kinds& kinds,
                                                                                 const StageEnv& env) {
-  const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
-  auto* const at = reinterpret_cast<uint8_t*>(&packet);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(Load32(record + 32), kinds.in_port));
-  packet.mbuf = mbuf;
-
+  WriteRecord<family, protocol>(packet, mbuf, frame, kinds.in_port);
   const uint8_t* const ip = frame + kL3;
   const uint8_t* const l4 = frame + kL4<family>;
   const uint32_t ip_bytes = net::CommonIpBytes(family, ip);
@@ -52,10 +46,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseFrameOf(
   if (beyond > bytes - kL3 - kShortest || !net::CommonL4Fits(l4, protocol, beyond)) return nullptr;
   if (!ChecksumIsGood<family>(mbuf, ip)) return nullptr;
   packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
-  if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];
-  // Both in one go.
-  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
-  Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), Load<uint32_t>(l4));
   // No tunnel is TCP.
   if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return nullptr;
 
@@ -65,15 +55,70 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseFrameOf(
   return slot;
 }
 
-SLUICE_FAST_PATH __m256i InPort(PortId port) {
-  constexpr size_t kAt = offsetof(Packet, in_port) - 32;
-  static_assert(kAt < 16 && sizeof(PortId) == 1);
-  return _mm256_zextsi128_si256(_mm_insert_epi8(_mm_setzero_si128(), static_cast<int>(port.value()), kAt));
+// Any frame.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseAny(Packet& packet, rte_mbuf* mbuf, PortId port,
+                                                                            const Kinds& kinds, const StageEnv& env) {
+  const auto* const frame = FrameOf(mbuf);
+  const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
+  if (mbuf->nb_segs == 1 && bytes >= net::kCommonBytesV4) [[likely]] {
+    const __m256i start = LoadStart(frame);
+    if (Begins<Family::kIpv4>(start, kinds.tcp_v4)) [[likely]]
+      return ParseFrameOf<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, bytes, kinds, env);
+    if (Begins<Family::kIpv4>(start, kinds.udp_v4))
+      return ParseFrameOf<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, bytes, kinds, env);
+    if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, kinds.tcp_v6))
+      return ParseFrameOf<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, bytes, kinds, env);
+    if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, kinds.udp_v6))
+      return ParseFrameOf<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, bytes, kinds, env);
+  }
+  InitPacket(packet, mbuf, port);
+  return nullptr;
+}
+
+// Whether the frame may be checked with seven others.
+SLUICE_FAST_PATH inline bool IsOfEight(const rte_mbuf* mbuf, const uint8_t* frame, uint32_t bytes, __m256i tcp_v4) {
+  return mbuf->nb_segs == 1 && bytes >= net::kCommonBytesV4 && Begins<Family::kIpv4>(LoadStart(frame), tcp_v4);
+}
+
+// The packets from `first` on: whether they are of Parsed::eights, and what it says of them. In eights rather than in
+// loops over the burst, so that the later frames have time to arrive.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void ParseEight(
+    rte_mbuf* const* mbufs, size_t first, __m256i tcp_v4, const lb::ExactVips<lb::VipAddressV4>::Finder& vips,
+    Parsed& parsed) {
+  alignas(32) std::array<uint32_t, kEight> bytes_of;
+  uint64_t any_flags = 0, all_flags = ~uint64_t{0};
+#pragma GCC unroll 2
+  for (size_t i = 0; i < kEight; ++i) {
+    const rte_mbuf* const mbuf = mbufs[first + i];
+    const uint8_t* frame = FrameOf(mbuf);
+    const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
+    if (!IsOfEight(mbuf, frame, bytes, tcp_v4)) [[unlikely]] {
+      frame = kNoFrame.data();
+    } else {
+      any_flags |= mbuf->ol_flags;
+      all_flags &= mbuf->ol_flags;
+    }
+    parsed.frame[first + i] = frame;
+    bytes_of[i] = bytes;
+  }
+  const uint64_t verdicts = any_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+  const bool sums_are_good = verdicts == RTE_MBUF_F_RX_IP_CKSUM_GOOD && (all_flags & verdicts) != 0;
+  // Where the device has not the same to say of all, frames are asked one by one.
+  if (verdicts != 0 && !sums_are_good) return;
+  parsed.eights |=
+      CheckEight(&parsed.frame[first], bytes_of.data(), sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first])
+      << first;
+#pragma GCC unroll 2
+  for (size_t i = first; i < first + kEight; ++i) {
+    // Of the others too, for which it is found again: any key has a slot.
+    parsed.slot[i] = vips.SlotOf(parsed.vip_key[i]);
+    PrefetchLine(parsed.slot[i]);
+  }
 }
 
 }  // namespace
 
-SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, VipSlots& slots,
+SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
                                       const StageEnv& env) {
   const lb::VipTable& table = *env.state->vip_table;
   const __m256i mac = MacOf(env.node->ports[port.index()]);
@@ -87,33 +132,20 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Place
                        .v4 = table.exact_v4().finder(),
                        .v6 = table.exact_v6().finder()};
   const size_t count = burst.count;
+  // A burst whose first packet is of another kind has hardly eight of this.
+  if (count >= kEight && places == AllPlaces(count) &&
+      IsOfEight(mbufs[0], FrameOf(mbufs[0]), rte_pktmbuf_data_len(mbufs[0]), kinds.tcp_v4)) {
+    const auto vips = kinds.v4;
+    for (size_t i = 0; i + kEight <= count; i += kEight) ParseEight(mbufs, i, kinds.tcp_v4, vips, parsed);
+  }
+  if (parsed.eights == AllPlaces(count)) [[likely]]
+    return;
+  const Places others = places & ~parsed.eights;
   for (size_t i = 0; i < count; ++i) {
-    if ((places >> i & 1) == 0) [[unlikely]] {
-      slots[i] = nullptr;
-      continue;
-    }
-    Packet& packet = burst.packets[i];
-    rte_mbuf* const mbuf = mbufs[i];
-    const auto* const frame = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-    const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
-    if (mbuf->nb_segs != 1 || bytes < net::kCommonBytesV4) [[unlikely]] {
-      InitPacket(packet, mbuf, port);
-      slots[i] = nullptr;
-      continue;
-    }
-    // Of an unaligned load that has no instruction of its own g++ makes two.
-    const __m256i start = _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(frame));
-    if (Begins<Family::kIpv4>(start, kinds.tcp_v4)) [[likely]] {
-      slots[i] = ParseFrameOf<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, bytes, kinds, env);
-    } else if (Begins<Family::kIpv4>(start, kinds.udp_v4)) {
-      slots[i] = ParseFrameOf<Family::kIpv4, net::kProtocolUdp>(packet, mbuf, frame, bytes, kinds, env);
-    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, kinds.tcp_v6)) {
-      slots[i] = ParseFrameOf<Family::kIpv6, net::kProtocolTcp>(packet, mbuf, frame, bytes, kinds, env);
-    } else if (bytes >= net::kCommonBytesV6 && Begins<Family::kIpv6>(start, kinds.udp_v6)) {
-      slots[i] = ParseFrameOf<Family::kIpv6, net::kProtocolUdp>(packet, mbuf, frame, bytes, kinds, env);
-    } else {
-      InitPacket(packet, mbuf, port);
-      slots[i] = nullptr;
+    if ((others >> i & 1) != 0) [[likely]] {
+      parsed.slot[i] = ParseAny(burst.packets[i], mbufs[i], port, kinds, env);
+    } else if ((places >> i & 1) == 0) {
+      parsed.slot[i] = nullptr;
     }
   }
 }

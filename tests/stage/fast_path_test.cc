@@ -13,6 +13,7 @@
 
 #include "dataplane/lb/cookie.h"
 #include "dataplane/net/bytes.h"
+#include "dataplane/net/checksum.h"
 #include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/flow_view.h"
 #include "tests/stage/two_directors.h"
@@ -183,6 +184,32 @@ class FastPathTest : public TwoDirectorsTest {
     return frame;
   }
 
+  // What IPv4 or TCP, or IPv6 says of its length, by a few bytes; the checksum is right or wrong.
+  void DamageLength(Bytes& frame) {
+    const bool v4 = frame[12] == 0x08;
+    const size_t at =
+        Pick<size_t>({kIpOffset + (v4 ? 3u : 5u), kIpOffset + (v4 ? 3u : 5u), kIpOffset + (v4 ? 32u : 52u)});
+    if (frame.size() <= at) return;
+    frame[at] = static_cast<uint8_t>(frame[at] + Draw(41) - 20);
+    if (v4 && Draw(2) == 0) {
+      std::fill_n(&frame[kIpOffset + 10], 2, uint8_t{0});
+      const uint16_t sum = net::InternetChecksum(&frame[kIpOffset], 20);
+      std::memcpy(&frame[kIpOffset + 10], &sum, sizeof(sum));
+    }
+  }
+
+  // What a device found of a burst's checksums: of all the same, or of some this and of others that.
+  std::vector<uint64_t> Offloads(size_t count) {
+    const std::vector<uint64_t> verdicts = {0, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD,
+                                            RTE_MBUF_F_RX_IP_CKSUM_NONE};
+    const size_t of_all = Draw(verdicts.size() + 2);
+    std::vector<uint64_t> offloads;
+    for (size_t i = 0; i < count; ++i) {
+      offloads.push_back(of_all < verdicts.size() ? verdicts[of_all] : Pick(verdicts));
+    }
+    return offloads;
+  }
+
   Bytes Frame() {
     if (Draw(2) == 0) return PlainFrame();
     const bool v4 = Draw(3) != 0;
@@ -219,6 +246,7 @@ class FastPathTest : public TwoDirectorsTest {
     if (Draw(20) == 0)
       std::copy_n(std::to_array<uint8_t>({2, 0, 0, 0, 1, uint8_t(10 + Draw(30))}).begin(), 6, &frame[6]);
     if (Draw(8) == 0) frame[Draw(std::min<size_t>(frame.size(), 80))] = static_cast<uint8_t>(Draw(256));
+    if (Draw(8) == 0) DamageLength(frame);
     if (Draw(30) == 0) frame.resize(1 + Draw(frame.size()));
     return frame;
   }
@@ -236,12 +264,13 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   size_t all_common = 0;
   for (int round = 0; round < 700; ++round) {
     std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
-    std::vector<uint64_t> offloads;
+    const std::vector<uint64_t> offloads = Offloads(frames.size());
     std::vector<size_t> segments;
     for (Bytes& frame : frames) {
       frame = Frame();
-      offloads.push_back(Pick<uint64_t>({0, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_BAD}));
-      segments.push_back(Draw(20) == 0 ? 300 + Draw(300) : SIZE_MAX);
+      // Also such that only padding is in the second buffer.
+      const size_t nearly_all = std::max<size_t>(frame.size(), 70) - Draw(10);
+      segments.push_back(Draw(10) != 0 ? SIZE_MAX : Draw(2) == 0 ? 300 + Draw(300) : nearly_all);
     }
     RunOn(*common, frames, offloads, segments);
     RunOn(*stages, frames, offloads, segments);
