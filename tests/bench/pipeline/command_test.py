@@ -10,7 +10,8 @@ import sys
 import unittest
 
 BENCH = sys.argv.pop(1) if len(sys.argv) > 1 else None
-NUMBERS = ("cycles_per_packet_p50", "cycles_per_packet_p10", "cycles_per_packet_p90", "mpps", "reference_cycles_p50")
+NUMBERS = ("cycles_per_packet_p50", "cycles_per_packet_p10", "cycles_per_packet_p90", "mpps", "reference_cycles_p50",
+           "clock_cycles")
 DIMENSIONS = ("scenario", "mode", "family", "flows", "vips", "backends", "packet_bytes", "burst")
 
 
