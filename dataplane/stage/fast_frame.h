@@ -8,10 +8,12 @@
 
 #include "dataplane/lb/exact_vips.h"
 #include "dataplane/lb/flow_hash_aes.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/packet.h"
 
 // What the fast path's look-ups see in a frame.
 namespace sluice::stage {

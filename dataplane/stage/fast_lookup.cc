@@ -163,8 +163,9 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
   return VipId();
 }
 
-// A packet whose record is whole, and the slot in which its VIP may be. True: it is looked up.
-template <Family family, uint8_t protocol, bool from_client>
+// A packet whose record is whole, and the slot in which its VIP may be. True: it is looked up. `source_is_checked`: it
+// is no martian.
+template <Family family, uint8_t protocol, bool source_is_checked>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const uint8_t* frame,
                                                                          const void* slot, const VipKey<family>& wanted,
                                                                          const Lookup& lookup, Claims& claims,
@@ -186,7 +187,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
     LookUpOther<family, protocol>(packet, frame, vip, lookup, env);
     return packet.past != Past::kNothing;
   }
-  if (!from_client && IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
+  if (!source_is_checked && IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
   const uint64_t hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
   packet.vip = vip;
   packet.flow_hash = hash;

@@ -5,7 +5,6 @@
 
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/vip_table.h"
-#include "dataplane/net/bytes.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
@@ -19,7 +18,6 @@ namespace sluice::stage {
 namespace {
 
 using net::Family;
-using net::Load;
 
 // What all frames of a burst are parsed with. Local to the loop and read once: see ExactVips::Finder.
 struct Kinds {
@@ -29,7 +27,8 @@ struct Kinds {
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
 };
 
-// A frame that begins as one of the kind does. Its record is whole then, if the answer is not null.
+// A frame that begins as one of the kind does. Its record is whole then, if the answer is not null, and else what
+// InitPacket makes at least.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseFrameOf(Packet& packet, rte_mbuf* mbuf,
                                                                                 const uint8_t* frame, uint32_t bytes,
@@ -76,8 +75,9 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseAny(Pack
 }
 
 // Whether the frame may be checked with seven others.
-SLUICE_FAST_PATH inline bool IsOfEight(const rte_mbuf* mbuf, const uint8_t* frame, uint32_t bytes, __m256i tcp_v4) {
-  return mbuf->nb_segs == 1 && bytes >= net::kCommonBytesV4 && Begins<Family::kIpv4>(LoadStart(frame), tcp_v4);
+SLUICE_FAST_PATH inline bool MayBeOfEight(const rte_mbuf* mbuf, __m256i tcp_v4) {
+  return mbuf->nb_segs == 1 && rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
+         Begins<Family::kIpv4>(LoadStart(FrameOf(mbuf)), tcp_v4);
 }
 
 // The packets from `first` on: whether they are of Parsed::eights, and what it says of them. In eights rather than in
@@ -85,28 +85,27 @@ SLUICE_FAST_PATH inline bool IsOfEight(const rte_mbuf* mbuf, const uint8_t* fram
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void ParseEight(
     rte_mbuf* const* mbufs, size_t first, __m256i tcp_v4, const lb::ExactVips<lb::VipAddressV4>::Finder& vips,
     Parsed& parsed) {
-  alignas(32) std::array<uint32_t, kEight> bytes_of;
+  // Loaded whole after it was stored in parts, which stalls; gathered from the mbufs it took longer (row hash).
+  alignas(32) std::array<uint32_t, kEight> bytes;
   uint64_t any_flags = 0, all_flags = ~uint64_t{0};
 #pragma GCC unroll 2
-  for (size_t i = 0; i < kEight; ++i) {
-    const rte_mbuf* const mbuf = mbufs[first + i];
-    const uint8_t* frame = FrameOf(mbuf);
-    const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
-    if (!IsOfEight(mbuf, frame, bytes, tcp_v4)) [[unlikely]] {
-      frame = kNoFrame.data();
-    } else {
-      any_flags |= mbuf->ol_flags;
-      all_flags &= mbuf->ol_flags;
+  for (size_t i = first; i < first + kEight; ++i) {
+    const rte_mbuf* const mbuf = mbufs[i];
+    bytes[i - first] = rte_pktmbuf_data_len(mbuf);
+    if (!MayBeOfEight(mbuf, tcp_v4)) [[unlikely]] {
+      parsed.frame[i] = kNoFrame.data();
+      continue;
     }
-    parsed.frame[first + i] = frame;
-    bytes_of[i] = bytes;
+    parsed.frame[i] = FrameOf(mbuf);
+    any_flags |= mbuf->ol_flags;
+    all_flags &= mbuf->ol_flags;
   }
   const uint64_t verdicts = any_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
   const bool sums_are_good = verdicts == RTE_MBUF_F_RX_IP_CKSUM_GOOD && (all_flags & verdicts) != 0;
-  // Where the device has not the same to say of all, frames are asked one by one.
+  // Unless the device calls all sums good, or says nothing of any, frames are looked at one by one.
   if (verdicts != 0 && !sums_are_good) return;
   parsed.eights |=
-      CheckEight(&parsed.frame[first], bytes_of.data(), sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first])
+      CheckEight(&parsed.frame[first], bytes.data(), sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first])
       << first;
 #pragma GCC unroll 2
   for (size_t i = first; i < first + kEight; ++i) {
@@ -133,10 +132,8 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Place
                        .v6 = table.exact_v6().finder()};
   const size_t count = burst.count;
   // A burst whose first packet is of another kind has hardly eight of this.
-  if (count >= kEight && places == AllPlaces(count) &&
-      IsOfEight(mbufs[0], FrameOf(mbufs[0]), rte_pktmbuf_data_len(mbufs[0]), kinds.tcp_v4)) {
-    const auto vips = kinds.v4;
-    for (size_t i = 0; i + kEight <= count; i += kEight) ParseEight(mbufs, i, kinds.tcp_v4, vips, parsed);
+  if (count >= kEight && places == AllPlaces(count) && MayBeOfEight(mbufs[0], kinds.tcp_v4)) {
+    for (size_t i = 0; i + kEight <= count; i += kEight) ParseEight(mbufs, i, kinds.tcp_v4, kinds.v4, parsed);
   }
   if (parsed.eights == AllPlaces(count)) [[likely]]
     return;

@@ -13,7 +13,7 @@ namespace sluice::stage {
 // What it tells of a burst, by packet.
 struct Parsed {
   // Packets of the most common kind, TCP over IPv4, found sound and from where clients are (not IsMartian) eight at a
-  // time. Of these, and of no others, there is all that a record is made of, but no record yet.
+  // time. Of these `frame`, `ip_bytes` and `vip_key` are set, and the records are not made yet.
   Places eights = 0;
   std::array<const uint8_t*, kBurstSize> frame;
   alignas(32) std::array<uint32_t, kBurstSize> ip_bytes;
@@ -23,9 +23,9 @@ struct Parsed {
   std::array<const void*, kBurstSize> slot;
 };
 
-// What InitPacket, Parse and FollowFragments do, of the packets in `places`. Asks the tables nothing: the slots come
-// from the second-level cache, and waiting for each packet's would take longer than all that is done here (rows with
-// 1 000 VIPs).
+// What InitPacket, Parse and FollowFragments do, of the packets in `places`, but for the records of `eights`. Asks the
+// tables nothing: the slots come from the second-level cache, and waiting for each packet's would take longer than all
+// that is done here (rows with 1 000 VIPs).
 void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
                      const StageEnv& env);
 

@@ -82,7 +82,7 @@ class Arrivals {
 };
 
 // What two looks at the clock take, one right after the other: some 70 cycles, for each burst, in virtual machines. The
-// least of many, so that no more is taken off a measurement than was spent on it.
+// least of many. What is taken off a measurement is what was spent on it, to within a few cycles.
 uint64_t ClockCycles() {
   uint64_t least = UINT64_MAX;
   for (int i = 0; i < 10'000; ++i) {
