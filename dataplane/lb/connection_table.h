@@ -54,8 +54,10 @@ class ConnectionTable {
     return buckets_[first].overflow() == 0 ? nullptr : &buckets_[SecondBucket(key, first)].entries;
   }
 
-  // Makes an entry there that is free (lb/find_known.h: FindRoom) the key's, as Insert does.
-  static void FillFirst(Entry& entry, const Key& key, uint32_t now_s) { Fill(entry, key, now_s, false); }
+  // Whether connections that belong in the bucket with these entries lie in their second one.
+  static bool Overflows(const std::array<Entry, kWays>& entries) {
+    return (entries[0].value.state_bits & kBucketBits) != 0;
+  }
 
   // The connection's entry, or null. `hash` is the flow hash of the same packet.
   Entry* Find(const Key& key, uint64_t hash) {

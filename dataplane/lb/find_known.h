@@ -6,82 +6,125 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "dataplane/lb/connection_table.h"
 
 // Connections that go on, which are nearly all that a packet is ever looked up for, found without a branch for each
 // entry: which of a bucket's entries it is, no CPU can predict. One comparison of all entries takes key and state
 // together, so that what is found needs no more of the state machine. One bucket is looked at: the first, or where that
-// has not room for all, the second. And room for those that begin. For functions that are compiled for AVX2.
+// has not room for all, the second. And room for those that begin, found in the same way. For functions that are
+// compiled for AVX2.
 namespace sluice::lb {
 
-// The bits of ConnectionValue that must be as `state`, and those of the VIP's id in front of it, as one number of 64
-// bits that ends with the entry.
-inline constexpr uint64_t kVipAndStateMask = uint64_t{0x07} << 56 | 0xffff;
-constexpr uint64_t VipAndState(VipId vip, FlowState state) {
-  return uint64_t{static_cast<uint8_t>(state)} << 56 | vip.value();
-}
+// A connection's key as it is at hand in a packet.
+struct TupleV4 {
+  uint64_t client_and_ports;  // the first eight bytes of the key
+  VipId vip;
+};
+struct TupleV6 {
+  const uint8_t* client;  // the address
+  uint32_t ports;         // those of the key, the client's first
+  VipId vip;
+};
 
-// The entry of the key in this state, or null. `client_and_ports`: the first eight bytes of the key.
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindKnown(
-    std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, uint64_t client_and_ports, VipId vip,
-    FlowState state) {
+// The VIP's id and ConnectionValue, with which every entry ends, as one number, and the bits of it that FindKnown and
+// FindRoom compare.
+constexpr uint64_t EndOf(VipId vip, const ConnectionValue& value) {
+  return uint64_t{vip.value()} | uint64_t{value.backend.value()} << 16 | uint64_t{value.last_seen_s} << 32 |
+         uint64_t{value.generation} << 48 | uint64_t{value.state_bits} << 56;
+}
+constexpr uint64_t EndOf(VipId vip, FlowState state) {
+  return uint64_t{vip.value()} | uint64_t{static_cast<uint8_t>(state)} << 56;
+}
+inline constexpr uint64_t kStateOfEnd = uint64_t{0x07} << 56;
+inline constexpr uint64_t kVipOfEnd = 0xffff;
+
+// Two bits for each entry: whether its first eight bytes are these, and whether its end is, as far as the mask goes.
+__attribute__((target("avx2,bmi"))) inline unsigned EqualHalves(
+    const std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, uint64_t first, uint64_t end,
+    uint64_t end_mask) {
   static_assert(offsetof(ConnectionEntryV4, value) == 10 && sizeof(entries) == 64);
-  const auto first = static_cast<long long>(client_and_ports);
-  const auto second = static_cast<long long>(VipAndState(vip, state));
-  const auto mask = static_cast<long long>(kVipAndStateMask);
-  const __m256i wanted = _mm256_set_epi64x(second, first, second, first);
+  const __m256i wanted =
+      _mm256_broadcastsi128_si256(_mm_set_epi64x(static_cast<long long>(end), static_cast<long long>(first)));
+  const auto mask = static_cast<long long>(end_mask);
   const __m256i masks = _mm256_set_epi64x(mask, -1, mask, -1);
   const auto* const halves = reinterpret_cast<const __m256i*>(entries.data());
   const __m256i low = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves), masks), wanted);
   const __m256i high = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves + 1), masks), wanted);
-  // Two bits for each entry; both of one are set where all of it is as wanted.
-  const auto equal = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
-                                           _mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4);
-  const unsigned found = equal & equal >> 1 & 0x55;
-  if (found == 0) return nullptr;
-  return &entries[static_cast<size_t>(__builtin_ctz(found)) / 2];
+  return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
+                               _mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4);
 }
 
-// The same of IPv6. `client`: the address; `ports`: those of the key, the client's first.
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
-    std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const uint8_t* client, uint32_t ports, VipId vip,
-    FlowState state) {
+// Whether the entry is the tuple's and its end is this, as far as the mask goes.
+__attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntryV6& entry, const TupleV6& tuple,
+                                                            uint64_t end, uint64_t end_mask) {
   static_assert(offsetof(ConnectionEntryV6, value) == 22 && sizeof(ConnectionEntryV6) == 28);
   // The last 16 bytes of an entry begin with the address's last four.
   constexpr size_t kTail = sizeof(ConnectionEntryV6) - sizeof(__m128i);
   uint32_t last_of_client = 0;
-  std::memcpy(&last_of_client, client + kTail, sizeof(last_of_client));
-  const __m128i address = _mm_loadu_si128(reinterpret_cast<const __m128i*>(client));
-  const __m128i tail = _mm_set_epi64x(static_cast<long long>(VipAndState(vip, state)),
-                                      static_cast<long long>(last_of_client | uint64_t{ports} << 32));
-  const __m128i mask = _mm_set_epi64x(static_cast<long long>(kVipAndStateMask), -1);
-  const auto is_wanted = [&](const ConnectionEntryV6& entry) __attribute__((target("avx2,bmi"))) {
-    const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
-    const __m128i differs = _mm_or_si128(
-        _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), address),
-        _mm_xor_si128(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + kTail)), mask), tail));
-    return static_cast<unsigned>(_mm_testz_si128(differs, differs));
-  };
+  std::memcpy(&last_of_client, tuple.client + kTail, sizeof(last_of_client));
+  const __m128i address = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tuple.client));
+  const __m128i tail =
+      _mm_set_epi64x(static_cast<long long>(end), static_cast<long long>(last_of_client | uint64_t{tuple.ports} << 32));
+  const __m128i mask = _mm_set_epi64x(static_cast<long long>(end_mask), -1);
+  const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
+  const __m128i differs = _mm_or_si128(
+      _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), address),
+      _mm_xor_si128(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + kTail)), mask), tail));
+  return static_cast<unsigned>(_mm_testz_si128(differs, differs));
+}
+
+// The connection's entry, if it is in this state, or null.
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindKnown(
+    std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple, FlowState state) {
+  const unsigned equal = EqualHalves(entries, tuple.client_and_ports, EndOf(tuple.vip, state), kVipOfEnd | kStateOfEnd);
+  // Both bits of one are set where all of it is as wanted.
+  const unsigned found = equal & equal >> 1 & 0x55;
+  if (found == 0) return nullptr;
+  return &entries[static_cast<size_t>(__builtin_ctz(found)) / 2];
+}
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
+    std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const TupleV6& tuple, FlowState state) {
   static_assert(ConnectionTableV6::kWays == 2);
-  const unsigned second = is_wanted(entries[1]);
-  if ((is_wanted(entries[0]) | second) == 0) return nullptr;
+  const uint64_t end = EndOf(tuple.vip, state);
+  const unsigned second = IsEqual(entries[1], tuple, end, kVipOfEnd | kStateOfEnd);
+  if ((IsEqual(entries[0], tuple, end, kVipOfEnd | kStateOfEnd) | second) == 0) return nullptr;
   return entries.data() + second;
 }
 
-// The entry that ConnectionTable::Insert would take for a key that the table does not have: the first free one. Null
-// where it is not certain that it has not: an entry, living or not, is the key's or did not fit here; or all are taken.
-template <typename Entry, size_t kWays>
-inline Entry* FindRoom(std::array<Entry, kWays>& entries, const decltype(Entry::key)& key) {
-  constexpr uint8_t kStateBits = 0x07;
-  constexpr uint8_t kOverflowBits = 0xf0;
-  bool known = (entries[0].value.state_bits & kOverflowBits) != 0;
-  size_t room = kWays;
-  for (size_t i = kWays; i-- > 0;) {
-    known |= entries[i].key == key;
-    room = (entries[i].value.state_bits & kStateBits) == 0 ? i : room;
-  }
-  return known || room == kWays ? nullptr : &entries[room];
+// The entry that ConnectionTable::Insert would take for a connection that the table does not have: the first free one.
+// Null where it is not certain that it has not: an entry, living or not, may be the connection's, or did not fit here;
+// or all are taken.
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(
+    std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple) {
+  // Of client and ports alone, whichever the VIP: then the other bit of an entry says that it is free.
+  const unsigned equal = EqualHalves(entries, tuple.client_and_ports, EndOf(VipId(0), FlowState::kFree), kStateOfEnd);
+  const unsigned room = equal & 0xaa;
+  if ((equal & 0x55) != 0 || room == 0 || ConnectionTableV4::Overflows(entries)) return nullptr;
+  return &entries[static_cast<size_t>(__builtin_ctz(room)) / 2];
+}
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(
+    std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const TupleV6& tuple) {
+  const uint64_t end = EndOf(tuple.vip, FlowState::kFree);
+  const unsigned known = IsEqual(entries[0], tuple, end, kVipOfEnd) | IsEqual(entries[1], tuple, end, kVipOfEnd);
+  ConnectionEntryV6* const room = entries.data() + (entries[0].state() == FlowState::kFree ? 0 : 1);
+  if (known != 0 || room->state() != FlowState::kFree || ConnectionTableV6::Overflows(entries)) return nullptr;
+  return room;
+}
+
+// Makes an entry that FindRoom gave the connection's, in few stores.
+inline void Fill(ConnectionEntryV4& entry, const TupleV4& tuple, const ConnectionValue& value) {
+  const std::array<uint64_t, 2> whole = {tuple.client_and_ports, EndOf(tuple.vip, value)};
+  static_assert(sizeof(whole) == sizeof(entry));
+  std::memcpy(reinterpret_cast<uint8_t*>(&entry), whole.data(), sizeof(whole));
+}
+inline void Fill(ConnectionEntryV6& entry, const TupleV6& tuple, const ConnectionValue& value) {
+  auto* const at = reinterpret_cast<uint8_t*>(&entry);
+  const uint64_t end = EndOf(tuple.vip, value);
+  std::memcpy(at, tuple.client, 16);
+  std::memcpy(at + 16, &tuple.ports, sizeof(tuple.ports));
+  std::memcpy(at + 20, &end, sizeof(end));
 }
 
 }  // namespace sluice::lb

@@ -51,31 +51,10 @@ struct Chosen {
   size_t by_hash = 0;
   size_t by_cookie = 0;
   size_t by_slot = 0;
-  size_t begun = 0;
+  // Connections that begin.
+  size_t begun_v4 = 0;
+  size_t begun_v6 = 0;
 };
-
-// A connection that begins, or a datagram of an unknown flow, to a VIP whose scheduler is the pool's table alone: what
-// the ladder does where there is an entry free at the first look. Invalid: the ladder has to look.
-template <Family family, typename Bucket, typename Key>
-SLUICE_FAST_PATH inline BackendId Begin(const Packet& packet, const fwd::FastPathVip& vip, Bucket& bucket,
-                                        const Key& key, StageEnv& env) {
-  auto& counted = TableOf<family>(*env.tables);
-  if (vip.slots == nullptr || counted.unconfirmed >= counted.unconfirmed_limit) return BackendId();
-  auto* const entry = lb::FindRoom(bucket, key);
-  if (entry == nullptr) return BackendId();
-  const BackendId backend(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
-  const auto now_s = static_cast<uint16_t>(env.now_s);
-  counted.table.FillFirst(*entry, key, now_s);
-  entry->value.backend = backend;
-  entry->value.generation = env.state->backend_marks[backend.index()].generation;
-  entry->set_state(lb::FirstState(packet.headers.protocol, packet.headers.tcp_flags));
-  ++counted.unconfirmed;
-  fwd::WorkerCounters& counters = *env.counters;
-  (family == Family::kIpv4 ? counters.table_v4 : counters.table_v6).inserted.Increment();
-  counters.backends[backend.index()].flows_started.Increment();
-  counters.vips[packet.vip.index()].new_flows.Increment();
-  return backend;
-}
 
 template <Family family>
 auto KeyOf(const Packet& packet, const uint8_t* frame) {
@@ -95,41 +74,68 @@ auto KeyOf(const Packet& packet, const uint8_t* frame) {
   }
 }
 
-// What is remembered of the packet's connection, if it is in this state and lies in this bucket.
-template <Family family, typename Bucket>
-SLUICE_FAST_PATH inline lb::ConnectionValue* KnownIn(Bucket& bucket, const uint8_t* frame, VipId vip,
-                                                     lb::FlowState state) {
+// The same as it lies in the frame.
+template <Family family>
+auto TupleOf(const Packet& packet, const uint8_t* frame) {
   const uint8_t* const client = frame + kSource<family>;
   const auto ports = Load<uint32_t>(frame + kL4<family>);
   if constexpr (family == Family::kIpv4) {
-    auto* const entry = lb::FindKnown(bucket, Load<uint32_t>(client) | uint64_t{ports} << 32, vip, state);
-    return entry == nullptr ? nullptr : &entry->value;
+    return lb::TupleV4{.client_and_ports = Load<uint32_t>(client) | uint64_t{ports} << 32, .vip = packet.vip};
   } else {
-    auto* const entry = lb::FindKnown(bucket, client, ports, vip, state);
-    return entry == nullptr ? nullptr : &entry->value;
+    return lb::TupleV6{.client = client, .ports = ports, .vip = packet.vip};
   }
+}
+
+// What is remembered of the packet's connection, if it lies in this bucket, in a state that the packet does not change.
+template <Family family, typename Bucket>
+SLUICE_FAST_PATH inline lb::ConnectionValue* KnownIn(Bucket& bucket, const Packet& packet, const uint8_t* frame) {
+  const bool tcp = packet.headers.protocol == net::kProtocolTcp;
+  const lb::FlowState state = tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
+  auto* const entry = lb::FindKnown(bucket, TupleOf<family>(packet, frame), state);
+  return entry == nullptr ? nullptr : &entry->value;
 }
 
 // Of IPv6 one connection in fourteen lies in its second bucket, and two alone share one: left to the ladder, these
 // would double the row's cost. Not inline, so that what it takes is not kept in registers for all others.
 template <Family family>
 SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(const Packet& packet,
-                                                                              const uint8_t* frame, lb::FlowState state,
-                                                                              StageEnv& env) {
+                                                                              const uint8_t* frame, StageEnv& env) {
   auto* const second = TableOf<family>(*env.tables).table.SecondEntries(KeyOf<family>(packet, frame), packet.flow_hash);
-  return second == nullptr ? nullptr : KnownIn<family>(*second, frame, packet.vip, state);
+  return second == nullptr ? nullptr : KnownIn<family>(*second, packet, frame);
 }
 
+// The backend of a connection that begins, or of the first datagram of a flow, to a VIP whose scheduler is the pool's
+// table alone, entered in this state: what the ladder does where there is an entry free at the first look. Invalid: the
+// ladder has to look, and nothing was changed.
 template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) BackendId BeginTracked(Packet& packet, const fwd::FastPathVip& vip,
-                                                                  const uint8_t* frame, Chosen& chosen, StageEnv& env) {
-  auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
-  const BackendId begun = Begin<family>(packet, vip, bucket, KeyOf<family>(packet, frame), env);
-  if (begun.valid()) {
-    ++chosen.begun;
-    packet.rung = fwd::Rung::kScheduler;
-  }
-  return begun;
+SLUICE_FAST_PATH __attribute__((always_inline)) inline BackendId Begin(Packet& packet, const fwd::FastPathVip& vip,
+                                                                       const uint8_t* frame, lb::FlowState state,
+                                                                       Chosen& chosen, StageEnv& env) {
+  auto& counted = TableOf<family>(*env.tables);
+  if (vip.slots == nullptr || counted.unconfirmed >= counted.unconfirmed_limit) return BackendId();
+  const auto tuple = TupleOf<family>(packet, frame);
+  auto* const entry = lb::FindRoom(counted.table.FirstEntries(packet.flow_hash), tuple);
+  if (entry == nullptr) return BackendId();
+  const BackendId backend(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
+  lb::Fill(*entry, tuple,
+           {.backend = backend,
+            .last_seen_s = static_cast<uint16_t>(env.now_s),
+            .generation = env.state->backend_marks[backend.index()].generation,
+            .state_bits = static_cast<uint8_t>(state)});
+  ++counted.unconfirmed;
+  CountInPlace(env.counters->backends[backend.index()].flows_started, 1);
+  CountInPlace(env.counters->vips[packet.vip.index()].new_flows, 1);
+  ++(family == Family::kIpv4 ? chosen.begun_v4 : chosen.begun_v6);
+  packet.rung = fwd::Rung::kScheduler;
+  return backend;
+}
+
+// Not inline, for the same reason as KnownInSecond.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) BackendId BeginWithDatagram(Packet& packet, const fwd::FastPathVip& vip,
+                                                                       const uint8_t* frame, Chosen& chosen,
+                                                                       StageEnv& env) {
+  return Begin<family>(packet, vip, frame, lb::FlowState::kUdpNew, chosen, env);
 }
 
 // The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Or
@@ -142,15 +148,17 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::Fa
   // SYN, FIN and RST begin and end connections.
   const auto special = static_cast<uint8_t>(headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst));
   if (special != 0) [[unlikely]] {
-    return special == net::kTcpSyn ? BeginTracked<family>(packet, vip, frame, chosen, env) : BackendId();
+    if (special != net::kTcpSyn) return BackendId();
+    return Begin<family>(packet, vip, frame, lb::FlowState::kNew, chosen, env);
   }
-  const bool tcp = headers.protocol == net::kProtocolTcp;
-  const lb::FlowState state = tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
   auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
-  lb::ConnectionValue* value = KnownIn<family>(bucket, frame, packet.vip, state);
+  lb::ConnectionValue* value = KnownIn<family>(bucket, packet, frame);
   if (value == nullptr) [[unlikely]] {
-    value = KnownInSecond<family>(packet, frame, state, env);
-    if (value == nullptr) return tcp ? BackendId() : BeginTracked<family>(packet, vip, frame, chosen, env);
+    value = KnownInSecond<family>(packet, frame, env);
+    if (value == nullptr) {
+      if (headers.protocol == net::kProtocolTcp) return BackendId();
+      return BeginWithDatagram<family>(packet, vip, frame, chosen, env);
+    }
   }
   if (!marks.IsUp(*value)) [[unlikely]]
     return BackendId();
@@ -259,7 +267,9 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kCookie)].Add(chosen.by_cookie);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kSlot)].Add(chosen.by_slot);
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun_v4 + chosen.begun_v6);
+  env.counters->table_v4.inserted.Add(chosen.begun_v4);
+  env.counters->table_v6.inserted.Add(chosen.begun_v6);
 }
 
 }  // namespace sluice::stage

@@ -65,9 +65,10 @@ TEST(ConnectionTableTest, InsertFindEnd) {
 }
 
 // FindKnown has no place of its own for anything but entries of exactly the key and state, in the first bucket.
-// FindRoom gives what Insert takes for a key that is not there, or nothing.
-template <typename Table, typename Find>
-void ExpectFindKnown(Find find_known) {
+// FindRoom gives what Insert takes for a key that is not there, or nothing, and Fill leaves there what Insert and its
+// caller do. `tuple_of` reads the key.
+template <typename Table, typename TupleOf>
+void ExpectFindKnown(TupleOf tuple_of) {
   ASSERT_TRUE(__builtin_cpu_supports("avx2")) << "this CPU has no AVX2, so the search with it cannot be tested";
   Holder<Table> holder(40);  // few buckets, so that they fill up and overflow
   std::mt19937 random(3);
@@ -95,20 +96,29 @@ void ExpectFindKnown(Find find_known) {
     auto& entries = holder.table.FirstEntries(hash);
     const bool in_first = entry >= entries.data() && entry < entries.data() + entries.size();
     const bool known = entry != nullptr && in_first && entry->state() == state;
-    ASSERT_EQ(find_known(entries, key, state), known ? entry : nullptr);
+    ASSERT_EQ(FindKnown(entries, tuple_of(key), state), known ? entry : nullptr);
     found += known ? 1 : 0;
-    auto* const room = FindRoom(entries, key);
+    auto* const room = FindRoom(entries, tuple_of(key));
     if (entry == nullptr) {
+      const ConnectionValue value = {.backend = BackendId(static_cast<uint16_t>(random())),
+                                     .last_seen_s = static_cast<uint16_t>(random()),
+                                     .generation = static_cast<uint8_t>(random()),
+                                     .state_bits = static_cast<uint8_t>(state)};
+      auto filled = entries;
+      if (room != nullptr) Fill(filled[static_cast<size_t>(room - entries.data())], tuple_of(key), value);
       auto* const made = holder.table.Insert(key, hash, 0, kNone);
       if (room != nullptr) {
         ASSERT_EQ(made, room);
       }
       rooms += room != nullptr ? 1 : 0;
       if (made == nullptr) continue;
-      made->value.backend = BackendId(static_cast<uint16_t>(random()));
-      made->value.generation = static_cast<uint8_t>(random());
-      made->value.last_seen_s = static_cast<uint16_t>(random());
+      made->value.backend = value.backend;
+      made->value.generation = value.generation;
+      made->value.last_seen_s = value.last_seen_s;
       made->set_state(state);
+      if (room != nullptr) {
+        ASSERT_EQ(std::memcmp(&filled, &entries, sizeof(entries)), 0);
+      }
     } else {
       ASSERT_EQ(room, nullptr);
       if (random() % 4 != 0) continue;
@@ -120,18 +130,18 @@ void ExpectFindKnown(Find find_known) {
 }
 
 TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {
-  ExpectFindKnown<ConnectionTableV4>([](auto& entries, const ConnectionKeyV4& key, FlowState state) {
-    uint64_t first = 0;
-    std::memcpy(&first, &key, sizeof(first));
-    return FindKnown(entries, first, key.vip, state);
+  ExpectFindKnown<ConnectionTableV4>([](const ConnectionKeyV4& key) {
+    TupleV4 tuple = {.client_and_ports = 0, .vip = key.vip};
+    std::memcpy(&tuple.client_and_ports, &key, sizeof(tuple.client_and_ports));
+    return tuple;
   });
 }
 
 TEST(ConnectionTableTest, KnownOnesOfIpv6AreFoundAtOnce) {
-  ExpectFindKnown<ConnectionTableV6>([](auto& entries, const ConnectionKeyV6& key, FlowState state) {
-    uint32_t ports = 0;
-    std::memcpy(&ports, &key.client_port, sizeof(ports));
-    return FindKnown(entries, reinterpret_cast<const uint8_t*>(&key), ports, key.vip, state);
+  ExpectFindKnown<ConnectionTableV6>([](const ConnectionKeyV6& key) {
+    TupleV6 tuple = {.client = reinterpret_cast<const uint8_t*>(&key), .ports = 0, .vip = key.vip};
+    std::memcpy(&tuple.ports, &key.client_port, sizeof(tuple.ports));
+    return tuple;
   });
 }
 
