@@ -32,7 +32,7 @@ auto& TableOf(fwd::FlowTables& tables) {
 // All backends' marks. Read once: to the compiler, a byte written into a packet may be where they are.
 struct Marks {
   const fwd::BackendMark* marks;
-  size_t count;
+  uint16_t count;  // as wide as ids: the compiler sees that one below it is valid, and does not ask again
 
   // Whether the connection's backend is there still, and up.
   bool IsUp(const lb::ConnectionValue& value) const {
@@ -228,19 +228,20 @@ void MarkSelected(Packet& packet) {
 
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
-  const Marks marks = {.marks = env.state->backend_marks.data(), .count = env.state->backend_marks.size()};
+  const Marks marks = {.marks = env.state->backend_marks.data(),
+                       .count = static_cast<uint16_t>(env.state->backend_marks.size())};
   // Read once: see CountForwarded.
   const fwd::BackendEntry* const backend_lines = env.state->backends->data();
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
-  const size_t count = burst.count;
-  for (size_t i = 0; i < count; ++i) {
-    Packet& packet = burst.packets[i];
+  Packet* const end = burst.end();
+  for (Packet* at = burst.begin(); at < end; ++at) {
+    Packet& packet = *at;
     if (packet.past != Past::kLookup) [[unlikely]] {
       if (packet.past == Past::kKnownLookup) {
-        i = SelectKnown(burst, i, env) - 1;
+        at = burst.begin() + SelectKnown(burst, static_cast<size_t>(at - burst.begin()), env) - 1;
         continue;
       }
       if (packet.past == Past::kSessionLookup) {
