@@ -1,6 +1,7 @@
 #include "dataplane/fwd/cookies.h"
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -74,8 +75,12 @@ void BuildCookies(const StateSpec& spec, const ForwardingState* previous, Forwar
   ForBackends(spec, ids, [](const BackendSpec& backend, CookieIds& of_pool) {
     if (!backend.info.cookie_id) return;
     const size_t id = *backend.info.cookie_id;
-    if (id >= of_pool.backends.size()) of_pool.backends.resize(id + 1, BackendId().value());
+    if (id >= of_pool.backends.size()) {
+      of_pool.backends.resize(id + 1, BackendId().value());
+      of_pool.keeping.resize(std::bit_ceil(id + 1), BackendId().value());
+    }
     of_pool.backends[id] = backend.id.value();
+    if (KeepsFlows(backend.info.state, backend.info.on_down)) of_pool.keeping[id] = backend.id.value();
   });
   using Shared = std::vector<std::shared_ptr<const CookieIds>>;
   state.cookie_ids = ShareByPool(ids, previous != nullptr ? previous->cookie_ids : Shared());

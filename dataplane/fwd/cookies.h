@@ -24,6 +24,9 @@ using CookieSecrets = std::array<std::optional<lb::AesBlock>, lb::CookieKeys::kS
 // is looked up here and nowhere else, so it never leads out of the pool.
 struct CookieIds {
   std::vector<uint16_t> backends;  // BackendId values, as in PoolTable::slots
+  // The same of the backends that keep their flows; as many as the next power of two, of which the fast path takes as
+  // many bits as an id.
+  std::vector<uint16_t> keeping = {BackendId().value()};
   friend bool operator==(const CookieIds&, const CookieIds&) = default;
 
   BackendId Find(uint32_t id) const { return id < backends.size() ? BackendId(backends[id]) : BackendId(); }

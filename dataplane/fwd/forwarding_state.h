@@ -69,6 +69,11 @@ enum class OnDown : uint8_t {
   kReset,       // a TCP connection is reset in the VIP's name, so that its client tries anew; others: kReschedule
 };
 
+// Whether a flow that a backend has stays with it.
+constexpr bool KeepsFlows(BackendState state, OnDown on_down) {
+  return state != BackendState::kAbsent && (state != BackendState::kDown || on_down == OnDown::kKeep);
+}
+
 // What a packet gets for which there is no backend.
 enum class Refusal : uint8_t {
   kDrop,         // nothing
@@ -124,10 +129,7 @@ struct alignas(64) BackendEntry {
   // question to the fast path in place of three.
   uint8_t tunnel = 0;
 
-  // Whether a flow that the backend has stays with it.
-  bool keeps_flows() const {
-    return state != BackendState::kAbsent && (state != BackendState::kDown || on_down == OnDown::kKeep);
-  }
+  bool keeps_flows() const { return KeepsFlows(state, on_down); }
   // The backend's address in network byte order: 4 or 16 bytes, as `family` says.
   const uint8_t* address() const {
     return outer.data() + (family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, destination)
@@ -213,16 +215,16 @@ struct VipEntry {
 // that those of many VIPs stay in the nearest cache.
 struct FastPathVip {
   enum class Way : uint8_t {
-    kNone,    // no VIP has the id, or its address translation is no kSession: packets go the general way from the start
-    kLadder,  // the whole ladder chooses the backend
-    kTable,   // an established flow's backend is what the connection table says
-    kHash,    // all packets go by the hash of their tuple alone
+    kNone,  // no VIP has the id, or its address translation is no kSession: packets go the general way from the start
     kSession,  // address translation, with a session for each flow and without cookies
+    kLadder,   // the whole ladder chooses the backend
+    kTable,    // an established flow's backend is what the connection table says
+    kSlot,     // what the slot says that its packets' cookies name
+    kHash,     // all packets go by the hash of their tuple alone
     kCookie,   // an established flow's backend is what its packets' cookies say
-    kSlot,     // what the slot says that they name
   };
   // BackendId values. With kHash, and with kTable where that is the scheduler: the slots of the pool's table. With
-  // kCookie: the pool's backends by the ids that cookies name.
+  // kCookie: by the ids that cookies name, the pool's backends that keep their flows.
   const uint16_t* slots = nullptr;
   uint32_t slot_count = 0;
   Way way = Way::kNone;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <tuple>
 #include <utility>
 
@@ -294,9 +295,10 @@ absl::Status BuildVips(const StateSpec& spec, const ForwardingState* previous, F
 }
 
 // The number of the reader of the VIP's cookies, which is made if there is none yet.
-uint16_t CookieReaderOf(const VipEntry& vip, std::vector<lb::CookieReader>& readers) {
+uint16_t CookieReaderOf(const VipEntry& vip, const CookieIds& ids, std::vector<lb::CookieReader>& readers) {
   using Id = lb::CookieReader::Id;
-  const lb::CookieReader reader(vip.cookie_layout, vip.first_tier ? Id::kTier : Id::kBackend);
+  const auto table_bits = static_cast<uint32_t>(std::countr_zero(ids.keeping.size()));
+  const lb::CookieReader reader(vip.cookie_layout, vip.first_tier ? Id::kTier : Id::kBackend, table_bits);
   const auto number = static_cast<uint16_t>(std::find(readers.begin(), readers.end(), reader) - readers.begin());
   if (number == readers.size()) readers.push_back(reader);
   return number;
@@ -313,10 +315,9 @@ FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
   if (vip.cookies && !vip.quic && vip.protocol == net::kProtocolTcp) {
     common.way = vip.slots ? FastPathVip::Way::kSlot : FastPathVip::Way::kCookie;
     if (vip.slots) return common;
-    const std::vector<uint16_t>& backends = state.cookie_ids[vip.pool.index()]->backends;
-    common.slots = backends.data();
-    common.slot_count = static_cast<uint32_t>(backends.size());
-    common.cookie_reader = CookieReaderOf(vip, state.cookie_readers);
+    const CookieIds& ids = *state.cookie_ids[vip.pool.index()];
+    common.slots = ids.keeping.data();
+    common.cookie_reader = CookieReaderOf(vip, ids, state.cookie_readers);
     return common;
   }
   const PoolTable& pool = *state.pools[vip.pool.index()];

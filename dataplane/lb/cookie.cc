@@ -6,7 +6,7 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/lb/binary_field.h"
-#include "dataplane/lb/cookie_aes.h"
+#include "dataplane/lb/flow_hash_aes.h"
 
 namespace sluice::lb {
 namespace {
@@ -60,16 +60,12 @@ std::optional<CookieFields> FieldsOf(const CookieLayout& layout, uint32_t plain)
   return CookieFields{.tier = ids >> layout.backend_bits, .backend = ids & ((uint32_t{1} << layout.backend_bits) - 1)};
 }
 
-__attribute__((target("aes,sse4.1"))) inline __m128i LoadBlock(const AesBlock& block) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.data()));
-}
-
 __attribute__((target("aes,sse4.1"))) inline __m128i EncryptAesNi(const Aes128Key& key, __m128i state) {
-  state = _mm_xor_si128(state, LoadBlock(key.round_key(0)));
+  state = _mm_xor_si128(state, LoadBlock(key.round_key(0).data()));
   for (int round = 1; round < Aes128Key::kRounds; ++round) {
-    state = _mm_aesenc_si128(state, LoadBlock(key.round_key(round)));
+    state = _mm_aesenc_si128(state, LoadBlock(key.round_key(round).data()));
   }
-  return _mm_aesenclast_si128(state, LoadBlock(key.round_key(Aes128Key::kRounds)));
+  return _mm_aesenclast_si128(state, LoadBlock(key.round_key(Aes128Key::kRounds).data()));
 }
 
 // Blocks are put together in registers, as for the flow hash.
@@ -86,17 +82,13 @@ __attribute__((target("aes,sse4.1"))) inline __m128i LastBlockV6(const FlowTuple
   return _mm_set_epi64x(0, static_cast<long long>(PortsAndProtocol(tuple)));
 }
 
-__attribute__((target("aes,sse4.1"))) inline __m128i LoadAddress(const uint8_t* at) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-}
-
 __attribute__((target("aes,sse4.1"))) inline uint64_t TweakAesNi(const Aes128Key& key, const FlowTuple& tuple) {
   __m128i state;
   if (tuple.family == net::Family::kIpv4) {
     state = EncryptAesNi(key, BlockV4(tuple));
   } else {
-    state = EncryptAesNi(key, LoadAddress(tuple.source));
-    state = EncryptAesNi(key, _mm_xor_si128(state, LoadAddress(tuple.destination)));
+    state = EncryptAesNi(key, LoadBlock(tuple.source));
+    state = EncryptAesNi(key, _mm_xor_si128(state, LoadBlock(tuple.destination)));
     state = EncryptAesNi(key, _mm_xor_si128(state, LastBlockV6(tuple)));
   }
   return static_cast<uint64_t>(_mm_cvtsi128_si64(state));
@@ -126,34 +118,6 @@ __attribute__((target("aes,pclmul,sse4.1"))) std::optional<CookieFields> DecodeA
   const int bits = layout.permuted_bits();
   const Affine affine = AffineOf(TweakAesNi(key, tuple), bits);
   return FieldsOf(layout, FieldMultiplyPclmul(bits, affine.a, permuted ^ affine.b));
-}
-
-// Of four packets of one family; the bits are those of DecodeCookies.
-__attribute__((target("avx2,aes,pclmul"))) uint64_t DecodeFour(const CookieLayout& layout, const CookieReader& reader,
-                                                               const FourKeys& keys, const FlowTuple* t,
-                                                               const uint32_t* cookies, CookieFields* fields) {
-  __m256i tweaks;
-  if (t[0].family == net::Family::kIpv4) {
-    tweaks = TweaksV4(keys, {{BlockV4(t[0]), BlockV4(t[1]), BlockV4(t[2]), BlockV4(t[3])}});
-  } else {
-    tweaks = TweaksV6(
-        keys,
-        {{LoadAddress(t[0].source), LoadAddress(t[1].source), LoadAddress(t[2].source), LoadAddress(t[3].source)}},
-        {{LoadAddress(t[0].destination), LoadAddress(t[1].destination), LoadAddress(t[2].destination),
-          LoadAddress(t[3].destination)}},
-        {{LastBlockV6(t[0]), LastBlockV6(t[1]), LastBlockV6(t[2]), LastBlockV6(t[3])}});
-  }
-  const __m256i read = _mm256_cvtepu32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(cookies)));
-  alignas(32) uint64_t plain[4];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(plain), PlainOfFour(reader, tweaks, read));
-  uint64_t found = 0;
-  for (size_t i = 0; i < 4; ++i) {
-    const auto said = FieldsOf(layout, static_cast<uint32_t>(plain[i]));
-    if (!said) continue;
-    fields[i] = *said;
-    found |= uint64_t{1} << i;
-  }
-  return found;
 }
 
 bool CpuHasAesAndPclmul() {
@@ -204,35 +168,6 @@ std::optional<CookieFields> DecodeCookie(const CookieLayout& layout, const Cooki
   const CookieKey* key = SplitCookie(layout, keys, cookie, &permuted);
   if (key == nullptr) return std::nullopt;
   return DecodeAesNi(layout, key->key(tuple.family), tuple, permuted);
-}
-
-uint64_t DecodeCookies(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple* tuples,
-                       const uint32_t* cookies, size_t count, CookieFields* fields) {
-  SLUICE_DCHECK(count <= 64);
-  const CookieReader reader(layout, CookieReader::Id::kBackend);
-  const bool by_four = CpuHasAesAndPclmul() && __builtin_cpu_supports("avx2") != 0;
-  uint64_t found = 0;
-  for (size_t i = 0; i < count;) {
-    FourKeys four{};
-    bool alike = by_four && count - i >= 4;
-    for (size_t j = 0; alike && j < 4; ++j) {
-      uint32_t permuted = 0;
-      const CookieKey* key = SplitCookie(layout, keys, cookies[i + j], &permuted);
-      alike = key != nullptr && tuples[i + j].family == tuples[i].family;
-      if (alike) four[j] = &key->key(tuples[i].family);
-    }
-    if (alike) {
-      found |= DecodeFour(layout, reader, four, tuples + i, cookies + i, fields + i) << i;
-      i += 4;
-      continue;
-    }
-    if (const auto said = DecodeCookie(layout, keys, tuples[i], cookies[i])) {
-      fields[i] = *said;
-      found |= uint64_t{1} << i;
-    }
-    ++i;
-  }
-  return found;
 }
 
 }  // namespace sluice::lb

@@ -41,7 +41,7 @@ class CookieKeys {
   void Set(uint32_t number, const AesBlock& secret) { slots_[number % kSlots].emplace(secret); }
   void Remove(uint32_t number) { slots_[number % kSlots].reset(); }
   // Null when there is none.
-  const CookieKey* Find(uint32_t number) const {
+  const CookieKey* Find(size_t number) const {
     const std::optional<CookieKey>& slot = slots_[number % kSlots];
     return slot ? &*slot : nullptr;
   }
@@ -76,11 +76,6 @@ std::optional<CookieFields> DecodeCookiePortable(const CookieLayout& layout, con
 // With the CPU's instructions for AES and for carry-less products where it has them, in constant time.
 std::optional<CookieFields> DecodeCookie(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple& tuple,
                                          uint32_t cookie);
-
-// The same for a burst of up to 64 packets of VIPs with this layout: bit i of the result says whether there is
-// something in fields[i]. Four at a time (cookie_aes.h), where the CPU has what that needs.
-uint64_t DecodeCookies(const CookieLayout& layout, const CookieKeys& keys, const FlowTuple* tuples,
-                       const uint32_t* cookies, size_t count, CookieFields* fields);
 
 }  // namespace sluice::lb
 

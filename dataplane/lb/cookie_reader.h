@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_LB_COOKIE_READER_H_
 #define SLUICE_DATAPLANE_LB_COOKIE_READER_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -10,37 +11,45 @@
 
 namespace sluice::lb {
 
-// A cookie's layout as registers want it, to read one id out of many cookies (cookie_aes.h): the backend's, or that of
-// its tier.
-struct CookieReader {
+// A cookie's layout as instructions want it, to read one id out of many cookies (cookie_aes.h): the backend's, or that
+// of its tier. Numbers of the field GF(2^w) are left-aligned in 64 bits there, so that of a product what lies above x^w
+// has a word of its own.
+struct alignas(64) CookieReader {
   enum class Id : uint8_t { kBackend, kTier };
 
-  CookieReader(const CookieLayout& layout, Id id)
-      : permuted_mask((uint64_t{1} << layout.permuted_bits()) - 1),
-        check_mask((uint64_t{1} << layout.check_bits) - 1),
-        id_mask((uint64_t{1} << (id == Id::kBackend ? layout.backend_bits : layout.tier_bits)) - 1),
-        permuted_bits(static_cast<uint64_t>(layout.permuted_bits())),
-        id_shift(layout.check_bits + (id == Id::kTier ? uint64_t{layout.backend_bits} : 0)),
-        key_mask((uint32_t{1} << layout.key_bits) - 1) {
-    size_t term = 0;
-    const uint32_t polynomial = kFieldPolynomial[permuted_bits];
-    for (uint32_t power = 1; power < 8; ++power) {
-      if ((polynomial >> power & 1) != 0) terms[term++] = power;
-    }
+  // `table_bits`: the ids that anybody has are below 2^table_bits. Others are told from these like cookies that are not
+  // genuine, so that what IdIn gives needs no comparison.
+  CookieReader(const CookieLayout& layout, Id id, uint32_t table_bits) {
+    const auto width = static_cast<uint32_t>(layout.permuted_bits());
+    const uint32_t unused = 64 - width;
+    factors = {(uint64_t{1} << width) - 1, uint64_t{1} << (32 - width)};
+    polynomial = {uint64_t{kFieldPolynomial[width]} << unused, 0};
+    const bool of_tier = id == Id::kTier;
+    const uint32_t check_end = unused + layout.check_bits;
+    const uint32_t id_begin = check_end + (of_tier ? layout.backend_bits : 0u);
+    const uint32_t wide = of_tier ? layout.tier_bits : layout.backend_bits;
+    const uint32_t used = std::min(wide, table_bits);
+    zeros = Ones(unused, check_end) | Ones(id_begin + used, id_begin + wide);
+    id_bits = BitField(id_begin, used);
+    key_bits = BitField(width, layout.key_bits);
   }
 
   friend bool operator==(const CookieReader&, const CookieReader&) = default;
 
-  uint64_t permuted_mask;
-  uint64_t check_mask;
-  uint64_t id_mask;
-  uint64_t permuted_bits;
-  uint64_t id_shift;
-  // The powers of x in the field's polynomial below x^w, 1 left out; what is shifted by 64 is no term.
-  static constexpr size_t kTerms = 3;
-  std::array<uint64_t, kTerms> terms = {64, 64, 64};
-  uint32_t key_mask;
+  // Bits from the first of a 64-bit number to the one before the last.
+  static constexpr uint64_t Ones(uint32_t begin, uint32_t end) {
+    return end == begin ? 0 : ~uint64_t{0} >> (64 - (end - begin)) << begin;
+  }
+  // As the instruction BEXTR wants it.
+  static constexpr uint32_t BitField(uint32_t begin, uint32_t count) { return begin | count << 8; }
+
+  alignas(16) std::array<uint64_t, 2> factors;     // of T[0..3] and T[4..7]
+  alignas(16) std::array<uint64_t, 2> polynomial;  // below x^w; left-aligned
+  uint64_t zeros;                                  // bits that are set in none of those P which name somebody; likewise
+  uint32_t id_bits;                                // of P, likewise
+  uint32_t key_bits;                               // of the cookie
 };
+static_assert(sizeof(CookieReader) == 64);
 
 }  // namespace sluice::lb
 

@@ -60,7 +60,8 @@ __attribute__((target("aes,sse4.1"))) void FlowHashesAesNi(const HashKeys& hash_
       std::memcpy(&destination, t.destination, sizeof(destination));
       hashes[i] = FlowHashV4(_mm_set_epi32(t.protocol, ports, destination, source), keys);
     } else {
-      hashes[i] = FlowHashV6(t.source, t.destination, _mm_set_epi32(0, 0, t.protocol, ports), keys);
+      hashes[i] =
+          FlowHashV6(LoadBlock(t.source), LoadBlock(t.destination), _mm_set_epi32(0, 0, t.protocol, ports), keys);
     }
   }
 }

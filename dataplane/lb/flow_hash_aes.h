@@ -38,10 +38,10 @@ __attribute__((target("aes,sse4.1"))) inline uint64_t FlowHashV4(__m128i block, 
 }
 
 // `tail`: both ports, protocol, zeros.
-__attribute__((target("aes,sse4.1"))) inline uint64_t FlowHashV6(const uint8_t* source, const uint8_t* destination,
-                                                                 __m128i tail, const AesFlowKeys& keys) {
-  __m128i s = _mm_xor_si128(LoadBlock(source), keys.k0);
-  s = _mm_xor_si128(TwoRounds(s, keys), LoadBlock(destination));
+__attribute__((target("aes,sse4.1"))) inline uint64_t FlowHashV6(__m128i source, __m128i destination, __m128i tail,
+                                                                 const AesFlowKeys& keys) {
+  __m128i s = _mm_xor_si128(source, keys.k0);
+  s = _mm_xor_si128(TwoRounds(s, keys), destination);
   return FinishFlowHash(_mm_xor_si128(TwoRounds(s, keys), tail), keys);
 }
 

@@ -7,11 +7,14 @@
 
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/lb/cookie.h"
+#include "dataplane/lb/cookie_aes.h"
+#include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/lb/slot_table.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/net/tcp_options.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
@@ -22,8 +25,11 @@ namespace sluice::stage {
 // Whether a TCP packet to a VIP with cookies goes on with a connection and echoes a timestamp in the common place.
 // `tcp` holds a whole header. SYN, FIN and RST begin and end connections, and what has no ACK echoes nothing.
 inline bool MayClaim(const uint8_t* tcp) {
+  static_assert(offsetof(net::TcpHeader, flags) == offsetof(net::TcpHeader, data_offset) + 1);
   constexpr uint8_t kFlags = net::kTcpSyn | net::kTcpFin | net::kTcpRst | net::kTcpAck;
-  return (tcp[offsetof(net::TcpHeader, flags)] & kFlags) == net::kTcpAck && net::HasAlignedTimestamps(tcp);
+  const auto length_and_flags = net::Load<uint16_t>(tcp + offsetof(net::TcpHeader, data_offset));
+  return (length_and_flags & net::Word(net::kEightWords, kFlags)) == net::Word(net::kEightWords, net::kTcpAck) &&
+         net::BeginsWithTimestamps(tcp + sizeof(net::TcpHeader));
 }
 
 // The slot that such a packet names.
@@ -32,37 +38,41 @@ inline uint8_t SlotOfClaim(const Packet& packet, const uint8_t* tcp) {
   return lb::SlotCookie(packet.flow_hash, tcp[kLowByte]);
 }
 
-// Packets of a burst whose cookies are to be read: four at a time, which is why they are gathered.
+// Packets of a burst whose cookies are half read. The other half waits for the AES rounds, which overlap with the
+// look-up of the packets behind.
 struct Claims {
-  size_t count = 0;
-  std::array<Packet*, kBurstSize> packet;
-  std::array<const uint8_t*, kBurstSize> client;  // its address in the frame: the VIP's and the ports follow
-  std::array<const fwd::FastPathVip*, kBurstSize> vip;
-  std::array<const lb::Aes128Key*, kBurstSize> key;
-  std::array<uint64_t, kBurstSize> cookie;
-  std::array<uint16_t, kBurstSize> kind;  // the cookie's reader and the family
+  struct Claim {
+    const fwd::FastPathVip* vip;
+    uint64_t tweak;  // what lb::TweakV4 or V6 gave
+    Packet* packet;
+  };
+  std::array<Claim, kBurstSize> claims;
+  Claim* end = claims.data();
 };
-static_assert(kBurstSize % 4 == 0);
 
-// Notes the claim of a packet; one of a key that is not there is for the ladder to refuse.
+// Begins to read the cookie of such a packet; one of a key that is not there is for the ladder to refuse.
 template <net::Family family>
-inline void AddClaim(Packet& packet, const uint8_t* frame, const fwd::FastPathVip& vip, const lb::CookieReader& reader,
-                     const lb::CookieKeys& keys, Claims& claims) {
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void AddClaim(Packet& packet, const uint8_t* frame,
+                                                                     const Tuple<family, net::kProtocolTcp>& tuple,
+                                                                     const fwd::FastPathVip& vip,
+                                                                     const lb::CookieReader& reader,
+                                                                     const lb::CookieKeys& keys, Claims& claims) {
   const uint32_t cookie = net::Load<Be32>(frame + kL4<family> + net::kAlignedEchoOffset).Host();
-  const lb::CookieKey* const key = keys.Find(cookie >> reader.permuted_bits & reader.key_mask);
+  const lb::CookieKey* const key = keys.Find(lb::KeyNumberOf(reader, cookie));
   if (key == nullptr) [[unlikely]]
     return;
-  const size_t i = claims.count++;
-  claims.packet[i] = &packet;
-  claims.client[i] = frame + kSource<family>;
-  claims.vip[i] = &vip;
-  claims.key[i] = &key->key(family);
-  claims.cookie[i] = cookie;
-  claims.kind[i] = static_cast<uint16_t>(vip.cookie_reader << 1 | (family == net::Family::kIpv6 ? 1 : 0));
+  Claims::Claim& claim = *claims.end++;
+  claim.vip = &vip;
+  claim.packet = &packet;
+  if constexpr (family == net::Family::kIpv4) {
+    claim.tweak = lb::TweakV4(key->key(family), tuple.block, cookie);
+  } else {
+    claim.tweak = lb::TweakV6(key->key(family), tuple.source, tuple.destination, tuple.tail, cookie);
+  }
 }
 
-// Gives each packet with a claim the backend that its cookie names; none where it names nobody of the VIP's pool.
-void ReadClaims(Claims& claims, const StageEnv& env);
+// Selects the backends that the claims name and that keep their flows. Returns how many; the others are for the ladder.
+size_t ReadClaims(const Claims& claims, StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -161,17 +161,41 @@ struct VipKey<net::Family::kIpv6> {
   }
 };
 
-// The hash of FlowHashes, of a packet whose ports lie right behind its addresses.
+// Addresses, ports and protocol of a packet whose ports lie right behind its addresses, in blocks as they are hashed.
+template <net::Family family, uint8_t protocol>
+struct Tuple;
+
+template <uint8_t protocol>
+struct Tuple<net::Family::kIpv4, protocol> {
+  __m128i block;
+
+  // Of a TCP header these are four bytes more, whose place the protocol takes.
+  SLUICE_FAST_PATH explicit Tuple(const uint8_t* source)
+      : block(_mm_blend_epi32(lb::LoadBlock(source), _mm_set_epi32(protocol, 0, 0, 0), 0b1000)) {}
+};
+
+template <uint8_t protocol>
+struct Tuple<net::Family::kIpv6, protocol> {
+  __m128i source, destination, tail;
+
+  SLUICE_FAST_PATH explicit Tuple(const uint8_t* at)
+      : source(lb::LoadBlock(at)),
+        destination(lb::LoadBlock(at + 16)),
+        tail(_mm_set_epi32(0, 0, protocol, static_cast<int>(net::Load<uint32_t>(at + 32)))) {}
+};
+
+// The hash of FlowHashes.
+template <uint8_t protocol>
+SLUICE_FAST_PATH inline uint64_t HashOf(const Tuple<net::Family::kIpv4, protocol>& tuple, const lb::AesFlowKeys& keys) {
+  return lb::FlowHashV4(tuple.block, keys);
+}
+template <uint8_t protocol>
+SLUICE_FAST_PATH inline uint64_t HashOf(const Tuple<net::Family::kIpv6, protocol>& tuple, const lb::AesFlowKeys& keys) {
+  return lb::FlowHashV6(tuple.source, tuple.destination, tuple.tail, keys);
+}
 template <net::Family family, uint8_t protocol>
 SLUICE_FAST_PATH inline uint64_t HashOf(const uint8_t* source, const lb::AesFlowKeys& keys) {
-  if constexpr (family == net::Family::kIpv4) {
-    // Both addresses and ports, and of a TCP header four bytes more, whose place the protocol takes.
-    const __m128i block = lb::LoadBlock(source);
-    return lb::FlowHashV4(_mm_blend_epi32(block, _mm_set_epi32(protocol, 0, 0, 0), 0b1000), keys);
-  } else {
-    const auto ports = static_cast<int>(net::Load<uint32_t>(source + 32));
-    return lb::FlowHashV6(source, source + 16, _mm_set_epi32(0, 0, protocol, ports), keys);
-  }
+  return HashOf(Tuple<family, protocol>(source), keys);
 }
 
 }  // namespace sluice::stage

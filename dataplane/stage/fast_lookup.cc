@@ -44,30 +44,12 @@ struct Lookup {
   }
 };
 
-// Fetches the slot that a packet's cookie names, or notes its claim. False: it has none in the common place.
-template <Family family>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline bool PrepareByCookie(Packet& packet, const uint8_t* frame,
-                                                                            const fwd::FastPathVip& vip,
-                                                                            const Lookup& lookup, Claims& claims,
-                                                                            StageEnv& env) {
-  if (!MayClaim(frame + kL4<family>)) [[unlikely]]
-    return false;
-  if (vip.way == Way::kSlot) {
-    env.tables->slots().table.Prefetch(packet.flow_hash, SlotOfClaim(packet, frame + kL4<family>));
-  } else {
-    AddClaim<family>(packet, frame, vip, lookup.readers[vip.cookie_reader], *lookup.cookie_keys, claims);
-  }
-  return true;
-}
-
 // Fetches what the next passes will need of the packet to `vip`, whose way is none of a session. Always inline: a call
 // would cost more than what it does, because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(Packet& packet, VipId vip, uint64_t hash,
-                                                                     const uint8_t* frame,
-                                                                     const fwd::FastPathVip& entry,
-                                                                     const Lookup& lookup, Claims& claims,
-                                                                     StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(
+    Packet& packet, VipId vip, uint64_t hash, const uint8_t* frame, const Tuple<family, protocol>& tuple,
+    const fwd::FastPathVip& entry, const Lookup& lookup, Claims& claims, StageEnv& env) {
   // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
   // is in this core's cache, and a store to a missing line would hold up those behind it.
   if (entry.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
@@ -75,6 +57,13 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(Packet& pac
   if (entry.way == Way::kHash) {
     PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
     return;
+  }
+  if constexpr (protocol == net::kProtocolTcp) {
+    static_assert(Way::kHash < Way::kCookie, "the comparison with kHash tells this one, too");
+    if (entry.way > Way::kHash && MayClaim(frame + kL4<family>)) [[likely]] {
+      AddClaim(packet, frame, tuple, entry, lookup.readers[entry.cookie_reader], *lookup.cookie_keys, claims);
+      return;
+    }
   }
   if (entry.way == Way::kTable) {
     const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
@@ -88,8 +77,10 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(Packet& pac
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
-    const bool by_cookie = entry.way == Way::kCookie || entry.way == Way::kSlot;
-    if (by_cookie && PrepareByCookie<family>(packet, frame, entry, lookup, claims, env)) return;
+    if (entry.way == Way::kSlot && MayClaim(frame + kL4<family>)) [[likely]] {
+      env.tables->slots().table.Prefetch(hash, SlotOfClaim(packet, frame + kL4<family>));
+      return;
+    }
   }
   PrefetchForSelection(packet, env);
 }
@@ -182,17 +173,18 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
     if (!vip.valid()) return packet.past != Past::kNothing;
   }
   const fwd::FastPathVip& entry = lookup.vips[vip.index()];
-  constexpr uint32_t kOthers = 1u << static_cast<int>(Way::kNone) | 1u << static_cast<int>(Way::kSession);
-  if ((kOthers >> static_cast<int>(entry.way) & 1) != 0) [[unlikely]] {
+  static_assert(Way::kNone < Way::kSession && Way::kSession < Way::kLadder, "one comparison tells the first two");
+  if (entry.way <= Way::kSession) [[unlikely]] {
     LookUpOther<family, protocol>(packet, frame, vip, lookup, env);
     return packet.past != Past::kNothing;
   }
   if (!source_is_checked && IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) return false;
-  const uint64_t hash = HashOf<family, protocol>(frame + kSource<family>, lookup.keys);
+  const Tuple<family, protocol> tuple(frame + kSource<family>);
+  const uint64_t hash = HashOf(tuple, lookup.keys);
   packet.vip = vip;
   packet.flow_hash = hash;
   packet.past = Past::kLookup;
-  Prefetch<family, protocol>(packet, vip, hash, frame, entry, lookup, claims, env);
+  Prefetch(packet, vip, hash, frame, tuple, entry, lookup, claims, env);
   return true;
 }
 
@@ -270,7 +262,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
     looked.left += packet.fate == Fate::kPending ? 1 : 0;
     looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
   }
-  if (claims.count != 0) ReadClaims(claims, env);
+  if (claims.end != claims.claims.data()) looked.selected = ReadClaims(claims, env);
   return looked;
 }
 

@@ -21,8 +21,9 @@ namespace sluice::stage {
 
 // What became of a burst's packets.
 struct Looked {
-  size_t left = 0;     // nothing was decided: they are left to the stages
-  size_t refused = 0;  // dropped with kPuntNoHost, which is not counted yet
+  size_t left = 0;      // nothing was decided: they are left to the stages
+  size_t refused = 0;   // dropped with kPuntNoHost, which is not counted yet
+  size_t selected = 0;  // Past::kSelection
 };
 
 // Places of a burst's packets, a bit for each.
@@ -31,10 +32,10 @@ static_assert(kBurstSize == 32);
 constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >> (kBurstSize - count); }
 
 // What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
-// makes their records.
+// makes their records. And what SelectBackends does where a cookie names the backend.
 Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, StageEnv& env);
 
-// What SelectBackends does, in the burst's order, because packets of one flow may be in it.
+// What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
 void SelectOnFastPath(Burst& burst, StageEnv& env);
 
 // What Rewrite does of most packets. Returns the port by which all packets of the burst leave; invalid if not all of

@@ -49,7 +49,6 @@ struct Marks {
 struct Chosen {
   size_t by_table = 0;
   size_t by_hash = 0;
-  size_t by_cookie = 0;
   size_t by_slot = 0;
   // Connections that begin.
   size_t begun_v4 = 0;
@@ -171,18 +170,6 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::Fa
   return value->backend;
 }
 
-// The backend that the packet's cookie named (ReadClaims), where it keeps its flows. Invalid: the ladder has to look.
-inline BackendId NamedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen) {
-  const BackendId named = packet.backend;
-  // The invalid one is no index.
-  if (named.index() >= marks.count || !marks.marks[named.index()].keeps_flows) [[unlikely]] {
-    return BackendId();
-  }
-  packet.rung = fwd::Rung::kCookie;
-  ++chosen.by_cookie;
-  return named;
-}
-
 // The backend of the slot that the packet's cookie names, where that is its connection's, in a state that the packet
 // does not change. Invalid: the ladder has to look, and nothing was changed.
 inline BackendId SlotBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
@@ -213,7 +200,6 @@ SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastP
     return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, vip, marks, chosen, env)
                                                   : TrackedBackendOf<Family::kIpv6>(packet, vip, marks, chosen, env);
   }
-  if (vip.way == Way::kCookie) return NamedBackendOf(packet, marks, chosen);
   if (vip.way == Way::kSlot) return SlotBackendOf(packet, marks, chosen, env);
   return BackendId();
 }
@@ -247,7 +233,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
       if (packet.past == Past::kSessionLookup) {
         if (!SelectSession(packet, env)) SelectBackendFor(packet, env);
         MarkSelected(packet);
-      } else if (packet.fate == Fate::kPending) {
+      } else if (packet.fate == Fate::kPending && packet.past != Past::kSelection) {
         SelectBackendFor(packet, env);
       }
       continue;
@@ -266,7 +252,6 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kCookie)].Add(chosen.by_cookie);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kSlot)].Add(chosen.by_slot);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun_v4 + chosen.begun_v6);
   env.counters->table_v4.inserted.Add(chosen.begun_v4);

@@ -223,7 +223,7 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
     FollowFragments(burst, env);
     LookupVip(burst, env);
   }
-  SelectOnFastPath(burst, env);
+  if (looked.selected != count) SelectOnFastPath(burst, env);
   if (const PortId out = SendOnFastPath(burst, env); out.valid()) [[likely]] {
     sink.Transmit(out, mbufs, count);
     return;

@@ -13,6 +13,7 @@
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/maglev.h"
 #include "dataplane/lb/siphash.h"
+#include "tests/support/cookie_halves.h"
 #include "tests/support/oracle_vectors.h"
 
 namespace sluice::lb {
@@ -86,6 +87,7 @@ TEST(OracleTest, Tables) {
 }
 
 TEST(OracleTest, Cookies) {
+  ASSERT_TRUE(test::CpuReadsInHalves());
   for (const auto& v : oracle::kCookie) {
     const CookieLayout layout = {.key_bits = v.key_bits,
                                  .tier_bits = v.tier_bits,
@@ -107,6 +109,10 @@ TEST(OracleTest, Cookies) {
     EXPECT_EQ(EncodeCookie(layout, keys, v.key_number, tuple, fields), v.cookie) << v.client;
     EXPECT_EQ(DecodeCookie(layout, keys, tuple, v.cookie), fields) << v.client;
     EXPECT_EQ(DecodeCookiePortable(layout, keys, tuple, v.cookie), fields) << v.client;
+    const CookieReader backend(layout, CookieReader::Id::kBackend, layout.backend_bits);
+    const CookieReader tier(layout, CookieReader::Id::kTier, layout.tier_bits);
+    EXPECT_EQ(test::ReadInHalves(backend, keys, tuple, v.wire), v.backend) << v.client;
+    EXPECT_EQ(test::ReadInHalves(tier, keys, tuple, v.wire), v.tier) << v.client;
     EXPECT_EQ(EncodeTimestamp(layout, v.timestamp, v.cookie), v.wire);
     EXPECT_EQ(CookieOf(layout, v.wire), v.cookie);
   }
