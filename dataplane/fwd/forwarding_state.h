@@ -21,6 +21,7 @@
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/lb/weighted_round_robin.h"
 #include "dataplane/net/address.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 
 // Everything a worker needs to decide about a packet, as immutable parts under one small root. A worker holds a
@@ -112,24 +113,29 @@ struct alignas(64) BackendEntry {
   // Ethernet header of packets to the next hop, EtherType of the inner packet's family left to Rewrite (L2), of the
   // outer header's family (tunnels).
   net::EtherHeader ether{};
-  // Outer header of tunnels to the backend, of which NAT takes the backend's address: an Ipv4Header (length zero;
-  // checksum over the rest, to be completed with RFC 1624) or an Ipv6Header (payload length, class and flow label
-  // zero), as `family` says. The protocol is zero: the VIP's mode and the inner family say it.
+  // Outer header of tunnels to the backend, of which NAT takes the backend's address: an Ipv4Header (TOS, length and
+  // checksum zero) or an Ipv6Header (class, flow label and payload length zero), as `family` says. Its protocol is that
+  // of IP in IP of the same family; else the VIP's mode and the inner family say it.
   std::array<uint8_t, sizeof(net::Ipv6Header)> outer{};
   BackendGeneration generation = 0;
   BackendState state = BackendState::kAbsent;
+  OnDown on_down = OnDown::kKeep;
+  // Side by side: the fast path compares both at once.
   PortId port;
+  // Of a tunnel that packets can be put into now: `family` if the entry is resolved and has a source, else 0. One
+  // question to the fast path in place of three.
+  uint8_t tunnel = 0;
+  Be16 nat_port;                            // 0: NAT keeps the VIP's port
   net::Family family = net::Family::kIpv4;  // of the backend's address
   bool resolved : 1 = false;
   bool on_link : 1 = false;
   bool has_source : 1 = false;  // the port has an address of the backend's family: `outer` is usable by tunnels
-  Be16 nat_port;                // 0: NAT keeps the VIP's port
-  OnDown on_down = OnDown::kKeep;
-  // Of a tunnel that packets can be put into now: `family` if the entry is resolved and has a source, else 0. One
-  // question to the fast path in place of three.
-  uint8_t tunnel = 0;
 
   bool keeps_flows() const { return KeepsFlows(state, on_down); }
+  // Of an Ipv4Header: the ones' complement sum of its words, in host byte order, to be completed with what varies. It
+  // lies where an Ipv6Header would go on.
+  static constexpr size_t kOuterSum = sizeof(net::Ipv4Header);
+  uint32_t outer_sum() const { return net::Load<uint32_t>(outer.data() + kOuterSum); }
   // The backend's address in network byte order: 4 or 16 bytes, as `family` says.
   const uint8_t* address() const {
     return outer.data() + (family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, destination)
@@ -137,6 +143,7 @@ struct alignas(64) BackendEntry {
   }
 };
 static_assert(sizeof(BackendEntry) == 64);
+static_assert(offsetof(BackendEntry, tunnel) == offsetof(BackendEntry, port) + 1);
 
 // Indexed by BackendId; as long as the largest id in use needs.
 using BackendTable = std::vector<BackendEntry>;

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
 
 namespace sluice::fwd {
@@ -18,15 +19,16 @@ net::Ipv4Header OuterV4(const BackendInfo& info, const NextHop& hop) {
   // (RFC 6864, section 4) and stays zero.
   ip.fragment = Be16::FromHost(net::kIpv4DontFragment);
   ip.ttl = kOuterHopLimit;
+  ip.protocol = net::kProtocolIpip;
   ip.source = hop.source_v4.v4();
   ip.destination = info.address.v4();
-  ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
   return ip;
 }
 
 net::Ipv6Header OuterV6(const BackendInfo& info, const NextHop& hop) {
   net::Ipv6Header ip{};
   ip.version_class_flow = Be32::FromHost(0x6000'0000);
+  ip.next_header = net::kProtocolIpv6;
   ip.hop_limit = kOuterHopLimit;
   std::memcpy(ip.source, hop.source_v6.data(), sizeof(ip.source));
   std::memcpy(ip.destination, info.address.data(), sizeof(ip.destination));
@@ -50,6 +52,8 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
     entry.has_source = !hop.source_v4.IsUnspecified();
     const net::Ipv4Header outer = OuterV4(info, hop);
     std::memcpy(entry.outer.data(), &outer, sizeof(outer));
+    const uint16_t sum = net::FoldSum(net::PartialSum(entry.outer.data(), sizeof(outer)));
+    net::Store(entry.outer.data() + BackendEntry::kOuterSum, uint32_t{Be16::FromRaw(sum).Host()});
   } else {
     entry.ether.ether_type = Be16::FromHost(net::kEtherTypeIpv6);
     entry.has_source = !hop.source_v6.IsUnspecified();

@@ -59,17 +59,15 @@ void WriteOuterV4(uint8_t* at, const Outer& outer, Packet& packet, const fwd::Ba
   ip.total_length = Be16::FromHost(static_cast<uint16_t>(sizeof(ip) + outer.payload_bytes));
   const TunnelSource& source = env.node->tunnel_source_v4;
   if (source.enabled) {
-    // The template's checksum is over the port's own address.
+    // The backend's sum is over the port's own address.
     ApplySourcePrefix(source, packet.flow_hash, reinterpret_cast<uint8_t*>(&ip) + offsetof(net::Ipv4Header, source), 4);
   }
   if (env.node->ports[backend.port.index()].tx_ipv4_checksum) {
-    ip.checksum = 0;
     LeaveChecksumToDevice(packet);
   } else if (source.enabled) {
-    ip.checksum = 0;
     ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
   } else {
-    ip.checksum = CompleteChecksum(ip.checksum, ip.total_length, ip.tos, ip.protocol);
+    ip.checksum = CompleteChecksum(backend.outer_sum(), ip.total_length.Host(), ip.tos, ip.protocol);
   }
   Store(at, ip);
 }

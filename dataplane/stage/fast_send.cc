@@ -2,6 +2,7 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "dataplane/net/bytes.h"
@@ -116,8 +117,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     if (way.device_sums) [[unlikely]] {
       LeaveChecksumToDevice(packet);
     } else {
-      checksum = CompleteChecksum(Load<uint16_t>(backend.outer.data() + offsetof(net::Ipv4Header, checksum)), length,
-                                  traffic_class, protocol);
+      checksum = CompleteChecksum(backend.outer_sum(), length.Host(), traffic_class, protocol);
     }
     outer[offsetof(net::Ipv4Header, tos)] = traffic_class;
     Store(outer + offsetof(net::Ipv4Header, total_length), length);
@@ -184,13 +184,169 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   return true;
 }
 
+// What all packets are sent with. Loops read it anew for each packet, which costs no instruction of its own.
+struct Tables {
+  const fwd::FastPathVip* vips;
+  const fwd::BackendEntry* backends;
+  fwd::VipCounters* vip_counters;
+  fwd::BackendCounters* backend_counters;
+};
+
+inline uint16_t PortAndTunnel(const fwd::BackendEntry& backend) {
+  return Load<uint16_t>(reinterpret_cast<const uint8_t*>(&backend.port));
+}
+
+// What packets have in common that leave by one port in tunnels of one family, as nearly all of a burst do.
+struct Exit {
+  uint16_t port_and_tunnel;
+  uint32_t most_bytes;  // the longest IP packet that the port takes
+};
+
+SLUICE_FAST_PATH inline __m128i Load16(const uint8_t* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+SLUICE_FAST_PATH inline void Store16(uint8_t* at, __m128i bytes) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(at), bytes);
+}
+
+// Makes room for headers in front of the IP packet, which begins at `old_frame` + kL3; what follows it in the frame is
+// Ethernet padding, and left out. Null: there is none.
+inline uint8_t* MakeRoom(const Packet& packet, uint8_t* old_frame, uint32_t bytes, uint32_t ip_bytes) {
+  rte_mbuf* const mbuf = packet.mbuf;
+  uint16_t offset;
+  if (__builtin_sub_overflow(mbuf->data_off, bytes, &offset)) [[unlikely]]
+    return nullptr;
+  uint32_t frame_bytes = kL3 + bytes + ip_bytes;
+  // Or the compiler would compute its lower half once more.
+  asm("" : "+r"(frame_bytes));
+  mbuf->data_off = offset;
+  mbuf->data_len = static_cast<uint16_t>(frame_bytes);
+  mbuf->pkt_len = frame_bytes;
+  return old_frame - bytes;
+}
+
+// Writes Ethernet and outer IP header: what varies by packet is put into its places among the backend's line.
+SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEntry& backend, uint32_t tos_and_length,
+                                            uint32_t checksum) {
+  const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
+  const __m128i places = _mm_setr_epi8(-1, 2, 1, 0, -1, -1, -1, -1, -1, -1, 7, 6, -1, -1, -1, -1);
+  const __m128i varying =
+      _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(tos_and_length)), static_cast<int>(checksum), 1);
+  const __m128i start = Load16(line);
+  const __m128i header = _mm_or_si128(Load16(line + kL3), _mm_shuffle_epi8(varying, places));
+  const auto destination = Load<uint32_t>(line + kL3 + offsetof(net::Ipv4Header, destination));
+  Store16(frame, start);
+  Store16(frame + kL3, header);
+  Store(frame + kL3 + offsetof(net::Ipv4Header, destination), destination);
+}
+
+// IP in IP of the same family.
+template <bool device_sums>
+struct IpipV4 {
+  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const Exit& exit,
+                            uint32_t ip_bytes) const {
+    constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv4);
+    const uint32_t total_bytes = ip_bytes + kOverhead;
+    if (packet.headers.family != Family::kIpv4 || total_bytes > exit.most_bytes) [[unlikely]]
+      return false;
+    uint8_t* const frame = MakeRoom(packet, old_frame, kOverhead, ip_bytes);
+    if (frame == nullptr) [[unlikely]]
+      return false;
+    const uint32_t tos_and_length = uint32_t{old_frame[kL3 + offsetof(net::Ipv4Header, tos)]} << 16 | total_bytes;
+    uint32_t checksum = 0;
+    if constexpr (device_sums) {
+      LeaveChecksumToDevice(packet);
+    } else {
+      const uint32_t sum = backend.outer_sum() + tos_and_length;
+      checksum = ~(sum + std::rotl(sum, 16));
+    }
+    WriteHeadersV4(frame, backend, tos_and_length, checksum);
+    return true;
+  }
+};
+
+struct IpipV6 {
+  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const Exit& exit,
+                            uint32_t ip_bytes) const {
+    constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv6);
+    const uint32_t payload_bytes = ip_bytes;
+    if (packet.headers.family != Family::kIpv6 || payload_bytes + kOverhead > exit.most_bytes) [[unlikely]]
+      return false;
+    uint8_t* const frame = MakeRoom(packet, old_frame, kOverhead, ip_bytes);
+    if (frame == nullptr) [[unlikely]]
+      return false;
+    const uint32_t traffic_class = Load<Be32>(old_frame + kL3).Host() & 0x0ff0'0000;
+    const uint32_t class_and_flow = traffic_class | FlowLabel(packet.flow_hash);
+    const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
+    const __m128i places = _mm_setr_epi8(3, 2, 1, 0, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i varying =
+        _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(class_and_flow)), static_cast<int>(payload_bytes), 1);
+    const __m128i header = _mm_or_si128(Load16(line + kL3), _mm_shuffle_epi8(varying, places));
+    const __m128i start = Load16(line);
+    const __m128i middle = Load16(line + 30);
+    const __m128i end = Load16(line + 38);
+    Store16(frame, start);
+    Store16(frame + kL3, header);
+    Store16(frame + 30, middle);
+    Store16(frame + 38, end);
+    return true;
+  }
+};
+
+// Sends the packets from `first` on that go the way. Returns the first that does not.
+template <typename Kind>
+SLUICE_FAST_PATH __attribute__((noinline)) size_t SendRun(Burst& burst, size_t first, const Exit& exit,
+                                                          const Tables& tables, Kind kind) {
+  const Packet* const end = burst.end();
+  Packet* packet = &burst.packets[first];
+  const uint16_t port_and_tunnel = exit.port_and_tunnel;
+  const auto port_and_fate = static_cast<uint16_t>((port_and_tunnel & 0xff) | static_cast<int>(Fate::kForwarded) << 8);
+  for (; packet != end; ++packet) {
+    if (packet->past != Past::kSelection) [[unlikely]]
+      break;
+    const size_t vip = packet->vip.index();
+    const fwd::BackendEntry& backend = tables.backends[packet->backend.index()];
+    if (tables.vips[vip].mode != fwd::ForwardingMode::kIpip || PortAndTunnel(backend) != port_and_tunnel) [[unlikely]]
+      break;
+    auto* const frame = rte_pktmbuf_mtod(packet->mbuf, uint8_t*);
+    // One that the backend's own station sent may have come back.
+    const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
+                                     Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
+    if (stations_differ << 16 == 0) [[unlikely]]
+      break;
+    const uint32_t bytes = packet->headers.ip_length;
+    fwd::BackendCounters& backend_counters = tables.backend_counters[packet->backend.index()];
+    if (!kind.Put(*packet, frame, backend, exit, bytes)) [[unlikely]]
+      break;
+    Store(reinterpret_cast<uint8_t*>(&packet->out_port), port_and_fate);
+    packet->past = Past::kAll;
+    CountForwarded(tables.vip_counters[vip], backend_counters, bytes);
+  }
+  return static_cast<size_t>(packet - burst.begin());
+}
+
+// Sends the packets from `first` on that go into tunnels of IP in IP by the port that the first one's backend is
+// behind. Returns the first that does not.
+SLUICE_FAST_PATH inline size_t SendIpipRun(Burst& burst, size_t first, const Tables& tables, const NodeTraits& node) {
+  const fwd::BackendEntry& backend = tables.backends[burst.packets[first].backend.index()];
+  const PortTraits& port = node.ports[backend.port.index()];
+  const Exit exit = {.port_and_tunnel = PortAndTunnel(backend), .most_bytes = port.mtu_bytes};
+  // A tunnel whose source varies is made by the stages.
+  if (backend.family == Family::kIpv6) {
+    return node.tunnel_source_v6.enabled ? first : SendRun(burst, first, exit, tables, IpipV6());
+  }
+  if (node.tunnel_source_v4.enabled) return first;
+  return port.tx_ipv4_checksum ? SendRun(burst, first, exit, tables, IpipV4<true>())
+                               : SendRun(burst, first, exit, tables, IpipV4<false>());
+}
+
 }  // namespace
 
 SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
-  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
-  const fwd::BackendEntry* const backends = env.state->backends->data();
-  fwd::VipCounters* const vip_counters = env.counters->vips.get();
-  fwd::BackendCounters* const backend_counters = env.counters->backends.get();
+  const Tables tables = {.vips = env.state->fast_path_vips->data(),
+                         .backends = env.state->backends->data(),
+                         .vip_counters = env.counters->vips.get(),
+                         .backend_counters = env.counters->backends.get()};
   WayOut way(*env.node);
   size_t sent = 0;
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
@@ -221,9 +377,19 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
     const size_t vip = packet.vip.index();
     const size_t backend = packet.backend.index();
     const uint64_t bytes = packet.headers.ip_length;
-    if (!SendTo(backends[backend], vips[vip].mode, packet, way, env)) [[unlikely]]
+    const fwd::ForwardingMode mode = tables.vips[vip].mode;
+    if (mode == fwd::ForwardingMode::kIpip && tables.backends[backend].tunnel != 0) [[likely]] {
+      const size_t end = SendIpipRun(burst, i, tables, *env.node);
+      if (end != i) [[likely]] {
+        way.Take(tables.backends[backend].port);
+        sent += end - i;
+        i = end - 1;
+        continue;
+      }
+    }
+    if (!SendTo(tables.backends[backend], mode, packet, way, env)) [[unlikely]]
       continue;
-    CountForwarded(vip_counters[vip], backend_counters[backend], bytes);
+    CountForwarded(tables.vip_counters[vip], tables.backend_counters[backend], bytes);
     ++sent;
   }
   return sent == burst.count ? way.only() : PortId();

@@ -73,11 +73,13 @@ inline void LeaveChecksumToDevice(Packet& packet) {
   packet.mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 }
 
-// Of the outer header that was made from a template with this checksum: length, TOS and protocol were zero when that
-// was taken; the latter two are the second bytes of their words. RFC 1624, equation 3, for three words at once.
-inline uint16_t CompleteChecksum(uint16_t template_checksum, Be16 total_length, uint8_t tos, uint8_t protocol) {
-  const uint32_t sum = (template_checksum ^ uint32_t{0xffff}) + total_length.raw() + ((uint32_t{tos} + protocol) << 8);
-  return static_cast<uint16_t>(~net::FoldSum(sum));
+// The outer header's checksum of which BackendEntry::outer_sum is the sum without TOS and length, for IP in IPv4 or
+// another protocol.
+inline uint16_t CompleteChecksum(uint32_t outer_sum, uint16_t total_length, uint8_t tos, uint8_t protocol) {
+  // RFC 1624, equation 3.
+  const uint32_t protocol_sum = (uint32_t{0xffff} - net::kProtocolIpip) + protocol;
+  const auto checksum = static_cast<uint16_t>(~net::FoldSum(outer_sum + protocol_sum + total_length + tos));
+  return Be16::FromHost(checksum).raw();
 }
 
 inline Be32 VersionClassFlow(uint8_t traffic_class, uint64_t flow_hash) {

@@ -112,7 +112,10 @@ TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
   std::memcpy(&ip4, v4.outer.data(), sizeof(ip4));
   EXPECT_EQ(ip4.source, test::Address("192.0.2.2").v4());
   EXPECT_EQ(ip4.destination, test::Address("192.0.2.10").v4());
-  EXPECT_TRUE(net::ChecksumIsValid(v4.outer.data(), sizeof(ip4)));
+  EXPECT_EQ(ip4.protocol, net::kProtocolIpip);
+  EXPECT_EQ(ip4.checksum, 0) << "it is made of outer_sum for each packet";
+  EXPECT_EQ(Be16::FromHost(static_cast<uint16_t>(~v4.outer_sum())).raw(),
+            net::InternetChecksum(v4.outer.data(), sizeof(ip4)));
   const BackendEntry& v6 = (*state->backends)[2];
   net::Ipv6Header ip6;
   std::memcpy(&ip6, v6.outer.data(), sizeof(ip6));
