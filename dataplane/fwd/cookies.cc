@@ -80,7 +80,8 @@ void BuildCookies(const StateSpec& spec, const ForwardingState* previous, Forwar
       of_pool.keeping.resize(std::bit_ceil(id + 1), BackendId().value());
     }
     of_pool.backends[id] = backend.id.value();
-    if (KeepsFlows(backend.info.state, backend.info.on_down)) of_pool.keeping[id] = backend.id.value();
+    const bool keeps = KeepsFlows(backend.info.state, backend.info.on_down);
+    of_pool.keeping[id] = keeps ? backend.id.value() : BackendId().value();
   });
   using Shared = std::vector<std::shared_ptr<const CookieIds>>;
   state.cookie_ids = ShareByPool(ids, previous != nullptr ? previous->cookie_ids : Shared());

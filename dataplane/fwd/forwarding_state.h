@@ -228,10 +228,11 @@ struct FastPathVip {
     kTable,    // an established flow's backend is what the connection table says
     kSlot,     // what the slot says that its packets' cookies name
     kHash,     // all packets go by the hash of their tuple alone
-    kCookie,   // an established flow's backend is what its packets' cookies say
+    kCookie,  // an established flow's backend is what its packets' cookies say; the last: what lies above kHash is this
   };
   // BackendId values. With kHash, and with kTable where that is the scheduler: the slots of the pool's table. With
-  // kCookie: by the ids that cookies name, the pool's backends that keep their flows.
+  // kCookie: by the ids that cookies name, the pool's backends that keep their flows; the reader bounds those, and
+  // slot_count is 0.
   const uint16_t* slots = nullptr;
   uint32_t slot_count = 0;
   Way way = Way::kNone;

@@ -82,7 +82,7 @@ SLUICE_COOKIE_AES uint64_t IdIn(const CookieReader& reader, uint64_t plain) {
 
 SLUICE_COOKIE_AES size_t KeyNumberOf(const CookieReader& reader, uint32_t cookie) {
   const size_t number = __bextr_u64(cookie, reader.key_bits);
-  if (number >> kMaxKeyBits != 0) __builtin_unreachable();  // as the compiler does not see
+  if (number >> kMaxKeyBits != 0) __builtin_unreachable();  // the reader was made so
   return number;
 }
 

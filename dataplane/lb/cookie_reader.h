@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "dataplane/base/check.h"
 #include "dataplane/lb/binary_field.h"
 #include "dataplane/lb/cookie_layout.h"
 
@@ -21,6 +22,7 @@ struct alignas(64) CookieReader {
   // genuine, so that what IdIn gives needs no comparison.
   CookieReader(const CookieLayout& layout, Id id, uint32_t table_bits) {
     const auto width = static_cast<uint32_t>(layout.permuted_bits());
+    SLUICE_CHECK(width < 32 && layout.key_bits <= kMaxKeyBits);
     const uint32_t unused = 64 - width;
     factors = {(uint64_t{1} << width) - 1, uint64_t{1} << (32 - width)};
     polynomial = {uint64_t{kFieldPolynomial[width]} << unused, 0};

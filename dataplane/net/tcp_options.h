@@ -9,6 +9,7 @@
 
 #include "dataplane/base/byte_order.h"
 #include "dataplane/net/bytes.h"
+#include "dataplane/net/headers.h"
 #include "dataplane/net/option_walk.h"
 
 // TCP's options (RFC 9293, section 3.1): found, changed in place and taken out, with the checksum kept right by the
@@ -51,12 +52,13 @@ struct TcpTimestamps {
 // two NOPs, where the options begin. `tcp` holds a whole header, whatever its length.
 inline constexpr uint8_t kAlignedTimestampsOffset = 20 + 2;
 inline constexpr uint8_t kAlignedEchoOffset = kAlignedTimestampsOffset + 2 + 4;
-inline constexpr uint8_t kEightWords = 0x80;  // in the byte of the length: set from so many on, which these need
-inline bool BeginsWithTimestamps(const uint8_t* options) {
+inline constexpr uint8_t kAtLeastEightWords = 0x80;  // in the byte of the length: set from so many on, which these need
+inline bool AreAlignedTimestamps(const uint8_t* options) {
   return Load<uint32_t>(options) == std::bit_cast<uint32_t>(std::array<uint8_t, 4>{1, 1, kTcpOptionTimestamps, 10});
 }
 inline bool HasAlignedTimestamps(const uint8_t* tcp) {
-  return (tcp[12] & kEightWords) != 0 && BeginsWithTimestamps(tcp + 20);
+  return (tcp[offsetof(TcpHeader, data_offset)] & kAtLeastEightWords) != 0 &&
+         AreAlignedTimestamps(tcp + sizeof(TcpHeader));
 }
 
 // The first timestamps option of the right length (10). The common form is found without a walk.

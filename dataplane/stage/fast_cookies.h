@@ -28,8 +28,9 @@ inline bool MayClaim(const uint8_t* tcp) {
   static_assert(offsetof(net::TcpHeader, flags) == offsetof(net::TcpHeader, data_offset) + 1);
   constexpr uint8_t kFlags = net::kTcpSyn | net::kTcpFin | net::kTcpRst | net::kTcpAck;
   const auto length_and_flags = net::Load<uint16_t>(tcp + offsetof(net::TcpHeader, data_offset));
-  return (length_and_flags & net::Word(net::kEightWords, kFlags)) == net::Word(net::kEightWords, net::kTcpAck) &&
-         net::BeginsWithTimestamps(tcp + sizeof(net::TcpHeader));
+  return (length_and_flags & net::Word(net::kAtLeastEightWords, kFlags)) ==
+             net::Word(net::kAtLeastEightWords, net::kTcpAck) &&
+         net::AreAlignedTimestamps(tcp + sizeof(net::TcpHeader));
 }
 
 // The slot that such a packet names.
@@ -46,6 +47,10 @@ struct Claims {
     uint64_t tweak;  // what lb::TweakV4 or V6 gave
     Packet* packet;
   };
+  Claims() = default;
+  Claims(const Claims&) = delete;
+  Claims& operator=(const Claims&) = delete;
+
   std::array<Claim, kBurstSize> claims;
   Claim* end = claims.data();
 };

@@ -44,12 +44,14 @@ struct Lookup {
   }
 };
 
-// Fetches what the next passes will need of the packet to `vip`, whose way is none of a session. Always inline: a call
-// would cost more than what it does, because the loop's constants are in registers.
+// Fetches what the next passes will need of the packet to `vip`, whose way is none of a session, or begins to read its
+// cookie. Always inline: a call would cost more than what it does, because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(
-    Packet& packet, VipId vip, uint64_t hash, const uint8_t* frame, const Tuple<family, protocol>& tuple,
-    const fwd::FastPathVip& entry, const Lookup& lookup, Claims& claims, StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, VipId vip, uint64_t hash,
+                                                                    const uint8_t* frame,
+                                                                    const Tuple<family, protocol>& tuple,
+                                                                    const fwd::FastPathVip& entry, const Lookup& lookup,
+                                                                    Claims& claims, StageEnv& env) {
   // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
   // is in this core's cache, and a store to a missing line would hold up those behind it.
   if (entry.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
@@ -59,7 +61,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prefetch(
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
-    static_assert(Way::kHash < Way::kCookie, "the comparison with kHash tells this one, too");
+    static_assert(static_cast<int>(Way::kHash) + 1 == static_cast<int>(Way::kCookie),
+                  "the comparison with kHash tells this one, too");
     if (entry.way > Way::kHash && MayClaim(frame + kL4<family>)) [[likely]] {
       AddClaim(packet, frame, tuple, entry, lookup.readers[entry.cookie_reader], *lookup.cookie_keys, claims);
       return;
@@ -184,7 +187,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
   packet.vip = vip;
   packet.flow_hash = hash;
   packet.past = Past::kLookup;
-  Prefetch(packet, vip, hash, frame, tuple, entry, lookup, claims, env);
+  Prepare(packet, vip, hash, frame, tuple, entry, lookup, claims, env);
   return true;
 }
 

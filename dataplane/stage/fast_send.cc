@@ -184,7 +184,8 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   return true;
 }
 
-// What all packets are sent with. Loops read it anew for each packet, which costs no instruction of its own.
+// What all packets are sent with. SendRun reads it anew for each packet, as operands of instructions that it has
+// anyway: it has more to keep in registers than there are.
 struct Tables {
   const fwd::FastPathVip* vips;
   const fwd::BackendEntry* backends;
@@ -197,7 +198,7 @@ inline uint16_t PortAndTunnel(const fwd::BackendEntry& backend) {
 }
 
 // What packets have in common that leave by one port in tunnels of one family, as nearly all of a burst do.
-struct Exit {
+struct TunnelRun {
   uint16_t port_and_tunnel;
   uint32_t most_bytes;  // the longest IP packet that the port takes
 };
@@ -243,11 +244,11 @@ SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEn
 // IP in IP of the same family.
 template <bool device_sums>
 struct IpipV4 {
-  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const Exit& exit,
+  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const TunnelRun& run,
                             uint32_t ip_bytes) const {
     constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv4);
     const uint32_t total_bytes = ip_bytes + kOverhead;
-    if (packet.headers.family != Family::kIpv4 || total_bytes > exit.most_bytes) [[unlikely]]
+    if (packet.headers.family != Family::kIpv4 || total_bytes > run.most_bytes) [[unlikely]]
       return false;
     uint8_t* const frame = MakeRoom(packet, old_frame, kOverhead, ip_bytes);
     if (frame == nullptr) [[unlikely]]
@@ -266,11 +267,11 @@ struct IpipV4 {
 };
 
 struct IpipV6 {
-  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const Exit& exit,
+  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const TunnelRun& run,
                             uint32_t ip_bytes) const {
     constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv6);
     const uint32_t payload_bytes = ip_bytes;
-    if (packet.headers.family != Family::kIpv6 || payload_bytes + kOverhead > exit.most_bytes) [[unlikely]]
+    if (packet.headers.family != Family::kIpv6 || payload_bytes + kOverhead > run.most_bytes) [[unlikely]]
       return false;
     uint8_t* const frame = MakeRoom(packet, old_frame, kOverhead, ip_bytes);
     if (frame == nullptr) [[unlikely]]
@@ -295,11 +296,11 @@ struct IpipV6 {
 
 // Sends the packets from `first` on that go the way. Returns the first that does not.
 template <typename Kind>
-SLUICE_FAST_PATH __attribute__((noinline)) size_t SendRun(Burst& burst, size_t first, const Exit& exit,
+SLUICE_FAST_PATH __attribute__((noinline)) size_t SendRun(Burst& burst, size_t first, const TunnelRun& run,
                                                           const Tables& tables, Kind kind) {
   const Packet* const end = burst.end();
   Packet* packet = &burst.packets[first];
-  const uint16_t port_and_tunnel = exit.port_and_tunnel;
+  const uint16_t port_and_tunnel = run.port_and_tunnel;
   const auto port_and_fate = static_cast<uint16_t>((port_and_tunnel & 0xff) | static_cast<int>(Fate::kForwarded) << 8);
   for (; packet != end; ++packet) {
     if (packet->past != Past::kSelection) [[unlikely]]
@@ -316,28 +317,30 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t SendRun(Burst& burst, size_t f
       break;
     const uint32_t bytes = packet->headers.ip_length;
     fwd::BackendCounters& backend_counters = tables.backend_counters[packet->backend.index()];
-    if (!kind.Put(*packet, frame, backend, exit, bytes)) [[unlikely]]
+    if (!kind.Put(*packet, frame, backend, run, bytes)) [[unlikely]]
       break;
-    Store(reinterpret_cast<uint8_t*>(&packet->out_port), port_and_fate);
+    static_assert(offsetof(Packet, fate) == offsetof(Packet, out_port) + 1 && sizeof(PortId) == 1 && sizeof(Fate) == 1);
+    Store(reinterpret_cast<uint8_t*>(packet) + offsetof(Packet, out_port), port_and_fate);
     packet->past = Past::kAll;
     CountForwarded(tables.vip_counters[vip], backend_counters, bytes);
   }
   return static_cast<size_t>(packet - burst.begin());
 }
 
-// Sends the packets from `first` on that go into tunnels of IP in IP by the port that the first one's backend is
-// behind. Returns the first that does not.
+// Sends the packets from `first` on that go into tunnels of IP in IP of their own family by the port that the first
+// one's backend is behind. Returns the first that does not.
 SLUICE_FAST_PATH inline size_t SendIpipRun(Burst& burst, size_t first, const Tables& tables, const NodeTraits& node) {
   const fwd::BackendEntry& backend = tables.backends[burst.packets[first].backend.index()];
   const PortTraits& port = node.ports[backend.port.index()];
-  const Exit exit = {.port_and_tunnel = PortAndTunnel(backend), .most_bytes = port.mtu_bytes};
+  const TunnelRun run = {.port_and_tunnel = PortAndTunnel(backend),
+                         .most_bytes = std::min<uint32_t>(port.mtu_bytes, UINT16_MAX)};
   // A tunnel whose source varies is made by the stages.
   if (backend.family == Family::kIpv6) {
-    return node.tunnel_source_v6.enabled ? first : SendRun(burst, first, exit, tables, IpipV6());
+    return node.tunnel_source_v6.enabled ? first : SendRun(burst, first, run, tables, IpipV6());
   }
   if (node.tunnel_source_v4.enabled) return first;
-  return port.tx_ipv4_checksum ? SendRun(burst, first, exit, tables, IpipV4<true>())
-                               : SendRun(burst, first, exit, tables, IpipV4<false>());
+  return port.tx_ipv4_checksum ? SendRun(burst, first, run, tables, IpipV4<true>())
+                               : SendRun(burst, first, run, tables, IpipV4<false>());
 }
 
 }  // namespace
@@ -378,7 +381,8 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
     const size_t backend = packet.backend.index();
     const uint64_t bytes = packet.headers.ip_length;
     const fwd::ForwardingMode mode = tables.vips[vip].mode;
-    if (mode == fwd::ForwardingMode::kIpip && tables.backends[backend].tunnel != 0) [[likely]] {
+    const auto own_family = static_cast<uint8_t>(packet.headers.family);
+    if (mode == fwd::ForwardingMode::kIpip && tables.backends[backend].tunnel == own_family) [[likely]] {
       const size_t end = SendIpipRun(burst, i, tables, *env.node);
       if (end != i) [[likely]] {
         way.Take(tables.backends[backend].port);

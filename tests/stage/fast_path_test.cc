@@ -40,6 +40,7 @@ class FastPathTest : public TwoDirectorsTest {
       node_.tunnel_source_v4.prefix = {192, 0, 2, 128};
       node_.tunnel_source_v4.host_mask = {0, 0, 0, 15};
     }
+    if (Draw(2) == 0) fixture_.SpreadOver(PortId(1));
     stage::OwnSources& own = node_.own_sources_v4;
     own.count = 1;
     own.addresses[0] = {192, 0, 2, 2};
@@ -77,7 +78,7 @@ class FastPathTest : public TwoDirectorsTest {
     fixture_.spec().pools[by_turns.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
     fixture_.Vip(AddVip(vip, 6, 89, Mode::kIpip)).entry.unsafe_only = true;
     AddSlotVip(vip, 88);
-    // So short that what is made up often names a backend; and alike, so that packets of several are read together.
+    // So short that what is made up often names a backend; and alike, so that VIPs share what reads them.
     const lb::CookieLayout brief = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
     AddCookieVip(vip, 87, Mode::kIpip, brief);
     AddCookieVip(vip, 100, Mode::kL2, brief);

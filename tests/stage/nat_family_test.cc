@@ -22,7 +22,8 @@ constexpr uint16_t kMore = 0x2000;
 Bytes Together(const std::vector<RecordingSink::Sent>& sent) {
   std::map<size_t, Bytes> parts;
   Bytes whole;
-  for (const auto& [port, frame] : sent) {
+  for (const RecordingSink::Sent& each : sent) {
+    const Bytes& frame = each.frame;
     const bool v4 = IsV4(frame);
     const size_t headers = kIp + (v4 ? 20 : 48);
     const size_t offset = v4 ? (Get16(frame, kIp + 6) & 0x1fffu) * 8 : Get16(frame, kIp + 42) & 0xfff8u;

@@ -73,7 +73,12 @@ void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted
     if (taken.punt_class) {
       punted.push_back({taken.port, *taken.punt_class, BytesOf(taken.mbuf)});
     } else {
-      sent.push_back({taken.port, BytesOf(taken.mbuf)});
+      const uint64_t flags = taken.mbuf->ol_flags;
+      const bool sums = (flags & RTE_MBUF_F_TX_IP_CKSUM) != 0;
+      sent.push_back({.port = taken.port,
+                      .frame = BytesOf(taken.mbuf),
+                      .tx_flags = flags,
+                      .tx_offload = sums ? taken.mbuf->tx_offload : 0});
       last_tx_flags_ = taken.mbuf->ol_flags;
     }
     rte_pktmbuf_free(taken.mbuf);

@@ -20,6 +20,9 @@ class RecordingSink : public stage::PacketSink {
   struct Sent {
     PortId port;
     Bytes frame;
+    // What the device is asked to do: ol_flags, and the headers' lengths where it is asked for a checksum.
+    uint64_t tx_flags = 0;
+    uint64_t tx_offload = 0;
   };
   struct Punted {
     PortId port;

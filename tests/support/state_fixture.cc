@@ -145,6 +145,7 @@ std::shared_ptr<const fwd::ForwardingState> StateFixture::Build() {
     const uint8_t last = address.data()[address.size() - 1];
     const std::array<uint8_t, 6> mac = {2, 0, 0, 0, 1, last};
     hop.destination = net::MacAddress(mac.data());
+    if (odd_port_.valid() && last % 2 == 1) hop.port = odd_port_;
     return hop;
   };
   return fwd::ResolveNextHops(*built_, lookup, client_routes_);

@@ -54,6 +54,8 @@ class StateFixture {
   fwd::StateSpec& spec() { return spec_; }
   // What every address resolves to; change it before Build. MAC addresses of backends end with the address's last byte.
   fwd::NextHop& hop() { return hop_; }
+  // Backends with odd addresses are behind another port from now on.
+  void SpreadOver(PortId odd_port) { odd_port_ = odd_port; }
 
   // How packets to clients leave: by the first port and the router 02:00:00:00:00:99, unless changed before Build; what
   // is for 192.0.2.2 and 2001:db8::2 is the host's.
@@ -67,6 +69,7 @@ class StateFixture {
 
   fwd::StateSpec spec_;
   fwd::NextHop hop_;
+  PortId odd_port_;  // invalid: all are behind that of hop_
   std::shared_ptr<const fwd::ClientRoutes> client_routes_;
   uint16_t next_backend_ = 0;
   uint64_t generation_ = 0;

@@ -119,6 +119,7 @@ TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
   const BackendEntry& v6 = (*state->backends)[2];
   net::Ipv6Header ip6;
   std::memcpy(&ip6, v6.outer.data(), sizeof(ip6));
+  EXPECT_EQ(ip6.next_header, net::kProtocolIpv6);
   EXPECT_EQ(net::IpAddress::FromBytes(net::Family::kIpv6, ip6.destination), test::Address("2001:db8::10"));
 }
 
