@@ -107,7 +107,7 @@ class Server {
       if (http_) {
         char request[4096];
         [[maybe_unused]] ssize_t bytes = read(client, request, sizeof(request));
-        bytes = write(client, answer.data(), answer.size());
+        bytes = send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
       }
       close(client);
     }
