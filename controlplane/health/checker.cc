@@ -40,7 +40,7 @@ void Checker::Configure(std::vector<Wish> wishes) {
   const Time now = clock_();
   std::map<CheckSpec, std::unique_ptr<Check>> old = std::move(checks_);
   checks_.clear();
-  const absl::flat_hash_map<BackendId, Check*> old_by_backend = std::exchange(by_backend_, {});
+  absl::flat_hash_map<BackendId, Check*> by_backend;
   std::vector<Check*> fresh;
   std::vector<std::pair<Check*, Subscriber>> joined;
   for (Wish& wish : wishes) {
@@ -57,16 +57,20 @@ void Checker::Configure(std::vector<Wish> wishes) {
         by_number_[slot->number] = slot.get();
         fresh.push_back(slot.get());
         // Whoever was first decides; the others, if they differ, are told below.
-        const auto before = old_by_backend.find(wish.subscriber.backend);
-        if (before != old_by_backend.end() &&
+        const auto before = by_backend_.find(wish.subscriber.backend);
+        if (before != by_backend_.end() &&
             before->second->spec.target.backend_address == slot->spec.target.backend_address) {
           slot->state.Inherit(before->second->state);
         }
       }
     }
     slot->subscribers.insert(wish.subscriber);
-    by_backend_[wish.subscriber.backend] = slot.get();
+    by_backend[wish.subscriber.backend] = slot.get();
     if (!slot->told.contains(wish.subscriber)) joined.emplace_back(slot.get(), wish.subscriber);
+  }
+  {
+    const std::lock_guard lock(status_mutex_);
+    by_backend_.swap(by_backend);
   }
   for (const auto& [check, subscriber] : joined) {
     if (check->state.health() != model::Health::kUnchecked) Report(*check, subscriber);
@@ -144,7 +148,11 @@ void Checker::End(Check& check, ProbeResult result, Time now) {
   --running_;
   const auto latency = std::chrono::duration_cast<microseconds>(now - check.started);
   const config::HealthCheckConfig& config = check.spec.config;
-  if (check.state.Observe(result, latency, config.rise, config.fall)) {
+  const bool changed = [&] {
+    const std::lock_guard lock(status_mutex_);
+    return check.state.Observe(result, latency, config.rise, config.fall);
+  }();
+  if (changed) {
     for (const Subscriber& subscriber : check.subscribers) Report(check, subscriber);
   }
   SetTimer(check, NextStart(check, now));
@@ -177,6 +185,7 @@ uint64_t Checker::Random(const Check& check, uint64_t salt, uint64_t below) cons
 }
 
 std::optional<model::CheckStatus> Checker::StatusOf(BackendId id) const {
+  const std::lock_guard lock(status_mutex_);
   const auto found = by_backend_.find(id);
   if (found == by_backend_.end()) return std::nullopt;
   const Check& check = *found->second;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <queue>
 #include <set>
@@ -21,7 +22,7 @@
 namespace sluice::health {
 
 // When each check's next probe is due, which one has taken too long, and what the results mean. It owns no clock, no
-// thread and no socket: whoever does calls Advance. One thread.
+// thread and no socket: whoever does calls Advance. One thread, but for StatusOf.
 class Checker final : public ProbeSink {
  public:
   // `seed` decides the jitter. `clock` is asked for the time at which a probe ended. All must live longer.
@@ -41,6 +42,7 @@ class Checker final : public ProbeSink {
 
   void Done(ProbeId id, ProbeResult result) override;
 
+  // Any thread; waits for no probe.
   std::optional<model::CheckStatus> StatusOf(BackendId id) const;
   size_t check_count() const { return by_number_.size(); }
   size_t running_count() const { return running_; }
@@ -79,6 +81,9 @@ class Checker final : public ProbeSink {
   model::HealthSink& sink_;
   std::map<CheckSpec, std::unique_ptr<Check>> checks_;
   absl::flat_hash_map<uint32_t, Check*> by_number_;
+  // Guards what StatusOf reads: by_backend_, and the state of the checks in it, which only the one thread changes.
+  // Never held while a probe begins or ends: thousands of those come at once.
+  mutable std::mutex status_mutex_;
   absl::flat_hash_map<BackendId, Check*> by_backend_;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers_;
   uint32_t next_number_ = 1;

@@ -58,7 +58,7 @@ void EventLoop::Forget(int fd) {
   if (watched_.erase(fd) != 0) epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void EventLoop::Turn(std::optional<health::Time> until, std::mutex& mutex) {
+void EventLoop::Turn(std::optional<health::Time> until) {
   int timeout_ms = -1;
   if (until) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - std::chrono::steady_clock::now()).count();
@@ -68,7 +68,6 @@ void EventLoop::Turn(std::optional<health::Time> until, std::mutex& mutex) {
   // As many rounds as there are descriptors, at most: those that are ready again have their turn later.
   for (size_t left = watched_.size() / kEventsAtOnce + 1; left > 0; --left) {
     const int count = epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), timeout_ms);
-    const std::lock_guard lock(mutex);
     for (int i = 0; i < count; ++i) CallBack(events[static_cast<size_t>(i)]);
     if (count < static_cast<int>(events.size())) return;
     timeout_ms = 0;

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 
@@ -31,9 +30,9 @@ class EventLoop {
   void Watch(int fd, uint32_t events, Callback callback);
   // Before the descriptor is closed. May be called from any callback, its own included.
   void Forget(int fd);
-  // One turn: waits until something is ready, Wake is called, or `until` is reached, and calls back with `mutex` held
-  // for all that is ready, so that what came in time is seen before somebody finds that the time is over.
-  void Turn(std::optional<health::Time> until, std::mutex& mutex);
+  // One turn: waits until something is ready, Wake is called, or `until` is reached, and calls back for all that is
+  // ready, so that what came in time is seen before somebody finds that the time is over.
+  void Turn(std::optional<health::Time> until);
   // Any thread.
   void Wake();
 

@@ -108,10 +108,7 @@ class ProbingThread final : public Runner, public health::ProbeSink {
     thread_.join();
   }
 
-  std::optional<model::CheckStatus> StatusOf(BackendId id) const override {
-    const std::lock_guard lock(checker_mutex_);
-    return checker_.StatusOf(id);
-  }
+  std::optional<model::CheckStatus> StatusOf(BackendId id) const override { return checker_.StatusOf(id); }
 
   void Done(ProbeId id, health::ProbeResult result) override {
     probers_.Forget(id);
@@ -127,8 +124,7 @@ class ProbingThread final : public Runner, public health::ProbeSink {
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     std::optional<Time> until;
     while (!stop_.load()) {
-      loop_.Turn(until, checker_mutex_);
-      const std::lock_guard lock(checker_mutex_);
+      loop_.Turn(until);
       TakeWishes();
       probers_.http().Advance(Now());
       checker_.Advance();
@@ -155,8 +151,6 @@ class ProbingThread final : public Runner, public health::ProbeSink {
   EventLoop loop_;
   std::mutex mutex_;
   std::optional<std::vector<health::Wish>> wishes_;
-  // Guards the checker, which only the thread changes: others read from it.
-  mutable std::mutex checker_mutex_;
   Probers probers_;
   health::Checker checker_;
   std::atomic<bool> stop_ = false;

@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -26,8 +25,7 @@ TEST(EventLoopTest, ATurnSeesAllThatIsReady) {
       loop.Forget(fd);
     });
   }
-  std::mutex mutex;
-  loop.Turn(std::nullopt, mutex);
+  loop.Turn(std::nullopt);
   EXPECT_EQ(seen, kDescriptors);
   for (const int fd : descriptors) close(fd);
 }

@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -134,7 +133,7 @@ class ProbeTest : public testing::Test, public health::ProbeSink {
     }
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!result_ && std::chrono::steady_clock::now() < deadline) {
-      loop_.Turn(std::min(http.next_due().value_or(deadline), deadline), mutex_);
+      loop_.Turn(std::min(http.next_due().value_or(deadline), deadline));
       http.Advance(std::chrono::steady_clock::now());
     }
     return result_.value_or(ProbeResult{Kind::kFailed, "the test's deadline"});
@@ -150,7 +149,6 @@ class ProbeTest : public testing::Test, public health::ProbeSink {
 
   const std::string directory_ = testing::TempDir();
   EventLoop loop_;
-  std::mutex mutex_;
   FakeWays ways_;
   std::optional<ProbeResult> result_;
 };
@@ -227,7 +225,7 @@ TEST_F(ProbeTest, ACancelledProbeSaysWhatItWaitedFor) {
   http.Start(1, spec);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
   while (std::chrono::steady_clock::now() < deadline) {
-    loop_.Turn(std::min(http.next_due().value_or(deadline), deadline), mutex_);
+    loop_.Turn(std::min(http.next_due().value_or(deadline), deadline));
     http.Advance(std::chrono::steady_clock::now());
   }
   EXPECT_FALSE(result_.has_value());
