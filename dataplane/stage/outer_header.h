@@ -16,7 +16,7 @@
 // Pieces of a tunnel's outer header, for the stages and for the fast path.
 namespace sluice::stage {
 
-inline uint8_t InnerProtocol(net::Family inner) {
+constexpr uint8_t InnerProtocol(net::Family inner) {
   return inner == net::Family::kIpv4 ? net::kProtocolIpip : net::kProtocolIpv6;
 }
 
