@@ -8,11 +8,12 @@ Source is net_pcap, which repeats a file of packets from memory (infinite_rx=1),
 macswap and 5tswap. What counts is the ratio: the devices are software, and cost both sides the same.
 
 The programs are started once and stopped (SIGSTOP); then each runs alone for a short while, in turn, for many rounds.
-The machine's speed changes from second to second, by its other guests and by other work, so ratios are taken within a
-round, of windows that follow each other, and the median of them is shown.
+Rates are packets by the seconds for which the forwarding threads had a CPU: other work on it takes caches then, but no
+time. The machine's speed changes from second to second all the same, so ratios are taken within a round, of windows
+that follow each other, and the median of them is shown.
 
 Then two workers against one, beside two cores of testpmd against one: what counts is sluiced's gain by testpmd's, again
-within a round. Where the machine has but two CPUs, both share one of them with whatever else runs.
+within a round.
 
 All of it runs at a high priority where it may, so that other work on the machine disturbs less. Needs huge pages for
 20 000 buffers and one for each flow, of 2.3 KB, for each core and each of both programs.
@@ -158,13 +159,24 @@ class Program:
         """Packets that have left by the second port."""
         raise NotImplementedError
 
+    def forwarding_threads(self):
+        tasks = pathlib.Path("/proc", str(self.process.pid), "task").iterdir()
+        return [task for task in tasks if (task / "comm").read_text(encoding="ascii").startswith("rte-worker")]
+
     def at(self):
-        """Packets forwarded, and when they were counted."""
-        begin = time.monotonic()
+        """Packets forwarded, and for how long each of the forwarding threads had a CPU when they were counted."""
+        threads = self.forwarding_threads()
+
+        def mean_s():
+            return statistics.fmean(int((task / "schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+                                    for task in threads)
+
+        begin = mean_s()
         count = self.forwarded()
-        return count, (begin + time.monotonic()) / 2
+        return count, (begin + mean_s()) / 2
 
     def rate(self, seconds):
+        """Packets a second, if the threads had their CPUs for themselves."""
         self.resume()
         self.at()
         before, begin = self.at()
