@@ -50,7 +50,7 @@ TEST_F(ForwardingTest, Ipip4LeavesTheChecksumToTheDeviceThatCan) {
   node_.ports[0].tx_ipv4_checksum = true;
   Run({FrameBuilder{.destination_port = 8080, .vlan_tags = 1}.Build()});
   ASSERT_EQ(sent().size(), 1u);
-  EXPECT_EQ(sink_.last_tx_flags() & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM),
+  EXPECT_EQ(sent()[0].tx_flags & (RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM),
             RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM);
   EXPECT_EQ(sent()[0].frame[18 + 10], 0);
   EXPECT_EQ(sent()[0].frame[18 + 11], 0);

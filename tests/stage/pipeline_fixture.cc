@@ -79,7 +79,6 @@ void RecordingSink::Collect(std::vector<Sent>& sent, std::vector<Punted>& punted
                       .frame = BytesOf(taken.mbuf),
                       .tx_flags = flags,
                       .tx_offload = sums ? taken.mbuf->tx_offload : 0});
-      last_tx_flags_ = taken.mbuf->ol_flags;
     }
     rte_pktmbuf_free(taken.mbuf);
   }

@@ -44,8 +44,6 @@ class RecordingSink : public stage::PacketSink {
   // Copies what was taken since the last call and frees it: the pipeline itself runs under an allocation guard.
   void Collect(std::vector<Sent>& sent, std::vector<Punted>& punted);
 
-  uint64_t last_tx_flags() const { return last_tx_flags_; }
-
  private:
   struct Taken {
     rte_mbuf* mbuf;
@@ -57,7 +55,6 @@ class RecordingSink : public stage::PacketSink {
   size_t taken_count_ = 0;
   std::array<HandedOver, 2 * stage::kBurstSize> handed_over_;
   size_t handed_over_count_ = 0;
-  uint64_t last_tx_flags_ = 0;
 };
 
 // Full NAT from one address of each family and a hundred ports.
