@@ -19,7 +19,7 @@ namespace sluice::lb {
 
 // A connection's key as it is at hand in a packet.
 struct TupleV4 {
-  uint64_t client_and_ports;  // the first eight bytes of the key
+  __m128i client_and_ports;  // the lower half: the first eight bytes of the key
   VipId vip;
 };
 struct TupleV6 {
@@ -40,13 +40,17 @@ constexpr uint64_t EndOf(VipId vip, FlowState state) {
 inline constexpr uint64_t kStateOfEnd = uint64_t{0x07} << 56;
 inline constexpr uint64_t kVipOfEnd = 0xffff;
 
-// Two bits for each entry: whether its first eight bytes are these, and whether its end is, as far as the mask goes.
+// An IPv4 entry of the tuple, with this end.
+__attribute__((target("avx2,bmi"))) inline __m128i EntryOf(const TupleV4& tuple, uint64_t end) {
+  return _mm_insert_epi64(tuple.client_and_ports, static_cast<long long>(end), 1);
+}
+
+// Two bits for each entry: whether its first eight bytes are as wanted, and whether its end is, as far as the mask
+// goes.
 __attribute__((target("avx2,bmi"))) inline unsigned EqualHalves(
-    const std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, uint64_t first, uint64_t end,
-    uint64_t end_mask) {
+    const std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, __m128i wanted_entry, uint64_t end_mask) {
   static_assert(offsetof(ConnectionEntryV4, value) == 10 && sizeof(entries) == 64);
-  const __m256i wanted =
-      _mm256_broadcastsi128_si256(_mm_set_epi64x(static_cast<long long>(end), static_cast<long long>(first)));
+  const __m256i wanted = _mm256_broadcastsi128_si256(wanted_entry);
   const auto mask = static_cast<long long>(end_mask);
   const __m256i masks = _mm256_set_epi64x(mask, -1, mask, -1);
   const auto* const halves = reinterpret_cast<const __m256i*>(entries.data());
@@ -54,6 +58,12 @@ __attribute__((target("avx2,bmi"))) inline unsigned EqualHalves(
   const __m256i high = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves + 1), masks), wanted);
   return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
                                _mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4);
+}
+
+// The entry whose first half this is, by an address that needs no shifts.
+inline ConnectionEntryV4* EntryOfHalf(std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, size_t half) {
+  static_assert(sizeof(ConnectionEntryV4) == 2 * sizeof(uint64_t));
+  return reinterpret_cast<ConnectionEntryV4*>(reinterpret_cast<uint8_t*>(entries.data()) + half * sizeof(uint64_t));
 }
 
 // Whether the entry is the tuple's and its end is this, as far as the mask goes.
@@ -78,11 +88,11 @@ __attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntr
 // The connection's entry, if it is in this state, or null.
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindKnown(
     std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple, FlowState state) {
-  const unsigned equal = EqualHalves(entries, tuple.client_and_ports, EndOf(tuple.vip, state), kVipOfEnd | kStateOfEnd);
+  const unsigned equal = EqualHalves(entries, EntryOf(tuple, EndOf(tuple.vip, state)), kVipOfEnd | kStateOfEnd);
   // Both bits of one are set where all of it is as wanted.
   const unsigned found = equal & equal >> 1 & 0x55;
   if (found == 0) return nullptr;
-  return &entries[static_cast<size_t>(__builtin_ctz(found)) / 2];
+  return EntryOfHalf(entries, static_cast<size_t>(__builtin_ctz(found)));
 }
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
     std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const TupleV6& tuple, FlowState state) {
@@ -99,10 +109,11 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(
     std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple) {
   // Of client and ports alone, whichever the VIP: then the other bit of an entry says that it is free.
-  const unsigned equal = EqualHalves(entries, tuple.client_and_ports, EndOf(VipId(0), FlowState::kFree), kStateOfEnd);
+  const unsigned equal = EqualHalves(entries, _mm_move_epi64(tuple.client_and_ports), kStateOfEnd);
+  if ((equal & 0x55) != 0) return nullptr;
   const unsigned room = equal & 0xaa;
-  if ((equal & 0x55) != 0 || room == 0 || ConnectionTableV4::Overflows(entries)) return nullptr;
-  return &entries[static_cast<size_t>(__builtin_ctz(room)) / 2];
+  if (room == 0 || ConnectionTableV4::Overflows(entries)) return nullptr;
+  return EntryOfHalf(entries, static_cast<size_t>(__builtin_ctz(room)) - 1);
 }
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(
     std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const TupleV6& tuple) {
@@ -114,10 +125,10 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(
 }
 
 // Makes an entry that FindRoom gave the connection's, in few stores.
-inline void Fill(ConnectionEntryV4& entry, const TupleV4& tuple, const ConnectionValue& value) {
-  const std::array<uint64_t, 2> whole = {tuple.client_and_ports, EndOf(tuple.vip, value)};
-  static_assert(sizeof(whole) == sizeof(entry));
-  std::memcpy(reinterpret_cast<uint8_t*>(&entry), whole.data(), sizeof(whole));
+__attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV4& entry, const TupleV4& tuple,
+                                                     const ConnectionValue& value) {
+  static_assert(sizeof(entry) == sizeof(__m128i));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(&entry), EntryOf(tuple, EndOf(tuple.vip, value)));
 }
 inline void Fill(ConnectionEntryV6& entry, const TupleV6& tuple, const ConnectionValue& value) {
   auto* const at = reinterpret_cast<uint8_t*>(&entry);

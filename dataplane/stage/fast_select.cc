@@ -3,6 +3,7 @@
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
+#include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
@@ -75,13 +76,14 @@ auto KeyOf(const Packet& packet, const uint8_t* frame) {
 
 // The same as it lies in the frame.
 template <Family family>
-auto TupleOf(const Packet& packet, const uint8_t* frame) {
+SLUICE_FAST_PATH inline auto TupleOf(const Packet& packet, const uint8_t* frame) {
   const uint8_t* const client = frame + kSource<family>;
-  const auto ports = Load<uint32_t>(frame + kL4<family>);
   if constexpr (family == Family::kIpv4) {
-    return lb::TupleV4{.client_and_ports = Load<uint32_t>(client) | uint64_t{ports} << 32, .vip = packet.vip};
+    // The client's address and, behind the VIP's, the ports.
+    return lb::TupleV4{.client_and_ports = _mm_shuffle_epi32(lb::LoadBlock(client), _MM_SHUFFLE(3, 1, 2, 0)),
+                       .vip = packet.vip};
   } else {
-    return lb::TupleV6{.client = client, .ports = ports, .vip = packet.vip};
+    return lb::TupleV6{.client = client, .ports = Load<uint32_t>(frame + kL4<family>), .vip = packet.vip};
   }
 }
 

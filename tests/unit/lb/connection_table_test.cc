@@ -131,8 +131,8 @@ void ExpectFindKnown(TupleOf tuple_of) {
 
 TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {
   ExpectFindKnown<ConnectionTableV4>([](const ConnectionKeyV4& key) {
-    TupleV4 tuple = {.client_and_ports = 0, .vip = key.vip};
-    std::memcpy(&tuple.client_and_ports, &key, sizeof(tuple.client_and_ports));
+    TupleV4 tuple = {.client_and_ports = _mm_setzero_si128(), .vip = key.vip};
+    std::memcpy(&tuple.client_and_ports, &key, sizeof(uint64_t));
     return tuple;
   });
 }
