@@ -3,14 +3,15 @@
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
-#include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_begin.h"
 #include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/fast_sessions.h"
+#include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/stages.h"
 
 // The fast path's second pass.
@@ -20,15 +21,6 @@ namespace {
 using net::Family;
 using net::Load;
 using Way = fwd::FastPathVip::Way;
-
-template <Family family>
-auto& TableOf(fwd::FlowTables& tables) {
-  if constexpr (family == Family::kIpv4) {
-    return tables.v4();
-  } else {
-    return tables.v6();
-  }
-}
 
 // All backends' marks. Read once: to the compiler, a byte written into a packet may be where they are.
 struct Marks {
@@ -51,9 +43,6 @@ struct Chosen {
   size_t by_table = 0;
   size_t by_hash = 0;
   size_t by_slot = 0;
-  // Connections that begin.
-  size_t begun_v4 = 0;
-  size_t begun_v6 = 0;
 };
 
 template <Family family>
@@ -71,19 +60,6 @@ auto KeyOf(const Packet& packet, const uint8_t* frame) {
                                .client_port = headers.source_port,
                                .destination_port = headers.destination_port,
                                .vip = packet.vip};
-  }
-}
-
-// The same as it lies in the frame.
-template <Family family>
-SLUICE_FAST_PATH inline auto TupleOf(const Packet& packet, const uint8_t* frame) {
-  const uint8_t* const client = frame + kSource<family>;
-  if constexpr (family == Family::kIpv4) {
-    // The client's address and, behind the VIP's, the ports.
-    return lb::TupleV4{.client_and_ports = _mm_shuffle_epi32(lb::LoadBlock(client), _MM_SHUFFLE(3, 1, 2, 0)),
-                       .vip = packet.vip};
-  } else {
-    return lb::TupleV6{.client = client, .ports = Load<uint32_t>(frame + kL4<family>), .vip = packet.vip};
   }
 }
 
@@ -105,61 +81,20 @@ SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(co
   return second == nullptr ? nullptr : KnownIn<family>(*second, packet, frame);
 }
 
-// The backend of a connection that begins, or of the first datagram of a flow, to a VIP whose scheduler is the pool's
-// table alone, entered in this state: what the ladder does where there is an entry free at the first look. Invalid: the
-// ladder has to look, and nothing was changed.
+// The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change.
 template <Family family>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline BackendId Begin(Packet& packet, const fwd::FastPathVip& vip,
-                                                                       const uint8_t* frame, lb::FlowState state,
-                                                                       Chosen& chosen, StageEnv& env) {
-  auto& counted = TableOf<family>(*env.tables);
-  if (vip.slots == nullptr || counted.unconfirmed >= counted.unconfirmed_limit) return BackendId();
-  const auto tuple = TupleOf<family>(packet, frame);
-  auto* const entry = lb::FindRoom(counted.table.FirstEntries(packet.flow_hash), tuple);
-  if (entry == nullptr) return BackendId();
-  const BackendId backend(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
-  lb::Fill(*entry, tuple,
-           {.backend = backend,
-            .last_seen_s = static_cast<uint16_t>(env.now_s),
-            .generation = env.state->backend_marks[backend.index()].generation,
-            .state_bits = static_cast<uint8_t>(state)});
-  ++counted.unconfirmed;
-  CountInPlace(env.counters->backends[backend.index()].flows_started, 1);
-  CountInPlace(env.counters->vips[packet.vip.index()].new_flows, 1);
-  ++(family == Family::kIpv4 ? chosen.begun_v4 : chosen.begun_v6);
-  packet.rung = fwd::Rung::kScheduler;
-  return backend;
-}
-
-// Not inline, for the same reason as KnownInSecond.
-template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) BackendId BeginWithDatagram(Packet& packet, const fwd::FastPathVip& vip,
-                                                                       const uint8_t* frame, Chosen& chosen,
-                                                                       StageEnv& env) {
-  return Begin<family>(packet, vip, frame, lb::FlowState::kUdpNew, chosen, env);
-}
-
-// The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Or
-// of one that begins.
-template <Family family>
-SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const fwd::FastPathVip& vip, const Marks& marks,
-                                                   Chosen& chosen, StageEnv& env) {
+SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
   const net::ParsedHeaders& headers = packet.headers;
   const auto* const frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
   // SYN, FIN and RST begin and end connections.
   const auto special = static_cast<uint8_t>(headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst));
-  if (special != 0) [[unlikely]] {
-    if (special != net::kTcpSyn) return BackendId();
-    return Begin<family>(packet, vip, frame, lb::FlowState::kNew, chosen, env);
-  }
+  if (special != 0) [[unlikely]]
+    return BackendId();
   auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
   lb::ConnectionValue* value = KnownIn<family>(bucket, packet, frame);
   if (value == nullptr) [[unlikely]] {
     value = KnownInSecond<family>(packet, frame, env);
-    if (value == nullptr) {
-      if (headers.protocol == net::kProtocolTcp) return BackendId();
-      return BeginWithDatagram<family>(packet, vip, frame, chosen, env);
-    }
+    if (value == nullptr) return BackendId();
   }
   if (!marks.IsUp(*value)) [[unlikely]]
     return BackendId();
@@ -191,16 +126,19 @@ inline BackendId SlotBackendOf(Packet& packet, const Marks& marks, Chosen& chose
   return backend;
 }
 
-SLUICE_FAST_PATH inline BackendId ChooseBackend(Packet& packet, const fwd::FastPathVip& vip, const Marks& marks,
-                                                Chosen& chosen, StageEnv& env) {
+// Always inline: g++ would hand over the VIP's parts by value, and load those that nobody asks for.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline BackendId ChooseBackend(Packet& packet,
+                                                                               const fwd::FastPathVip& vip,
+                                                                               const Marks& marks, Chosen& chosen,
+                                                                               StageEnv& env) {
   if (vip.way == Way::kHash) {
     ++chosen.by_hash;
     packet.rung = fwd::Rung::kHashOnly;
     return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
   }
   if (vip.way == Way::kTable) [[likely]] {
-    return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, vip, marks, chosen, env)
-                                                  : TrackedBackendOf<Family::kIpv6>(packet, vip, marks, chosen, env);
+    return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, marks, chosen, env)
+                                                  : TrackedBackendOf<Family::kIpv6>(packet, marks, chosen, env);
   }
   if (vip.way == Way::kSlot) return SlotBackendOf(packet, marks, chosen, env);
   return BackendId();
@@ -215,12 +153,13 @@ void MarkSelected(Packet& packet) {
 }  // namespace
 
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
-  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
   const Marks marks = {.marks = env.state->backend_marks.data(),
                        .count = static_cast<uint16_t>(env.state->backend_marks.size())};
-  // Read once: see CountForwarded.
-  const fwd::BackendEntry* const backend_lines = env.state->backends->data();
-  const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
+  const SelectionTables tables = {.vips = env.state->fast_path_vips->data(),
+                                  .marks = marks.marks,
+                                  .backends = env.state->backends->data(),
+                                  .vip_counters = env.counters->vips.get(),
+                                  .backend_counters = env.counters->backends.get()};
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
@@ -240,8 +179,12 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
       }
       continue;
     }
-    const BackendId backend = ChooseBackend(packet, vips[packet.vip.index()], marks, chosen, env);
+    const BackendId backend = ChooseBackend(packet, tables.vips[packet.vip.index()], marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
+      if (Packet* const next = SelectBeginning(at, end, tables, env); next != at) {
+        at = next - 1;
+        continue;
+      }
       SelectBackendFor(packet, env);
       MarkSelected(packet);
       continue;
@@ -249,15 +192,12 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
     packet.backend = backend;
     packet.past = Past::kSelection;
     // What the next pass reads and writes first.
-    PrefetchLine(&backend_lines[backend.index()]);
-    PrefetchLine(&backend_counters[backend.index()]);
+    PrefetchLine(&tables.backends[backend.index()]);
+    PrefetchLine(&tables.backend_counters[backend.index()]);
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kSlot)].Add(chosen.by_slot);
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(chosen.begun_v4 + chosen.begun_v6);
-  env.counters->table_v4.inserted.Add(chosen.begun_v4);
-  env.counters->table_v6.inserted.Add(chosen.begun_v6);
 }
 
 }  // namespace sluice::stage

@@ -1,0 +1,28 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_BEGIN_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_BEGIN_H_
+
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/packet.h"
+#include "dataplane/stage/stage_env.h"
+
+// Connections that begin, which in a flood are all there is.
+namespace sluice::stage {
+
+// What the second pass reads and counts of VIPs and backends. Read once: see CountForwarded.
+struct SelectionTables {
+  const fwd::FastPathVip* vips;
+  const fwd::BackendMark* marks;
+  const fwd::BackendEntry* backends;
+  fwd::VipCounters* vip_counters;
+  fwd::BackendCounters* backend_counters;
+};
+
+// The second pass of SYNs, and of datagrams of flows without entry, to VIPs whose scheduler is the pool's table alone,
+// from `first` on for as long as packets of the one kind follow each other: enters their flows where there is an entry
+// free at the first look, as the ladder does. Returns the first packet of which nothing was changed; where that is
+// `first`, the ladder has to look. By value, so that the caller's own tables have no address and stay in registers.
+Packet* SelectBeginning(Packet* first, Packet* end, SelectionTables tables, StageEnv& env);
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_BEGIN_H_
