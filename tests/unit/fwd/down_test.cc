@@ -87,6 +87,50 @@ TEST_F(DownTest, KeepsConnectionsAndGetsNoNewOnes) {
   EXPECT_EQ(std::count(slots.begin(), slots.end(), first.value()), 0);
 }
 
+TEST_F(DownTest, TheNextConnectionOnTheTupleOfASilentOneBeginsElsewhere) {
+  const BackendId first = Send(vip_, kTcpSyn).backend;
+  Send(vip_, kTcpAck);
+  Down(first, OnDown::kKeep);
+  // The server's reset went past the director, and the client was done with the connection.
+  ++now_s_;
+  const Selection next = Send(vip_, kTcpSyn);
+  EXPECT_EQ(next.backend, Other(first));
+  EXPECT_EQ(next.rung, Rung::kScheduler);
+  EXPECT_EQ(Send(vip_, kTcpAck).backend, Other(first));
+  EXPECT_EQ(Alive(first), 0u);
+  EXPECT_EQ(Alive(Other(first)), 1u);
+  EXPECT_EQ(counters_.vips[vip_.index()].new_flows.Value(), 2u);
+  EXPECT_EQ(counters_.rescheduled.Value(), 0u) << "nothing of the old connection goes on";
+}
+
+TEST_F(DownTest, ASilentConnectionStays) {
+  const BackendId first = Send(vip_, kTcpSyn).backend;
+  Send(vip_, kTcpAck);
+  Down(first, OnDown::kKeep);
+  ++now_s_;
+  EXPECT_EQ(Send(vip_, kTcpAck).backend, first);
+  // It has just shown life.
+  EXPECT_EQ(Send(vip_, kTcpSyn).backend, first);
+  ++now_s_;
+  EXPECT_EQ(Send(vip_, kTcpSyn | kTcpAck).backend, first) << "begins nothing";
+  Down(Other(first), OnDown::kKeep);
+  ++now_s_;
+  // Where nobody could have it instead, it is not given up.
+  EXPECT_FALSE(Send(vip_, kTcpSyn).backend.valid());
+  EXPECT_EQ(Send(vip_, kTcpAck).backend, first);
+}
+
+TEST_F(DownTest, ASilentConnectionOfABackendThatIsUpOrDrainsIsNotGivenUp) {
+  const BackendId first = Send(vip_, kTcpSyn).backend;
+  Send(vip_, kTcpAck);
+  ++now_s_;
+  EXPECT_EQ(Send(vip_, kTcpSyn).backend, first);
+  fixture_.Drain(first);
+  state_ = fixture_.Build();
+  ++now_s_;
+  EXPECT_EQ(Send(vip_, kTcpSyn).backend, first);
+}
+
 TEST_F(DownTest, WhatIsNotEstablishedIsNotKept) {
   const BackendId first = Send(vip_, kTcpSyn).backend;
   Down(first, OnDown::kKeep);
