@@ -9,7 +9,7 @@ from lab_case import LabCase
 import lab
 from lab import config
 from lab.clients.tools import HeldConnections, Wrk, curl, http_load
-from lab.network import VIP4, VIP6, backend_host
+from lab.network import CLIENT, VIP4, VIP6, backend_host
 from lab.process import wait_until
 
 UP, DOWN = "BACKEND_HEALTH_UP", "BACKEND_HEALTH_DOWN"
@@ -224,6 +224,39 @@ class HealthTest(LabCase):
         self.assert_only(1, 2, 3)
         report = load.stop()
         self.assertEqual(report["failed"], 0, report["text"])
+
+    def test_ports_of_dead_connections(self):
+        """What a server resets as it dies, the director does not see: who connects from such a port again gets another
+        server."""
+        self.start(self.services("l2", type="tcp"))
+        self.wait_for(UP, 1, 2, 3)
+        held = HeldConnections(self.client, VIP4, 30)
+        ports = {c["port"] for c in held.connections() if c["backend"] == "backend-1"}
+        self.assertGreater(len(ports), 0)
+        # Its kernel resets connections of which it has not read everything, and ends others in good order.
+        nginx = self.lab.backends.nginx.pop("backend-1")
+        self.addCleanup(self.lab.backends.start_nginx)
+        nginx.send_signal(signal.SIGSTOP)
+        backend = self.lab.network.backends["backend-1"]
+
+        def unread():
+            sockets = backend.run(["ss", "-Htn", "state", "established", f"src {VIP4}:80"]).stdout.splitlines()
+            return {int(line.split()[3].rpartition(":")[2]) for line in sockets if int(line.split()[0]) > 0}
+
+        wait_until(lambda: unread() >= ports, 30, "requests that backend-1 has not read on all its connections")
+        nginx.kill()
+        self.wait_for(DOWN, 1)
+        self.wait_for_workers()
+        wait_until(lambda: len(held.status()["failures"]) == len(ports), 30, "the connections have failed")
+
+        def left_behind(port):
+            entry = self.director.ctl("explain", "tcp", f"{CLIENT.ipv4}:{port}", f"{VIP4}:80")["entry"]
+            self.assertEqual((entry["backend"], entry["state"]), ("backend-1", "established"))
+            return int(entry.get("idle_s", 0)) > 0
+
+        wait_until(lambda: all(map(left_behind, ports)), 30, "nothing is heard of the connections")
+        answers = {curl(self.client, f"http://{VIP4}/", options=("--local-port", str(port))).strip() for port in ports}
+        self.assertLessEqual(answers, {"backend-2", "backend-3"})
 
     def wait_for_check(self, kind):
         """Until all backends were found up by checks of this kind."""

@@ -144,9 +144,10 @@ class Wrk:
         return {"requests": int(total.group(1)), "per_second": float(rate.group(1)), "failed": failed, "text": text}
 
 
-def curl(namespace, url, timeout=10):
+def curl(namespace, url, timeout=10, options=()):
     """The body, or LabError."""
-    return namespace.run(["curl", "-sS", "--fail", "--max-time", str(timeout), url], timeout=timeout + 5).stdout
+    return namespace.run(["curl", "-sS", "--fail", "--max-time", str(timeout), *options, url],
+                         timeout=timeout + 5).stdout
 
 
 def ping(namespace, address, count=3, interval=0.2, size=56, wait=5):
