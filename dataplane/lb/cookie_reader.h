@@ -36,6 +36,12 @@ struct alignas(64) CookieReader {
     key_bits = BitField(width, layout.key_bits);
   }
 
+  // The bits of a cookie that are the number of its key.
+  uint32_t key_mask() const {
+    const uint32_t begin = key_bits & 0xff;
+    return static_cast<uint32_t>(Ones(begin, begin + (key_bits >> 8)));
+  }
+
   friend bool operator==(const CookieReader&, const CookieReader&) = default;
 
   // Bits from the first of a 64-bit number to the one before the last.

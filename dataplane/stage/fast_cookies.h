@@ -1,6 +1,8 @@
 #ifndef SLUICE_DATAPLANE_STAGE_FAST_COOKIES_H_
 #define SLUICE_DATAPLANE_STAGE_FAST_COOKIES_H_
 
+#include <immintrin.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22,13 +24,15 @@
 // Cookies on the fast path: those of running connections, in the place where nearly all of them are.
 namespace sluice::stage {
 
+// SYN, FIN and RST begin and end connections, and what has no ACK echoes nothing.
+inline constexpr uint8_t kClaimFlags = net::kTcpSyn | net::kTcpFin | net::kTcpRst | net::kTcpAck;
+
 // Whether a TCP packet to a VIP with cookies goes on with a connection and echoes a timestamp in the common place.
-// `tcp` holds a whole header. SYN, FIN and RST begin and end connections, and what has no ACK echoes nothing.
+// `tcp` holds a whole header.
 inline bool MayClaim(const uint8_t* tcp) {
   static_assert(offsetof(net::TcpHeader, flags) == offsetof(net::TcpHeader, data_offset) + 1);
-  constexpr uint8_t kFlags = net::kTcpSyn | net::kTcpFin | net::kTcpRst | net::kTcpAck;
   const auto length_and_flags = net::Load<uint16_t>(tcp + offsetof(net::TcpHeader, data_offset));
-  return (length_and_flags & net::Word(net::kAtLeastEightWords, kFlags)) ==
+  return (length_and_flags & net::Word(net::kAtLeastEightWords, kClaimFlags)) ==
              net::Word(net::kAtLeastEightWords, net::kTcpAck) &&
          net::AreAlignedTimestamps(tcp + sizeof(net::TcpHeader));
 }
@@ -39,8 +43,8 @@ inline uint8_t SlotOfClaim(const Packet& packet, const uint8_t* tcp) {
   return lb::SlotCookie(packet.flow_hash, tcp[kLowByte]);
 }
 
-// Packets of a burst whose cookies are half read. The other half waits for the AES rounds, which overlap with the
-// look-up of the packets behind.
+// Packets of a burst whose cookies are half read, of VIPs with one layout. The other half waits for the AES rounds,
+// which overlap with the look-up of the packets behind.
 struct Claims {
   struct Claim {
     const fwd::FastPathVip* vip;
@@ -51,33 +55,52 @@ struct Claims {
   Claims(const Claims&) = delete;
   Claims& operator=(const Claims&) = delete;
 
+  bool any() const { return end != claims.data(); }
+
+  // Whether the packet is MayClaim, its VIP's reader that of the others, and its cookie of `key`: nearly all are, and
+  // one comparison tells.
+  template <net::Family family>
+  SLUICE_FAST_PATH __attribute__((always_inline)) inline bool Suits(const Packet& packet, const uint8_t* frame,
+                                                                    const fwd::FastPathVip& vip) const {
+    return vip.cookie_reader == reader && packet.headers.ip_length >= kIpBytes<family> + sizeof(header) &&
+           _mm256_testz_si256(_mm256_xor_si256(LoadStart(frame + kL4<family>), header), mask) != 0;
+  }
+
   std::array<Claim, kBurstSize> claims;
   Claim* end = claims.data();
+  size_t selected = 0;           // by claims that were read already
+  uint16_t reader = UINT16_MAX;  // FastPathVip::cookie_reader of all; there are never so many
+  const lb::CookieKey* key;      // of the last one
+  // How TCP headers look whose cookies are of `key`, as far as the timestamps that MayClaim wants, and in which bits.
+  __m256i header, mask;
+  static_assert(sizeof(header) == net::kAlignedEchoOffset + sizeof(Be32));
 };
 
-// Begins to read the cookie of such a packet; one of a key that is not there is for the ladder to refuse.
+// Lets packets like this one suit, of a VIP with cookies; reads the claims that are there if it has another reader.
+// False: it is not MayClaim, or there is no such key, which is for the ladder to refuse. Cold, or its callers would
+// have nothing in registers.
+__attribute__((cold)) bool TurnTo(const Packet& packet, const fwd::FastPathVip& vip, Claims& claims, StageEnv& env);
+
+// Begins to read the cookie of a packet that suits.
 template <net::Family family>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void AddClaim(Packet& packet, const uint8_t* frame,
                                                                      const Tuple<family, net::kProtocolTcp>& tuple,
-                                                                     const fwd::FastPathVip& vip,
-                                                                     const lb::CookieReader& reader,
-                                                                     const lb::CookieKeys& keys, Claims& claims) {
-  const uint32_t cookie = net::Load<Be32>(frame + kL4<family> + net::kAlignedEchoOffset).Host();
-  const lb::CookieKey* const key = keys.Find(lb::KeyNumberOf(reader, cookie));
-  if (key == nullptr) [[unlikely]]
-    return;
+                                                                     const fwd::FastPathVip& vip, Claims& claims) {
+  const lb::Aes128Key& key = claims.key->key(family);
+  // Suits has loaded it, and a frame's first line most often ends within the echo.
+  const __m128i echo = lb::AtLastFour(_mm256_extracti128_si256(LoadStart(frame + kL4<family>), 1));
   Claims::Claim& claim = *claims.end++;
   claim.vip = &vip;
   claim.packet = &packet;
   if constexpr (family == net::Family::kIpv4) {
-    claim.tweak = lb::TweakV4(key->key(family), tuple.block, cookie);
+    claim.tweak = lb::TweakV4(key, tuple.block, echo);
   } else {
-    claim.tweak = lb::TweakV6(key->key(family), tuple.source, tuple.destination, tuple.tail, cookie);
+    claim.tweak = lb::TweakV6(key, tuple.source, tuple.destination, tuple.tail, echo);
   }
 }
 
-// Selects the backends that the claims name and that keep their flows. Returns how many; the others are for the ladder.
-size_t ReadClaims(const Claims& claims, StageEnv& env);
+// Selects the backends that the claims name and that keep their flows; the others are for the ladder. Leaves no claims.
+void ReadClaims(Claims& claims, StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -29,8 +29,6 @@ struct Lookup {
   lb::ExactVips<lb::VipAddressV4>::Finder v4;
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
   const fwd::FastPathVip* vips;
-  const lb::CookieReader* readers;
-  const lb::CookieKeys* cookie_keys;
   fwd::VipCounters* counters;
   bool drops_strangers;  // packets to no VIP's address are nobody else's either
 
@@ -63,9 +61,11 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
   if constexpr (protocol == net::kProtocolTcp) {
     static_assert(static_cast<int>(Way::kHash) + 1 == static_cast<int>(Way::kCookie),
                   "the comparison with kHash tells this one, too");
-    if (entry.way > Way::kHash && MayClaim(frame + kL4<family>)) [[likely]] {
-      AddClaim(packet, frame, tuple, entry, lookup.readers[entry.cookie_reader], *lookup.cookie_keys, claims);
-      return;
+    if (entry.way > Way::kHash) [[likely]] {
+      if (claims.Suits<family>(packet, frame, entry) || TurnTo(packet, entry, claims, env)) [[likely]] {
+        AddClaim(packet, frame, tuple, entry, claims);
+        return;
+      }
     }
   }
   if (entry.way == Way::kTable) {
@@ -236,8 +236,6 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .v4 = table.exact_v4().finder(),
                          .v6 = table.exact_v6().finder(),
                          .vips = env.state->fast_path_vips->data(),
-                         .readers = env.state->cookie_readers.data(),
-                         .cookie_keys = &env.state->cookie_keys->keys,
                          .counters = env.counters->vips.get(),
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
@@ -265,7 +263,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
     looked.left += packet.fate == Fate::kPending ? 1 : 0;
     looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
   }
-  if (claims.end != claims.claims.data()) looked.selected = ReadClaims(claims, env);
+  if (claims.any()) ReadClaims(claims, env);
+  looked.selected = claims.selected;
   return looked;
 }
 

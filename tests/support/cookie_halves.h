@@ -20,19 +20,21 @@ inline bool CpuReadsInHalves() {
 __attribute__((target("avx2,bmi,aes,pclmul"))) inline uint64_t ReadFirstHalf(const lb::Aes128Key& key,
                                                                              const lb::FlowTuple& tuple,
                                                                              uint32_t cookie) {
+  const auto wire = static_cast<int>(Be32::FromHost(cookie).raw());
+  const __m128i sum = lb::AtLastFour(_mm_set_epi32(wire, 0, 0, 0));
   const uint32_t ports = tuple.source_port.raw() | uint32_t{tuple.destination_port.raw()} << 16;
   const auto tail = static_cast<long long>(ports | uint64_t{tuple.protocol} << 32);
   if (tuple.family == net::Family::kIpv4) {
     const auto addresses = net::Load<uint32_t>(tuple.source) | uint64_t{net::Load<uint32_t>(tuple.destination)} << 32;
-    return lb::TweakV4(key, _mm_set_epi64x(tail, static_cast<long long>(addresses)), cookie);
+    return lb::TweakV4(key, _mm_set_epi64x(tail, static_cast<long long>(addresses)), sum);
   }
-  return lb::TweakV6(key, lb::LoadBlock(tuple.source), lb::LoadBlock(tuple.destination), _mm_set_epi64x(0, tail),
-                     cookie);
+  return lb::TweakV6(key, lb::LoadBlock(tuple.source), lb::LoadBlock(tuple.destination), _mm_set_epi64x(0, tail), sum);
 }
 
 // The reader's id; nothing where it cannot be anybody's.
 __attribute__((target("avx2,bmi,aes,pclmul"))) inline std::optional<uint32_t> ReadSecondHalf(
-    const lb::CookieReader& reader, uint64_t tweak) {
+    const lb::CookieReader& from, uint64_t tweak) {
+  const lb::LoadedCookieReader reader(from);
   const uint64_t plain = lb::PlainOf(reader, tweak);
   if (!lb::MayName(reader, plain)) return std::nullopt;
   return static_cast<uint32_t>(lb::IdIn(reader, plain));
