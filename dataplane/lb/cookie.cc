@@ -6,6 +6,7 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/lb/binary_field.h"
+#include "dataplane/lb/cookie_aes.h"
 #include "dataplane/lb/flow_hash_aes.h"
 
 namespace sluice::lb {
@@ -60,14 +61,6 @@ std::optional<CookieFields> FieldsOf(const CookieLayout& layout, uint32_t plain)
   return CookieFields{.tier = ids >> layout.backend_bits, .backend = ids & ((uint32_t{1} << layout.backend_bits) - 1)};
 }
 
-__attribute__((target("aes,sse4.1"))) inline __m128i EncryptAesNi(const Aes128Key& key, __m128i state) {
-  state = _mm_xor_si128(state, LoadBlock(key.round_key(0).data()));
-  for (int round = 1; round < Aes128Key::kRounds; ++round) {
-    state = _mm_aesenc_si128(state, LoadBlock(key.round_key(round).data()));
-  }
-  return _mm_aesenclast_si128(state, LoadBlock(key.round_key(Aes128Key::kRounds).data()));
-}
-
 // Blocks are put together in registers, as for the flow hash.
 __attribute__((target("aes,sse4.1"))) inline __m128i BlockV4(const FlowTuple& tuple) {
   uint32_t source = 0;
@@ -82,16 +75,10 @@ __attribute__((target("aes,sse4.1"))) inline __m128i LastBlockV6(const FlowTuple
   return _mm_set_epi64x(0, static_cast<long long>(PortsAndProtocol(tuple)));
 }
 
-__attribute__((target("aes,sse4.1"))) inline uint64_t TweakAesNi(const Aes128Key& key, const FlowTuple& tuple) {
-  __m128i state;
-  if (tuple.family == net::Family::kIpv4) {
-    state = EncryptAesNi(key, BlockV4(tuple));
-  } else {
-    state = EncryptAesNi(key, LoadBlock(tuple.source));
-    state = EncryptAesNi(key, _mm_xor_si128(state, LoadBlock(tuple.destination)));
-    state = EncryptAesNi(key, _mm_xor_si128(state, LastBlockV6(tuple)));
-  }
-  return static_cast<uint64_t>(_mm_cvtsi128_si64(state));
+__attribute__((target("aes,pclmul,sse4.1"))) inline uint64_t TweakAesNi(const Aes128Key& key, const FlowTuple& tuple) {
+  const __m128i no_cookie = _mm_setzero_si128();
+  if (tuple.family == net::Family::kIpv4) return TweakV4(key, BlockV4(tuple), no_cookie);
+  return TweakV6(key, LoadBlock(tuple.source), LoadBlock(tuple.destination), LastBlockV6(tuple), no_cookie);
 }
 
 __attribute__((target("pclmul,sse4.1"))) inline uint64_t CarrylessProduct(uint64_t a, uint64_t b) {
