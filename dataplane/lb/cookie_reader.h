@@ -36,11 +36,13 @@ struct alignas(64) CookieReader {
     key_bits = BitField(width, layout.key_bits);
   }
 
-  // The bits of a cookie that are the number of its key.
+  // The bits of a cookie that are the number of its key, how many numbers they have, and what they are for one.
   uint32_t key_mask() const {
     const uint32_t begin = key_bits & 0xff;
     return static_cast<uint32_t>(Ones(begin, begin + (key_bits >> 8)));
   }
+  size_t key_numbers() const { return size_t{1} << (key_bits >> 8); }
+  uint32_t BitsOfKey(size_t number) const { return static_cast<uint32_t>(number) << (key_bits & 0xff); }
 
   friend bool operator==(const CookieReader&, const CookieReader&) = default;
 

@@ -53,8 +53,9 @@ struct TcpTimestamps {
 inline constexpr uint8_t kAlignedTimestampsOffset = 20 + 2;
 inline constexpr uint8_t kAlignedEchoOffset = kAlignedTimestampsOffset + 2 + 4;
 inline constexpr uint8_t kAtLeastEightWords = 0x80;  // in the byte of the length: set from so many on, which these need
+inline constexpr std::array<uint8_t, 4> kAlignedTimestampsStart = {1, 1, kTcpOptionTimestamps, 10};
 inline bool AreAlignedTimestamps(const uint8_t* options) {
-  return Load<uint32_t>(options) == std::bit_cast<uint32_t>(std::array<uint8_t, 4>{1, 1, kTcpOptionTimestamps, 10});
+  return Load<uint32_t>(options) == std::bit_cast<uint32_t>(kAlignedTimestampsStart);
 }
 inline bool HasAlignedTimestamps(const uint8_t* tcp) {
   return (tcp[offsetof(TcpHeader, data_offset)] & kAtLeastEightWords) != 0 &&

@@ -76,6 +76,11 @@ struct Claims {
   static_assert(sizeof(header) == net::kAlignedEchoOffset + sizeof(Be32));
 };
 
+// Lets packets suit whose VIPs have the first of the state's readers, with cookies of the first key that it knows: what
+// nearly all have where there is but one, and no branch is surprised by a burst's first packet then. `claims` is new,
+// and the state has readers.
+void ExpectUsual(const fwd::ForwardingState& state, Claims& claims);
+
 // Lets packets like this one suit, of a VIP with cookies; reads the claims that are there if it has another reader.
 // False: it is not MayClaim, or there is no such key, which is for the ladder to refuse. Cold, or its callers would
 // have nothing in registers.

@@ -229,6 +229,8 @@ bool FastPathIsSupported() {
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
                                          StageEnv& env) {
+  Claims claims;
+  if (!env.state->cookie_readers.empty()) ExpectUsual(*env.state, claims);
   Parsed parsed;
   ParseOnFastPath(mbufs, port, places, burst, parsed, env);
   const lb::VipTable& table = *env.state->vip_table;
@@ -240,7 +242,6 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
   Looked looked;
-  Claims claims;
   const size_t count = burst.count;
   for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
