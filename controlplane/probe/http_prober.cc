@@ -156,7 +156,7 @@ void SetConnection(HttpTransfer& transfer) {
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 0L);
   // Addresses need no resolver, and libcurl walks all that it remembers after each transfer: with 10 000 backends that
-  // took most of the time.
+  // takes most of the time.
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer.error.data());
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, HttpCallbacks::OpenSocket);

@@ -132,7 +132,7 @@ class Ladder {
     // An entry whose time is over is as good as swept, unless the connection shows life: a packet that does not begin
     // anything is better kept where its connection was.
     const bool syn = (flow_.tcp_flags & net::kTcpSyn) != 0;
-    const bool over = syn && (EntryIsOver(entry, state_, now_s_) || (exists && IsLeftBehind(entry)));
+    const bool over = syn && (EntryIsOver(entry, state_, now_s_) || (exists && BeginsElsewhere(entry)));
     const bool leaves = exists && LeavesDown(entry);
     if (leaves && IsResetByDown((*state_.backends)[entry.value.backend.index()], flow_.protocol, flow_.tcp_flags)) {
       return Reset(entry);
@@ -187,13 +187,13 @@ class Ladder {
     return !StaysWith(backend, flow_);
   }
 
-  // For a SYN: true when the connection's backend is down and it said nothing within the second. A server that dies
-  // resets its connections past us, so that their entries stay; when a client uses such a port again, its SYN would be
-  // refused, and keep the entry alive. On a connection in use it may be forged, and that stays. (With an RST in front
-  // of it, a forged one begins anew in any case.)
-  bool IsLeftBehind(const Entry& entry) const {
+  // Of a SYN, if the connection's backend is down and a second of the clock has begun since its last packet. A server
+  // that dies resets its connections past us, so that their entries stay; when a client uses such a port again, its SYN
+  // would be refused, and keep the entry alive. On a connection in use it may be forged, and that stays. (With an RST
+  // in front of it, a forged one begins anew in any case.)
+  bool BeginsElsewhere(const Entry& entry) const {
     const bool down = (*state_.backends)[entry.value.backend.index()].state == BackendState::kDown;
-    return down && entry.IdleSeconds(now_s_) > 0 && (flow_.tcp_flags & (net::kTcpAck | net::kTcpRst)) == 0;
+    return down && entry.IdleSeconds(now_s_) > 0 && net::IsSyn(flow_.tcp_flags);
   }
 
   // Ends the flow as an RST of its client would.

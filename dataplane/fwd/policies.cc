@@ -24,10 +24,7 @@ bool IsRemembered(const VipEntry& vip, const FlowView& flow) {
   return !vip.cookies || vip.slots || vip.quic || flow.has_timestamps;
 }
 
-bool Begins(const FlowView& flow) {
-  return flow.protocol != net::kProtocolTcp ||
-         (flow.tcp_flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst)) == net::kTcpSyn;
-}
+bool Begins(const FlowView& flow) { return flow.protocol != net::kProtocolTcp || net::IsSyn(flow.tcp_flags); }
 
 // Connections for each unit of weight, with the new one: a / b < c / d where a * d < c * b.
 struct Burden {

@@ -109,6 +109,7 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(
     std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple) {
   // Of client and ports alone, whichever the VIP: then the other bit of an entry says that it is free.
+  static_assert(EndOf(VipId(0), FlowState::kFree) == 0);
   const unsigned equal = EqualHalves(entries, _mm_move_epi64(tuple.client_and_ports), kStateOfEnd);
   if ((equal & 0x55) != 0) return nullptr;
   const unsigned room = equal & 0xaa;

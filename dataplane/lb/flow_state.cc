@@ -3,11 +3,6 @@
 #include "dataplane/net/headers.h"
 
 namespace sluice::lb {
-namespace {
-
-bool IsSyn(uint8_t tcp_flags) { return (tcp_flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst)) == net::kTcpSyn; }
-
-}  // namespace
 
 FlowState FirstState(uint8_t protocol, uint8_t tcp_flags) {
   if (protocol != net::kProtocolTcp) return FlowState::kUdpNew;
@@ -20,7 +15,7 @@ FlowState NextState(FlowState state, uint8_t tcp_flags) {
   if (state == FlowState::kUdpNew || state == FlowState::kUdp) return FlowState::kUdp;
   if ((tcp_flags & net::kTcpRst) != 0) return FlowState::kReset;
   if ((tcp_flags & net::kTcpFin) != 0) return FlowState::kClosing;
-  if (IsSyn(tcp_flags)) return state;
+  if (net::IsSyn(tcp_flags)) return state;
   // After its FIN a client only acknowledges; data that it pushes shows that the FIN was forged.
   if (state == FlowState::kClosing && (tcp_flags & net::kTcpPsh) == 0) return state;
   return FlowState::kEstablished;
@@ -34,7 +29,7 @@ FlowState StateAfterReply(FlowState state, uint8_t tcp_flags) {
 }
 
 bool BeginsAnew(FlowState state, uint8_t tcp_flags) {
-  return IsSyn(tcp_flags) && (state == FlowState::kClosing || state == FlowState::kReset);
+  return net::IsSyn(tcp_flags) && (state == FlowState::kClosing || state == FlowState::kReset);
 }
 
 uint32_t TimeoutOf(FlowState state, const FlowTimeouts& timeouts) {

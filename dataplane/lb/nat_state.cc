@@ -118,8 +118,7 @@ void NoteBackendDatagram(NatTracking& tracking, uint32_t now_s) {
 }
 
 bool BeginsAnew(const NatTracking& tracking, const NatSegment& segment) {
-  const bool syn = (segment.flags & (net::kTcpSyn | net::kTcpAck | net::kTcpRst)) == net::kTcpSyn;
-  return syn && (tracking.state == NatState::kClosed || IsReset(tracking.state));
+  return net::IsSyn(segment.flags) && (tracking.state == NatState::kClosed || IsReset(tracking.state));
 }
 
 uint32_t TimeoutOf(const NatTracking& tracking, const FlowTimeouts& timeouts) {

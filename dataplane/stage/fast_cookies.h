@@ -70,7 +70,7 @@ struct Claims {
   Claim* end = claims.data();
   size_t selected = 0;           // by claims that were read already
   uint16_t reader = UINT16_MAX;  // FastPathVip::cookie_reader of all; there are never so many
-  const lb::CookieKey* key;      // of the last one
+  const lb::CookieKey* key;      // that `header` and `mask` expect; all three are set where `reader` is
   // How TCP headers look whose cookies are of `key`, as far as the timestamps that MayClaim wants, and in which bits.
   __m256i header, mask;
   static_assert(sizeof(header) == net::kAlignedEchoOffset + sizeof(Be32));

@@ -153,13 +153,12 @@ void MarkSelected(Packet& packet) {
 }  // namespace
 
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
-  const Marks marks = {.marks = env.state->backend_marks.data(),
-                       .count = static_cast<uint16_t>(env.state->backend_marks.size())};
   const SelectionTables tables = {.vips = env.state->fast_path_vips->data(),
-                                  .marks = marks.marks,
+                                  .marks = env.state->backend_marks.data(),
                                   .backends = env.state->backends->data(),
                                   .vip_counters = env.counters->vips.get(),
                                   .backend_counters = env.counters->backends.get()};
+  const Marks marks = {.marks = tables.marks, .count = static_cast<uint16_t>(env.state->backend_marks.size())};
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);

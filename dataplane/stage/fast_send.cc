@@ -2,6 +2,7 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -175,8 +176,8 @@ inline uint16_t PortAndTunnel(const fwd::BackendEntry& backend) {
   return Load<uint16_t>(reinterpret_cast<const uint8_t*>(&backend.port));
 }
 
-// What packets have in common that leave by one port in tunnels of one family, as nearly all of a burst do. They are of
-// one family too, but that is the kind of the run.
+// What packets have in common that leave by one port in tunnels of one family, as nearly all of a burst do. Their own
+// family is a parameter of the run's kind.
 struct TunnelRun {
   uint16_t port_and_tunnel;
   uint32_t most_bytes;  // the longest IP packet that the port takes
@@ -205,25 +206,31 @@ inline uint8_t* MakeRoom(const Packet& packet, uint8_t* old_frame, uint32_t byte
   return old_frame - bytes;
 }
 
-// The line's header has the protocol of IP in IP of the same family. With this it is that of the other one.
-constexpr char ProtocolChange(Family inner, Family outer) {
-  return static_cast<char>(InnerProtocol(inner) ^ InnerProtocol(outer));
+// The outer header, which in the backend's line has the protocol of IP in IP of its own family, with that of `inner`.
+template <Family inner, Family outer>
+SLUICE_FAST_PATH inline __m128i WithProtocol(__m128i header) {
+  if constexpr (inner == outer) return header;
+  constexpr size_t kAt =
+      outer == Family::kIpv4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header);
+  alignas(16) static constexpr auto kChange = [] {
+    std::array<uint8_t, sizeof(__m128i)> bytes{};
+    bytes[kAt] = InnerProtocol(inner) ^ InnerProtocol(outer);
+    return bytes;
+  }();
+  return _mm_xor_si128(header, Load16(kChange.data()));
 }
 
 // Writes Ethernet and outer IP header: what varies by packet is put into its places among the backend's line.
 template <Family inner>
 SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEntry& backend, uint32_t tos_and_length,
                                             uint32_t checksum) {
-  constexpr char kProtocol = ProtocolChange(inner, Family::kIpv4);
   const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
   const __m128i places = _mm_setr_epi8(-1, 2, 1, 0, -1, -1, -1, -1, -1, -1, 7, 6, -1, -1, -1, -1);
   const __m128i varying =
       _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(tos_and_length)), static_cast<int>(checksum), 1);
   const __m128i start = Load16(line);
-  __m128i header = _mm_or_si128(Load16(line + kL3), _mm_shuffle_epi8(varying, places));
-  if constexpr (kProtocol != 0) {
-    header = _mm_xor_si128(header, _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 0, kProtocol, 0, 0, 0, 0, 0, 0));
-  }
+  const __m128i header =
+      _mm_or_si128(WithProtocol<inner, Family::kIpv4>(Load16(line + kL3)), _mm_shuffle_epi8(varying, places));
   const auto destination = Load<uint32_t>(line + kL3 + offsetof(net::Ipv4Header, destination));
   Store16(frame, start);
   Store16(frame + kL3, header);
@@ -275,15 +282,12 @@ struct IpipV6 {
     if (frame == nullptr) [[unlikely]]
       return false;
     const uint32_t class_and_flow = TrafficClassBitsOf<inner>(old_frame + kL3) | FlowLabel(packet.flow_hash);
-    constexpr char kProtocol = ProtocolChange(inner, Family::kIpv6);
     const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
     const __m128i places = _mm_setr_epi8(3, 2, 1, 0, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     const __m128i varying =
         _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(class_and_flow)), static_cast<int>(payload_bytes), 1);
-    __m128i header = _mm_or_si128(Load16(line + kL3), _mm_shuffle_epi8(varying, places));
-    if constexpr (kProtocol != 0) {
-      header = _mm_xor_si128(header, _mm_setr_epi8(0, 0, 0, 0, 0, 0, kProtocol, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-    }
+    const __m128i header =
+        _mm_or_si128(WithProtocol<inner, Family::kIpv6>(Load16(line + kL3)), _mm_shuffle_epi8(varying, places));
     const __m128i start = Load16(line);
     const __m128i middle = Load16(line + 30);
     const __m128i end = Load16(line + 38);

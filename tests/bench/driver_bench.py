@@ -164,7 +164,8 @@ class Program:
         return [task for task in tasks if (task / "comm").read_text(encoding="ascii").startswith("rte-worker")]
 
     def at(self):
-        """Packets forwarded, and for how long each of the forwarding threads had a CPU when they were counted."""
+        """Packets forwarded, and for how long each of the forwarding threads had a CPU when they were counted, to
+        within a tick of the kernel's clock."""
         threads = self.forwarding_threads()
 
         def mean_s():

@@ -31,7 +31,7 @@ class BlockingWays final : public Ways {
   const std::shared_future<void> may_end = end.get_future().share();
 };
 
-TEST(Runner, StatusIsToldWhileAProbeIsMade) {
+TEST(RunnerTest, StatusIsToldWhileAProbeIsMade) {
   BlockingWays ways;
   NoSink sink;
   auto runner = Runner::Start(1, "/", ways, sink);

@@ -131,7 +131,8 @@ void ExpectFindKnown(TupleOf tuple_of) {
 
 TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {
   ExpectFindKnown<ConnectionTableV4>([](const ConnectionKeyV4& key) {
-    TupleV4 tuple = {.client_and_ports = _mm_setzero_si128(), .vip = key.vip};
+    // Of the upper half nothing is promised.
+    TupleV4 tuple = {.client_and_ports = _mm_set1_epi8(-1), .vip = key.vip};
     std::memcpy(&tuple.client_and_ports, &key, sizeof(uint64_t));
     return tuple;
   });
