@@ -178,9 +178,11 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
       }
       continue;
     }
-    const BackendId backend = ChooseBackend(packet, tables.vips[packet.vip.index()], marks, chosen, env);
+    const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
+    const BackendId backend = ChooseBackend(packet, vip, marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
-      if (Packet* const next = SelectBeginning(at, end, tables, env); next != at) {
+      Packet* const next = vip.way == Way::kTable ? SelectBeginning(at, end, tables, env) : at;
+      if (next != at) {
         at = next - 1;
         continue;
       }

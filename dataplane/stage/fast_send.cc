@@ -67,6 +67,13 @@ SLUICE_FAST_PATH inline void Copy32(uint8_t* to, const uint8_t* from) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to + sizeof(low)), high);
 }
 
+// Whether the backend's own station sent the frame: it has come back.
+inline bool CameFrom(const fwd::BackendEntry& backend, const uint8_t* frame) {
+  const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
+                                   Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
+  return stations_differ << 16 == 0;
+}
+
 // What GRE and GUE have between the outer and the inner IP header.
 struct Shim {
   fwd::ForwardingMode mode;
@@ -143,10 +150,7 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   // Read before the frame is written, which to the compiler may be where the backend's line is.
   const PortId port = backend.port;
   auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
-  // One that the backend's own station sent may have come back.
-  const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
-                                   Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
-  if (stations_differ << 16 == 0) [[unlikely]]
+  if (CameFrom(backend, frame)) [[unlikely]]
     return false;
   if (!backend.resolved) return false;
   way.Take(port);
@@ -315,10 +319,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t SendRun(Burst& burst, size_t f
     if (tables.vips[vip].mode != fwd::ForwardingMode::kIpip || PortAndTunnel(backend) != port_and_tunnel) [[unlikely]]
       break;
     auto* const frame = rte_pktmbuf_mtod(packet->mbuf, uint8_t*);
-    // One that the backend's own station sent may have come back.
-    const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
-                                     Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
-    if (stations_differ << 16 == 0) [[unlikely]]
+    if (CameFrom(backend, frame)) [[unlikely]]
       break;
     const uint32_t bytes = packet->headers.ip_length;
     fwd::BackendCounters& backend_counters = tables.backend_counters[packet->backend.index()];
