@@ -151,9 +151,16 @@ using BackendTable = std::vector<BackendEntry>;
 // What the fast path's choice of a backend asks of it: so little that all backends' stay in the nearest cache. Their
 // lines do not, and which one is needed is known only when the flow was found, so that each packet would wait for it.
 struct BackendMark {
-  uint8_t generation = 0;        // its low byte, as connections remember it
-  bool is_up : 1 = false;        // a backend has the id, and is not down
-  bool keeps_flows : 1 = false;  // BackendEntry::keeps_flows
+  static constexpr uint16_t kIsUp = 0x100;        // a backend has the id, and is not down
+  static constexpr uint16_t kKeepsFlows = 0x200;  // BackendEntry::keeps_flows
+
+  uint16_t bits = 0;  // one number, so that one comparison tells: the above, and the generation
+
+  // Its low byte, as connections remember it.
+  uint8_t generation() const { return static_cast<uint8_t>(bits); }
+  bool Has(uint16_t flag, uint8_t wanted_generation) const {
+    return ((bits ^ (flag | wanted_generation)) & (flag | 0xff)) == 0;
+  }
 };
 static_assert(sizeof(BackendMark) == 2);
 

@@ -65,9 +65,9 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
 }
 
 BackendMark MarkOf(const BackendEntry& entry) {
-  return {.generation = static_cast<uint8_t>(entry.generation),
-          .is_up = entry.state != BackendState::kAbsent && entry.state != BackendState::kDown,
-          .keeps_flows = entry.keeps_flows()};
+  const bool is_up = entry.state != BackendState::kAbsent && entry.state != BackendState::kDown;
+  return {.bits = static_cast<uint16_t>((entry.generation & 0xff) | (is_up ? BackendMark::kIsUp : 0) |
+                                        (entry.keeps_flows() ? BackendMark::kKeepsFlows : 0))};
 }
 
 }  // namespace

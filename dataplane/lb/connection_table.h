@@ -26,6 +26,7 @@ class ConnectionTable {
   using Key = decltype(Entry::key);
   static constexpr size_t kCacheLine = 64;
   static constexpr size_t kWays = kCacheLine / sizeof(Entry);
+  using Entries = std::array<Entry, kWays>;
 
   static constexpr size_t BucketsFor(size_t connections) {
     return std::max<size_t>(1, (connections * 2 + kWays - 1) / kWays);
@@ -46,18 +47,20 @@ class ConnectionTable {
 
   // The entries of the bucket where nearly every connection of the hash lies: what FindKnown (lb/find_known.h) looks
   // at.
-  std::array<Entry, kWays>& FirstEntries(uint64_t hash) { return buckets_[FirstBucket(hash)].entries; }
+  Entries& FirstEntries(uint64_t hash) { return buckets_[FirstBucket(hash)].entries; }
+
+  // FirstEntries for a loop over packets, which reads once where the buckets are: see ExactVips::Finder.
+  class Finder;
+  Finder finder() { return Finder(buckets_, bucket_count_); }
 
   // Those where the rest lie. Null: nothing that belongs in the first bucket lies elsewhere.
-  std::array<Entry, kWays>* SecondEntries(const Key& key, uint64_t hash) {
+  Entries* SecondEntries(const Key& key, uint64_t hash) {
     const size_t first = FirstBucket(hash);
     return buckets_[first].overflow() == 0 ? nullptr : &buckets_[SecondBucket(key, first)].entries;
   }
 
   // Whether connections that belong in the bucket with these entries lie in their second one.
-  static bool Overflows(const std::array<Entry, kWays>& entries) {
-    return (entries[0].value.state_bits & kBucketBits) != 0;
-  }
+  static bool Overflows(const Entries& entries) { return (entries[0].value.state_bits & kBucketBits) != 0; }
 
   // The connection's entry, or null. `hash` is the flow hash of the same packet.
   Entry* Find(const Key& key, uint64_t hash) {
@@ -106,7 +109,7 @@ class ConnectionTable {
   static constexpr uint8_t kBucketBits = 0xf0;
 
   struct alignas(kCacheLine) Bucket {
-    std::array<Entry, kWays> entries;
+    Entries entries;
 
     unsigned overflow() const { return entries[0].value.state_bits >> 4; }
     void CountOverflow(int by) {
@@ -119,7 +122,10 @@ class ConnectionTable {
   static_assert(sizeof(Bucket) == kCacheLine);
 
   // The lower half of the hash, scaled; the upper half chooses the Maglev slot.
-  size_t FirstBucket(uint64_t hash) const { return static_cast<size_t>(((hash & 0xffff'ffff) * bucket_count_) >> 32); }
+  static size_t FirstBucket(uint64_t hash, size_t bucket_count) {
+    return static_cast<size_t>(((hash & 0xffff'ffff) * bucket_count) >> 32);
+  }
+  size_t FirstBucket(uint64_t hash) const { return FirstBucket(hash, bucket_count_); }
 
   // An involution in `bucket`: from the second bucket it leads back to the first, which is how an entry that ends
   // there finds the bucket whose count it must lower.
@@ -185,6 +191,18 @@ class ConnectionTable {
   Bucket* buckets_;
   size_t bucket_count_;
   size_t capacity_;
+};
+
+template <typename Entry>
+class ConnectionTable<Entry>::Finder {
+ public:
+  Finder(Bucket* buckets, size_t bucket_count) : buckets_(buckets), bucket_count_(bucket_count) {}
+
+  Entries& FirstEntries(uint64_t hash) const { return buckets_[FirstBucket(hash, bucket_count_)].entries; }
+
+ private:
+  Bucket* buckets_;
+  size_t bucket_count_;
 };
 
 using ConnectionTableV4 = ConnectionTable<ConnectionEntryV4>;

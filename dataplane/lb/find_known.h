@@ -45,23 +45,36 @@ __attribute__((target("avx2,bmi"))) inline __m128i EntryOf(const TupleV4& tuple,
   return _mm_insert_epi64(tuple.client_and_ports, static_cast<long long>(end), 1);
 }
 
-// Two bits for each entry: whether its first eight bytes are as wanted, and whether its end is, as far as the mask
-// goes.
-__attribute__((target("avx2,bmi"))) inline unsigned EqualHalves(
-    const std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, __m128i wanted_entry, uint64_t end_mask) {
+// Which halves of the entries are as wanted, all ones: the first eight bytes, and the end, as far as the mask goes.
+struct EqualHalves {
+  __m256i first_two, last_two;
+};
+__attribute__((target("avx2,bmi"))) inline EqualHalves CompareHalves(const ConnectionTableV4::Entries& entries,
+                                                                     __m128i wanted_entry, uint64_t end_mask) {
   static_assert(offsetof(ConnectionEntryV4, value) == 10 && sizeof(entries) == 64);
   const __m256i wanted = _mm256_broadcastsi128_si256(wanted_entry);
   const auto mask = static_cast<long long>(end_mask);
   const __m256i masks = _mm256_set_epi64x(mask, -1, mask, -1);
   const auto* const halves = reinterpret_cast<const __m256i*>(entries.data());
-  const __m256i low = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves), masks), wanted);
-  const __m256i high = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves + 1), masks), wanted);
-  return static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(low)) |
-                               _mm256_movemask_pd(_mm256_castsi256_pd(high)) << 4);
+  return {.first_two = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves), masks), wanted),
+          .last_two = _mm256_cmpeq_epi64(_mm256_and_si256(_mm256_load_si256(halves + 1), masks), wanted)};
+}
+
+// The entry that is `wanted`, but for what else its end says than VIP and state; or null. `wanted`: EntryOf those.
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindWanted(ConnectionTableV4::Entries& entries,
+                                                                         __m128i wanted) {
+  const EqualHalves equal = CompareHalves(entries, wanted, kVipOfEnd | kStateOfEnd);
+  // Both halves of an entry side by side, in 64 bits: of the first, the third, the second and the last.
+  const __m256i whole = _mm256_cmpeq_epi64(_mm256_packs_epi32(equal.first_two, equal.last_two), _mm256_set1_epi64x(-1));
+  const auto found = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(whole)));
+  if (found == 0) return nullptr;
+  // In bytes. There is never more than one.
+  static constexpr std::array<uint8_t, 16> kPlace = {0, 0, 32, 0, 16, 0, 0, 0, 48};
+  return reinterpret_cast<ConnectionEntryV4*>(reinterpret_cast<uint8_t*>(entries.data()) + kPlace[found]);
 }
 
 // The entry whose first half this is, by an address that needs no shifts.
-inline ConnectionEntryV4* EntryOfHalf(std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, size_t half) {
+inline ConnectionEntryV4* EntryOfHalf(ConnectionTableV4::Entries& entries, size_t half) {
   static_assert(sizeof(ConnectionEntryV4) == 2 * sizeof(uint64_t));
   return reinterpret_cast<ConnectionEntryV4*>(reinterpret_cast<uint8_t*>(entries.data()) + half * sizeof(uint64_t));
 }
@@ -86,16 +99,12 @@ __attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntr
 }
 
 // The connection's entry, if it is in this state, or null.
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindKnown(
-    std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple, FlowState state) {
-  const unsigned equal = EqualHalves(entries, EntryOf(tuple, EndOf(tuple.vip, state)), kVipOfEnd | kStateOfEnd);
-  // Both bits of one are set where all of it is as wanted.
-  const unsigned found = equal & equal >> 1 & 0x55;
-  if (found == 0) return nullptr;
-  return EntryOfHalf(entries, static_cast<size_t>(__builtin_ctz(found)));
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindKnown(ConnectionTableV4::Entries& entries,
+                                                                        const TupleV4& tuple, FlowState state) {
+  return FindWanted(entries, EntryOf(tuple, EndOf(tuple.vip, state)));
 }
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
-    std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const TupleV6& tuple, FlowState state) {
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(ConnectionTableV6::Entries& entries,
+                                                                        const TupleV6& tuple, FlowState state) {
   static_assert(ConnectionTableV6::kWays == 2);
   const uint64_t end = EndOf(tuple.vip, state);
   const unsigned second = IsEqual(entries[1], tuple, end, kVipOfEnd | kStateOfEnd);
@@ -106,18 +115,20 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(
 // The entry that ConnectionTable::Insert would take for a connection that the table does not have: the first free one.
 // Null where it is not certain that it has not: an entry, living or not, may be the connection's, or did not fit here;
 // or all are taken.
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(
-    std::array<ConnectionEntryV4, ConnectionTableV4::kWays>& entries, const TupleV4& tuple) {
-  // Of client and ports alone, whichever the VIP: then the other bit of an entry says that it is free.
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(ConnectionTableV4::Entries& entries,
+                                                                       const TupleV4& tuple) {
+  // Of client and ports alone, whichever the VIP: then an entry's other half says that it is free.
   static_assert(EndOf(VipId(0), FlowState::kFree) == 0);
-  const unsigned equal = EqualHalves(entries, _mm_move_epi64(tuple.client_and_ports), kStateOfEnd);
-  if ((equal & 0x55) != 0) return nullptr;
-  const unsigned room = equal & 0xaa;
+  const EqualHalves equal = CompareHalves(entries, _mm_move_epi64(tuple.client_and_ports), kStateOfEnd);
+  const auto halves = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(equal.first_two)) |
+                                            _mm256_movemask_pd(_mm256_castsi256_pd(equal.last_two)) << 4);
+  if ((halves & 0x55) != 0) return nullptr;
+  const unsigned room = halves & 0xaa;
   if (room == 0 || ConnectionTableV4::Overflows(entries)) return nullptr;
   return EntryOfHalf(entries, static_cast<size_t>(__builtin_ctz(room)) - 1);
 }
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(
-    std::array<ConnectionEntryV6, ConnectionTableV6::kWays>& entries, const TupleV6& tuple) {
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(ConnectionTableV6::Entries& entries,
+                                                                       const TupleV6& tuple) {
   const uint64_t end = EndOf(tuple.vip, FlowState::kFree);
   const unsigned known = IsEqual(entries[0], tuple, end, kVipOfEnd) | IsEqual(entries[1], tuple, end, kVipOfEnd);
   ConnectionEntryV6* const room = entries.data() + (entries[0].state() == FlowState::kFree ? 0 : 1);

@@ -43,7 +43,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
   Packet* at = first;
   for (; at != end; ++at) {
     Packet& packet = *at;
-    if (packet.past != Past::kLookup || KindOf(packet) != kind) [[unlikely]]
+    // Of IPv4 datagrams are kTrackedLookup.
+    if ((packet.past != Past::kLookup && packet.past != Past::kTrackedLookup) || KindOf(packet) != kind) [[unlikely]]
       break;
     const size_t vip_index = packet.vip.index();
     const fwd::FastPathVip& vip = tables.vips[vip_index];
@@ -55,7 +56,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
       break;
     value.backend = BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
     const size_t backend = value.backend.index();
-    value.generation = tables.marks[backend].generation;
+    value.generation = tables.marks.marks[backend].generation();
     lb::Fill(*entry, tuple, value);
     packet.backend = value.backend;
     packet.rung = fwd::Rung::kScheduler;

@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_STAGE_FAST_BEGIN_H_
 #define SLUICE_DATAPLANE_STAGE_FAST_BEGIN_H_
 
+#include "dataplane/stage/fast_marks.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
@@ -11,7 +12,7 @@ namespace sluice::stage {
 // What the second pass reads and counts of VIPs and backends. Read once: see CountForwarded.
 struct SelectionTables {
   const fwd::FastPathVip* vips;
-  const fwd::BackendMark* marks;
+  Marks marks;
   const fwd::BackendEntry* backends;
   fwd::VipCounters* vip_counters;
   fwd::BackendCounters* backend_counters;

@@ -11,6 +11,8 @@
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_tracked.h"
+#include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/martian.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
@@ -42,18 +44,15 @@ struct Lookup {
   }
 };
 
-// Fetches what the next passes will need of the packet to `vip`, whose way is none of a session, or begins to read its
-// cookie. Always inline: a call would cost more than what it does, because the loop's constants are in registers.
+// Fetches what the second pass will need of the packet to `vip`, whose way is none of a session, or begins to read its
+// cookie. `tracks`: set where it is Past::kTrackedLookup then. Always inline: a call would cost more than what it does,
+// because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, VipId vip, uint64_t hash,
                                                                     const uint8_t* frame,
                                                                     const Tuple<family, protocol>& tuple,
-                                                                    const fwd::FastPathVip& entry, const Lookup& lookup,
-                                                                    Claims& claims, StageEnv& env) {
-  // The line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of its lines
-  // is in this core's cache, and a store to a missing line would hold up those behind it.
-  if (entry.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
-  PrefetchLine(&lookup.counters[vip.index()]);
+                                                                    const fwd::FastPathVip& entry, TrackedFlow& tracked,
+                                                                    bool& tracks, Claims& claims, StageEnv& env) {
   if (entry.way == Way::kHash) {
     PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
     return;
@@ -69,14 +68,18 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
     }
   }
   if (entry.way == Way::kTable) {
+    if constexpr (family == Family::kIpv4) {
+      if (!BeginsOrEnds(packet)) [[likely]] {
+        Track<protocol>(tuple.block, vip, static_cast<uint32_t>(hash), env.tables->v4().table.finder(), tracked);
+        packet.past = Past::kTrackedLookup;
+        tracks = true;
+        return;
+      }
+    }
     const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
     if (begins && entry.slots != nullptr) [[unlikely]]
       PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
-    if constexpr (family == Family::kIpv4) {
-      env.tables->v4().table.Prefetch(hash);
-    } else {
-      env.tables->v6().table.Prefetch(hash);
-    }
+    TableOf<family>(*env.tables).table.Prefetch(hash);
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
@@ -162,8 +165,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
 template <Family family, uint8_t protocol, bool source_is_checked>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const uint8_t* frame,
                                                                          const void* slot, const VipKey<family>& wanted,
-                                                                         const Lookup& lookup, Claims& claims,
-                                                                         StageEnv& env) {
+                                                                         const Lookup& lookup, TrackedFlow& tracked,
+                                                                         bool& tracks, Claims& claims, StageEnv& env) {
   const auto& finder = lookup.vips_of<family>();
   VipId vip = finder.FindIn(slot, wanted.key, wanted.address, wanted.service);
   if (!vip.valid()) [[unlikely]] {
@@ -187,7 +190,9 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
   packet.vip = vip;
   packet.flow_hash = hash;
   packet.past = Past::kLookup;
-  Prepare(packet, vip, hash, frame, tuple, entry, lookup, claims, env);
+  PrefetchHeadroom(frame, entry);
+  PrefetchLine(&lookup.counters[vip.index()]);
+  Prepare(packet, vip, hash, frame, tuple, entry, tracked, tracks, claims, env);
   return true;
 }
 
@@ -201,12 +206,12 @@ inline uint16_t FamilyAndProtocol(const Packet& packet) {
 }
 
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& packet, const void* slot,
-                                                                      const Lookup& lookup, Claims& claims,
-                                                                      StageEnv& env) {
+                                                                      const Lookup& lookup, TrackedFlow& tracked,
+                                                                      bool& tracks, Claims& claims, StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
   const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, claims,
-                                                 env);
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, tracked,
+                                                 tracks, claims, env);
   };
   const uint16_t kind = FamilyAndProtocol(packet);
   if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp))
@@ -228,11 +233,17 @@ bool FastPathIsSupported() {
 }
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
-                                         StageEnv& env) {
+                                         TrackedFlows& tracked, StageEnv& env) {
   Claims claims;
   if (!env.state->cookie_readers.empty()) ExpectUsual(*env.state, claims);
   Parsed parsed;
   ParseOnFastPath(mbufs, port, places, burst, parsed, env);
+  const size_t count = burst.count;
+  size_t first = 0;
+  if (MayBeTracked(parsed, 0, *env.state)) {
+    first = LookUpTracked(mbufs, port, 0, parsed, burst, tracked, env);
+    if (first == count) return {};
+  }
   const lb::VipTable& table = *env.state->vip_table;
   const Lookup lookup = {.keys = lb::LoadFlowKeys(*env.state->keys),
                          .v4 = table.exact_v4().finder(),
@@ -242,27 +253,32 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
   Looked looked;
-  const size_t count = burst.count;
-  for (size_t i = 0; i < count; ++i) {
-    Packet& packet = burst.packets[i];
-    bool found;
-    if ((parsed.eights >> i & 1) != 0) [[likely]] {
-      constexpr auto kV4 = Family::kIpv4;
-      const uint8_t* const frame = parsed.frame[i];
-      WriteRecord<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, in_port);
-      packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
-      found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i], VipKey<kV4>(parsed.vip_key[i]),
-                                                         lookup, claims, env);
-    } else if (parsed.slot[i] != nullptr) {
-      found = LookUpAny(packet, parsed.slot[i], lookup, claims, env);
-    } else {
-      looked.left += places >> i & 1;
-      continue;
+  for (size_t i = first; i < count;) {
+    // Those behind a tracked one most often are, too.
+    bool tracks = false;
+    for (; i < count && !tracks; ++i) {
+      Packet& packet = burst.packets[i];
+      bool found;
+      if ((parsed.eights >> i & 1) != 0) [[likely]] {
+        constexpr auto kV4 = Family::kIpv4;
+        const uint8_t* const frame = parsed.frame[i];
+        WriteRecord<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, in_port);
+        packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
+        found = LookUpPacket<kV4, net::kProtocolTcp, true>(
+            packet, frame, parsed.slot[i], VipKey<kV4>(parsed.vip_key[i]), lookup, tracked[i], tracks, claims, env);
+      } else if (parsed.slot[i] != nullptr) {
+        bool ignored = false;
+        found = LookUpAny(packet, parsed.slot[i], lookup, tracked[i], ignored, claims, env);
+      } else {
+        looked.left += places >> i & 1;
+        continue;
+      }
+      if (found) [[likely]]
+        continue;
+      looked.left += packet.fate == Fate::kPending ? 1 : 0;
+      looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
     }
-    if (found) [[likely]]
-      continue;
-    looked.left += packet.fate == Fate::kPending ? 1 : 0;
-    looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
+    if (tracks && i < count) i = LookUpTracked(mbufs, port, i, parsed, burst, tracked, env);
   }
   if (claims.any()) ReadClaims(claims, env);
   looked.selected = claims.selected;

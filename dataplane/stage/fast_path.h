@@ -1,7 +1,12 @@
 #ifndef SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
 #define SLUICE_DATAPLANE_STAGE_FAST_PATH_H_
 
+#include <immintrin.h>
+
+#include <array>
+
 #include "dataplane/base/count_in_place.h"
+#include "dataplane/lb/connection_table.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
@@ -31,12 +36,21 @@ using Places = uint32_t;
 static_assert(kBurstSize == 32);
 constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >> (kBurstSize - count); }
 
+// What the first pass has in registers and the second needs of packets that are Past::kTrackedLookup: TCP of IPv4 that
+// neither begins nor ends a connection, and UDP of IPv4, to VIPs of the way kTable. By place in the burst.
+struct TrackedFlow {
+  __m128i wanted;  // as lb::FindWanted has it
+  lb::ConnectionTableV4::Entries* entries;
+};
+using TrackedFlows = std::array<TrackedFlow, kBurstSize>;
+
 // What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
 // makes their records. And what SelectBackends does where a cookie names the backend.
-Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, StageEnv& env);
+Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, TrackedFlows& tracked,
+                        StageEnv& env);
 
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
-void SelectOnFastPath(Burst& burst, StageEnv& env);
+void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked, StageEnv& env);
 
 // What Rewrite does of most packets. Returns the port by which all packets of the burst leave; invalid if not all of
 // them do, or by different ports. Then Rewrite and Settle have something to do.

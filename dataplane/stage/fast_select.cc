@@ -11,6 +11,7 @@
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/fast_sessions.h"
+#include "dataplane/stage/fast_tracked.h"
 #include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/stages.h"
 
@@ -21,22 +22,6 @@ namespace {
 using net::Family;
 using net::Load;
 using Way = fwd::FastPathVip::Way;
-
-// All backends' marks. Read once: to the compiler, a byte written into a packet may be where they are.
-struct Marks {
-  const fwd::BackendMark* marks;
-  uint16_t count;  // as wide as ids: the compiler sees that one below it is valid, and does not ask again
-
-  // Whether the connection's backend is there still, and up.
-  bool IsUp(const lb::ConnectionValue& value) const {
-    const size_t i = value.backend.index();
-    return i < count && marks[i].is_up && marks[i].generation == value.generation;
-  }
-  bool Keeps(BackendId backend, uint8_t generation) const {
-    const size_t i = backend.index();
-    return i < count && marks[i].keeps_flows && marks[i].generation == generation;
-  }
-};
 
 // How many backends were chosen in which way.
 struct Chosen {
@@ -63,45 +48,42 @@ auto KeyOf(const Packet& packet, const uint8_t* frame) {
   }
 }
 
-// What is remembered of the packet's connection, if it lies in this bucket, in a state that the packet does not change.
-template <Family family, typename Bucket>
-SLUICE_FAST_PATH inline lb::ConnectionValue* KnownIn(Bucket& bucket, const Packet& packet, const uint8_t* frame) {
-  const bool tcp = packet.headers.protocol == net::kProtocolTcp;
-  const lb::FlowState state = tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
-  auto* const entry = lb::FindKnown(bucket, TupleOf<family>(packet, frame), state);
+// The connection's entry in its second bucket. Of IPv6 one connection in fourteen lies there, and two alone share a
+// bucket: left to the ladder, these would double the row's cost. Not inline, so that what it takes is not kept in
+// registers for all others.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(const Packet& packet,
+                                                                              const uint8_t* frame, lb::FlowState state,
+                                                                              StageEnv& env) {
+  auto* const second = TableOf<family>(*env.tables).table.SecondEntries(KeyOf<family>(packet, frame), packet.flow_hash);
+  if (second == nullptr) return nullptr;
+  auto* const entry = lb::FindKnown(*second, TupleOf<family>(packet, frame), state);
   return entry == nullptr ? nullptr : &entry->value;
 }
 
-// Of IPv6 one connection in fourteen lies in its second bucket, and two alone share one: left to the ladder, these
-// would double the row's cost. Not inline, so that what it takes is not kept in registers for all others.
-template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(const Packet& packet,
-                                                                              const uint8_t* frame, StageEnv& env) {
-  auto* const second = TableOf<family>(*env.tables).table.SecondEntries(KeyOf<family>(packet, frame), packet.flow_hash);
-  return second == nullptr ? nullptr : KnownIn<family>(*second, packet, frame);
-}
-
-// The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change.
+// The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Of
+// IPv4 SelectTracked has looked in the first bucket.
 template <Family family>
 SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
-  const net::ParsedHeaders& headers = packet.headers;
-  const auto* const frame = rte_pktmbuf_mtod(packet.mbuf, const uint8_t*);
-  // SYN, FIN and RST begin and end connections.
-  const auto special = static_cast<uint8_t>(headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst));
-  if (special != 0) [[unlikely]]
+  if (BeginsOrEnds(packet)) [[unlikely]]
     return BackendId();
-  auto& bucket = TableOf<family>(*env.tables).table.FirstEntries(packet.flow_hash);
-  lb::ConnectionValue* value = KnownIn<family>(bucket, packet, frame);
-  if (value == nullptr) [[unlikely]] {
-    value = KnownInSecond<family>(packet, frame, env);
+  const auto* const frame = FrameOf(packet);
+  const lb::FlowState state =
+      packet.headers.protocol == net::kProtocolTcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
+  lb::ConnectionValue* value = nullptr;
+  if constexpr (family == Family::kIpv6) {
+    auto* const entry =
+        lb::FindKnown(env.tables->v6().table.FirstEntries(packet.flow_hash), TupleOf<family>(packet, frame), state);
+    if (entry != nullptr) [[likely]]
+      value = &entry->value;
+  }
+  if (value == nullptr) {
+    value = KnownInSecond<family>(packet, frame, state, env);
     if (value == nullptr) return BackendId();
   }
   if (!marks.IsUp(*value)) [[unlikely]]
     return BackendId();
-  // The line is written once a second.
-  const auto now_s = static_cast<uint16_t>(env.now_s);
-  if (value->last_seen_s != now_s) [[unlikely]]
-    value->last_seen_s = now_s;
+  NoteSeen(*value, static_cast<uint16_t>(env.now_s));
   ++chosen.by_table;
   packet.rung = fwd::Rung::kConnectionTable;
   return value->backend;
@@ -152,20 +134,28 @@ void MarkSelected(Packet& packet) {
 
 }  // namespace
 
-SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
+SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked, StageEnv& env) {
+  size_t first = 0;
+  if (burst.packets[0].past == Past::kTrackedLookup) {
+    first = SelectTracked(0, burst, tracked, env);
+    if (first == burst.count) return;
+  }
   const SelectionTables tables = {.vips = env.state->fast_path_vips->data(),
-                                  .marks = env.state->backend_marks.data(),
+                                  .marks = Marks(*env.state),
                                   .backends = env.state->backends->data(),
                                   .vip_counters = env.counters->vips.get(),
                                   .backend_counters = env.counters->backends.get()};
-  const Marks marks = {.marks = tables.marks, .count = static_cast<uint16_t>(env.state->backend_marks.size())};
   Chosen chosen;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
   Packet* const end = burst.end();
-  for (Packet* at = burst.begin(); at < end; ++at) {
+  for (Packet* at = burst.begin() + first; at < end; ++at) {
     Packet& packet = *at;
     if (packet.past != Past::kLookup) [[unlikely]] {
+      if (packet.past == Past::kTrackedLookup) {
+        at = burst.begin() + SelectTracked(static_cast<size_t>(at - burst.begin()), burst, tracked, env) - 1;
+        continue;
+      }
       if (packet.past == Past::kKnownLookup) {
         at = burst.begin() + SelectKnown(burst, static_cast<size_t>(at - burst.begin()), env) - 1;
         continue;
@@ -179,7 +169,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, StageEnv& env) {
       continue;
     }
     const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
-    const BackendId backend = ChooseBackend(packet, vip, marks, chosen, env);
+    const BackendId backend = ChooseBackend(packet, vip, tables.marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
       Packet* const next = vip.way == Way::kTable ? SelectBeginning(at, end, tables, env) : at;
       if (next != at) {

@@ -24,14 +24,22 @@ auto& TableOf(fwd::FlowTables& tables) {
   }
 }
 
+// SYN, FIN and RST begin and end connections.
+inline bool BeginsOrEnds(const Packet& packet) {
+  return (packet.headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst)) != 0;
+}
+
+// Of IPv4. `block`: client, VIP and ports, as they lie in the frame.
+SLUICE_FAST_PATH inline lb::TupleV4 TupleOf(__m128i block, VipId vip) {
+  return {.client_and_ports = _mm_shuffle_epi32(block, _MM_SHUFFLE(3, 1, 2, 0)), .vip = vip};
+}
+
 // The connection's key as it lies in the frame.
 template <net::Family family>
 SLUICE_FAST_PATH inline auto TupleOf(const Packet& packet, const uint8_t* frame) {
   const uint8_t* const client = frame + kSource<family>;
   if constexpr (family == net::Family::kIpv4) {
-    // The client's address and, behind the VIP's, the ports.
-    return lb::TupleV4{.client_and_ports = _mm_shuffle_epi32(lb::LoadBlock(client), _MM_SHUFFLE(3, 1, 2, 0)),
-                       .vip = packet.vip};
+    return TupleOf(lb::LoadBlock(client), packet.vip);
   } else {
     return lb::TupleV6{.client = client, .ports = net::Load<uint32_t>(frame + kL4<family>), .vip = packet.vip};
   }

@@ -44,6 +44,7 @@ enum class Direction : uint8_t {
 enum class Past : uint8_t {
   kNothing,
   kLookup,            // up to LookupVip
+  kTrackedLookup,     // the same, of a packet that its connection's entry may tell the backend of (TrackedFlows)
   kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
   kKnownLookup,       // the same, with the session (fast_sessions.h)
   kSelection,         // SelectBackends too

@@ -211,7 +211,8 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
   }
   Places places = AllPlaces(count);
   if (Translates(env)) places &= ~TakeKnownSessions(mbufs, port, burst, env);
-  const Looked looked = places != 0 ? LookUpOnFastPath(mbufs, port, places, burst, env) : Looked();
+  TrackedFlows tracked;
+  const Looked looked = places != 0 ? LookUpOnFastPath(mbufs, port, places, burst, tracked, env) : Looked();
   if (looked.refused == count) {
     // A flood of what is no VIP's: there is nobody to count and nothing to rewrite.
     env.counters->dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Add(count);
@@ -223,7 +224,7 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
     FollowFragments(burst, env);
     LookupVip(burst, env);
   }
-  if (looked.selected != count) SelectOnFastPath(burst, env);
+  if (looked.selected != count) SelectOnFastPath(burst, tracked, env);
   if (const PortId out = SendOnFastPath(burst, env); out.valid()) [[likely]] {
     sink.Transmit(out, mbufs, count);
     return;

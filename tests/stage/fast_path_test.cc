@@ -333,13 +333,15 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
     burst.count = 1 + Draw(stage::kBurstSize);
     std::vector<rte_mbuf*> mbufs;
     for (size_t i = 0; i < burst.count; ++i) mbufs.push_back(MakeMbuf(PlainFrame()));
+    stage::TrackedFlows tracked;
     const stage::Looked looked =
-        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, env);
+        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, tracked, env);
     size_t selected = 0;
     for (const stage::Packet& packet : burst) {
       const bool is_selected = packet.past == stage::Past::kSelection;
       selected += is_selected ? 1 : 0;
-      if (!is_selected && packet.past != stage::Past::kLookup) continue;
+      const bool is_looked_up = packet.past == stage::Past::kLookup || packet.past == stage::Past::kTrackedLookup;
+      if (!is_selected && !is_looked_up) continue;
       const fwd::VipEntry& vip = (*state_->vips)[packet.vip.index()];
       fwd::FlowView flow = stage::ViewFlow(packet);
       stage::ViewTimestamps(packet, flow);

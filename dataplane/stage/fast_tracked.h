@@ -1,0 +1,61 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_TRACKED_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_TRACKED_H_
+
+#include <immintrin.h>
+#include <rte_mbuf.h>
+
+#include <cstddef>
+
+#include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/find_known.h"
+#include "dataplane/lb/flow_hash_aes.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/fast_frame.h"
+#include "dataplane/stage/fast_parse.h"
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_tuple.h"
+#include "dataplane/stage/packet.h"
+
+// IPv4 connections that go on, to VIPs of the way kTable: most packets that there are. What the first pass has of one
+// in registers anyway tells the second pass which entry to look for and where (TrackedFlow). Each pass has a loop of
+// its own for packets of the kind that follow each other, with registers for all that it needs: in loops over packets
+// of all kinds both together take 40 instructions more a packet (row table).
+namespace sluice::stage {
+
+// Prefetches the line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of
+// its lines is in this core's cache, and a store to a missing line would hold up those behind it.
+inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) {
+  if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
+}
+
+// Notes what the second pass needs of a packet of such a connection, and fetches it. `block`: its Tuple.
+template <uint8_t protocol>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(__m128i block, VipId vip, uint32_t hash,
+                                                                  const lb::ConnectionTableV4::Finder& connections,
+                                                                  TrackedFlow& tracked) {
+  constexpr auto kState = protocol == net::kProtocolTcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
+  tracked.wanted = lb::EntryOf(TupleOf(block, vip), lb::EndOf(vip, kState));
+  tracked.entries = &connections.FirstEntries(hash);
+  PrefetchLine(tracked.entries);
+}
+
+// Whether the packet is of Parsed::eights and to a VIP of the way.
+inline bool MayBeTracked(const Parsed& parsed, size_t place, const fwd::ForwardingState& state) {
+  if ((parsed.eights >> place & 1) == 0) return false;
+  const VipKey<net::Family::kIpv4> key(parsed.vip_key[place]);
+  const VipId vip = state.vip_table->exact_v4().finder().FindIn(parsed.slot[place], key.key, key.address, key.service);
+  return vip.valid() && (*state.fast_path_vips)[vip.index()].way == fwd::FastPathVip::Way::kTable;
+}
+
+// The first pass of packets from `first` on that are of Parsed::eights; makes their records. Returns the first of
+// another kind, of which nothing is known yet.
+size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
+                     TrackedFlows& tracked, const StageEnv& env);
+
+// The second pass of those from `first` on that are Past::kTrackedLookup. Returns the first that is not, or whose entry
+// does not lie where nearly all do, or whose backend is not up; such a one is Past::kLookup from then on.
+size_t SelectTracked(size_t first, Burst& burst, const TrackedFlows& tracked, StageEnv& env);
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_TRACKED_H_
