@@ -32,7 +32,9 @@ struct Lookup {
   lb::ExactVips<lb::VipAddressV6>::Finder v6;
   const fwd::FastPathVip* vips;
   fwd::VipCounters* counters;
-  bool drops_strangers;  // packets to no VIP's address are nobody else's either
+  const Packet* packets;  // the burst's
+  TrackedFlow* tracked;   // by their places
+  bool drops_strangers;   // packets to no VIP's address are nobody else's either
 
   template <Family family>
   const auto& vips_of() const {
@@ -51,7 +53,7 @@ template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, VipId vip, uint64_t hash,
                                                                     const uint8_t* frame,
                                                                     const Tuple<family, protocol>& tuple,
-                                                                    const fwd::FastPathVip& entry, TrackedFlow& tracked,
+                                                                    const fwd::FastPathVip& entry, const Lookup& lookup,
                                                                     bool& tracks, Claims& claims, StageEnv& env) {
   if (entry.way == Way::kHash) {
     PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
@@ -70,7 +72,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
   if (entry.way == Way::kTable) {
     if constexpr (family == Family::kIpv4) {
       if (!BeginsOrEnds(packet)) [[likely]] {
-        Track<protocol>(tuple.block, vip, static_cast<uint32_t>(hash), env.tables->v4().table.finder(), tracked);
+        Track<protocol>(tuple.block, vip, static_cast<uint32_t>(hash), env.tables->v4().table.finder(),
+                        lookup.tracked[&packet - lookup.packets]);
         packet.past = Past::kTrackedLookup;
         tracks = true;
         return;
@@ -165,8 +168,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
 template <Family family, uint8_t protocol, bool source_is_checked>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const uint8_t* frame,
                                                                          const void* slot, const VipKey<family>& wanted,
-                                                                         const Lookup& lookup, TrackedFlow& tracked,
-                                                                         bool& tracks, Claims& claims, StageEnv& env) {
+                                                                         const Lookup& lookup, bool& tracks,
+                                                                         Claims& claims, StageEnv& env) {
   const auto& finder = lookup.vips_of<family>();
   VipId vip = finder.FindIn(slot, wanted.key, wanted.address, wanted.service);
   if (!vip.valid()) [[unlikely]] {
@@ -192,7 +195,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
   packet.past = Past::kLookup;
   PrefetchHeadroom(frame, entry);
   PrefetchLine(&lookup.counters[vip.index()]);
-  Prepare(packet, vip, hash, frame, tuple, entry, tracked, tracks, claims, env);
+  Prepare(packet, vip, hash, frame, tuple, entry, lookup, tracks, claims, env);
   return true;
 }
 
@@ -206,12 +209,12 @@ inline uint16_t FamilyAndProtocol(const Packet& packet) {
 }
 
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& packet, const void* slot,
-                                                                      const Lookup& lookup, TrackedFlow& tracked,
-                                                                      bool& tracks, Claims& claims, StageEnv& env) {
+                                                                      const Lookup& lookup, bool& tracks,
+                                                                      Claims& claims, StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
   const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, tracked,
-                                                 tracks, claims, env);
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, tracks,
+                                                 claims, env);
   };
   const uint16_t kind = FamilyAndProtocol(packet);
   if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp))
@@ -250,6 +253,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .v6 = table.exact_v6().finder(),
                          .vips = env.state->fast_path_vips->data(),
                          .counters = env.counters->vips.get(),
+                         .packets = burst.begin(),
+                         .tracked = tracked.data(),
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
   Looked looked;
@@ -264,11 +269,11 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
         const uint8_t* const frame = parsed.frame[i];
         WriteRecord<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, in_port);
         packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
-        found = LookUpPacket<kV4, net::kProtocolTcp, true>(
-            packet, frame, parsed.slot[i], VipKey<kV4>(parsed.vip_key[i]), lookup, tracked[i], tracks, claims, env);
+        found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
+                                                           VipKey<kV4>(parsed.vip_key[i]), lookup, tracks, claims, env);
       } else if (parsed.slot[i] != nullptr) {
         bool ignored = false;
-        found = LookUpAny(packet, parsed.slot[i], lookup, tracked[i], ignored, claims, env);
+        found = LookUpAny(packet, parsed.slot[i], lookup, ignored, claims, env);
       } else {
         looked.left += places >> i & 1;
         continue;
