@@ -46,12 +46,11 @@ struct Lookup {
   }
 };
 
-// Fetches what the second pass will need of the packet to `vip`, whose way is none of a session, or begins to read its
-// cookie. `tracks`: set where it is Past::kTrackedLookup then. Always inline: a call would cost more than what it does,
+// Fetches what the second pass will need of a packet whose way is none of a session, or begins to read its
+// cookie. `tracks`: set where it was noted in Lookup::tracked. Always inline: a call would cost more than what it does,
 // because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, VipId vip, uint64_t hash,
-                                                                    const uint8_t* frame,
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, uint64_t hash, const uint8_t* frame,
                                                                     const Tuple<family, protocol>& tuple,
                                                                     const fwd::FastPathVip& entry, const Lookup& lookup,
                                                                     bool& tracks, Claims& claims, StageEnv& env) {
@@ -71,17 +70,13 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
   }
   if (entry.way == Way::kTable) {
     if constexpr (family == Family::kIpv4) {
-      if (!BeginsOrEnds(packet)) [[likely]] {
-        Track<protocol>(tuple.block, vip, static_cast<uint32_t>(hash), env.tables->v4().table.finder(),
-                        lookup.tracked[&packet - lookup.packets]);
-        packet.past = Past::kTrackedLookup;
-        tracks = true;
-        return;
-      }
+      Track<protocol>(tuple.block, hash, entry, env.tables->v4().table.finder(), packet,
+                      lookup.tracked[&packet - lookup.packets]);
+      tracks = true;
+      return;
     }
-    const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
-    if (begins && entry.slots != nullptr) [[unlikely]]
-      PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
+    if ((packet.headers.tcp_flags & net::kTcpSyn) != 0) [[unlikely]]
+      PrefetchSlot(entry, hash);
     TableOf<family>(*env.tables).table.Prefetch(hash);
     return;
   }
@@ -195,7 +190,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
   packet.past = Past::kLookup;
   PrefetchHeadroom(frame, entry);
   PrefetchLine(&lookup.counters[vip.index()]);
-  Prepare(packet, vip, hash, frame, tuple, entry, lookup, tracks, claims, env);
+  Prepare(packet, hash, frame, tuple, entry, lookup, tracks, claims, env);
   return true;
 }
 

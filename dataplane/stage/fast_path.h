@@ -36,8 +36,8 @@ using Places = uint32_t;
 static_assert(kBurstSize == 32);
 constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >> (kBurstSize - count); }
 
-// What the first pass has in registers and the second needs of packets that are Past::kTrackedLookup: TCP of IPv4 that
-// neither begins nor ends a connection, and UDP of IPv4, to VIPs of the way kTable. By place in the burst.
+// What the first pass has in registers and the second needs of packets of IPv4 to VIPs of the way kTable, by place in
+// the burst. Nearly all of them are Past::kTrackedLookup, because they neither begin nor end a connection.
 struct TrackedFlow {
   __m128i wanted;  // as lb::FindWanted has it
   lb::ConnectionTableV4::Entries* entries;

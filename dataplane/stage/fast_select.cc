@@ -171,7 +171,10 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked
     const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
     const BackendId backend = ChooseBackend(packet, vip, tables.marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
-      Packet* const next = vip.way == Way::kTable ? SelectBeginning(at, end, tables, env) : at;
+      Packet* const next =
+          vip.way == Way::kTable
+              ? SelectBeginning(at, end, &tracked[static_cast<size_t>(at - burst.begin())], tables, env)
+              : at;
       if (next != at) {
         at = next - 1;
         continue;

@@ -31,8 +31,6 @@ SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_
     const uint8_t* const frame = parsed.frame[i];
     Packet& packet = burst.packets[i];
     WriteRecord<kV4, kTcp>(packet, mbufs[i], frame, in_port);
-    if (BeginsOrEnds(packet)) [[unlikely]]
-      break;
     packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
     PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
@@ -40,8 +38,7 @@ SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_
     const uint64_t hash = HashOf(tuple, keys);
     packet.flow_hash = hash;
     packet.vip = vip;
-    packet.past = Past::kTrackedLookup;
-    Track<kTcp>(tuple.block, vip, static_cast<uint32_t>(hash), connections, tracked[i]);
+    Track<kTcp>(tuple.block, hash, entry, connections, packet, tracked[i]);
   }
   return i;
 }

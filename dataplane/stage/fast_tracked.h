@@ -8,6 +8,7 @@
 
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/find_known.h"
+#include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/fast_frame.h"
@@ -28,15 +29,27 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
   if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
 }
 
-// Notes what the second pass needs of a packet of such a connection, and fetches it. `block`: its Tuple.
+// Fetches the slot of the pool's table that a connection which begins will take, where that alone decides.
+inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) {
+  if (vip.slots != nullptr) PrefetchLine(&vip.slots[lb::SlotOf(hash, vip.slot_count)]);
+}
+
+// Notes what the second pass needs of a packet to such a VIP, and fetches it. `block`: its Tuple.
 template <uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(__m128i block, VipId vip, uint32_t hash,
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(__m128i block, uint64_t hash,
+                                                                  const fwd::FastPathVip& vip,
                                                                   const lb::ConnectionTableV4::Finder& connections,
-                                                                  TrackedFlow& tracked) {
+                                                                  Packet& packet, TrackedFlow& tracked) {
   constexpr auto kState = protocol == net::kProtocolTcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
-  tracked.wanted = lb::EntryOf(TupleOf(block, vip), lb::EndOf(vip, kState));
+  tracked.wanted = lb::EntryOf(TupleOf(block, packet.vip), lb::EndOf(packet.vip, kState));
   tracked.entries = &connections.FirstEntries(hash);
   PrefetchLine(tracked.entries);
+  if (!BeginsOrEnds(packet)) [[likely]] {
+    packet.past = Past::kTrackedLookup;
+    return;
+  }
+  packet.past = Past::kLookup;
+  if ((packet.headers.tcp_flags & net::kTcpSyn) != 0) PrefetchSlot(vip, hash);
 }
 
 // Whether the packet is of Parsed::eights and to a VIP of the way.
