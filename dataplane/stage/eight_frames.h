@@ -6,8 +6,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "dataplane/net/bytes.h"
+#include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
@@ -21,21 +24,48 @@ inline constexpr size_t kEight = 8;
 // What stands in for a frame of another kind: its TCP header is too short.
 alignas(64) inline constexpr std::array<uint8_t, 64> kNoFrame{};
 
+// Calls f(i) for i from 0 to 7, with constants: as a loop this would count and branch as much as it does else.
+template <typename F>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void ForEight(const F& f) {
+  const auto each = [&]<size_t... i>(std::index_sequence<i...>) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    (f(std::integral_constant<size_t, i>()), ...);
+  };
+  each(std::make_index_sequence<kEight>());
+}
+
+// The lane of a frame: 0, 1, 4, 5 in the lower half and 2, 3, 6, 7 in the upper one. So nothing crosses the halves
+// between fields of 32 bits and those of 64, which are in order in two registers.
+constexpr size_t LaneOf(size_t frame) { return (frame & 1) | (frame & 2) << 1 | (frame & 4) >> 1; }
+// Of lanes in the order of frames.
+SLUICE_FAST_PATH inline __m256i InOrder(__m256i lanes) {
+  return _mm256_permute4x64_epi64(lanes, _MM_SHUFFLE(3, 1, 2, 0));
+}
+
 // What the frames are compared with, in all lanes.
 struct EightConstants {
   struct alignas(32) Lanes {
-    constexpr explicit Lanes(uint32_t number) { lanes.fill(number); }
+    constexpr explicit Lanes(uint32_t even, uint32_t odd) {
+      for (size_t i = 0; i < kEight; ++i) lanes[i] = i % 2 == 0 ? even : odd;
+    }
+    constexpr explicit Lanes(uint32_t number) : Lanes(number, number) {}
     SLUICE_FAST_PATH operator __m256i() const {
       return _mm256_load_si256(reinterpret_cast<const __m256i*>(lanes.data()));
     }
+    SLUICE_FAST_PATH operator __m128i() const { return _mm_load_si128(reinterpret_cast<const __m128i*>(lanes.data())); }
     std::array<uint32_t, kEight> lanes{};
   };
 
-  Lanes low_8{0xff}, low_16{0xffff}, high_16{0xffff'0000};
+  Lanes low_16{0xffff}, words_of_one{0x0001'0001}, top_bits_of_words{0x8000'8000};
+  Lanes good_sum{0xffff - 5};  // see ChecksumsAreGood
   Lanes tcp_header{sizeof(net::TcpHeader)}, ip_header{sizeof(net::Ipv4Header)}, ether_header{sizeof(net::EtherHeader)};
-  Lanes data_offset{0xf0};  // of the byte it is in
-  Lanes loopback{127}, last_unicast{223};
-  Lanes tcp{net::kProtocolTcp};
+  Lanes data_offset{0xf0 >> 2};  // in bytes
+  // Of the first byte of an address, as the highest one of a lane, once kBeyondClients is added to it.
+  static constexpr uint32_t kBeyondClients = 127;
+  Lanes beyond_clients{kBeyondClients << 24};
+  Lanes last_client{(224 + kBeyondClients - 1) % 256 << 24 | 0xff'ffff}, loopback{(127 + kBeyondClients) << 24};
+  // Of a VIP's address and both ports.
+  Lanes address_and_vip_port{0xffff'ffff, 0xffff'0000}, tcp{0, net::kProtocolTcp};
+  Lanes shortest{net::kCommonBytesV4 * 0x0001'0001};  // words
 };
 
 // Read from memory, one operand of an instruction, because g++ makes three instructions of a constant that it knows.
@@ -44,6 +74,16 @@ inline const EightConstants& ReadEightConstants() {
   const EightConstants* constants = &kConstants;
   asm("" : "+r"(constants));
   return *constants;
+}
+
+// `lanes` and 32 bytes from anywhere. One instruction of which g++ makes two or three.
+SLUICE_FAST_PATH inline __m256i Xor32(__m256i lanes, const uint8_t* at) {
+  struct Bytes {
+    uint8_t bytes[32];
+  };
+  __m256i different;
+  asm("vpxor %2, %1, %0" : "=x"(different) : "x"(lanes), "m"(*reinterpret_cast<const Bytes*>(at)));
+  return different;
 }
 
 // Of 16 bytes of each frame, the four fields of 32 bits.
@@ -56,9 +96,9 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline FourFields Transpose(cons
     const auto load = [&](size_t k) SLUICE_FAST_PATH __attribute__((always_inline)) {
       return _mm_loadu_si128(reinterpret_cast<const __m128i*>(frames[k] + offset));
     };
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(load(i)), load(i + kEight / 2), 1);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(load(i)), load(i + 2), 1);
   };
-  const __m256i a = pair(0), b = pair(1), c = pair(2), d = pair(3);
+  const __m256i a = pair(0), b = pair(1), c = pair(4), d = pair(5);
   const __m256i ab_low = _mm256_unpacklo_epi32(a, b), ab_high = _mm256_unpackhi_epi32(a, b);
   const __m256i cd_low = _mm256_unpacklo_epi32(c, d), cd_high = _mm256_unpackhi_epi32(c, d);
   return {.first = _mm256_unpacklo_epi64(ab_low, cd_low),
@@ -67,88 +107,97 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline FourFields Transpose(cons
           .fourth = _mm256_unpackhi_epi64(ab_high, cd_high)};
 }
 
-// A field of 32 bits of each, that at(i) points to.
-template <typename At>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i Gather(const At& at) {
-  const auto half = [&](size_t i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    const auto value = [&](size_t k) { return static_cast<int>(net::Load<uint32_t>(at(k))); };
-    __m128i four = _mm_cvtsi32_si128(value(i));
-    four = _mm_insert_epi32(four, value(i + 1), 1);
-    four = _mm_insert_epi32(four, value(i + 2), 2);
-    return _mm_insert_epi32(four, value(i + 3), 3);
+// Of 8 bytes of four frames, in their order.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i LoadFour(const uint8_t* const* frames, size_t offset) {
+  const auto two = [&](size_t i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(frames[i] + offset));
+    return _mm_insert_epi64(first, net::Load<int64_t>(frames[i + 1] + offset), 1);
   };
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(half(0)), half(kEight / 2), 1);
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(two(0)), two(2), 1);
+}
+
+// A byte of each frame, with three behind it that can be read.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i GatherBytes(const uint8_t* const* frames,
+                                                                           size_t offset) {
+  __m128i bytes = _mm_cvtsi32_si128(net::Load<int32_t>(frames[0] + offset));
+  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    if constexpr (i != 0) bytes = _mm_insert_epi8(bytes, frames[i][offset], LaneOf(i));
+  });
+  return _mm256_cvtepu8_epi32(bytes);
 }
 
 // All ones where the checksum is right: the sum of the header's words is 0xffff, once its carries are added to it.
 // Words may be in any byte order.
 SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i ChecksumsAreGood(const EightConstants& constants,
-                                                                                __m256i start, const FourFields& rest) {
+                                                                                const FourFields& ip,
+                                                                                __m256i destination) {
+  // There is an instruction that adds two words with a sign. With the top bit turned over a word has one, and is less
+  // by 2^15: the sum of ten by 5 * 2^16.
   const auto halves = [&](__m256i lanes) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return _mm256_add_epi32(_mm256_and_si256(lanes, constants.low_16), _mm256_srli_epi32(lanes, 16));
+    return _mm256_madd_epi16(_mm256_xor_si256(lanes, constants.top_bits_of_words), constants.words_of_one);
   };
-  const __m256i sum =
-      _mm256_add_epi32(halves(start), _mm256_add_epi32(_mm256_add_epi32(halves(rest.first), halves(rest.second)),
-                                                       _mm256_add_epi32(halves(rest.third), halves(rest.fourth))));
-  // Of ten words: adding the carries can carry once more, and is not 0xffff then either way.
-  return _mm256_cmpeq_epi32(halves(sum), constants.low_16);
+  const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(_mm256_add_epi32(halves(ip.first), halves(ip.second)),
+                                                        _mm256_add_epi32(halves(ip.third), halves(ip.fourth))),
+                                       halves(destination));
+  // Adding the carries can carry once more, and is not 0xffff then either way.
+  const __m256i carried = _mm256_add_epi32(_mm256_and_si256(sum, constants.low_16), _mm256_srai_epi32(sum, 16));
+  return _mm256_cmpeq_epi32(carried, constants.good_sum);
 }
 
 // All ones where no client can have the source.
 SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i AreMartian(const EightConstants& constants,
                                                                           __m256i source, __m256i destination) {
-  const __m256i network = _mm256_and_si256(source, constants.low_8);
-  const __m256i nobody = _mm256_or_si256(_mm256_cmpeq_epi32(network, _mm256_setzero_si256()),
+  // Of numbers with a sign the networks 224 to 255 and 0 are the highest now.
+  const __m256i network = _mm256_add_epi32(_mm256_slli_epi32(source, 24), constants.beyond_clients);
+  const __m256i nobody = _mm256_or_si256(_mm256_cmpgt_epi32(network, constants.last_client),
                                          _mm256_cmpeq_epi32(network, constants.loopback));
-  return _mm256_or_si256(_mm256_or_si256(nobody, _mm256_cmpgt_epi32(network, constants.last_unicast)),
-                         _mm256_cmpeq_epi32(source, destination));
-}
-
-SLUICE_FAST_PATH inline uint32_t BitsOf(__m256i lanes) {
-  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(lanes)));
+  return _mm256_or_si256(nobody, _mm256_cmpeq_epi32(source, destination));
 }
 
 // Eight frames, each of which begins as kStart<kIpv4, kProtocolTcp> with the station's address and has kCommonBytesV4,
-// or is kNoFrame. `bytes`: how long each is, in 32-byte alignment. `sums_are_good`: the device found so. Returns a bit
-// for each that is sound, as ParseCommonIp and CommonIpv4ChecksumIsValid want it, and from where clients are (not
+// or is kNoFrame. `lengths`: words by LaneOf, how long each is. `sums_are_good`: the device found so. Returns a bit for
+// each that is sound, as ParseCommonIp and CommonIpv4ChecksumIsValid want it, and from where clients are (not
 // IsMartian); and of all the length of the IP packet and VipKey::key.
 SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const uint8_t* const* frames,
-                                                                           const uint32_t* bytes, bool sums_are_good,
+                                                                           __m128i lengths, bool sums_are_good,
                                                                            uint32_t* ip_bytes_of, uint64_t* vip_keys) {
   using net::Family, net::Ipv4Header, net::TcpHeader;
   const EightConstants& constants = ReadEightConstants();
-  const __m256i start = Gather([&](size_t i) { return frames[i] + kL3; });
-  const FourFields ip = Transpose(frames, kL3 + offsetof(Ipv4Header, id));
-  const FourFields tcp = Transpose(frames, kL4<Family::kIpv4>);
-  static_assert(offsetof(Ipv4Header, source) == offsetof(Ipv4Header, id) + 8);
-  const __m256i source = ip.third, destination = ip.fourth;
+  const FourFields ip = Transpose(frames, kL3);
+  static_assert(offsetof(Ipv4Header, source) == 12 && offsetof(Ipv4Header, destination) == 16,
+                "the source is the fourth field, and what follows is address and ports");
+  const __m256i to_first = LoadFour(frames, kDestination<Family::kIpv4>);
+  const __m256i to_last = LoadFour(frames + kEight / 2, kDestination<Family::kIpv4>);
+  const __m256i source = ip.fourth;
+  const __m256i destination = _mm256_castps_si256(
+      _mm256_shuffle_ps(_mm256_castsi256_ps(to_first), _mm256_castsi256_ps(to_last), _MM_SHUFFLE(2, 0, 2, 0)));
 
   // The start's last two bytes, in network byte order.
   static_assert(offsetof(Ipv4Header, total_length) == 2);
   const __m256i length_bytes = _mm256_setr_epi8(3, 2, -1, -1, 7, 6, -1, -1, 11, 10, -1, -1, 15, 14, -1, -1,  //
                                                 3, 2, -1, -1, 7, 6, -1, -1, 11, 10, -1, -1, 15, 14, -1, -1);
-  const __m256i ip_bytes = _mm256_shuffle_epi8(start, length_bytes);
-  const __m256i most_bytes =
-      _mm256_sub_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(bytes)), constants.ether_header);
-  static_assert(offsetof(TcpHeader, data_offset) == 12);
-  const __m256i header_bytes = _mm256_srli_epi32(_mm256_and_si256(tcp.fourth, constants.data_offset), 2);
+  const __m256i ip_bytes = _mm256_shuffle_epi8(ip.first, length_bytes);
+  const __m256i most_bytes = _mm256_sub_epi32(_mm256_cvtepu16_epi32(lengths), constants.ether_header);
+  const __m256i offsets = GatherBytes(frames, kL4<Family::kIpv4> + offsetof(TcpHeader, data_offset));
+  const __m256i header_bytes = _mm256_and_si256(_mm256_srli_epi32(offsets, 2), constants.data_offset);
   const __m256i tcp_bytes = _mm256_sub_epi32(ip_bytes, constants.ip_header);
   const __m256i too_long = _mm256_cmpgt_epi32(ip_bytes, most_bytes);
   const __m256i cut = _mm256_cmpgt_epi32(header_bytes, tcp_bytes);
   const __m256i too_short = _mm256_cmpgt_epi32(constants.tcp_header, header_bytes);
   const __m256i bad = _mm256_or_si256(_mm256_or_si256(too_long, cut),
                                       _mm256_or_si256(too_short, AreMartian(constants, source, destination)));
-  uint32_t good = ~BitsOf(bad) & 0xff;
-  if (!sums_are_good) good &= BitsOf(ChecksumsAreGood(constants, start, ip));
+  const __m256i sums = sums_are_good ? _mm256_set1_epi32(-1) : ChecksumsAreGood(constants, ip, destination);
+  const __m256i good = InOrder(_mm256_andnot_si256(bad, sums));
 
-  // The address, and of the ports the client's makes room for the protocol.
-  const __m256i service = _mm256_or_si256(_mm256_and_si256(tcp.first, constants.high_16), constants.tcp);
-  const __m256i low = _mm256_unpacklo_epi32(destination, service), high = _mm256_unpackhi_epi32(destination, service);
+  // The protocol stands where the client's port is.
+  const auto key_of = [&](__m256i to) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    return _mm256_or_si256(_mm256_and_si256(to, constants.address_and_vip_port), constants.tcp);
+  };
   auto* const keys = reinterpret_cast<__m256i*>(vip_keys);
-  _mm256_store_si256(keys, _mm256_permute2x128_si256(low, high, 0x20));
-  _mm256_store_si256(keys + 1, _mm256_permute2x128_si256(low, high, 0x31));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(ip_bytes_of), ip_bytes);
-  return good;
+  _mm256_store_si256(keys, key_of(to_first));
+  _mm256_store_si256(keys + 1, key_of(to_last));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(good)));
 }
 
 }  // namespace sluice::stage

@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/base/prefetch.h"
+#include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
@@ -74,51 +75,88 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseAny(Pack
   return nullptr;
 }
 
-// Whether the frame may be checked with seven others.
-SLUICE_FAST_PATH inline bool MayBeOfEight(const rte_mbuf* mbuf, __m256i tcp_v4) {
-  return mbuf->nb_segs == 1 && rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
-         Begins<Family::kIpv4>(LoadStart(FrameOf(mbuf)), tcp_v4);
+// What of a buffer is the same for all frames that are checked together: of 16 bytes of a rte_mbuf, how many buffers
+// the frame has, and what the device found of its checksum.
+constexpr size_t kTraits = offsetof(rte_mbuf, rearm_data);
+SLUICE_FAST_PATH inline __m128i TraitsOf(const rte_mbuf* mbuf) {
+  static_assert(offsetof(rte_mbuf, ol_flags) == kTraits + 8);
+  return lb::LoadBlock(reinterpret_cast<const uint8_t*>(mbuf) + kTraits);
+}
+SLUICE_FAST_PATH inline __m128i TraitsThatMatter() {
+  return _mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_MASK, int64_t{0xffff} << 8 * (offsetof(rte_mbuf, nb_segs) - kTraits));
 }
 
-// The packets from `first` on: whether they are of Parsed::eights, and what it says of them. In eights rather than in
-// loops over the burst, so that the later frames have time to arrive.
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void ParseEight(
-    rte_mbuf* const* mbufs, size_t first, __m256i tcp_v4, const lb::ExactVips<lb::VipAddressV4>::Finder& vips,
-    Parsed& parsed) {
-  // Stored in parts and loaded whole, which stalls once for all eight: less than gathering them takes (row hash).
-  alignas(32) std::array<uint32_t, kEight> bytes;
-  uint64_t any_flags = 0, all_flags = ~uint64_t{0};
-#pragma GCC unroll 2
-  for (size_t i = first; i < first + kEight; ++i) {
-    const rte_mbuf* const mbuf = mbufs[i];
-    bytes[i - first] = rte_pktmbuf_data_len(mbuf);
-    if (!MayBeOfEight(mbuf, tcp_v4)) [[unlikely]] {
-      parsed.frame[i] = kNoFrame.data();
-      continue;
-    }
-    parsed.frame[i] = FrameOf(mbuf);
-    any_flags |= mbuf->ol_flags;
-    all_flags &= mbuf->ol_flags;
-  }
-  const uint64_t verdicts = any_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-  const bool sums_are_good = verdicts == RTE_MBUF_F_RX_IP_CKSUM_GOOD && (all_flags & verdicts) != 0;
-  // Unless the device calls all sums good, or says nothing of any, frames are looked at one by one.
-  if (verdicts != 0 && !sums_are_good) return;
-  parsed.eights |=
-      CheckEight(&parsed.frame[first], bytes.data(), sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first])
-      << first;
-#pragma GCC unroll 2
-  for (size_t i = first; i < first + kEight; ++i) {
+// What frames that are checked together are compared with.
+struct Alike {
+  __m256i start;
+  __m128i traits;
+  bool sums_are_good;
+};
+
+SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
+  return _mm_testz_si128(_mm_xor_si128(TraitsOf(mbuf), alike.traits), TraitsThatMatter()) != 0 &&
+         rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
+         Begins<Family::kIpv4>(LoadStart(FrameOf(mbuf)), alike.start);
+}
+
+// The frames from `first` on, or what stands in for them: whether they are of Parsed::eights, and what it says of them.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(
+    const uint8_t* const* frames, __m128i lengths, size_t first, bool sums_are_good,
+    const lb::ExactVips<lb::VipAddressV4>::Finder& vips, Parsed& parsed) {
+  parsed.eights |= CheckEight(frames, lengths, sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first]) << first;
+  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     // Of the others too, for which it is found again: any key has a slot.
-    parsed.slot[i] = vips.SlotOf(parsed.vip_key[i]);
-    PrefetchLine(parsed.slot[i]);
-  }
+    const void* const slot = vips.SlotOf(parsed.vip_key[first + i]);
+    parsed.slot[first + i] = slot;
+    PrefetchLine(slot);
+  });
 }
 
-}  // namespace
+// As TakeEight, where some are of another kind.
+SLUICE_FAST_PATH __attribute__((noinline)) void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike& alike,
+                                                         Parsed& parsed, const StageEnv& env) {
+  alignas(16) std::array<uint16_t, kEight> lengths;
+  for (size_t i = 0; i < kEight; ++i) {
+    const rte_mbuf* const mbuf = mbufs[first + i];
+    lengths[LaneOf(i)] = rte_pktmbuf_data_len(mbuf);
+    parsed.frame[first + i] = IsAlike(mbuf, alike) ? FrameOf(mbuf) : kNoFrame.data();
+  }
+  TakeEight(&parsed.frame[first], _mm_load_si128(reinterpret_cast<const __m128i*>(lengths.data())), first,
+            alike.sums_are_good, env.state->vip_table->exact_v4().finder(), parsed);
+}
 
-SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
-                                      const StageEnv& env) {
+// The packets from `first` on. In eights rather than in loops over the burst, so that the later frames have time to
+// arrive. False: some are of another kind, and nothing is done yet.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(
+    rte_mbuf* const* mbufs, size_t first, const Alike& alike, const lb::ExactVips<lb::VipAddressV4>::Finder& vips,
+    Parsed& parsed) {
+  // What is unlike in any of them is put together, for one branch. None is read before all are known to be long enough.
+  std::array<const uint8_t*, kEight> frames;
+  __m128i lengths = _mm_setzero_si128(), unlike_traits = _mm_setzero_si128();
+  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    const rte_mbuf* const mbuf = mbufs[first + i];
+    unlike_traits = _mm_or_si128(unlike_traits, _mm_xor_si128(TraitsOf(mbuf), alike.traits));
+    lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), LaneOf(i));
+    frames[i] = parsed.frame[first + i] = FrameOf(mbuf);
+  });
+  if (_mm_testz_si128(unlike_traits, TraitsThatMatter()) == 0) [[unlikely]]
+    return false;
+  const __m128i missing = _mm_subs_epu16(ReadEightConstants().shortest, lengths);
+  if (_mm_testz_si128(missing, missing) == 0) [[unlikely]]
+    return false;
+  __m256i unlike_start = _mm256_setzero_si256();
+  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    unlike_start = _mm256_or_si256(unlike_start, Xor32(alike.start, frames[i]));
+  });
+  if (_mm256_testz_si256(unlike_start, Load32(kMask<Family::kIpv4>.data())) == 0) [[unlikely]]
+    return false;
+  TakeEight(frames.data(), lengths, first, alike.sums_are_good, vips, parsed);
+  return true;
+}
+
+// The packets one by one.
+SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbufs, PortId port, Places places,
+                                                            Burst& burst, Parsed& parsed, const StageEnv& env) {
   const lb::VipTable& table = *env.state->vip_table;
   const __m256i mac = MacOf(env.node->ports[port.index()]);
   const auto start_of = [mac](const FrameStart& start)
@@ -130,21 +168,39 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Place
                        .in_port = InPort(port),
                        .v4 = table.exact_v4().finder(),
                        .v6 = table.exact_v6().finder()};
-  const size_t count = burst.count;
-  // A burst whose first packet is of another kind has hardly eight of this.
-  if (count >= kEight && places == AllPlaces(count) && MayBeOfEight(mbufs[0], kinds.tcp_v4)) {
-    for (size_t i = 0; i + kEight <= count; i += kEight) ParseEight(mbufs, i, kinds.tcp_v4, kinds.v4, parsed);
-  }
-  if (parsed.eights == AllPlaces(count)) [[likely]]
-    return;
   const Places others = places & ~parsed.eights;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < burst.count; ++i) {
     if ((others >> i & 1) != 0) [[likely]] {
       parsed.slot[i] = ParseAny(burst.packets[i], mbufs[i], port, kinds, env);
     } else if ((places >> i & 1) == 0) {
       parsed.slot[i] = nullptr;
     }
   }
+}
+
+}  // namespace
+
+SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
+                                      const StageEnv& env) {
+  const size_t count = burst.count;
+  if (count >= kEight && places == AllPlaces(count)) {
+    const uint64_t verdict = mbufs[0]->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+    const Alike alike = {.start = _mm256_or_si256(MacOf(env.node->ports[port.index()]),
+                                                  Load32(kStart<Family::kIpv4, net::kProtocolTcp>.data())),
+                         .traits = TraitsOf(mbufs[0]),
+                         .sums_are_good = verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD};
+    // A burst whose first packet is of another kind has hardly eight of this. And frames are looked at one by one
+    // unless the device calls sums good, or says nothing of them.
+    if (mbufs[0]->nb_segs == 1 && (verdict == 0 || alike.sums_are_good) && IsAlike(mbufs[0], alike)) {
+      const auto vips = env.state->vip_table->exact_v4().finder();
+      for (size_t i = 0; i + kEight <= count; i += kEight) {
+        if (!ParseEight(mbufs, i, alike, vips, parsed)) [[unlikely]]
+          TakeSome(mbufs, i, alike, parsed, env);
+      }
+    }
+  }
+  if (parsed.eights != AllPlaces(count)) [[unlikely]]
+    ParseOthers(mbufs, port, places, burst, parsed, env);
 }
 
 }  // namespace sluice::stage

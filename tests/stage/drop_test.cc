@@ -1,6 +1,10 @@
 #include <rte_mbuf.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <random>
+#include <vector>
 
 #include "tests/stage/pipeline_fixture.h"
 
@@ -49,6 +53,34 @@ TEST_F(DropTest, TheDevicesVerdictOnChecksumsCounts) {
 TEST_F(DropTest, HeadersOverSeveralBuffers) {
   RunMbufs({MakeMbuf(FrameBuilder{.payload = 200}.Build(), 40)});
   EXPECT_EQ(Dropped(DropReason::kHeaderNotContiguous), 1u);
+}
+
+TEST_F(DropTest, NothingIsReadBehindAFrame) {
+  // Frames end where a page does, behind which nothing can be read.
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* const pages = mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  auto* const bytes = static_cast<uint8_t*>(pages);
+  ASSERT_EQ(mprotect(bytes + page, page, PROT_NONE), 0);
+  const Bytes whole = FrameBuilder().Build();
+  for (size_t length = 1; length <= whole.size(); ++length) {
+    rte_mbuf_ext_shared_info shared{};
+    shared.free_cb = [](void*, void*) {};
+    rte_mbuf_ext_refcnt_set(&shared, 1);
+    rte_mbuf* const cut = MakeMbuf(whole);
+    rte_pktmbuf_attach_extbuf(cut, pages, 0, static_cast<uint16_t>(page), &shared);
+    cut->data_off = static_cast<uint16_t>(page - length);
+    cut->data_len = static_cast<uint16_t>(length);
+    cut->pkt_len = cut->data_len;
+    std::copy_n(whole.begin(), length, bytes + cut->data_off);
+    std::vector<rte_mbuf*> mbufs(length % 8, nullptr);
+    for (rte_mbuf*& mbuf : mbufs) mbuf = MakeMbuf(whole);
+    mbufs.push_back(cut);
+    while (mbufs.size() < 8) mbufs.push_back(MakeMbuf(whole));
+    RunMbufs(mbufs);
+    EXPECT_EQ(sent().size(), length == whole.size() ? 8u : 7u);
+  }
+  munmap(pages, 2 * page);
 }
 
 TEST_F(DropTest, ToAVipButNotServed) {

@@ -60,14 +60,17 @@ class EightFramesTest : public testing::TestWithParam<bool> {
 
   SLUICE_FAST_PATH void Check(const Frames& frames) {
     std::array<const uint8_t*, kEight> begins;
-    alignas(32) std::array<uint32_t, kEight> lengths, ip_bytes;
+    alignas(16) std::array<uint16_t, kEight> lengths;
+    alignas(32) std::array<uint32_t, kEight> ip_bytes;
     alignas(32) std::array<uint64_t, kEight> keys;
     for (size_t i = 0; i < kEight; ++i) {
-      lengths[i] = frames[i].length;
+      lengths[stage::LaneOf(i)] = static_cast<uint16_t>(frames[i].length);
       begins[i] = frames[i].bytes.empty() ? stage::kNoFrame.data() : frames[i].bytes.data();
     }
     const bool sums_are_good = GetParam();
-    const uint32_t good = stage::CheckEight(begins.data(), lengths.data(), sums_are_good, ip_bytes.data(), keys.data());
+    const uint32_t good =
+        stage::CheckEight(begins.data(), _mm_load_si128(reinterpret_cast<const __m128i*>(lengths.data())),
+                          sums_are_good, ip_bytes.data(), keys.data());
     ASSERT_EQ(good >> kEight, 0u);
     for (size_t i = 0; i < kEight; ++i) {
       if (frames[i].bytes.empty()) {
