@@ -56,15 +56,8 @@ class ExactVips {
   // of the table's own members, so that it would read those again each time.
   class Finder {
    public:
-    explicit Finder(const ExactVips& vips)
-        : slots_(vips.slots_.data()),
-          hash_(vips.hash_.finder()),
-          filter_(vips.filter_.data()),
-          prefixes_(vips.has_prefixes_ ? &vips : nullptr),
-          filter_shift_(vips.filter_shift_) {}
-
     // Find in two steps: the slot in which the answer is, to be fetched in time; and the answer. `key`: KeyOf both.
-    const void* SlotOf(uint64_t key) const { return &slots_[hash_.SlotOf(key)]; }
+    const void* SlotOf(uint64_t key) const { return hash_.SlotOf(key); }
     VipId FindIn(const void* its_slot, uint64_t key, const Address& address, uint32_t service) const {
       const Slot& slot = *static_cast<const Slot*>(its_slot);
       if (!slot.IsOf(key, address, service)) [[unlikely]]
@@ -77,7 +70,7 @@ class ExactVips {
 
     // FindIn without a branch, and with the slot found, for packets of which one is a VIP's and the next is not.
     VipId FindEvenly(uint64_t key, const Address& address, uint32_t service) const {
-      const Slot& slot = slots_[hash_.SlotOf(key)];
+      const Slot& slot = *hash_.SlotOf(key);
       return VipId(
           static_cast<VipId::rep>(Choice(slot.IsOf(key, address, service))(slot.vip.value(), VipId().value())));
     }
@@ -90,32 +83,40 @@ class ExactVips {
     }
 
    private:
-    const Slot* slots_;
-    PerfectHash::Finder hash_;
+    friend ExactVips;
+    typename PerfectHash<Slot>::Finder hash_;
     const uint64_t* filter_;
     const ExactVips* prefixes_;  // null: all claims are of one address
     int filter_shift_;           // of a product, to a bit of the filter
   };
-  Finder finder() const { return Finder(*this); }
+  const Finder& finder() const { return finder_; }
 
   ExactVips(const std::vector<VipClaim<Address>>& claims, int address_bits)
-      : address_bits_(address_bits), hash_(KeysOf(claims)), slots_(hash_.slot_count()) {
+      : address_bits_(address_bits), slots_(KeysOf(claims)) {
     for (const auto& claim : claims) {
       if (std::find(lengths_.begin(), lengths_.end(), claim.length) == lengths_.end()) lengths_.push_back(claim.length);
     }
     filter_.resize(std::bit_ceil(kFilterBits * claims.size() + 64) / 64);
-    filter_shift_ = 64 - std::countr_zero(filter_.size() * 64);
-    has_prefixes_ = std::any_of(lengths_.begin(), lengths_.end(), [this](int bits) { return bits != address_bits_; });
+    finder_.hash_ = slots_.finder();
+    finder_.filter_ = filter_.data();
+    finder_.filter_shift_ = 64 - std::countr_zero(filter_.size() * 64);
+    const bool has_prefixes =
+        std::any_of(lengths_.begin(), lengths_.end(), [this](int bits) { return bits != address_bits_; });
+    finder_.prefixes_ = has_prefixes ? this : nullptr;
     for (const auto& claim : claims) {
-      const size_t bit = FilterBit(claim.address, filter_shift_);
+      const size_t bit = FilterBit(claim.address, finder_.filter_shift_);
       filter_[bit / 64] |= uint64_t{1} << bit % 64;
       if (!IsSingle(claim)) continue;
       const uint32_t service = ServiceOf(claim);
-      Slot& slot = slots_[hash_.finder().SlotOf(KeyOf(claim.address, service))];
+      Slot& slot = slots_.SlotOf(KeyOf(claim.address, service));
       // Of two with the same key, which happens to none of IPv4, one is left to the VipMap.
       if (slot.service == 0) slot = {.address = claim.address, .service = service, .vip = claim.id};
     }
   }
+
+  // Finders point into it.
+  ExactVips(const ExactVips&) = delete;
+  ExactVips& operator=(const ExactVips&) = delete;
 
   // The VIP that has the address and port for itself; invalid: it must be looked for in the VipMap.
   VipId Find(const Address& address, uint8_t protocol, Be16 port) const {
@@ -128,7 +129,7 @@ class ExactVips {
   bool MayHave(const Address& address) const {
     for (const int length : lengths_) {
       const Address masked = length == address_bits_ ? address : address.Masked(length);
-      if (HasBit(filter_.data(), FilterBit(masked, filter_shift_))) return true;
+      if (HasBit(filter_.data(), FilterBit(masked, finder_.filter_shift_))) return true;
     }
     return false;
   }
@@ -162,12 +163,10 @@ class ExactVips {
   }
 
   int address_bits_;
-  int filter_shift_ = 0;  // of a product, to a bit of the filter
-  bool has_prefixes_ = false;
   std::vector<int> lengths_;
-  PerfectHash hash_;
-  std::vector<Slot> slots_;  // half of them in use
+  PerfectHash<Slot> slots_;  // half of them at most in use
   std::vector<uint64_t> filter_;
+  Finder finder_;
 };
 
 }  // namespace sluice::lb

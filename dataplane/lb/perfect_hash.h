@@ -13,98 +13,126 @@ namespace sluice::lb {
 // which no CPU can tell how often it runs: with linear probing at a load of one half a packet of IPv6 in two paid for
 // that, with as much as all its checks together (row ipv6).
 //
-// Numbers fall into buckets of four or fewer by the upper bits of a product; each bucket has a multiplier that takes
-// its numbers to slots which nobody else has, found by trial when the table is built, the largest buckets first (hash
-// and displace: Fox, Heath, Chen and Daoud 1992). Not keyed: for what comes from the configuration.
+// Numbers fall into buckets of four or fewer on average by the lower half of a product of 128 bits, and the upper half
+// says how far from the bucket's start a number's slot is. Where buckets start, so that nobody else has these slots, is
+// found by trial when the table is built, the largest buckets first (hash and displace: Fox, Heath, Chen and Daoud
+// 1992). Not keyed: for what comes from the configuration.
+template <typename Slot>
 class PerfectHash {
+  // So that some bits of a product are how many bytes a slot is away.
+  static_assert(std::has_single_bit(sizeof(Slot)));
+
  public:
   // What SlotOf reads. Copied by loops over packets, as ExactVips::Finder.
   class Finder {
    public:
-    explicit Finder(const PerfectHash& hash)
-        : mix_(hash.mix_),
-          multipliers_(hash.multipliers_.data()),
-          bucket_shift_(64 - std::countr_zero(hash.multipliers_.size())),
-          slot_shift_(64 - std::countr_zero(hash.slot_count_)) {}
-
     // Of a number that is not in the set, any slot.
-    size_t SlotOf(uint64_t number) const {
-      const uint64_t mixed = number * mix_;
-      return static_cast<size_t>(mixed * multipliers_[mixed >> bucket_shift_] >> slot_shift_);
+    const Slot* SlotOf(uint64_t number) const {
+      const Product product(number, mix_);
+      const char* const start = starts_[product.lower >> bucket_shift_];
+      return reinterpret_cast<const Slot*>(start + (product.upper & distances_));
     }
 
    private:
-    uint64_t mix_;
-    const uint64_t* multipliers_;
+    friend PerfectHash;
+    uint64_t mix_ = 0x9e37'79b9'7f4a'7c15;
+    uint64_t distances_;         // those bits of the upper half that are a distance, in bytes
+    const char* const* starts_;  // by bucket
     int bucket_shift_;
-    int slot_shift_;
   };
 
   // `numbers`: all different.
   explicit PerfectHash(const std::vector<uint64_t>& numbers)
-      : multipliers_(std::bit_ceil(numbers.size() / 4 + 2)), slot_count_(std::bit_ceil(2 * numbers.size() + 2)) {
-    // Numbers that are alike may crowd into a few buckets with one mix, and then hardly do with the next. Should all
-    // fail, there is room in twice as many slots.
-    constexpr int kMixes = 16;
-    for (int mixes = 1; !Place(numbers); ++mixes) {
-      mix_ = Next(mix_);
-      if (mixes % kMixes == 0) slot_count_ *= 2;
+      : starts_(std::bit_ceil(std::max(kFewBuckets, numbers.size() / 4 + 1))) {
+    finder_.starts_ = starts_.data();
+    finder_.bucket_shift_ = 64 - std::countr_zero(starts_.size());
+    // Buckets start in the first half of the slots, and a number's is less than as many further on.
+    size_t starts = std::bit_ceil(numbers.size() + 1);
+    // With most mixes two numbers of some bucket have the same distance, or numbers that are alike crowd
+    // into few buckets. Should all fail, there is room in twice as many slots.
+    constexpr int kMixes = 64;
+    for (int mixes = 0;; ++mixes, finder_.mix_ = Next(finder_.mix_)) {
+      if (mixes == kMixes) starts *= 2, mixes = 0;
+      slots_.resize(2 * starts);
+      finder_.distances_ = (starts - 1) * sizeof(Slot);
+      if (Place(numbers, starts)) return;
     }
   }
+  // Finders point into it.
+  PerfectHash(const PerfectHash&) = delete;
+  PerfectHash& operator=(const PerfectHash&) = delete;
 
-  Finder finder() const { return Finder(*this); }
-  size_t slot_count() const { return slot_count_; }
+  const Finder& finder() const { return finder_; }
+  Slot& SlotOf(uint64_t number) { return slots_[static_cast<size_t>(finder_.SlotOf(number) - slots_.data())]; }
+  const std::vector<Slot>& slots() const { return slots_; }
 
  private:
+  // With fewer, small numbers that differ by little could have the same bucket and distance with any mix.
+  static constexpr size_t kFewBuckets = 128;
+
+  struct Product {
+    Product(uint64_t a, uint64_t b) {
+      const auto product = static_cast<unsigned __int128>(a) * b;
+      upper = static_cast<uint64_t>(product >> 64);
+      lower = static_cast<uint64_t>(product);
+    }
+    uint64_t upper, lower;
+  };
+
   // Of odd numbers, in an order without a pattern.
   static uint64_t Next(uint64_t odd) { return odd * 0xd134'2543'de82'ef95 + 2; }
 
+  struct Entry {
+    size_t bucket;
+    size_t distance;  // in slots
+    auto operator<=>(const Entry&) const = default;
+  };
   struct Bucket {
-    size_t number;
-    std::vector<uint64_t>::const_iterator first, last;
+    typename std::vector<Entry>::const_iterator first, last;
     auto size() const { return last - first; }
   };
 
-  // False: a bucket found no multiplier.
-  bool Place(std::vector<uint64_t> numbers) {
-    for (uint64_t& number : numbers) number *= mix_;
-    std::sort(numbers.begin(), numbers.end());
-    const int bucket_shift = 64 - std::countr_zero(multipliers_.size());
+  // False: two of a bucket have one slot, or a bucket found no start.
+  bool Place(const std::vector<uint64_t>& numbers, size_t starts) {
+    std::vector<Entry> entries;
+    for (const uint64_t number : numbers) {
+      const Product product(number, finder_.mix_);
+      entries.push_back({.bucket = static_cast<size_t>(product.lower >> finder_.bucket_shift_),
+                         .distance = static_cast<size_t>(product.upper & finder_.distances_) / sizeof(Slot)});
+    }
+    std::sort(entries.begin(), entries.end());
+    if (std::adjacent_find(entries.begin(), entries.end()) != entries.end()) return false;
     std::vector<Bucket> buckets;
-    for (auto first = numbers.cbegin(); first != numbers.cend();) {
-      const size_t number = *first >> bucket_shift;
+    for (auto first = entries.cbegin(); first != entries.cend();) {
       const auto last =
-          std::find_if(first, numbers.cend(), [=](uint64_t each) { return each >> bucket_shift != number; });
-      buckets.push_back({number, first, last});
+          std::find_if(first, entries.cend(), [=](const Entry& each) { return each.bucket != first->bucket; });
+      buckets.push_back({first, last});
       first = last;
     }
     std::stable_sort(buckets.begin(), buckets.end(),
                      [](const Bucket& a, const Bucket& b) { return a.size() > b.size(); });
-    std::vector<bool> taken(slot_count_);
+    std::fill(starts_.begin(), starts_.end(), reinterpret_cast<const char*>(slots_.data()));
+    std::vector<bool> taken(slots_.size());
     return std::all_of(buckets.begin(), buckets.end(),
-                       [&](const Bucket& bucket) { return PlaceBucket(bucket, taken); });
+                       [&](const Bucket& bucket) { return PlaceBucket(bucket, starts, taken); });
   }
 
-  bool PlaceBucket(const Bucket& bucket, std::vector<bool>& taken) {
-    constexpr int kTrials = 4096;
-    const int slot_shift = 64 - std::countr_zero(slot_count_);
-    uint64_t multiplier = mix_;
-    for (int trial = 0; trial < kTrials; ++trial, multiplier = Next(multiplier)) {
-      const auto place_of = [&](uint64_t mixed) { return taken[mixed * multiplier >> slot_shift]; };
-      auto at = bucket.first;
-      for (; at != bucket.last && !place_of(*at); ++at) place_of(*at) = true;
-      if (at == bucket.last) {
-        multipliers_[bucket.number] = multiplier;
-        return true;
-      }
-      while (at != bucket.first) place_of(*--at) = false;
+  bool PlaceBucket(const Bucket& bucket, size_t starts, std::vector<bool>& taken) {
+    // All of them, in an order without a pattern.
+    for (size_t trial = 0; trial < starts; ++trial) {
+      const size_t start = (trial + bucket.first->bucket) * 0x9e37'79b9 % starts;
+      const auto is_taken = [&](const Entry& entry) { return taken[start + entry.distance]; };
+      if (std::any_of(bucket.first, bucket.last, is_taken)) continue;
+      std::for_each(bucket.first, bucket.last, [&](const Entry& entry) { taken[start + entry.distance] = true; });
+      starts_[bucket.first->bucket] = reinterpret_cast<const char*>(&slots_[start]);
+      return true;
     }
     return false;
   }
 
-  uint64_t mix_ = 0x9e37'79b9'7f4a'7c15;
-  std::vector<uint64_t> multipliers_;  // by bucket; a power of two
-  size_t slot_count_;                  // a power of two
+  std::vector<const char*> starts_;  // a power of two
+  std::vector<Slot> slots_;          // a power of two
+  Finder finder_;
 };
 
 }  // namespace sluice::lb

@@ -93,10 +93,13 @@ struct Alike {
   bool sums_are_good;
 };
 
+SLUICE_FAST_PATH inline bool BeginsAlike(const rte_mbuf* mbuf, const Alike& alike) {
+  return rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
+         Begins<Family::kIpv4>(LoadStart(FrameOf(mbuf)), alike.start);
+}
 SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
   return _mm_testz_si128(_mm_xor_si128(TraitsOf(mbuf), alike.traits), TraitsThatMatter()) != 0 &&
-         rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
-         Begins<Family::kIpv4>(LoadStart(FrameOf(mbuf)), alike.start);
+         BeginsAlike(mbuf, alike);
 }
 
 // The frames from `first` on, or what stands in for them: whether they are of Parsed::eights, and what it says of them.
@@ -191,7 +194,7 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Place
                          .sums_are_good = verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD};
     // A burst whose first packet is of another kind has hardly eight of this. And frames are looked at one by one
     // unless the device calls sums good, or says nothing of them.
-    if (mbufs[0]->nb_segs == 1 && (verdict == 0 || alike.sums_are_good) && IsAlike(mbufs[0], alike)) {
+    if (mbufs[0]->nb_segs == 1 && (verdict == 0 || alike.sums_are_good) && BeginsAlike(mbufs[0], alike)) {
       const auto vips = env.state->vip_table->exact_v4().finder();
       for (size_t i = 0; i + kEight <= count; i += kEight) {
         if (!ParseEight(mbufs, i, alike, vips, parsed)) [[unlikely]]
