@@ -71,17 +71,17 @@ TEST_F(ForwardingTest, Ipip6LabelsTheFlow) {
 }
 
 TEST_F(ForwardingTest, RecordsAndCountersSayWhatHappened) {
-  Run({FrameBuilder{.payload = 10}.Build(), FrameBuilder{.tcp_flags = 0x10}.Build()});
+  Run({FrameBuilder{.payload = 100}.Build(), FrameBuilder{.tcp_flags = 0x10}.Build()});
   EXPECT_EQ(record(0).rung, fwd::Rung::kScheduler);
   EXPECT_EQ(record(1).rung, fwd::Rung::kConnectionTable);
   EXPECT_EQ(record(0).backend, backend_v4_);
   EXPECT_EQ(record(0).fate, Fate::kForwarded);
   EXPECT_EQ(counters_.vips[0].packets.Value(), 2u);
-  EXPECT_EQ(counters_.vips[0].bytes.Value(), 50u + 40u);
+  EXPECT_EQ(counters_.vips[0].bytes.Value(), 140u + 40u);
   EXPECT_EQ(counters_.backends[backend_v4_.index()].packets.Value(), 2u);
-  EXPECT_EQ(counters_.backends[backend_v4_.index()].bytes.Value(), 90u);
+  EXPECT_EQ(counters_.backends[backend_v4_.index()].bytes.Value(), 180u);
   EXPECT_EQ(counters_.ports[0].rx_packets.Value(), 2u);
-  EXPECT_EQ(counters_.ports[0].rx_bytes.Value(), 64u + 54u);
+  EXPECT_EQ(counters_.ports[0].rx_bytes.Value(), 154u + 54u);
 }
 
 TEST_F(ForwardingTest, AFullBurstKeepsItsOrder) {
