@@ -243,7 +243,9 @@ struct FastPathVip {
   const uint16_t* slots = nullptr;
   uint32_t slot_count = 0;
   Way way = Way::kNone;
-  ForwardingMode mode = ForwardingMode::kL2;
+  // In one byte: the fast path compares both at once. The family is that of the VIP's address, so of its packets.
+  ForwardingMode mode : 4 = ForwardingMode::kL2;
+  net::Family family : 4 = net::Family::kIpv4;
   uint16_t cookie_reader = 0;  // with kCookie: of ForwardingState::cookie_readers
 };
 static_assert(sizeof(FastPathVip) == 16);

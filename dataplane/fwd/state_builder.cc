@@ -305,7 +305,7 @@ uint16_t CookieReaderOf(const VipEntry& vip, const CookieIds& ids, std::vector<l
 }
 
 FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
-  if (vip.protocol == 0) return {};
+  if (vip.protocol == 0) return FastPathVip();
   FastPathVip common{.mode = vip.mode};
   if (IsNat(vip.mode)) {
     const bool has_sessions = vip.nat_sessions || vip.mode == ForwardingMode::kFullNat;
@@ -341,6 +341,9 @@ void BuildFastPathVips(ForwardingState& state) {
   auto common = std::make_shared<std::vector<FastPathVip>>();
   common->reserve(state.vips->size());
   for (const VipEntry& vip : *state.vips) common->push_back(FastPathVipOf(vip, state));
+  for (const lb::VipTable::Vip& vip : state.vip_table->vips()) {
+    (*common)[vip.id.index()].family = vip.prefix.address.family();
+  }
   state.fast_path_vips = std::move(common);
 }
 

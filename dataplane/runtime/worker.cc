@@ -160,26 +160,32 @@ size_t Worker::SendForHost(const WorkerPort& port) {
       Drop(probe.mbuf, probe.reason);
     }
   }
-  if (others != 0) counters_.sent_for_host.Add(Send(port.id, port.queue, mbufs.data(), others));
+  if (others != 0) {
+    const uint64_t bytes = stage::FrameBytes(mbufs.data(), others);
+    counters_.sent_for_host.Add(Send(port.id, port.queue, mbufs.data(), others, bytes));
+  }
   return count;
 }
 
-void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
+void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
   const size_t index = TxIndex(port, kForward);
   TxBuffer& buffer = tx_[index];
   if (count == buffer.mbufs.size() && buffer.count == 0) {
     // A full burst, as under load nearly all are, gains nothing by waiting for more.
-    buffer.sent->Add(Send(port, buffer.queue, mbufs, count));
+    buffer.sent->Add(Send(port, buffer.queue, mbufs, count, bytes));
     return;
   }
   // As runs: a packet at a time takes a twentieth of the worker's instructions.
   while (count != 0) {
     if (buffer.count == buffer.mbufs.size()) Flush(index);
     const size_t taken = std::min(count, buffer.mbufs.size() - buffer.count);
+    const uint64_t taken_bytes = taken == count ? bytes : stage::FrameBytes(mbufs, taken);
     std::copy_n(mbufs, taken, buffer.mbufs.data() + buffer.count);
     buffer.count += taken;
+    buffer.bytes += taken_bytes;
     mbufs += taken;
     count -= taken;
+    bytes -= taken_bytes;
   }
   tx_filled_ |= uint64_t{1} << index;
 }
@@ -215,14 +221,16 @@ void Worker::Append(size_t tx_index, rte_mbuf* mbuf) {
   TxBuffer& buffer = tx_[tx_index];
   if (buffer.count == buffer.mbufs.size()) Flush(tx_index);
   buffer.mbufs[buffer.count++] = mbuf;
+  buffer.bytes += rte_pktmbuf_pkt_len(mbuf);
   tx_filled_ |= uint64_t{1} << tx_index;
 }
 
 void Worker::Flush(size_t tx_index) {
   TxBuffer& buffer = tx_[tx_index];
   const PortId port(static_cast<PortId::rep>(tx_index / kTxKinds));
-  buffer.sent->Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count));
+  buffer.sent->Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count, buffer.bytes));
   buffer.count = 0;
+  buffer.bytes = 0;
 }
 
 void Worker::FlushAll() {
@@ -232,10 +240,8 @@ void Worker::FlushAll() {
   for (HandoverBuffer& buffer : handovers_) Flush(buffer);
 }
 
-size_t Worker::Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count) {
-  // Lengths are read before the device may free what it took.
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < count; ++i) bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+size_t Worker::Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
+  // What the device took it may have freed: only the lengths of the others can be read then.
   const size_t sent = rte_eth_tx_burst(queue.device, queue.queue, mbufs, static_cast<uint16_t>(count));
   for (size_t i = sent; i < count; ++i) {
     bytes -= rte_pktmbuf_pkt_len(mbufs[i]);

@@ -95,7 +95,7 @@ class Worker final : public stage::PacketSink {
   }
 
   // stage::PacketSink, for the pipeline.
-  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) override;
   void Answer(PortId port, rte_mbuf* mbuf) override;
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
   void HandOver(WorkerId owner, rte_mbuf* mbuf) override;
@@ -106,6 +106,7 @@ class Worker final : public stage::PacketSink {
     PortQueue queue;
     Counter* sent = nullptr;  // the fate of those that the device takes
     size_t count = 0;
+    uint64_t bytes = 0;  // stage::FrameBytes
     std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   };
   // A port has one for each fate of its packets.
@@ -130,8 +131,8 @@ class Worker final : public stage::PacketSink {
   void Flush(HandoverBuffer& buffer);
   // All that wait.
   void FlushAll();
-  // Gives packets to a device; those it does not take are dropped. Returns how many it took.
-  size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count);
+  // Gives packets of `bytes` in all to a device; those it does not take are dropped. Returns how many it took.
+  size_t Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count, uint64_t bytes);
   void Housekeep(uint64_t tsc);
   void BeginSecond(uint64_t tsc);
   fwd::FlowFinding LookUp(const fwd::FlowQuestion& question);

@@ -52,9 +52,15 @@ Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burs
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
 void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked, StageEnv& env);
 
-// What Rewrite does of most packets. Returns the port by which all packets of the burst leave; invalid if not all of
-// them do, or by different ports. Then Rewrite and Settle have something to do.
-PortId SendOnFastPath(Burst& burst, StageEnv& env);
+// Where a burst goes: the port by which all packets of it leave; invalid if not all of them do, or by different ports,
+// and then Rewrite and Settle have something to do.
+struct Sent {
+  PortId port;
+  uint64_t bytes = 0;  // of their frames, as they leave
+};
+
+// What Rewrite does of most packets.
+Sent SendOnFastPath(Burst& burst, StageEnv& env);
 
 // A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of
 // them. `bytes`: of the IP packet as the client sent it.

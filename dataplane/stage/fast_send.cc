@@ -23,16 +23,19 @@ using net::Family;
 using net::Load;
 using net::Store;
 
-// The port by which packets leave, which is nearly always that of the packet before, and what it takes.
+// In 64 bits: g++ would take numbers of 32 to vector registers and back for their minimum.
+constexpr uint64_t Without(uint64_t bytes, uint64_t header) { return bytes - std::min(bytes, header); }
+
+// What leaves, and the port by which it does, which is nearly always that of the packet before, and what it takes.
 class WayOut {
  public:
   explicit WayOut(const NodeTraits& node) : node_(node) {}
 
-  void Take(PortId port) {
-    if (port == port_) [[likely]]
+  // Learns what `port` takes.
+  void Ask(PortId port) {
+    if (port == asked_) [[likely]]
       return;
-    port_ = port;
-    ++changes_;
+    asked_ = port;
     const PortTraits& traits = node_.ports[port.index()];
     fits_l2 = traits.mtu_bytes;
     // A tunnel whose source varies is made by the stages.
@@ -40,38 +43,54 @@ class WayOut {
     fits_v6 = node_.tunnel_source_v6.enabled ? 0 : Without(fits_l2, OuterIpBytes(Family::kIpv6));
     device_sums = traits.tx_ipv4_checksum;
   }
-  // The port, if it was but one.
-  PortId only() const { return changes_ == 1 ? port_ : PortId(); }
+  // Packets that are ready, with the bytes of their frames.
+  void Add(PortId port, size_t packets, uint64_t bytes) {
+    if (port != port_) [[unlikely]] {
+      port_ = port;
+      ++changes_;
+    }
+    packets_ += packets;
+    bytes_ += bytes;
+  }
+  void Add(const Packet& packet) { Add(packet.out_port, 1, rte_pktmbuf_pkt_len(packet.mbuf)); }
+  // Where they all leave, if they are so many.
+  Sent Result(size_t packets) const {
+    return changes_ == 1 && packets_ == packets ? Sent{.port = port_, .bytes = bytes_} : Sent();
+  }
 
   // The longest IP packets that it takes: as they are, and in a tunnel of each family.
-  uint32_t fits_l2 = 0, fits_v4 = 0, fits_v6 = 0;
+  uint64_t fits_l2 = 0, fits_v4 = 0, fits_v6 = 0;
   bool device_sums = false;
 
  private:
-  static uint32_t Without(uint32_t bytes, uint32_t header) { return bytes - std::min(bytes, header); }
-
   const NodeTraits& node_;
-  PortId port_;
+  PortId asked_, port_;
   size_t changes_ = 0;
+  size_t packets_ = 0;
+  uint64_t bytes_ = 0;
 };
 
 // The frame's first bytes and the backend's line agree: Ethernet header, then outer IP header.
 static_assert(offsetof(fwd::BackendEntry, ether) == 0);
 static_assert(offsetof(fwd::BackendEntry, outer) == sizeof(net::EtherHeader));
 
-// Two halves: g++ splits an unaligned copy of 32 bytes, and puts it together and takes it apart again in between.
-SLUICE_FAST_PATH inline void Copy32(uint8_t* to, const uint8_t* from) {
-  const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + sizeof(low)));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), low);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(to + sizeof(low)), high);
+// Of unaligned loads and stores that have no instruction of their own g++ makes two.
+SLUICE_FAST_PATH inline __m256i Load32(const uint8_t* at) {
+  return _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(at));
+}
+SLUICE_FAST_PATH inline void Store32(uint8_t* at, __m256i bytes) {
+  asm("vmovdqu %1, %0" : "=m"(*reinterpret_cast<uint8_t(*)[sizeof(bytes)]>(at)) : "x"(bytes));
+}
+SLUICE_FAST_PATH inline __m256i Load32Aligned(const void* at) {
+  return _mm256_load_si256(static_cast<const __m256i*>(at));
 }
 
-// Whether the backend's own station sent the frame: it has come back.
-inline bool CameFrom(const fwd::BackendEntry& backend, const uint8_t* frame) {
-  const uint64_t stations_differ = Load<uint64_t>(frame + offsetof(net::EtherHeader, source)) ^
-                                   Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend.ether.destination));
-  return stations_differ << 16 == 0;
+// Whether the backend's own station may have sent the frame, which then has come back: the last four bytes of its
+// address are the same. The stages compare all six.
+inline bool MayHaveComeFrom(const fwd::BackendEntry& backend, const uint8_t* frame) {
+  const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
+  return Load<uint32_t>(frame + offsetof(net::EtherHeader, source) + 2) ==
+         Load<uint32_t>(line + offsetof(net::EtherHeader, destination) + 2);
 }
 
 // What GRE and GUE have between the outer and the inner IP header.
@@ -105,7 +124,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
   uint8_t* const outer = frame + kL3;
   const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
   constexpr size_t kHeaders = kL3 + OuterIpBytes(family);
-  Copy32(frame, line);
+  Store32(frame, Load32Aligned(line));
   if constexpr (kV4) {
     Store(frame + 32, Load<uint16_t>(line + 32));
     static_assert(kHeaders == 34);
@@ -121,7 +140,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     outer[offsetof(net::Ipv4Header, protocol)] = protocol;
     Store(outer + offsetof(net::Ipv4Header, checksum), checksum);
   } else {
-    Copy32(frame + kHeaders - 32, line + kHeaders - 32);
+    Store32(frame + kHeaders - 32, Load32(line + kHeaders - 32));
     Store(outer, VersionClassFlow(traffic_class, packet.flow_hash));
     outer[offsetof(net::Ipv6Header, next_header)] = protocol;
     Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(static_cast<uint16_t>(payload_bytes)));
@@ -150,10 +169,10 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   // Read before the frame is written, which to the compiler may be where the backend's line is.
   const PortId port = backend.port;
   auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
-  if (CameFrom(backend, frame)) [[unlikely]]
+  if (MayHaveComeFrom(backend, frame)) [[unlikely]]
     return false;
   if (!backend.resolved) return false;
-  way.Take(port);
+  way.Ask(port);
   if (mode == fwd::ForwardingMode::kL2) {
     const bool fits = packet.headers.ip_length <= way.fits_l2;
     if (backend.family != packet.headers.family || !backend.on_link || !fits) return false;
@@ -167,15 +186,6 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   return true;
 }
 
-// What all packets are sent with. SendRun reads it anew for each packet, as operands of instructions that it has
-// anyway: it has more to keep in registers than there are.
-struct Tables {
-  const fwd::FastPathVip* vips;
-  const fwd::BackendEntry* backends;
-  fwd::VipCounters* vip_counters;
-  fwd::BackendCounters* backend_counters;
-};
-
 inline uint16_t PortAndTunnel(const fwd::BackendEntry& backend) {
   return Load<uint16_t>(reinterpret_cast<const uint8_t*>(&backend.port));
 }
@@ -184,86 +194,99 @@ inline uint16_t PortAndTunnel(const fwd::BackendEntry& backend) {
 // family is a parameter of the run's kind.
 struct TunnelRun {
   uint16_t port_and_tunnel;
-  uint32_t most_bytes;  // the longest IP packet that the port takes
+  uint64_t most_bytes;  // the longest IP packet that fits into the tunnel
 };
 
-SLUICE_FAST_PATH inline __m128i Load16(const uint8_t* at) {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-}
-SLUICE_FAST_PATH inline void Store16(uint8_t* at, __m128i bytes) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(at), bytes);
-}
+// How far a run came: the first packet that does not go the way, and the bytes of the IP packets before it, as they
+// came.
+struct RunEnd {
+  Packet* packet;
+  uint64_t ip_bytes;
+};
 
-// Makes room for headers in front of the IP packet, which begins at `old_frame` + kL3; what follows it in the frame is
-// Ethernet padding, and left out. Null: there is none.
-inline uint8_t* MakeRoom(const Packet& packet, uint8_t* old_frame, uint32_t bytes, uint32_t ip_bytes) {
-  rte_mbuf* const mbuf = packet.mbuf;
-  uint16_t offset;
-  if (__builtin_sub_overflow(mbuf->data_off, bytes, &offset)) [[unlikely]]
-    return nullptr;
-  uint32_t frame_bytes = kL3 + bytes + ip_bytes;
+// Makes room, which there is, for headers in front of the IP packet, which begins at `old_frame` + kL3; what follows it
+// in the frame is Ethernet padding, and left out.
+inline uint8_t* MakeRoom(rte_mbuf* mbuf, uint8_t* old_frame, uint32_t bytes, uint64_t ip_bytes) {
+  // In place: the compiler would keep what was read for the check, and there are no registers to spare.
+  asm("subw %1, %0" : "+m"(mbuf->data_off) : "er"(static_cast<uint16_t>(bytes)));
+  uint64_t frame_bytes = kL3 + bytes + ip_bytes;
   // Or the compiler would compute its lower half once more.
   asm("" : "+r"(frame_bytes));
-  mbuf->data_off = offset;
   mbuf->data_len = static_cast<uint16_t>(frame_bytes);
-  mbuf->pkt_len = frame_bytes;
+  mbuf->pkt_len = static_cast<uint32_t>(frame_bytes);
   return old_frame - bytes;
 }
 
-// The outer header, which in the backend's line has the protocol of IP in IP of its own family, with that of `inner`.
+// The start of a backend's line, in which the outer header has the protocol of IP in IP of its own family, with that of
+// `inner`.
 template <Family inner, Family outer>
-SLUICE_FAST_PATH inline __m128i WithProtocol(__m128i header) {
-  if constexpr (inner == outer) return header;
+SLUICE_FAST_PATH inline __m256i WithProtocol(__m256i start) {
+  if constexpr (inner == outer) return start;
   constexpr size_t kAt =
-      outer == Family::kIpv4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header);
-  alignas(16) static constexpr auto kChange = [] {
-    std::array<uint8_t, sizeof(__m128i)> bytes{};
+      kL3 + (outer == Family::kIpv4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header));
+  alignas(32) static constexpr auto kChange = [] {
+    std::array<uint8_t, sizeof(__m256i)> bytes{};
     bytes[kAt] = InnerProtocol(inner) ^ InnerProtocol(outer);
     return bytes;
   }();
-  return _mm_xor_si128(header, Load16(kChange.data()));
+  return _mm256_xor_si256(start, Load32Aligned(kChange.data()));
+}
+
+// TOS and total length of an outer IPv4 header, in host byte order, as checksums are summed: the length in the lower
+// half of the first 32 bits, the TOS in the upper one. The others are nobody's.
+template <Family inner>
+SLUICE_FAST_PATH inline __m128i TosAndLength(const uint8_t* ip, uint64_t ip_bytes) {
+  constexpr int kOverhead = OuterIpBytes(Family::kIpv4);
+  if constexpr (inner == Family::kIpv4) {
+    static_assert(offsetof(net::Ipv4Header, tos) == 1 && offsetof(net::Ipv4Header, total_length) == 2);
+    const __m128i host_order = _mm_setr_epi8(3, 2, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m128i inner_ones = _mm_shuffle_epi8(_mm_cvtsi32_si128(Load<int32_t>(ip)), host_order);
+    return _mm_add_epi32(inner_ones, _mm_set1_epi32(kOverhead));
+  }
+  return _mm_cvtsi32_si128(static_cast<int>(uint64_t{TrafficClassOf(ip, inner)} << 16 | (ip_bytes + kOverhead)));
+}
+
+// The outer header's checksum, in the upper half of the first 32 bits.
+template <Family inner>
+SLUICE_FAST_PATH inline __m128i ChecksumOf(const fwd::BackendEntry& backend, __m128i tos_and_length) {
+  constexpr int kProtocolSum = InnerProtocol(inner) - InnerProtocol(Family::kIpv4);
+  if constexpr (kProtocolSum != 0) tos_and_length = _mm_add_epi32(tos_and_length, _mm_set1_epi32(kProtocolSum));
+  const uint8_t* const outer_sum = backend.outer.data() + fwd::BackendEntry::kOuterSum;
+  const __m128i sum = _mm_add_epi32(tos_and_length, _mm_loadu_si128(reinterpret_cast<const __m128i*>(outer_sum)));
+  const __m128i halves_swapped = _mm_shufflelo_epi16(sum, 0b10'11'00'01);
+  return _mm_xor_si128(_mm_add_epi32(sum, halves_swapped), _mm_set1_epi32(-1));
 }
 
 // Writes Ethernet and outer IP header: what varies by packet is put into its places among the backend's line.
 template <Family inner>
-SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEntry& backend, uint32_t tos_and_length,
-                                            uint32_t checksum) {
+SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEntry& backend, __m128i tos_and_length,
+                                            __m128i checksum) {
   const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
-  const __m128i places = _mm_setr_epi8(-1, 2, 1, 0, -1, -1, -1, -1, -1, -1, 7, 6, -1, -1, -1, -1);
-  const __m128i varying =
-      _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(tos_and_length)), static_cast<int>(checksum), 1);
-  const __m128i start = Load16(line);
-  const __m128i header =
-      _mm_or_si128(WithProtocol<inner, Family::kIpv4>(Load16(line + kL3)), _mm_shuffle_epi8(varying, places));
-  const auto destination = Load<uint32_t>(line + kL3 + offsetof(net::Ipv4Header, destination));
-  Store16(frame, start);
-  Store16(frame + kL3, header);
-  Store(frame + kL3 + offsetof(net::Ipv4Header, destination), destination);
+  const __m256i places = _mm256_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2,  //
+                                          1, 0, -1, -1, -1, -1, -1, -1, 7, 6, -1, -1, -1, -1, -1, -1);
+  const __m256i varying = _mm256_broadcastq_epi64(_mm_unpacklo_epi32(tos_and_length, checksum));
+  const __m256i start = WithProtocol<inner, Family::kIpv4>(Load32Aligned(&backend));
+  const auto end = Load<uint16_t>(line + sizeof(start));
+  Store32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
+  Store(frame + sizeof(start), end);
 }
 
 // IP in IP.
 template <Family inner, bool device_sums>
 struct IpipV4 {
-  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const TunnelRun& run,
-                            uint32_t ip_bytes) const {
-    constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv4);
-    const uint32_t total_bytes = ip_bytes + kOverhead;
-    if (packet.headers.family != inner || total_bytes > run.most_bytes) [[unlikely]]
-      return false;
-    uint8_t* const frame = MakeRoom(packet, old_frame, kOverhead, ip_bytes);
-    if (frame == nullptr) [[unlikely]]
-      return false;
-    const uint32_t tos_and_length = uint32_t{TrafficClassOf(old_frame + kL3, inner)} << 16 | total_bytes;
-    uint32_t checksum = 0;
+  static constexpr Family kInner = inner;
+  static constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv4);
+  SLUICE_FAST_PATH static void Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
+                                   uint64_t ip_bytes) {
+    uint8_t* const frame = MakeRoom(packet.mbuf, old_frame, kOverhead, ip_bytes);
+    const __m128i tos_and_length = TosAndLength<inner>(old_frame + kL3, ip_bytes);
+    __m128i checksum = _mm_setzero_si128();
     if constexpr (device_sums) {
       LeaveChecksumToDevice(packet);
     } else {
-      constexpr uint32_t kProtocolSum = InnerProtocol(inner) - InnerProtocol(Family::kIpv4);
-      const uint32_t sum = backend.outer_sum() + kProtocolSum + tos_and_length;
-      checksum = ~(sum + std::rotl(sum, 16));
+      checksum = ChecksumOf<inner>(backend, tos_and_length);
     }
     WriteHeadersV4<inner>(frame, backend, tos_and_length, checksum);
-    return true;
   }
 };
 
@@ -276,92 +299,108 @@ uint32_t TrafficClassBitsOf(const uint8_t* ip) {
 
 template <Family inner>
 struct IpipV6 {
-  SLUICE_FAST_PATH bool Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend, const TunnelRun& run,
-                            uint32_t ip_bytes) const {
-    constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv6);
-    const uint32_t payload_bytes = ip_bytes;
-    if (packet.headers.family != inner || payload_bytes + kOverhead > run.most_bytes) [[unlikely]]
-      return false;
-    uint8_t* const frame = MakeRoom(packet, old_frame, kOverhead, ip_bytes);
-    if (frame == nullptr) [[unlikely]]
-      return false;
+  static constexpr Family kInner = inner;
+  static constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv6);
+  SLUICE_FAST_PATH static void Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
+                                   uint64_t ip_bytes) {
+    uint8_t* const frame = MakeRoom(packet.mbuf, old_frame, kOverhead, ip_bytes);
     const uint32_t class_and_flow = TrafficClassBitsOf<inner>(old_frame + kL3) | FlowLabel(packet.flow_hash);
     const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
-    const __m128i places = _mm_setr_epi8(3, 2, 1, 0, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    const __m128i varying =
-        _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(class_and_flow)), static_cast<int>(payload_bytes), 1);
-    const __m128i header =
-        _mm_or_si128(WithProtocol<inner, Family::kIpv6>(Load16(line + kL3)), _mm_shuffle_epi8(varying, places));
-    const __m128i start = Load16(line);
-    const __m128i middle = Load16(line + 30);
-    const __m128i end = Load16(line + 38);
-    Store16(frame, start);
-    Store16(frame + kL3, header);
-    Store16(frame + 30, middle);
-    Store16(frame + 38, end);
-    return true;
+    const __m256i places = _mm256_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 3, 2,  //
+                                            1, 0, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    const __m256i varying = _mm256_broadcastq_epi64(
+        _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(class_and_flow)), static_cast<int>(ip_bytes), 1));
+    const __m256i start = WithProtocol<inner, Family::kIpv6>(Load32Aligned(&backend));
+    constexpr size_t kEnd = kL3 + kOverhead - sizeof(start);
+    const __m256i end = Load32(line + kEnd);
+    Store32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
+    Store32(frame + kEnd, end);
   }
 };
 
-// Sends the packets from `first` on that go the way. Returns the first that does not.
+// A row of tables whose rows have different multiples of so many bytes, which is found by one shift for all of them.
+template <size_t unit>
+class Row {
+ public:
+  explicit Row(size_t index) : offset_(index * unit) {
+    // Or the compiler would shift anew for each table.
+    asm("" : "+r"(offset_));
+  }
+  template <typename T>
+  T& of(T* table) const {
+    static_assert(sizeof(T) % unit == 0);
+    return *reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(table) + offset_ * (sizeof(T) / unit));
+  }
+
+ private:
+  size_t offset_;
+};
+
+// Sends the packets from `packet` on that go the way.
 template <typename Kind>
-SLUICE_FAST_PATH __attribute__((noinline)) size_t SendRun(Burst& burst, size_t first, const TunnelRun& run,
-                                                          const Tables& tables, Kind kind) {
-  const Packet* const end = burst.end();
-  Packet* packet = &burst.packets[first];
+SLUICE_FAST_PATH __attribute__((noinline)) RunEnd SendRun(Packet* packet, TunnelRun run, const StageEnv& env) {
   const uint16_t port_and_tunnel = run.port_and_tunnel;
-  const auto port_and_fate = static_cast<uint16_t>((port_and_tunnel & 0xff) | static_cast<int>(Fate::kForwarded) << 8);
-  for (; packet != end; ++packet) {
+  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
+  const fwd::BackendEntry* const backends = env.state->backends->data();
+  fwd::VipCounters* const vip_counters = env.counters->vips.get();
+  fwd::BackendCounters* const backend_counters = env.counters->backends.get();
+  uint64_t sent_bytes = 0;
+  for (;; ++packet) {
     if (packet->past != Past::kSelection) [[unlikely]]
       break;
-    const size_t vip = packet->vip.index();
-    const fwd::BackendEntry& backend = tables.backends[packet->backend.index()];
-    if (tables.vips[vip].mode != fwd::ForwardingMode::kIpip || PortAndTunnel(backend) != port_and_tunnel) [[unlikely]]
+    const Row<sizeof(fwd::FastPathVip)> vip_row(packet->vip.index());
+    const Row<sizeof(fwd::BackendCounters)> backend_row(packet->backend.index());
+    const fwd::FastPathVip& vip = vip_row.of(vips);
+    const fwd::BackendEntry& backend = backend_row.of(backends);
+    if (vip.mode != fwd::ForwardingMode::kIpip || vip.family != Kind::kInner ||
+        PortAndTunnel(backend) != port_and_tunnel) [[unlikely]]
       break;
-    auto* const frame = rte_pktmbuf_mtod(packet->mbuf, uint8_t*);
-    if (CameFrom(backend, frame)) [[unlikely]]
+    rte_mbuf* const mbuf = packet->mbuf;
+    const uint64_t bytes = packet->headers.ip_length;
+    if (bytes > run.most_bytes || mbuf->data_off < Kind::kOverhead) [[unlikely]]
       break;
-    const uint32_t bytes = packet->headers.ip_length;
-    fwd::BackendCounters& backend_counters = tables.backend_counters[packet->backend.index()];
-    if (!kind.Put(*packet, frame, backend, run, bytes)) [[unlikely]]
+    auto* const frame = rte_pktmbuf_mtod(mbuf, uint8_t*);
+    if (MayHaveComeFrom(backend, frame)) [[unlikely]]
       break;
-    static_assert(offsetof(Packet, fate) == offsetof(Packet, out_port) + 1 && sizeof(PortId) == 1 && sizeof(Fate) == 1);
-    Store(reinterpret_cast<uint8_t*>(packet) + offsetof(Packet, out_port), port_and_fate);
+    Kind::Put(*packet, frame, backend, bytes);
+    packet->out_port = PortId(static_cast<PortId::rep>(port_and_tunnel));
+    packet->fate = Fate::kForwarded;
     packet->past = Past::kAll;
-    CountForwarded(tables.vip_counters[vip], backend_counters, bytes);
+    CountForwarded(vip_row.of(vip_counters), backend_row.of(backend_counters), bytes);
+    sent_bytes += bytes;
   }
-  return static_cast<size_t>(packet - burst.begin());
+  return {.packet = packet, .ip_bytes = sent_bytes};
 }
 
 // Sends the packets from `first` on that go into tunnels of IP in IP as the first one does, by its port, and are of its
 // family. Returns the first that does not.
 template <Family inner>
-SLUICE_FAST_PATH inline size_t SendIpipRun(Burst& burst, size_t first, const Tables& tables, const NodeTraits& node) {
-  const fwd::BackendEntry& backend = tables.backends[burst.packets[first].backend.index()];
+SLUICE_FAST_PATH inline RunEnd SendIpipRun(Packet* first, const fwd::BackendEntry& backend, const StageEnv& env) {
+  const NodeTraits& node = *env.node;
   const PortTraits& port = node.ports[backend.port.index()];
-  const TunnelRun run = {.port_and_tunnel = PortAndTunnel(backend),
-                         .most_bytes = std::min<uint32_t>(port.mtu_bytes, UINT16_MAX)};
+  const TunnelRun run = {
+      .port_and_tunnel = PortAndTunnel(backend),
+      .most_bytes = Without(std::min<uint64_t>(port.mtu_bytes, UINT16_MAX), OuterIpBytes(backend.family))};
   // A tunnel whose source varies is made by the stages.
+  const RunEnd none = {.packet = first, .ip_bytes = 0};
   if (backend.family == Family::kIpv6) {
-    return node.tunnel_source_v6.enabled ? first : SendRun(burst, first, run, tables, IpipV6<inner>());
+    return node.tunnel_source_v6.enabled ? none : SendRun<IpipV6<inner>>(first, run, env);
   }
-  if (node.tunnel_source_v4.enabled) return first;
-  return port.tx_ipv4_checksum ? SendRun(burst, first, run, tables, IpipV4<inner, true>())
-                               : SendRun(burst, first, run, tables, IpipV4<inner, false>());
+  if (node.tunnel_source_v4.enabled) return none;
+  return port.tx_ipv4_checksum ? SendRun<IpipV4<inner, true>>(first, run, env)
+                               : SendRun<IpipV4<inner, false>>(first, run, env);
 }
 
 }  // namespace
 
-SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
-  const Tables tables = {.vips = env.state->fast_path_vips->data(),
-                         .backends = env.state->backends->data(),
-                         .vip_counters = env.counters->vips.get(),
-                         .backend_counters = env.counters->backends.get()};
+SLUICE_FAST_PATH Sent SendOnFastPath(Burst& burst, StageEnv& env) {
+  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
+  const fwd::BackendEntry* const backends = env.state->backends->data();
   WayOut way(*env.node);
-  size_t sent = 0;
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
   bool sessions_may_end = false;
   const size_t count = burst.count;
+  burst.end()->past = Past::kNothing;
   for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
     if (packet.past != Past::kSelection) [[unlikely]] {
@@ -369,8 +408,7 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
         const size_t end = SendKnown(burst, i, env);
         for (; i < end; ++i) {
           if (burst.packets[i].past != Past::kAll) continue;
-          way.Take(burst.packets[i].out_port);
-          ++sent;
+          way.Add(burst.packets[i]);
         }
         --i;
         continue;
@@ -380,32 +418,29 @@ SLUICE_FAST_PATH PortId SendOnFastPath(Burst& burst, StageEnv& env) {
         continue;
       }
       if (sessions_may_end || !SendTranslated(packet, env)) continue;
-      way.Take(packet.out_port);
-      ++sent;
+      way.Add(packet);
       continue;
     }
-    const size_t vip = packet.vip.index();
-    const size_t backend = packet.backend.index();
-    const uint64_t bytes = packet.headers.ip_length;
-    const fwd::ForwardingMode mode = tables.vips[vip].mode;
+    const fwd::BackendEntry& backend = backends[packet.backend.index()];
+    const fwd::ForwardingMode mode = vips[packet.vip.index()].mode;
     if (mode == fwd::ForwardingMode::kIpip) [[likely]] {
-      if (tables.backends[backend].tunnel == 0) continue;
-      const size_t end = packet.headers.family == Family::kIpv4
-                             ? SendIpipRun<Family::kIpv4>(burst, i, tables, *env.node)
-                             : SendIpipRun<Family::kIpv6>(burst, i, tables, *env.node);
+      if (backend.tunnel == 0) continue;
+      const auto [run_end, ip_bytes] = packet.headers.family == Family::kIpv4
+                                           ? SendIpipRun<Family::kIpv4>(&packet, backend, env)
+                                           : SendIpipRun<Family::kIpv6>(&packet, backend, env);
+      const auto end = static_cast<size_t>(run_end - burst.begin());
       if (end == i) [[unlikely]]
         continue;
-      way.Take(tables.backends[backend].port);
-      sent += end - i;
+      way.Add(backend.port, end - i, ip_bytes + (end - i) * (kL3 + OuterIpBytes(backend.family)));
       i = end - 1;
       continue;
     }
-    if (!SendTo(tables.backends[backend], mode, packet, way, env)) [[unlikely]]
+    if (!SendTo(backend, mode, packet, way, env)) [[unlikely]]
       continue;
-    CountForwarded(tables.vip_counters[vip], tables.backend_counters[backend], bytes);
-    ++sent;
+    CountForwarded(packet, *env.counters);
+    way.Add(packet);
   }
-  return sent == burst.count ? way.only() : PortId();
+  return way.Result(count);
 }
 
 }  // namespace sluice::stage

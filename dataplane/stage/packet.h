@@ -115,7 +115,8 @@ constexpr void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
 inline constexpr size_t kBurstSize = 32;
 
 struct Burst {
-  std::array<Packet, kBurstSize> packets;
+  // The last is none's: the fast path ends a run by the record behind it.
+  std::array<Packet, kBurstSize + 1> packets;
   size_t count = 0;
 
   Packet* begin() { return packets.data(); }

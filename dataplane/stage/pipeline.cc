@@ -100,17 +100,20 @@ class Transmission {
     if (port != port_ || count_ == mbufs_.size()) Flush();
     port_ = port;
     mbufs_[count_++] = mbuf;
+    bytes_ += rte_pktmbuf_pkt_len(mbuf);
   }
 
   void Flush() {
-    if (count_ > 0) sink_.Transmit(port_, mbufs_.data(), count_);
+    if (count_ > 0) sink_.Transmit(port_, mbufs_.data(), count_, bytes_);
     count_ = 0;
+    bytes_ = 0;
   }
 
  private:
   PacketSink& sink_;
   PortId port_;
   size_t count_ = 0;
+  uint64_t bytes_ = 0;
   std::array<rte_mbuf*, kBurstSize> mbufs_;
 };
 
@@ -230,8 +233,8 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
     LookupVip(burst, env);
   }
   if (looked.selected != count) SelectOnFastPath(burst, tracked, env);
-  if (const PortId out = SendOnFastPath(burst, env); out.valid()) [[likely]] {
-    sink.Transmit(out, mbufs, count);
+  if (const Sent sent = SendOnFastPath(burst, env); sent.port.valid()) [[likely]] {
+    sink.Transmit(sent.port, mbufs, count, sent.bytes);
     return;
   }
   Rewrite(burst, env);

@@ -1,20 +1,30 @@
 #ifndef SLUICE_DATAPLANE_STAGE_PIPELINE_H_
 #define SLUICE_DATAPLANE_STAGE_PIPELINE_H_
 
+#include <rte_mbuf.h>
+
 #include <cstddef>
+#include <cstdint>
 
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
 namespace sluice::stage {
 
+// Of whole packets, which may be chains of buffers.
+inline uint64_t FrameBytes(rte_mbuf* const* mbufs, size_t count) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+  return bytes;
+}
+
 // Takes packets off the pipeline's hands: the worker's queues and rings, a replay's files, a test's vectors.
 class PacketSink {
  public:
   virtual ~PacketSink() = default;
-  // The sink owns the packets from here on, in order. It counts `forwarded` for those that left and drops the others
-  // with kTxQueueFull.
-  virtual void Transmit(PortId port, rte_mbuf** mbufs, size_t count) = 0;
+  // The sink owns the packets from here on, in order; `bytes` are their FrameBytes. It counts `forwarded` for those
+  // that left and drops the others with kTxQueueFull.
+  virtual void Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) = 0;
   // One answer made here, which leaves by `port`. The sink counts `answered`, or drops it with kTxQueueFull.
   virtual void Answer(PortId port, rte_mbuf* mbuf) = 0;
   // One packet for the host's kernel behind `port`. The sink counts its fate, now or when it is written.

@@ -63,7 +63,8 @@ class CheckingSink final : public stage::PacketSink {
   // What leaves from here on comes from this frame; null: from one that is known to be good.
   void Begin(const std::vector<uint8_t>* frame) { frame_ = frame; }
 
-  void Transmit(PortId, rte_mbuf** mbufs, size_t count) override {
+  void Transmit(PortId, rte_mbuf** mbufs, size_t count, uint64_t bytes) override {
+    SLUICE_CHECK(bytes == stage::FrameBytes(mbufs, count));
     for (size_t i = 0; i < count; ++i) {
       Check(test::BytesOf(mbufs[i]));
       rte_pktmbuf_free(mbufs[i]);

@@ -96,8 +96,8 @@ class CheckingSink final : public stage::PacketSink {
   CheckingSink(const uint8_t* frame, size_t size, fwd::WorkerCounters& counters)
       : frame_(frame), size_(size), counters_(counters) {}
 
-  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override {
-    SLUICE_CHECK(port == PortId(0));
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) override {
+    SLUICE_CHECK(port == PortId(0) && bytes == stage::FrameBytes(mbufs, count));
     for (size_t i = 0; i < count; ++i) {
       const std::vector<uint8_t> out = test::BytesOf(mbufs[i]);
       CheckForwarded(out);

@@ -169,6 +169,21 @@ class FastPathTest : public TwoDirectorsTest {
     }
   }
 
+  // The station of a backend that the frame may be for sends it back, or one of nearly the same address.
+  void ComeBack(Bytes& frame, uint16_t port) {
+    std::vector<uint8_t> stations;
+    for (const fwd::VipSpec& vip : fixture_.spec().vips) {
+      if (vip.first_port != port) continue;
+      for (const fwd::BackendSpec& backend : fixture_.spec().backends) {
+        const net::IpAddress& address = backend.info.address;
+        if (backend.info.pool == vip.entry.pool) stations.push_back(address.data()[address.size() - 1]);
+      }
+    }
+    if (stations.empty() || frame.size() < kIpOffset) return;
+    std::copy_n(std::to_array<uint8_t>({2, 0, 0, 0, 1, Pick(stations)}).begin(), 6, &frame[6]);
+    if (Draw(2) == 0) ++frame[6 + Draw(6)];
+  }
+
   // One that the fast path knows, unless its backend makes it another.
   Bytes PlainFrame() {
     const bool v4 = Draw(3) != 0;
@@ -184,6 +199,7 @@ class FastPathTest : public TwoDirectorsTest {
     builder.padding = Draw(10);
     Bytes frame = builder.Build();
     if (builder.protocol == 6 && builder.payload >= 12) PutTimestamps(frame, v4 ? 34 : 54);
+    if (Draw(12) == 0) ComeBack(frame, builder.destination_port);
     return frame;
   }
 
@@ -261,9 +277,7 @@ class FastPathTest : public TwoDirectorsTest {
     builder.id = static_cast<uint16_t>(Draw(3));
     Bytes frame = builder.Build();
     if (builder.protocol == 6 && builder.vlan_tags == 0 && Draw(2) == 0) PutTimestamps(frame, v4 ? 34 : 54);
-    // The backend's own station sends it back.
-    if (Draw(20) == 0)
-      std::copy_n(std::to_array<uint8_t>({2, 0, 0, 0, 1, uint8_t(10 + Draw(30))}).begin(), 6, &frame[6]);
+    if (Draw(20) == 0) ComeBack(frame, builder.destination_port);
     if (Draw(8) == 0) frame[Draw(std::min<size_t>(frame.size(), 80))] = static_cast<uint8_t>(Draw(256));
     if (Draw(8) == 0) DamageLength(frame);
     if (Draw(30) == 0) frame.resize(1 + Draw(frame.size()));

@@ -40,7 +40,8 @@ fwd::NatSetup NatSetupForTests() {
   return setup;
 }
 
-void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count) {
+void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
+  EXPECT_EQ(bytes, stage::FrameBytes(mbufs, count));
   for (size_t i = 0; i < count; ++i) taken_[taken_count_++] = {mbufs[i], port, std::nullopt};
   counters_.forwarded.Add(count);
 }

@@ -31,7 +31,7 @@ class RecordingSink : public stage::PacketSink {
   };
 
   explicit RecordingSink(fwd::WorkerCounters& counters) : counters_(counters) {}
-  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override;
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) override;
   void Answer(PortId port, rte_mbuf* mbuf) override;
   void Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) override;
   void HandOver(WorkerId owner, rte_mbuf* mbuf) override;

@@ -47,7 +47,7 @@ class ResultSink final : public stage::PacketSink {
   // What comes now had waited for something in this burst.
   void BeginReleased() { last_ = results_ + count_ - 1; }
 
-  void Transmit(PortId port, rte_mbuf** mbufs, size_t count) override {
+  void Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t) override {
     for (size_t i = 0; i < count; ++i) Send(port, mbufs[i], Fate::kForwarded);
     counters_.forwarded.Add(count);
   }

@@ -24,7 +24,7 @@ constexpr uint32_t kWarmUpWindows = 64;
 class KeepingSink final : public stage::PacketSink {
  public:
   explicit KeepingSink(fwd::WorkerCounters& counters) : counters_(counters) {}
-  void Transmit(PortId, rte_mbuf** mbufs, size_t count) override {
+  void Transmit(PortId, rte_mbuf** mbufs, size_t count, uint64_t) override {
     for (size_t i = 0; i < count; ++i) kept_[count_++] = mbufs[i];
     counters_.forwarded.Add(count);
   }

@@ -102,6 +102,17 @@ TEST_F(StateBuilderTest, RefusesIdsAndVipsUsedTwice) {
   EXPECT_NE(Refused().find("both claim 203.0.113.10/32 protocol 6 ports 80 to 80"), std::string::npos);
 }
 
+TEST_F(StateBuilderTest, FastPathVipsSayModeAndFamily) {
+  const VipId v6 = fixture_.AddVip("2001:db8:f::99", 17, 80, web_, ForwardingMode::kL2);
+  const VipId v4 = fixture_.AddVip("203.0.113.99", 17, 80, web_, ForwardingMode::kIpip);
+  const auto state = fixture_.Build();
+  const std::vector<FastPathVip>& vips = *state->fast_path_vips;
+  EXPECT_EQ(vips[v6.index()].family, net::Family::kIpv6);
+  EXPECT_EQ(vips[v6.index()].mode, ForwardingMode::kL2);
+  EXPECT_EQ(vips[v4.index()].family, net::Family::kIpv4);
+  EXPECT_EQ(vips[v4.index()].mode, ForwardingMode::kIpip);
+}
+
 TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
   const auto state = fixture_.Build();
   const BackendEntry& v4 = (*state->backends)[0];

@@ -82,10 +82,35 @@ TEST_F(WorkerAnswerTest, ForwardedPacketsAreCountedApartFromAnswers) {
   FullDevice device(7);
   for (rte_mbuf& mbuf : mbufs_) {
     rte_mbuf* packet = &mbuf;
-    worker_->Transmit(PortId(0), &packet, 1);
+    worker_->Transmit(PortId(0), &packet, 1, mbuf.pkt_len);
   }
   EXPECT_EQ(worker_->counters().forwarded.Value(), 7u);
   EXPECT_EQ(worker_->counters().answered.Value(), 0u);
+  EXPECT_EQ(Dropped(), stage::kBurstSize - 7);
+}
+
+TEST_F(WorkerAnswerTest, BytesAreThoseOfWhatTheDeviceTook) {
+  FullDevice device(stage::kBurstSize + 7);
+  std::vector<rte_mbuf*> packets;
+  uint64_t taken = 0;
+  for (rte_mbuf& mbuf : mbufs_) {
+    mbuf.pkt_len = static_cast<uint32_t>(60 + 100 * packets.size());
+    packets.push_back(&mbuf);
+  }
+  const auto transmit = [&](size_t first, size_t count) {
+    worker_->Transmit(PortId(0), &packets[first], count, stage::FrameBytes(&packets[first], count));
+  };
+  // A burst that fills the buffer before all of it is in, so that a part is sent with what was there.
+  transmit(0, 5);
+  transmit(1, stage::kBurstSize);
+  taken += stage::FrameBytes(packets.data(), 5) + stage::FrameBytes(&packets[1], stage::kBurstSize - 5);
+  EXPECT_EQ(worker_->counters().ports[0].tx_bytes.Value(), taken);
+  // What was left of it goes with the next, of which the device does not take the last.
+  transmit(0, stage::kBurstSize - 5);
+  transmit(0, 1);
+  taken += stage::FrameBytes(&packets[stage::kBurstSize - 4], 5) + stage::FrameBytes(packets.data(), 2);
+  EXPECT_EQ(worker_->counters().ports[0].tx_bytes.Value(), taken);
+  EXPECT_EQ(worker_->counters().forwarded.Value(), stage::kBurstSize + 7);
   EXPECT_EQ(Dropped(), stage::kBurstSize - 7);
 }
 
@@ -93,7 +118,7 @@ TEST_F(WorkerAnswerTest, AnswersDoNotShareABufferWithForwardedPackets) {
   FullDevice device(stage::kBurstSize);
   rte_mbuf forwarded = mbufs_[0];
   rte_mbuf* packet = &forwarded;
-  worker_->Transmit(PortId(0), &packet, 1);
+  worker_->Transmit(PortId(0), &packet, 1, forwarded.pkt_len);
   for (rte_mbuf& mbuf : mbufs_) worker_->Answer(PortId(0), &mbuf);
   EXPECT_EQ(worker_->counters().answered.Value(), stage::kBurstSize);
   EXPECT_EQ(worker_->counters().forwarded.Value(), 0u);
