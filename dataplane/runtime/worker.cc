@@ -44,7 +44,10 @@ Worker::Worker(WorkerSetup setup)
   for (const WorkerPort& port : setup_.ports) {
     if (port.queue.can_receive) receiving_.push_back(port);
     if (port.from_host != nullptr) sending_for_host_.push_back(port);
-    for (const TxKind kind : {kForward, kAnswer, kProbe}) tx_[TxIndex(port.id, kind)].queue = port.queue;
+    for (const TxKind kind : {kForward, kAnswer, kProbe}) {
+      tx_[TxIndex(port.id, kind)].queue = port.queue;
+      tx_[TxIndex(port.id, kind)].port = &counters_.ports[port.id.index()];
+    }
     tx_[TxIndex(port.id, kForward)].sent = &counters_.forwarded;
     tx_[TxIndex(port.id, kAnswer)].sent = &counters_.answered;
     tx_[TxIndex(port.id, kProbe)].sent = &counters_.sent_for_host;
@@ -88,7 +91,7 @@ void Worker::Run() {
     const bool had_work = Round() != 0;
     const uint64_t tsc = rte_rdtsc();
     Account(had_work, tsc);
-    Housekeep(tsc);
+    if (tsc - last_sweep_tsc_ >= sweep_interval_) Housekeep(tsc);
     const uint64_t nap_ns = idle_.AfterRound(had_work, ToNs(tsc - start_tsc_));
     if (nap_ns != 0) {
       Sleep(nap_ns);
@@ -161,8 +164,7 @@ size_t Worker::SendForHost(const WorkerPort& port) {
     }
   }
   if (others != 0) {
-    const uint64_t bytes = stage::FrameBytes(mbufs.data(), others);
-    counters_.sent_for_host.Add(Send(port.id, port.queue, mbufs.data(), others, bytes));
+    Send(tx_[TxIndex(port.id, kProbe)], mbufs.data(), others, stage::FrameBytes(mbufs.data(), others));
   }
   return count;
 }
@@ -170,14 +172,19 @@ size_t Worker::SendForHost(const WorkerPort& port) {
 void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
   const size_t index = TxIndex(port, kForward);
   TxBuffer& buffer = tx_[index];
-  if (count == buffer.mbufs.size() && buffer.count == 0) {
+  if (count == buffer.mbufs.size() && buffer.count == 0) [[likely]] {
     // A full burst, as under load nearly all are, gains nothing by waiting for more.
-    buffer.sent->Add(Send(port, buffer.queue, mbufs, count, bytes));
+    Send(buffer, mbufs, count, bytes);
     return;
   }
+  tx_filled_ |= uint64_t{1} << index;
+  Keep(buffer, mbufs, count, bytes);
+}
+
+void Worker::Keep(TxBuffer& buffer, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
   // As runs: a packet at a time takes a twentieth of the worker's instructions.
   while (count != 0) {
-    if (buffer.count == buffer.mbufs.size()) Flush(index);
+    if (buffer.count == buffer.mbufs.size()) Flush(buffer);
     const size_t taken = std::min(count, buffer.mbufs.size() - buffer.count);
     const uint64_t taken_bytes = taken == count ? bytes : stage::FrameBytes(mbufs, taken);
     std::copy_n(mbufs, taken, buffer.mbufs.data() + buffer.count);
@@ -187,7 +194,6 @@ void Worker::Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t byte
     count -= taken;
     bytes -= taken_bytes;
   }
-  tx_filled_ |= uint64_t{1} << index;
 }
 
 void Worker::Answer(PortId port, rte_mbuf* mbuf) { Append(TxIndex(port, kAnswer), mbuf); }
@@ -219,38 +225,35 @@ void Worker::DropHeld() {
 
 void Worker::Append(size_t tx_index, rte_mbuf* mbuf) {
   TxBuffer& buffer = tx_[tx_index];
-  if (buffer.count == buffer.mbufs.size()) Flush(tx_index);
+  if (buffer.count == buffer.mbufs.size()) Flush(buffer);
   buffer.mbufs[buffer.count++] = mbuf;
   buffer.bytes += rte_pktmbuf_pkt_len(mbuf);
   tx_filled_ |= uint64_t{1} << tx_index;
 }
 
-void Worker::Flush(size_t tx_index) {
-  TxBuffer& buffer = tx_[tx_index];
-  const PortId port(static_cast<PortId::rep>(tx_index / kTxKinds));
-  buffer.sent->Add(Send(port, buffer.queue, buffer.mbufs.data(), buffer.count, buffer.bytes));
+void Worker::Flush(TxBuffer& buffer) {
+  Send(buffer, buffer.mbufs.data(), buffer.count, buffer.bytes);
   buffer.count = 0;
   buffer.bytes = 0;
 }
 
 void Worker::FlushAll() {
-  for (; tx_filled_ != 0; tx_filled_ &= tx_filled_ - 1) Flush(static_cast<size_t>(std::countr_zero(tx_filled_)));
+  for (; tx_filled_ != 0; tx_filled_ &= tx_filled_ - 1) Flush(tx_[static_cast<size_t>(std::countr_zero(tx_filled_))]);
   if (!handovers_wait_) return;
   handovers_wait_ = false;
   for (HandoverBuffer& buffer : handovers_) Flush(buffer);
 }
 
-size_t Worker::Send(PortId port, const PortQueue& queue, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
+void Worker::Send(const TxBuffer& buffer, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
   // What the device took it may have freed: only the lengths of the others can be read then.
-  const size_t sent = rte_eth_tx_burst(queue.device, queue.queue, mbufs, static_cast<uint16_t>(count));
+  const size_t sent = rte_eth_tx_burst(buffer.queue.device, buffer.queue.queue, mbufs, static_cast<uint16_t>(count));
   for (size_t i = sent; i < count; ++i) {
     bytes -= rte_pktmbuf_pkt_len(mbufs[i]);
     Drop(mbufs[i], DropReason::kTxQueueFull);
   }
-  fwd::PortCounters& counters = counters_.ports[port.index()];
-  counters.tx_packets.Add(sent);
-  counters.tx_bytes.Add(bytes);
-  return sent;
+  buffer.sent->Add(sent);
+  buffer.port->tx_packets.Add(sent);
+  buffer.port->tx_bytes.Add(bytes);
 }
 
 void Worker::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) {
@@ -283,7 +286,6 @@ void Worker::Account(bool had_work, uint64_t tsc) {
 
 void Worker::Housekeep(uint64_t tsc) {
   const uint64_t since_sweep = tsc - last_sweep_tsc_;
-  if (since_sweep < sweep_interval_) return;
   if (tsc >= next_second_tsc_) BeginSecond(tsc);
   last_sweep_tsc_ = tsc;
   // In microseconds, so that the product stays in range for any table and pause.

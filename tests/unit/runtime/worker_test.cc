@@ -116,6 +116,7 @@ TEST_F(WorkerTest, PacketsOfTheHostLeaveUnchangedAndAreCountedApart) {
   EXPECT_EQ(rig_->counters().received.Value(), 0u);
   EXPECT_EQ(rig_->counters().forwarded.Value(), 0u);
   EXPECT_EQ(rig_->counters().ports[0].tx_packets.Value(), frames.size());
+  EXPECT_EQ(rig_->counters().ports[0].tx_bytes.Value(), frames.size() * frames[0].size());
 }
 
 TEST_F(WorkerTest, PacketsOfTheHostAreDroppedWhenTheTransmitQueueIsFull) {
