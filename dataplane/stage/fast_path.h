@@ -65,10 +65,8 @@ Sent SendOnFastPath(Burst& burst, StageEnv& env);
 // A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of
 // them. `bytes`: of the IP packet as the client sent it.
 inline void CountForwarded(fwd::VipCounters& vip, fwd::BackendCounters& backend, uint64_t bytes) {
-  CountInPlace(vip.packets, 1);
-  CountInPlace(vip.bytes, bytes);
-  CountInPlace(backend.packets, 1);
-  CountInPlace(backend.bytes, bytes);
+  CountInPlace(vip.packets, vip.bytes, bytes);
+  CountInPlace(backend.packets, backend.bytes, bytes);
 }
 inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
   CountForwarded(counters.vips[packet.vip.index()], counters.backends[packet.backend.index()],
