@@ -121,7 +121,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i GatherBytes(const
                                                                            size_t offset) {
   __m128i bytes = _mm_cvtsi32_si128(net::Load<int32_t>(frames[0] + offset));
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    if constexpr (i != 0) bytes = _mm_insert_epi8(bytes, frames[i][offset], LaneOf(i));
+    constexpr auto kLane = static_cast<int>(LaneOf(i));
+    if constexpr (i != 0) bytes = _mm_insert_epi8(bytes, frames[i][offset], kLane);
   });
   return _mm256_cvtepu8_epi32(bytes);
 }

@@ -139,7 +139,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     const rte_mbuf* const mbuf = mbufs[first + i];
     unlike_traits = _mm_or_si128(unlike_traits, _mm_xor_si128(TraitsOf(mbuf), alike.traits));
-    lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), LaneOf(i));
+    constexpr auto kLane = static_cast<int>(LaneOf(i));
+    lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), kLane);
     frames[i] = parsed.frame[first + i] = FrameOf(mbuf);
   });
   if (_mm_testz_si128(unlike_traits, TraitsThatMatter()) == 0) [[unlikely]]
