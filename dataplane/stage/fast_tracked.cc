@@ -10,8 +10,8 @@ namespace sluice::stage {
 
 SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
                                       Burst& burst, TrackedFlows& tracked, const StageEnv& env) {
-  constexpr auto kV4 = net::Family::kIpv4;
-  constexpr auto kTcp = net::kProtocolTcp;
+  constexpr auto kFamily = net::Family::kIpv4;
+  constexpr uint8_t kProtocol = net::kProtocolTcp;
   const auto vips_v4 = env.state->vip_table->exact_v4().finder();
   const lb::AesFlowKeys keys = lb::LoadFlowKeys(*env.state->keys);
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
@@ -21,7 +21,7 @@ SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_
   const size_t end = first + static_cast<size_t>(std::countr_one(parsed.eights >> first));
   size_t i = first;
   for (; i < end; ++i) {
-    const VipKey<kV4> key(parsed.vip_key[i]);
+    const VipKey<kFamily> key(parsed.vip_key[i]);
     const VipId vip = vips_v4.FindIn(parsed.slot[i], key.key, key.address, key.service);
     if (!vip.valid()) [[unlikely]]
       break;
@@ -30,15 +30,15 @@ SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_
       break;
     const uint8_t* const frame = parsed.frame[i];
     Packet& packet = burst.packets[i];
-    WriteRecord<kV4, kTcp>(packet, mbufs[i], frame, in_port);
+    WriteRecord<kFamily, kProtocol>(packet, mbufs[i], frame, in_port);
     packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
     PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
-    const Tuple<kV4, kTcp> tuple(frame + kSource<kV4>);
+    const Tuple<kFamily, kProtocol> tuple(frame + kSource<kFamily>);
     const uint64_t hash = HashOf(tuple, keys);
     packet.flow_hash = hash;
     packet.vip = vip;
-    Track<kTcp>(tuple.block, hash, entry, connections, packet, tracked[i]);
+    Track<kProtocol>(tuple.block, hash, entry, connections, packet, tracked[i]);
   }
   return i;
 }
