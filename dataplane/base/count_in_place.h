@@ -20,15 +20,15 @@ inline void CountInPlace(Counter& counter, uint64_t n) {
 #endif
 }
 
-// One more thing of `n` bytes, counted by two counters that lie side by side: by one address, which then takes no
-// register.
+// One more thing of `n` bytes, counted by two counters that lie side by side, as the caller asserts: by one address,
+// which then takes no register.
 inline void CountInPlace(Counter& things, [[maybe_unused]] Counter& bytes, uint64_t n) {
 #if defined(__x86_64__)
   struct Both {
     Counter things, bytes;
   };
   static_assert(sizeof(Both) == 2 * sizeof(uint64_t));
-  asm("addq $1, %0\n\taddq %1, %H0" : "+m"(reinterpret_cast<Both&>(things)) : "er"(n));
+  asm("addq $1, %0\n\taddq %1, %H0" : "+o"(reinterpret_cast<Both&>(things)) : "er"(n));
 #else
   things.Add(1);
   bytes.Add(n);

@@ -48,11 +48,14 @@ class PerfectHash {
     finder_.bucket_shift_ = 64 - std::countr_zero(starts_.size());
     // Buckets start in the first half of the slots, and a number's is less than as many further on.
     size_t starts = std::bit_ceil(numbers.size() + 1);
-    // With most mixes two numbers of some bucket have the same distance, or numbers that are alike crowd
-    // into few buckets. Should all fail, there is room in twice as many slots.
+    // With most mixes two numbers of some bucket have the same distance, or numbers that are alike crowd into few
+    // buckets. Should all fail, there is room in twice as many slots.
     constexpr int kMixes = 64;
     for (int mixes = 0;; ++mixes, finder_.mix_ = Next(finder_.mix_)) {
-      if (mixes == kMixes) starts *= 2, mixes = 0;
+      if (mixes == kMixes) {
+        starts *= 2;
+        mixes = 0;
+      }
       slots_.resize(2 * starts);
       finder_.distances_ = (starts - 1) * sizeof(Slot);
       if (Place(numbers, starts)) return;

@@ -46,7 +46,7 @@ Worker::Worker(WorkerSetup setup)
     if (port.from_host != nullptr) sending_for_host_.push_back(port);
     for (const TxKind kind : {kForward, kAnswer, kProbe}) {
       tx_[TxIndex(port.id, kind)].queue = port.queue;
-      tx_[TxIndex(port.id, kind)].port = &counters_.ports[port.id.index()];
+      tx_[TxIndex(port.id, kind)].port_counters = &counters_.ports[port.id.index()];
     }
     tx_[TxIndex(port.id, kForward)].sent = &counters_.forwarded;
     tx_[TxIndex(port.id, kAnswer)].sent = &counters_.answered;
@@ -252,8 +252,8 @@ void Worker::Send(const TxBuffer& buffer, rte_mbuf** mbufs, size_t count, uint64
     Drop(mbufs[i], DropReason::kTxQueueFull);
   }
   buffer.sent->Add(sent);
-  buffer.port->tx_packets.Add(sent);
-  buffer.port->tx_bytes.Add(bytes);
+  buffer.port_counters->tx_packets.Add(sent);
+  buffer.port_counters->tx_bytes.Add(bytes);
 }
 
 void Worker::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) {

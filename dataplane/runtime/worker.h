@@ -105,7 +105,7 @@ class Worker final : public stage::PacketSink {
   struct TxBuffer {
     PortQueue queue;
     Counter* sent = nullptr;  // the fate of those that the device takes
-    fwd::PortCounters* port = nullptr;
+    fwd::PortCounters* port_counters = nullptr;
     size_t count = 0;
     uint64_t bytes = 0;  // stage::FrameBytes
     std::array<rte_mbuf*, stage::kBurstSize> mbufs;
@@ -121,8 +121,7 @@ class Worker final : public stage::PacketSink {
     std::array<rte_mbuf*, stage::kBurstSize> mbufs;
   };
 
-  // What each round does is inlined into it: calls, and what they save for what comes seldom, were a third of its
-  // instructions.
+  // What every round does is inlined into it: with calls, and what they save, it has half as many instructions again.
 
   // One pass over ports and rings; returns how many packets there were.
   [[gnu::always_inline]] inline size_t Round();

@@ -16,7 +16,7 @@
 #include "dataplane/stage/fast_path.h"
 
 // Frames of the most common kind, TCP over IPv4 without options, are checked eight at a time, in registers that hold
-// one field of all eight, with a lane of 32 bits for each (row hash, 1 k flows).
+// one field of all eight, with a lane for each, most often of 32 bits (row hash, 1 k flows).
 namespace sluice::stage {
 
 inline constexpr size_t kEight = 8;
@@ -41,7 +41,7 @@ SLUICE_FAST_PATH inline __m256i InOrder(__m256i lanes) {
   return _mm256_permute4x64_epi64(lanes, _MM_SHUFFLE(3, 1, 2, 0));
 }
 
-// What the frames are compared with, in all lanes.
+// What the fields are compared or masked with: in all lanes of 32 bits but where another width is told.
 struct EightConstants {
   struct alignas(32) Lanes {
     constexpr explicit Lanes(uint32_t even, uint32_t odd) {
@@ -63,9 +63,9 @@ struct EightConstants {
   static constexpr uint32_t kBeyondClients = 127;
   Lanes beyond_clients{kBeyondClients << 24};
   Lanes last_client{(224 + kBeyondClients - 1) % 256 << 24 | 0xff'ffff}, loopback{(127 + kBeyondClients) << 24};
-  // Of a VIP's address and both ports.
+  // Lanes of 64 bits, of a VIP's address and both ports.
   Lanes address_and_vip_port{0xffff'ffff, 0xffff'0000}, tcp{0, net::kProtocolTcp};
-  Lanes shortest{net::kCommonBytesV4 * 0x0001'0001};  // words
+  Lanes shortest{net::kCommonBytesV4 * 0x0001'0001};  // in lanes of 16 bits
 };
 
 // Read from memory, one operand of an instruction, because g++ makes three instructions of a constant that it knows.
@@ -74,16 +74,6 @@ inline const EightConstants& ReadEightConstants() {
   const EightConstants* constants = &kConstants;
   asm("" : "+r"(constants));
   return *constants;
-}
-
-// `lanes` and 32 bytes from anywhere. One instruction of which g++ makes two or three.
-SLUICE_FAST_PATH inline __m256i Xor32(__m256i lanes, const uint8_t* at) {
-  struct Bytes {
-    uint8_t bytes[32];
-  };
-  __m256i different;
-  asm("vpxor %2, %1, %0" : "=x"(different) : "x"(lanes), "m"(*reinterpret_cast<const Bytes*>(at)));
-  return different;
 }
 
 // Of 16 bytes of each frame, the four fields of 32 bits.

@@ -30,17 +30,17 @@ inline uint32_t KindOf(const Packet& packet) {
 
 // Its key, and where its entry is to be: of IPv4 as the first pass noted it.
 template <Family family>
-SLUICE_FAST_PATH inline auto BeginningOf(const Packet& packet, const TrackedFlow& flow) {
+SLUICE_FAST_PATH inline auto BeginningOf(const Packet& packet, const WantedEntry& wanted) {
   if constexpr (family == Family::kIpv4) {
-    return lb::TupleV4{.client_and_ports = flow.wanted, .vip = packet.vip};
+    return lb::TupleV4{.client_and_ports = wanted.entry, .vip = packet.vip};
   } else {
     return TupleOf<family>(packet, FrameOf(packet));
   }
 }
 template <Family family, typename Table>
-auto& EntriesOf(Table& table, const Packet& packet, const TrackedFlow& flow) {
+auto& EntriesOf(Table& table, const Packet& packet, const WantedEntry& wanted) {
   if constexpr (family == Family::kIpv4) {
-    return *flow.entries;
+    return *wanted.bucket;
   } else {
     return table.FirstEntries(packet.flow_hash);
   }
@@ -49,7 +49,7 @@ auto& EntriesOf(Table& table, const Packet& packet, const TrackedFlow& flow) {
 // A loop of its own, which has registers for all that it needs: in that of known connections a SYN takes 29
 // instructions more (row new).
 template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end, const TrackedFlow* flow,
+SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end, const WantedEntry* wanted,
                                                             uint32_t kind, lb::FlowState state,
                                                             const SelectionTables& tables, StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
@@ -59,7 +59,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
   value.last_seen_s = static_cast<uint16_t>(env.now_s);
   value.state_bits = static_cast<uint8_t>(state);
   Packet* at = first;
-  for (; at != end; ++at, ++flow) {
+  for (; at != end; ++at, ++wanted) {
     Packet& packet = *at;
     // Of IPv4 datagrams are kTrackedLookup.
     if ((packet.past != Past::kLookup && packet.past != Past::kTrackedLookup) || KindOf(packet) != kind) [[unlikely]]
@@ -68,13 +68,13 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
     const fwd::FastPathVip& vip = tables.vips[vip_index];
     if (vip.way != fwd::FastPathVip::Way::kTable || vip.slots == nullptr) [[unlikely]]
       break;
-    const auto tuple = BeginningOf<family>(packet, *flow);
-    auto* const entry = lb::FindRoom(EntriesOf<family>(counted.table, packet, *flow), tuple);
+    const auto tuple = BeginningOf<family>(packet, *wanted);
+    auto* const entry = lb::FindRoom(EntriesOf<family>(counted.table, packet, *wanted), tuple);
     if (entry == nullptr) [[unlikely]]
       break;
     value.backend = BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
     const size_t backend = value.backend.index();
-    value.generation = tables.marks.marks[backend].generation();
+    value.generation = tables.marks.GenerationOf(value.backend);
     lb::Fill(*entry, tuple, value);
     packet.backend = value.backend;
     packet.rung = fwd::Rung::kScheduler;
@@ -93,15 +93,15 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
 
 }  // namespace
 
-SLUICE_FAST_PATH Packet* SelectBeginning(Packet* first, Packet* end, const TrackedFlow* flow, SelectionTables tables,
+SLUICE_FAST_PATH Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables,
                                          StageEnv& env) {
   const Family family = first->headers.family;
   const bool tcp = first->headers.protocol == net::kProtocolTcp;
   const uint32_t kind = KindOf(*first);
   if (tcp && kind != KindOf(family, net::kProtocolTcp, net::kTcpSyn)) return first;
   const lb::FlowState state = tcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
-  if (family == Family::kIpv4) return BeginRun<Family::kIpv4>(first, end, flow, kind, state, tables, env);
-  return BeginRun<Family::kIpv6>(first, end, flow, kind, state, tables, env);
+  if (family == Family::kIpv4) return BeginRun<Family::kIpv4>(first, end, wanted, kind, state, tables, env);
+  return BeginRun<Family::kIpv6>(first, end, wanted, kind, state, tables, env);
 }
 
 }  // namespace sluice::stage

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "dataplane/base/prefetch.h"
-
 namespace sluice::stage {
 namespace {
 
@@ -87,12 +85,8 @@ SLUICE_FAST_PATH void ReadClaims(Claims& claims, StageEnv& env) {
       continue;
     }
     Packet& packet = *claim->packet;
-    packet.backend = backend;
     packet.rung = fwd::Rung::kCookie;
-    packet.past = Past::kSelection;
-    // What the pass behind the selection reads and writes first.
-    PrefetchLine(&backend_lines[backend.index()]);
-    PrefetchLine(&backend_counters[backend.index()]);
+    MarkChosen(packet, backend, backend_lines, backend_counters);
   }
   const size_t selected = static_cast<size_t>(end - claims.claims.data()) - refused;
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kCookie)].Add(selected);

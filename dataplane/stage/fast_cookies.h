@@ -63,7 +63,7 @@ struct Claims {
   SLUICE_FAST_PATH __attribute__((always_inline)) inline bool Suits(const Packet& packet, const uint8_t* frame,
                                                                     const fwd::FastPathVip& vip) const {
     return vip.cookie_reader == reader && packet.headers.ip_length >= kIpBytes<family> + sizeof(header) &&
-           _mm256_testz_si256(_mm256_xor_si256(LoadStart(frame + kL4<family>), header), mask) != 0;
+           _mm256_testz_si256(_mm256_xor_si256(LoadAnywhere32(frame + kL4<family>), header), mask) != 0;
   }
 
   std::array<Claim, kBurstSize> claims;
@@ -93,7 +93,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void AddClaim(Packet& pac
                                                                      const fwd::FastPathVip& vip, Claims& claims) {
   const lb::Aes128Key& key = claims.key->key(family);
   // Suits has loaded it, and a frame's first line most often ends within the echo.
-  const __m128i echo = lb::AtLastFour(_mm256_extracti128_si256(LoadStart(frame + kL4<family>), 1));
+  const __m128i echo = lb::AtLastFour(_mm256_extracti128_si256(LoadAnywhere32(frame + kL4<family>), 1));
   Claims::Claim& claim = *claims.end++;
   claim.vip = &vip;
   claim.packet = &packet;

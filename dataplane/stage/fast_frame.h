@@ -14,6 +14,7 @@
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/packet.h"
+#include "dataplane/stage/wide.h"
 
 // What the fast path's look-ups see in a frame.
 namespace sluice::stage {
@@ -79,11 +80,6 @@ SLUICE_FAST_PATH inline __m256i InPort(PortId port) {
 }
 
 SLUICE_FAST_PATH inline __m256i Load32(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
-
-// Of an unaligned load that has no instruction of its own g++ makes two.
-SLUICE_FAST_PATH inline __m256i LoadStart(const uint8_t* frame) {
-  return _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(frame));
-}
 
 template <net::Family family>
 SLUICE_FAST_PATH inline bool Begins(__m256i frame, __m256i wanted) {

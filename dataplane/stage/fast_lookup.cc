@@ -33,7 +33,7 @@ struct Lookup {
   const fwd::FastPathVip* vips;
   fwd::VipCounters* counters;
   const Packet* packets;  // the burst's
-  TrackedFlow* tracked;   // by their places
+  WantedEntry* wanted;    // by their places
   bool drops_strangers;   // packets to no VIP's address are nobody else's either
 
   template <Family family>
@@ -46,16 +46,16 @@ struct Lookup {
   }
 };
 
-// Fetches what the second pass will need of a packet whose way is none of a session, or begins to read its
-// cookie. `tracks`: set where it was noted in Lookup::tracked. Always inline: a call would cost more than what it does,
-// because the loop's constants are in registers.
+// Fetches what the second pass will need of a packet whose way is none of a session, or begins to read its cookie.
+// `tracks`: set where it was noted in Lookup::wanted. Always inline: a call would cost more than what it does, because
+// the loop's constants are in registers.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, uint64_t hash, const uint8_t* frame,
                                                                     const Tuple<family, protocol>& tuple,
                                                                     const fwd::FastPathVip& entry, const Lookup& lookup,
                                                                     bool& tracks, Claims& claims, StageEnv& env) {
   if (entry.way == Way::kHash) {
-    PrefetchLine(&entry.slots[lb::SlotOf(hash, entry.slot_count)]);
+    PrefetchSlot(entry, hash);
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
@@ -71,11 +71,12 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
   if (entry.way == Way::kTable) {
     if constexpr (family == Family::kIpv4) {
       Track<protocol>(tuple.block, hash, entry, env.tables->v4().table.finder(), packet,
-                      lookup.tracked[&packet - lookup.packets]);
+                      lookup.wanted[&packet - lookup.packets]);
       tracks = true;
       return;
     }
-    if ((packet.headers.tcp_flags & net::kTcpSyn) != 0) [[unlikely]]
+    const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
+    if (begins && entry.slots != nullptr) [[unlikely]]
       PrefetchSlot(entry, hash);
     TableOf<family>(*env.tables).table.Prefetch(hash);
     return;
@@ -231,15 +232,16 @@ bool FastPathIsSupported() {
 }
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
-                                         TrackedFlows& tracked, StageEnv& env) {
+                                         WantedEntries& wanted, StageEnv& env) {
   Claims claims;
   if (!env.state->cookie_readers.empty()) ExpectUsual(*env.state, claims);
   Parsed parsed;
   ParseOnFastPath(mbufs, port, places, burst, parsed, env);
   const size_t count = burst.count;
+  // A burst of nothing else needs none of the tables below.
   size_t first = 0;
-  if (MayBeTracked(parsed, 0, *env.state)) {
-    first = LookUpTracked(mbufs, port, 0, parsed, burst, tracked, env);
+  if (StartsTracked(parsed, *env.state)) {
+    first = LookUpTrackedRun(mbufs, port, 0, parsed, burst, wanted, env);
     if (first == count) return {};
   }
   const lb::VipTable& table = *env.state->vip_table;
@@ -249,12 +251,12 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
                          .vips = env.state->fast_path_vips->data(),
                          .counters = env.counters->vips.get(),
                          .packets = burst.begin(),
-                         .tracked = tracked.data(),
+                         .wanted = wanted.data(),
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
   Looked looked;
   for (size_t i = first; i < count;) {
-    // Those behind a tracked one most often are, too.
+    // Packets behind one that was noted most often are of its kind.
     bool tracks = false;
     for (; i < count && !tracks; ++i) {
       Packet& packet = burst.packets[i];
@@ -262,8 +264,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
       if ((parsed.eights >> i & 1) != 0) [[likely]] {
         constexpr auto kV4 = Family::kIpv4;
         const uint8_t* const frame = parsed.frame[i];
-        WriteRecord<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, in_port);
-        packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
+        WriteRecordOfEight(packet, mbufs[i], parsed, i, in_port);
         found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
                                                            VipKey<kV4>(parsed.vip_key[i]), lookup, tracks, claims, env);
       } else if (parsed.slot[i] != nullptr) {
@@ -278,7 +279,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
       looked.left += packet.fate == Fate::kPending ? 1 : 0;
       looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
     }
-    if (tracks && i < count) i = LookUpTracked(mbufs, port, i, parsed, burst, tracked, env);
+    if (tracks && i < count) i = LookUpTrackedRun(mbufs, port, i, parsed, burst, wanted, env);
   }
   if (claims.any()) ReadClaims(claims, env);
   looked.selected = claims.selected;

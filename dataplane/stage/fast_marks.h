@@ -24,6 +24,8 @@ struct Marks {
     const size_t i = backend.index();
     return i < count && marks[i].Has(fwd::BackendMark::kKeepsFlows, generation);
   }
+  // Of one that is there.
+  uint8_t GenerationOf(BackendId backend) const { return marks[backend.index()].generation(); }
 
   const fwd::BackendMark* marks;
   uint16_t count;  // as wide as ids: the compiler sees that one below it is valid, and does not ask again

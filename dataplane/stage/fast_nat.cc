@@ -193,8 +193,8 @@ void NoteBeginning(const Packet& packet, lb::NatSession& session, StageEnv& env)
 void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
   CountInPlace(counters.nat.replies, 1);
   fwd::VipCounters& vip = counters.vips[packet.vip.index()];
-  CountInPlace(vip.reply_packets, 1);
-  CountInPlace(vip.reply_bytes, packet.headers.ip_length);
+  static_assert(offsetof(fwd::VipCounters, reply_bytes) == offsetof(fwd::VipCounters, reply_packets) + sizeof(Counter));
+  CountInPlace(vip.reply_packets, vip.reply_bytes, packet.headers.ip_length);
 }
 
 }  // namespace

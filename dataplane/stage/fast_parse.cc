@@ -61,7 +61,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseAny(Pack
   const auto* const frame = FrameOf(mbuf);
   const uint32_t bytes = rte_pktmbuf_data_len(mbuf);
   if (mbuf->nb_segs == 1 && bytes >= net::kCommonBytesV4) [[likely]] {
-    const __m256i start = LoadStart(frame);
+    const __m256i start = LoadAnywhere32(frame);
     if (Begins<Family::kIpv4>(start, kinds.tcp_v4)) [[likely]]
       return ParseFrameOf<Family::kIpv4, net::kProtocolTcp>(packet, mbuf, frame, bytes, kinds, env);
     if (Begins<Family::kIpv4>(start, kinds.udp_v4))
@@ -95,7 +95,7 @@ struct Alike {
 
 SLUICE_FAST_PATH inline bool BeginsAlike(const rte_mbuf* mbuf, const Alike& alike) {
   return rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
-         Begins<Family::kIpv4>(LoadStart(FrameOf(mbuf)), alike.start);
+         Begins<Family::kIpv4>(LoadAnywhere32(FrameOf(mbuf)), alike.start);
 }
 SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
   return _mm_testz_si128(_mm_xor_si128(TraitsOf(mbuf), alike.traits), TraitsThatMatter()) != 0 &&
@@ -150,7 +150,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(
     return false;
   __m256i unlike_start = _mm256_setzero_si256();
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    unlike_start = _mm256_or_si256(unlike_start, Xor32(alike.start, frames[i]));
+    unlike_start = _mm256_or_si256(unlike_start, XorAnywhere32(alike.start, frames[i]));
   });
   if (_mm256_testz_si256(unlike_start, Load32(kMask<Family::kIpv4>.data())) == 0) [[unlikely]]
     return false;

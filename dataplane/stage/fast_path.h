@@ -6,6 +6,7 @@
 #include <array>
 
 #include "dataplane/base/count_in_place.h"
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
@@ -38,19 +39,19 @@ constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >>
 
 // What the first pass has in registers and the second needs of packets of IPv4 to VIPs of the way kTable, by place in
 // the burst. Nearly all of them are Past::kTrackedLookup, because they neither begin nor end a connection.
-struct TrackedFlow {
-  __m128i wanted;  // as lb::FindWanted has it
-  lb::ConnectionTableV4::Entries* entries;
+struct WantedEntry {
+  __m128i entry;  // as lb::FindWanted has it
+  lb::ConnectionTableV4::Entries* bucket;
 };
-using TrackedFlows = std::array<TrackedFlow, kBurstSize>;
+using WantedEntries = std::array<WantedEntry, kBurstSize>;
 
 // What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
 // makes their records. And what SelectBackends does where a cookie names the backend.
-Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, TrackedFlows& tracked,
+Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, WantedEntries& wanted,
                         StageEnv& env);
 
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
-void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked, StageEnv& env);
+void SelectOnFastPath(Burst& burst, const WantedEntries& wanted, StageEnv& env);
 
 // Where a burst goes: the port by which all packets of it leave; invalid if not all of them do, or by different ports,
 // and then Rewrite and Settle have something to do.
@@ -62,9 +63,23 @@ struct Sent {
 // What Rewrite does of most packets.
 Sent SendOnFastPath(Burst& burst, StageEnv& env);
 
+// The backend is chosen, and counted by the caller as chosen in its way. Fetches what the next pass reads and writes
+// first: its line and its counters.
+inline void MarkChosen(Packet& packet, BackendId backend, const fwd::BackendEntry* backends,
+                       const fwd::BackendCounters* counters) {
+  packet.backend = backend;
+  packet.past = Past::kSelection;
+  PrefetchLine(&backends[backend.index()]);
+  PrefetchLine(&counters[backend.index()]);
+}
+
 // A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of
 // them. `bytes`: of the IP packet as the client sent it.
 inline void CountForwarded(fwd::VipCounters& vip, fwd::BackendCounters& backend, uint64_t bytes) {
+  using Vip = fwd::VipCounters;
+  using Backend = fwd::BackendCounters;
+  static_assert(offsetof(Vip, bytes) == offsetof(Vip, packets) + sizeof(Counter));
+  static_assert(offsetof(Backend, bytes) == offsetof(Backend, packets) + sizeof(Counter));
   CountInPlace(vip.packets, vip.bytes, bytes);
   CountInPlace(backend.packets, backend.bytes, bytes);
 }

@@ -1,6 +1,5 @@
 #include <rte_mbuf.h>
 
-#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
@@ -62,7 +61,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(co
 }
 
 // The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Of
-// IPv4 SelectTracked has looked in the first bucket.
+// IPv4 SelectTrackedRun has looked in the first bucket.
 template <Family family>
 SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
   if (BeginsOrEnds(packet)) [[unlikely]]
@@ -134,10 +133,11 @@ void MarkSelected(Packet& packet) {
 
 }  // namespace
 
-SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked, StageEnv& env) {
+SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted, StageEnv& env) {
+  // A burst of nothing else needs none of the tables below.
   size_t first = 0;
   if (burst.packets[0].past == Past::kTrackedLookup) {
-    first = SelectTracked(0, burst, tracked, env);
+    first = SelectTrackedRun(0, burst, wanted, env);
     if (first == burst.count) return;
   }
   const SelectionTables tables = {.vips = env.state->fast_path_vips->data(),
@@ -153,7 +153,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked
     Packet& packet = *at;
     if (packet.past != Past::kLookup) [[unlikely]] {
       if (packet.past == Past::kTrackedLookup) {
-        at = burst.begin() + SelectTracked(static_cast<size_t>(at - burst.begin()), burst, tracked, env) - 1;
+        at = burst.begin() + SelectTrackedRun(static_cast<size_t>(at - burst.begin()), burst, wanted, env) - 1;
         continue;
       }
       if (packet.past == Past::kKnownLookup) {
@@ -171,10 +171,9 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked
     const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
     const BackendId backend = ChooseBackend(packet, vip, tables.marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
-      Packet* const next =
-          vip.way == Way::kTable
-              ? SelectBeginning(at, end, &tracked[static_cast<size_t>(at - burst.begin())], tables, env)
-              : at;
+      Packet* const next = vip.way == Way::kTable
+                               ? SelectBeginning(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env)
+                               : at;
       if (next != at) {
         at = next - 1;
         continue;
@@ -183,11 +182,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const TrackedFlows& tracked
       MarkSelected(packet);
       continue;
     }
-    packet.backend = backend;
-    packet.past = Past::kSelection;
-    // What the next pass reads and writes first.
-    PrefetchLine(&tables.backends[backend.index()]);
-    PrefetchLine(&tables.backend_counters[backend.index()]);
+    MarkChosen(packet, backend, tables.backends, tables.backend_counters);
   }
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);

@@ -14,6 +14,7 @@
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/outer_header.h"
+#include "dataplane/stage/wide.h"
 
 // The fast path's third pass.
 namespace sluice::stage {
@@ -74,17 +75,6 @@ class WayOut {
 static_assert(offsetof(fwd::BackendEntry, ether) == 0);
 static_assert(offsetof(fwd::BackendEntry, outer) == sizeof(net::EtherHeader));
 
-// Of unaligned loads and stores that have no instruction of their own g++ makes two.
-SLUICE_FAST_PATH inline __m256i Load32(const uint8_t* at) {
-  return _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(at));
-}
-SLUICE_FAST_PATH inline void Store32(uint8_t* at, __m256i bytes) {
-  asm("vmovdqu %1, %0" : "=m"(*reinterpret_cast<uint8_t(*)[sizeof(bytes)]>(at)) : "x"(bytes));
-}
-SLUICE_FAST_PATH inline __m256i Load32Aligned(const void* at) {
-  return _mm256_load_si256(static_cast<const __m256i*>(at));
-}
-
 // Whether the backend's own station may have sent the frame, which then has come back: the last four bytes of its
 // address are the same. The stages compare all six.
 inline bool MayHaveComeFrom(const fwd::BackendEntry& backend, const uint8_t* frame) {
@@ -124,7 +114,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
   uint8_t* const outer = frame + kL3;
   const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
   constexpr size_t kHeaders = kL3 + OuterIpBytes(family);
-  Store32(frame, Load32Aligned(line));
+  StoreAnywhere32(frame, LoadAligned32(line));
   if constexpr (kV4) {
     Store(frame + 32, Load<uint16_t>(line + 32));
     static_assert(kHeaders == 34);
@@ -140,7 +130,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     outer[offsetof(net::Ipv4Header, protocol)] = protocol;
     Store(outer + offsetof(net::Ipv4Header, checksum), checksum);
   } else {
-    Store32(frame + kHeaders - 32, Load32(line + kHeaders - 32));
+    StoreAnywhere32(frame + kHeaders - 32, LoadAnywhere32(line + kHeaders - 32));
     Store(outer, VersionClassFlow(traffic_class, packet.flow_hash));
     outer[offsetof(net::Ipv6Header, next_header)] = protocol;
     Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(static_cast<uint16_t>(payload_bytes)));
@@ -229,7 +219,7 @@ SLUICE_FAST_PATH inline __m256i WithProtocol(__m256i start) {
     bytes[kAt] = InnerProtocol(inner) ^ InnerProtocol(outer);
     return bytes;
   }();
-  return _mm256_xor_si256(start, Load32Aligned(kChange.data()));
+  return _mm256_xor_si256(start, LoadAligned32(kChange.data()));
 }
 
 // TOS and total length of an outer IPv4 header, in host byte order, as checksums are summed: the length in the lower
@@ -265,9 +255,9 @@ SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEn
   const __m256i places = _mm256_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2,  //
                                           1, 0, -1, -1, -1, -1, -1, -1, 7, 6, -1, -1, -1, -1, -1, -1);
   const __m256i varying = _mm256_broadcastq_epi64(_mm_unpacklo_epi32(tos_and_length, checksum));
-  const __m256i start = WithProtocol<inner, Family::kIpv4>(Load32Aligned(&backend));
+  const __m256i start = WithProtocol<inner, Family::kIpv4>(LoadAligned32(&backend));
   const auto end = Load<uint16_t>(line + sizeof(start));
-  Store32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
+  StoreAnywhere32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
   Store(frame + sizeof(start), end);
 }
 
@@ -310,19 +300,19 @@ struct IpipV6 {
                                             1, 0, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
     const __m256i varying = _mm256_broadcastq_epi64(
         _mm_insert_epi32(_mm_cvtsi32_si128(static_cast<int>(class_and_flow)), static_cast<int>(ip_bytes), 1));
-    const __m256i start = WithProtocol<inner, Family::kIpv6>(Load32Aligned(&backend));
+    const __m256i start = WithProtocol<inner, Family::kIpv6>(LoadAligned32(&backend));
     constexpr size_t kEnd = kL3 + kOverhead - sizeof(start);
-    const __m256i end = Load32(line + kEnd);
-    Store32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
-    Store32(frame + kEnd, end);
+    const __m256i end = LoadAnywhere32(line + kEnd);
+    StoreAnywhere32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
+    StoreAnywhere32(frame + kEnd, end);
   }
 };
 
-// A row of tables whose rows have different multiples of so many bytes, which is found by one shift for all of them.
+// An index into tables whose elements have different multiples of `unit` bytes: scaled by one shift for all of them.
 template <size_t unit>
-class Row {
+class ScaledIndex {
  public:
-  explicit Row(size_t index) : offset_(index * unit) {
+  explicit ScaledIndex(size_t index) : offset_(index * unit) {
     // Or the compiler would shift anew for each table.
     asm("" : "+r"(offset_));
   }
@@ -345,13 +335,14 @@ SLUICE_FAST_PATH __attribute__((noinline)) RunEnd SendRun(Packet* packet, Tunnel
   fwd::VipCounters* const vip_counters = env.counters->vips.get();
   fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   uint64_t sent_bytes = 0;
+  // SendOnFastPath has put an end behind the burst's last.
   for (;; ++packet) {
     if (packet->past != Past::kSelection) [[unlikely]]
       break;
-    const Row<sizeof(fwd::FastPathVip)> vip_row(packet->vip.index());
-    const Row<sizeof(fwd::BackendCounters)> backend_row(packet->backend.index());
-    const fwd::FastPathVip& vip = vip_row.of(vips);
-    const fwd::BackendEntry& backend = backend_row.of(backends);
+    const ScaledIndex<sizeof(fwd::FastPathVip)> vip_index(packet->vip.index());
+    const ScaledIndex<sizeof(fwd::BackendCounters)> backend_index(packet->backend.index());
+    const fwd::FastPathVip& vip = vip_index.of(vips);
+    const fwd::BackendEntry& backend = backend_index.of(backends);
     if (vip.mode != fwd::ForwardingMode::kIpip || vip.family != Kind::kInner ||
         PortAndTunnel(backend) != port_and_tunnel) [[unlikely]]
       break;
@@ -366,7 +357,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) RunEnd SendRun(Packet* packet, Tunnel
     packet->out_port = PortId(static_cast<PortId::rep>(port_and_tunnel));
     packet->fate = Fate::kForwarded;
     packet->past = Past::kAll;
-    CountForwarded(vip_row.of(vip_counters), backend_row.of(backend_counters), bytes);
+    CountForwarded(vip_index.of(vip_counters), backend_index.of(backend_counters), bytes);
     sent_bytes += bytes;
   }
   return {.packet = packet, .ip_bytes = sent_bytes};
@@ -400,7 +391,7 @@ SLUICE_FAST_PATH Sent SendOnFastPath(Burst& burst, StageEnv& env) {
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
   bool sessions_may_end = false;
   const size_t count = burst.count;
-  burst.end()->past = Past::kNothing;
+  burst.end()->past = Past::kNothing;  // where SendRun ends at the latest
   for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
     if (packet.past != Past::kSelection) [[unlikely]] {

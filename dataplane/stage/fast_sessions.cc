@@ -166,7 +166,7 @@ SLUICE_FAST_PATH Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, B
     const uint8_t* const frame = FrameOf(mbuf);
     if (mbuf->nb_segs != 1 || rte_pktmbuf_data_len(mbuf) < net::kCommonBytesV4) [[unlikely]]
       continue;
-    const __m256i start = LoadStart(frame);
+    const __m256i start = LoadAnywhere32(frame);
     const bool is_tcp = Begins<kV4>(start, tcp);
     if (!is_tcp && !Begins<kV4>(start, udp)) continue;
     const uint8_t protocol = is_tcp ? net::kProtocolTcp : net::kProtocolUdp;

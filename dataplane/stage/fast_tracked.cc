@@ -8,8 +8,8 @@
 
 namespace sluice::stage {
 
-SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
-                                      Burst& burst, TrackedFlows& tracked, const StageEnv& env) {
+SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
+                                         Burst& burst, WantedEntries& wanted, const StageEnv& env) {
   constexpr auto kFamily = net::Family::kIpv4;
   constexpr uint8_t kProtocol = net::kProtocolTcp;
   const auto vips_v4 = env.state->vip_table->exact_v4().finder();
@@ -30,44 +30,38 @@ SLUICE_FAST_PATH size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_
       break;
     const uint8_t* const frame = parsed.frame[i];
     Packet& packet = burst.packets[i];
-    WriteRecord<kFamily, kProtocol>(packet, mbufs[i], frame, in_port);
-    packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[i]);
+    WriteRecordOfEight(packet, mbufs[i], parsed, i, in_port);
     PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
     const Tuple<kFamily, kProtocol> tuple(frame + kSource<kFamily>);
     const uint64_t hash = HashOf(tuple, keys);
     packet.flow_hash = hash;
     packet.vip = vip;
-    Track<kProtocol>(tuple.block, hash, entry, connections, packet, tracked[i]);
+    Track<kProtocol>(tuple.block, hash, entry, connections, packet, wanted[i]);
   }
   return i;
 }
 
-SLUICE_FAST_PATH size_t SelectTracked(size_t first, Burst& burst, const TrackedFlows& tracked, StageEnv& env) {
+SLUICE_FAST_PATH size_t SelectTrackedRun(size_t first, Burst& burst, const WantedEntries& wanted, StageEnv& env) {
   const Marks marks(*env.state);
   const fwd::BackendEntry* const backends = env.state->backends->data();
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   const auto now_s = static_cast<uint16_t>(env.now_s);
-  const TrackedFlow* flow = &tracked[first];
+  const WantedEntry* look_for = &wanted[first];
   Packet* const end = burst.end();
   Packet* at = &burst.packets[first];
-  for (; at != end; ++at, ++flow) {
+  for (; at != end; ++at, ++look_for) {
     Packet& packet = *at;
     if (packet.past != Past::kTrackedLookup) [[unlikely]]
       break;
-    lb::ConnectionEntryV4* const entry = lb::FindWanted(*flow->entries, flow->wanted);
+    lb::ConnectionEntryV4* const entry = lb::FindWanted(*look_for->bucket, look_for->entry);
     if (entry == nullptr || !marks.IsUp(entry->value)) [[unlikely]] {
       packet.past = Past::kLookup;
       break;
     }
     NoteSeen(entry->value, now_s);
-    const BackendId backend = entry->value.backend;
-    packet.backend = backend;
     packet.rung = fwd::Rung::kConnectionTable;
-    packet.past = Past::kSelection;
-    // What the next pass reads and writes first.
-    PrefetchLine(&backends[backend.index()]);
-    PrefetchLine(&backend_counters[backend.index()]);
+    MarkChosen(packet, entry->value.backend, backends, backend_counters);
   }
   const auto next = static_cast<size_t>(at - burst.begin());
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(next - first);

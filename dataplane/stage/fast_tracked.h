@@ -6,6 +6,7 @@
 
 #include <cstddef>
 
+#include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
@@ -18,10 +19,18 @@
 #include "dataplane/stage/packet.h"
 
 // IPv4 connections that go on, to VIPs of the way kTable: most packets that there are. What the first pass has of one
-// in registers anyway tells the second pass which entry to look for and where (TrackedFlow). Each pass has a loop of
+// in registers anyway tells the second pass which entry to look for and where (WantedEntry). Each pass has a loop of
 // its own for packets of the kind that follow each other, with registers for all that it needs: in loops over packets
 // of all kinds both together take 40 instructions more a packet (row table).
 namespace sluice::stage {
+
+// Makes the record of a packet of Parsed::eights.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
+                                                                               const Parsed& parsed, size_t place,
+                                                                               __m256i in_port) {
+  WriteRecord<net::Family::kIpv4, net::kProtocolTcp>(packet, mbuf, parsed.frame[place], in_port);
+  packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[place]);
+}
 
 // Prefetches the line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of
 // its lines is in this core's cache, and a store to a missing line would hold up those behind it.
@@ -29,9 +38,9 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
   if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
 }
 
-// Fetches the slot of the pool's table that a connection which begins will take, where that alone decides.
+// Fetches the slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
 inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) {
-  if (vip.slots != nullptr) PrefetchLine(&vip.slots[lb::SlotOf(hash, vip.slot_count)]);
+  PrefetchLine(&vip.slots[lb::SlotOf(hash, vip.slot_count)]);
 }
 
 // Notes what the second pass needs of a packet to such a VIP, and fetches it. `block`: its Tuple.
@@ -39,35 +48,35 @@ template <uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(__m128i block, uint64_t hash,
                                                                   const fwd::FastPathVip& vip,
                                                                   const lb::ConnectionTableV4::Finder& connections,
-                                                                  Packet& packet, TrackedFlow& tracked) {
+                                                                  Packet& packet, WantedEntry& wanted) {
   constexpr auto kState = protocol == net::kProtocolTcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
-  tracked.wanted = lb::EntryOf(TupleOf(block, packet.vip), lb::EndOf(packet.vip, kState));
-  tracked.entries = &connections.FirstEntries(hash);
-  PrefetchLine(tracked.entries);
+  wanted.entry = lb::EntryOf(TupleOf(block, packet.vip), lb::EndOf(packet.vip, kState));
+  wanted.bucket = &connections.FirstEntries(hash);
+  PrefetchLine(wanted.bucket);
   if (!BeginsOrEnds(packet)) [[likely]] {
     packet.past = Past::kTrackedLookup;
     return;
   }
   packet.past = Past::kLookup;
-  if ((packet.headers.tcp_flags & net::kTcpSyn) != 0) PrefetchSlot(vip, hash);
+  if ((packet.headers.tcp_flags & net::kTcpSyn) != 0 && vip.slots != nullptr) PrefetchSlot(vip, hash);
 }
 
-// Whether the packet is of Parsed::eights and to a VIP of the way.
-inline bool MayBeTracked(const Parsed& parsed, size_t place, const fwd::ForwardingState& state) {
-  if ((parsed.eights >> place & 1) == 0) return false;
-  const VipKey<net::Family::kIpv4> key(parsed.vip_key[place]);
-  const VipId vip = state.vip_table->exact_v4().finder().FindIn(parsed.slot[place], key.key, key.address, key.service);
+// Whether the burst's first packet is of Parsed::eights and to such a VIP.
+inline bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& state) {
+  if ((parsed.eights & 1) == 0) return false;
+  const VipKey<net::Family::kIpv4> key(parsed.vip_key[0]);
+  const VipId vip = state.vip_table->exact_v4().finder().FindIn(parsed.slot[0], key.key, key.address, key.service);
   return vip.valid() && (*state.fast_path_vips)[vip.index()].way == fwd::FastPathVip::Way::kTable;
 }
 
 // The first pass of packets from `first` on that are of Parsed::eights; makes their records. Returns the first of
 // another kind, of which nothing is known yet.
-size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
-                     TrackedFlows& tracked, const StageEnv& env);
+size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
+                        WantedEntries& wanted, const StageEnv& env);
 
 // The second pass of those from `first` on that are Past::kTrackedLookup. Returns the first that is not, or whose entry
 // does not lie where nearly all do, or whose backend is not up; such a one is Past::kLookup from then on.
-size_t SelectTracked(size_t first, Burst& burst, const TrackedFlows& tracked, StageEnv& env);
+size_t SelectTrackedRun(size_t first, Burst& burst, const WantedEntries& wanted, StageEnv& env);
 
 }  // namespace sluice::stage
 

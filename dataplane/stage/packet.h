@@ -44,7 +44,7 @@ enum class Direction : uint8_t {
 enum class Past : uint8_t {
   kNothing,
   kLookup,            // up to LookupVip
-  kTrackedLookup,     // the same, of a packet that its connection's entry may tell the backend of (TrackedFlows)
+  kTrackedLookup,     // the same, of a packet that its connection's entry may tell the backend of (WantedEntries)
   kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
   kKnownLookup,       // the same, with the session (fast_sessions.h)
   kSelection,         // SelectBackends too
@@ -115,7 +115,7 @@ constexpr void InitPacket(Packet& packet, rte_mbuf* mbuf, PortId port) {
 inline constexpr size_t kBurstSize = 32;
 
 struct Burst {
-  // The last is none's: the fast path ends a run by the record behind it.
+  // The last is never a packet's: a run of the fast path's third pass ends at the record behind the burst's last.
   std::array<Packet, kBurstSize + 1> packets;
   size_t count = 0;
 

@@ -219,8 +219,8 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
   }
   Places places = AllPlaces(count);
   if (Translates(env)) places &= ~TakeKnownSessions(mbufs, port, burst, env);
-  TrackedFlows tracked;
-  const Looked looked = places != 0 ? LookUpOnFastPath(mbufs, port, places, burst, tracked, env) : Looked();
+  WantedEntries wanted;
+  const Looked looked = places != 0 ? LookUpOnFastPath(mbufs, port, places, burst, wanted, env) : Looked();
   if (looked.refused == count) {
     // A flood of what is no VIP's: there is nobody to count and nothing to rewrite.
     env.counters->dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Add(count);
@@ -232,7 +232,7 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
     FollowFragments(burst, env);
     LookupVip(burst, env);
   }
-  if (looked.selected != count) SelectOnFastPath(burst, tracked, env);
+  if (looked.selected != count) SelectOnFastPath(burst, wanted, env);
   if (const Sent sent = SendOnFastPath(burst, env); sent.port.valid()) [[likely]] {
     sink.Transmit(sent.port, mbufs, count, sent.bytes);
     return;

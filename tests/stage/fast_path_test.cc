@@ -347,9 +347,9 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
     burst.count = 1 + Draw(stage::kBurstSize);
     std::vector<rte_mbuf*> mbufs;
     for (size_t i = 0; i < burst.count; ++i) mbufs.push_back(MakeMbuf(PlainFrame()));
-    stage::TrackedFlows tracked;
+    stage::WantedEntries wanted;
     const stage::Looked looked =
-        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, tracked, env);
+        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, wanted, env);
     size_t selected = 0;
     for (const stage::Packet& packet : burst) {
       const bool is_selected = packet.past == stage::Past::kSelection;
