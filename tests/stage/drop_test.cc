@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <random>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/stage/pipeline_fixture.h"
@@ -62,8 +64,7 @@ TEST_F(DropTest, NothingIsReadBehindAFrame) {
   ASSERT_NE(pages, MAP_FAILED);
   auto* const bytes = static_cast<uint8_t*>(pages);
   ASSERT_EQ(mprotect(bytes + page, page, PROT_NONE), 0);
-  const Bytes whole = FrameBuilder().Build();
-  for (size_t length = 1; length <= whole.size(); ++length) {
+  const auto run = [&](const Bytes& whole, size_t length, size_t burst) {
     rte_mbuf_ext_shared_info shared{};
     shared.free_cb = [](void*, void*) {};
     rte_mbuf_ext_refcnt_set(&shared, 1);
@@ -73,12 +74,28 @@ TEST_F(DropTest, NothingIsReadBehindAFrame) {
     cut->data_len = static_cast<uint16_t>(length);
     cut->pkt_len = cut->data_len;
     std::copy_n(whole.begin(), length, bytes + cut->data_off);
-    std::vector<rte_mbuf*> mbufs(length % 8, nullptr);
+    std::vector<rte_mbuf*> mbufs(length % burst, nullptr);
     for (rte_mbuf*& mbuf : mbufs) mbuf = MakeMbuf(whole);
     mbufs.push_back(cut);
-    while (mbufs.size() < 8) mbufs.push_back(MakeMbuf(whole));
+    while (mbufs.size() < burst) mbufs.push_back(MakeMbuf(whole));
     RunMbufs(mbufs);
-    EXPECT_EQ(sent().size(), length == whole.size() ? 8u : 7u);
+    EXPECT_EQ(sent().size(), length == whole.size() ? burst : burst - 1);
+  };
+  for (FrameBuilder builder : {FrameBuilder(), V6()}) {
+    for (const auto& [protocol, port] : {std::pair<uint8_t, uint16_t>{6, 80}, {17, 53}}) {
+      builder.protocol = protocol;
+      builder.destination_port = port;
+      // The shortest packet; and one of which more than the shortest TCP segment's bytes are there and yet not all.
+      for (const size_t payload : {0u, 20u}) {
+        builder.payload = payload;
+        const Bytes whole = builder.Build();
+        for (const size_t burst : {1u, 8u}) {
+          SCOPED_TRACE(builder.destination + ", protocol " + std::to_string(protocol) + ", payload " +
+                       std::to_string(payload) + ", burst " + std::to_string(burst));
+          for (size_t length = 1; length <= whole.size(); ++length) run(whole, length, burst);
+        }
+      }
+    }
   }
   munmap(pages, 2 * page);
 }

@@ -236,11 +236,13 @@ class FastPathTest : public TwoDirectorsTest {
     builder.destination = Draw(20) == 0 ? "198.51.100.200" : "203.0.113.20";
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
     builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 100, 101});
-    builder.tcp_flags = Pick<uint8_t>({0x10, 0x10, 0x10, 0x18, 0x18, 0x02});
+    builder.tcp_flags =
+        Pick<uint8_t>({0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x18, 0x02, 0x02, 0x11, 0x04});
     builder.payload = Draw(40);
     builder.padding = Draw(3) == 0 ? Draw(10) : 0;
     Bytes frame = builder.Build();
     if (Draw(2) == 0) PutTimestamps(frame, 34);
+    if (Draw(30) == 0) ComeBack(frame, builder.destination_port);
     if (Draw(60) == 0) DamageLength(frame);
     return frame;
   }
