@@ -88,7 +88,15 @@ void Worker::Run() {
   setup_.publisher->Online(reader);
   while (!stop_.load(std::memory_order_acquire)) {
     TakeUpState();
-    const bool had_work = Round() != 0;
+    const size_t packets = Round();
+    counters_.polls.Increment();
+    if (packets >= stage::kBurstSize && ++unclocked_rounds_ < kRoundsByClock) [[likely]] {
+      setup_.publisher->Quiescent(reader);
+      continue;
+    }
+    const bool had_work = packets + unclocked_rounds_ != 0;
+    unclocked_rounds_ = 0;
+    if (packets == 0) counters_.empty_polls.Increment();
     const uint64_t tsc = rte_rdtsc();
     Account(had_work, tsc);
     if (tsc - last_sweep_tsc_ >= sweep_interval_) Housekeep(tsc);
@@ -274,11 +282,9 @@ void Worker::Drop(rte_mbuf* mbuf, DropReason reason) {
 }
 
 void Worker::Account(bool had_work, uint64_t tsc) {
-  counters_.polls.Increment();
   if (had_work) {
     counters_.busy_cycles.Add(tsc - round_tsc_);
   } else {
-    counters_.empty_polls.Increment();
     counters_.idle_cycles.Add(tsc - round_tsc_);
   }
   round_tsc_ = tsc;

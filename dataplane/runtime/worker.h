@@ -170,7 +170,10 @@ class Worker final : public stage::PacketSink {
   const uint64_t sweep_interval_;  // cycles
   uint64_t ns_per_cycle_q32_ = 0;  // in units of 2^-32; known in Run only
   uint64_t start_tsc_ = 0;
-  uint64_t round_tsc_ = 0;  // when the current round began
+  uint64_t round_tsc_ = 0;  // when the current round began, or the first of those that were not clocked
+  // A look at the clock takes some 45 cycles, more than half a packet's: under load only every so many rounds have one.
+  static constexpr uint32_t kRoundsByClock = 8;
+  uint32_t unclocked_rounds_ = 0;  // the last ones, all with full bursts
   uint64_t next_second_tsc_ = 0;
   uint64_t last_sweep_tsc_ = 0;
   uint64_t generation_ = 0;  // of the state in use

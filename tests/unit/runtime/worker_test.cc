@@ -77,6 +77,20 @@ TEST_F(WorkerTest, ForwardsFromTheReceiveQueueToTheTransmitQueue) {
   EXPECT_GT(counters.polls.Value(), counters.empty_polls.Value());
 }
 
+// Rounds of full bursts are not clocked one by one: fewer than would be clocked together are busy time as well.
+TEST_F(WorkerTest, TheTimeOfFullBurstsIsBusyTime) {
+  constexpr size_t kBursts = 4;
+  Prepare({});
+  Receive(VipFrames(kBursts * stage::kBurstSize));
+  rig_->Start();
+  const fwd::WorkerCounters& counters = rig_->counters();
+  ASSERT_TRUE(WaitFor([&] { return counters.empty_polls.Value() > 0; }));
+  rig_->Stop();
+  EXPECT_EQ(counters.received.Value(), kBursts * stage::kBurstSize);
+  EXPECT_GT(counters.busy_cycles.Value(), 0u);
+  EXPECT_EQ(counters.polls.Value(), counters.empty_polls.Value() + kBursts);
+}
+
 TEST_F(WorkerTest, WhatTheTransmitQueueDoesNotTakeIsDroppedAndCounted) {
   constexpr size_t kRoom = 15;
   const std::vector<Bytes> frames = VipFrames(100);
