@@ -1,0 +1,58 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_RUN_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_RUN_H_
+
+#include <immintrin.h>
+#include <rte_mbuf.h>
+
+#include <bit>
+#include <cstddef>
+
+#include "dataplane/base/prefetch.h"
+#include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_tracked.h"
+
+// What the first pass's loops over packets of one kind have in common.
+namespace sluice::stage {
+
+// The first pass of packets from `first` on that are of Parsed::eights and suit, to VIPs that have address and port for
+// themselves; makes their records. Returns the first of another kind, of which nothing is known yet.
+//   record                                 InPort, and what else the second half of all records has and kRecord's not
+//   suits(place, vip, frame)               whether the loop is for the packet
+//   note(place, packet, vip, tuple, hash)  the rest of the look-up; the packet has VIP and hash
+template <typename Suits, typename Note>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf* const* mbufs, size_t first,
+                                                                        const Parsed& parsed, Burst& burst,
+                                                                        const StageEnv& env, __m256i record,
+                                                                        const Suits& suits, const Note& note) {
+  constexpr auto kFamily = net::Family::kIpv4;
+  const auto vips_v4 = env.state->vip_table->exact_v4().finder();
+  const lb::AesFlowKeys keys = lb::LoadFlowKeys(*env.state->keys);
+  const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
+  const fwd::VipCounters* const counters = env.counters->vips.get();
+  const size_t end = first + static_cast<size_t>(std::countr_one(parsed.eights >> first));
+  size_t i = first;
+  for (; i < end; ++i) {
+    const VipKey<kFamily> key(parsed.vip_key[i]);
+    const VipId vip = vips_v4.FindIn(parsed.slot[i], key.key, key.address, key.service);
+    if (!vip.valid()) [[unlikely]]
+      break;
+    const fwd::FastPathVip& entry = vips[vip.index()];
+    const uint8_t* const frame = parsed.frame[i];
+    if (!suits(i, entry, frame)) [[unlikely]]
+      break;
+    Packet& packet = burst.packets[i];
+    WriteRecordOfEight(packet, mbufs[i], parsed, i, record);
+    PrefetchHeadroom(frame, entry);
+    PrefetchLine(&counters[vip.index()]);
+    const Tuple<kFamily, net::kProtocolTcp> tuple(frame + kSource<kFamily>);
+    const uint64_t hash = HashOf(tuple, keys);
+    packet.flow_hash = hash;
+    packet.vip = vip;
+    note(i, packet, entry, tuple, hash);
+  }
+  return i;
+}
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_RUN_H_
