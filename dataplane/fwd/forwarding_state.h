@@ -246,7 +246,9 @@ struct FastPathVip {
   // In one byte: the fast path compares both at once. The family is that of the VIP's address, so of its packets.
   ForwardingMode mode : 4 = ForwardingMode::kL2;
   net::Family family : 4 = net::Family::kIpv4;
-  uint16_t cookie_reader = 0;  // with kCookie: of ForwardingState::cookie_readers
+  // With kCookie: of ForwardingState::cookie_readers; of others kNoReader, so that a comparison with one tells the way.
+  static constexpr uint16_t kNoReader = UINT16_MAX;
+  uint16_t cookie_reader = kNoReader;
 };
 static_assert(sizeof(FastPathVip) == 16);
 

@@ -2,6 +2,7 @@
 #define SLUICE_DATAPLANE_STAGE_FAST_COOKIES_H_
 
 #include <immintrin.h>
+#include <rte_mbuf.h>
 
 #include <array>
 #include <cstddef>
@@ -17,6 +18,7 @@
 #include "dataplane/net/tcp_options.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_frame.h"
+#include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
@@ -43,37 +45,54 @@ inline uint8_t SlotOfClaim(const Packet& packet, const uint8_t* tcp) {
   return lb::SlotCookie(packet.flow_hash, tcp[kLowByte]);
 }
 
-// Packets of a burst whose cookies are half read, of VIPs with one layout. The other half waits for the AES rounds,
-// which overlap with the look-up of the packets behind.
-struct Claims {
-  struct Claim {
-    const fwd::FastPathVip* vip;
-    uint64_t tweak;  // what lb::TweakV4 or V6 gave
-    Packet* packet;
-  };
-  Claims() = default;
-  Claims(const Claims&) = delete;
-  Claims& operator=(const Claims&) = delete;
-
-  bool any() const { return end != claims.data(); }
-
-  // Whether the packet is MayClaim, its VIP's reader that of the others, and its cookie of `key`: nearly all are, and
-  // one comparison tells.
+// What nearly all packets with cookies have in common, so that one comparison tells.
+struct UsualClaim {
+  // Whether the packet is MayClaim, its VIP has this reader, and its cookie is of `key`. `tcp`: what TweakOf wants
+  // then. By `ip_bytes`, the packet's, nothing is read that lies behind it.
   template <net::Family family>
-  SLUICE_FAST_PATH __attribute__((always_inline)) inline bool Suits(const Packet& packet, const uint8_t* frame,
-                                                                    const fwd::FastPathVip& vip) const {
-    return vip.cookie_reader == reader && packet.headers.ip_length >= kIpBytes<family> + sizeof(header) &&
-           _mm256_testz_si256(_mm256_xor_si256(LoadAnywhere32(frame + kL4<family>), header), mask) != 0;
+  SLUICE_FAST_PATH __attribute__((always_inline)) inline bool Suits(const uint8_t* frame, uint32_t ip_bytes,
+                                                                    const fwd::FastPathVip& vip, __m256i& tcp) const {
+    if (vip.cookie_reader != reader || ip_bytes < kIpBytes<family> + sizeof(header)) return false;
+    tcp = LoadAnywhere32(frame + kL4<family>);
+    return _mm256_testz_si256(_mm256_xor_si256(tcp, header), mask) != 0;
+  }
+  // The cookie of a packet that suits, half read.
+  template <net::Family family>
+  SLUICE_FAST_PATH __attribute__((always_inline)) inline uint64_t TweakOf(const Tuple<family, net::kProtocolTcp>& tuple,
+                                                                          __m256i tcp) const {
+    const __m128i echo = lb::AtLastFour(_mm256_extracti128_si256(tcp, 1));
+    if constexpr (family == net::Family::kIpv4) {
+      return lb::TweakV4(key->key(family), tuple.block, echo);
+    } else {
+      return lb::TweakV6(key->key(family), tuple.source, tuple.destination, tuple.tail, echo);
+    }
   }
 
-  std::array<Claim, kBurstSize> claims;
-  Claim* end = claims.data();
-  size_t selected = 0;           // by claims that were read already
-  uint16_t reader = UINT16_MAX;  // FastPathVip::cookie_reader of all; there are never so many
-  const lb::CookieKey* key;      // that `header` and `mask` expect; all three are set where `reader` is
+  uint16_t reader = fwd::FastPathVip::kNoReader;  // FastPathVip::cookie_reader; where it is set, all the others are
+  const lb::CookieKey* key;                       // that `header` and `mask` expect
   // How TCP headers look whose cookies are of `key`, as far as the timestamps that MayClaim wants, and in which bits.
   __m256i header, mask;
   static_assert(sizeof(header) == net::kAlignedEchoOffset + sizeof(Be32));
+};
+
+// Packets of a burst whose cookies are half read, of VIPs with one layout. The other half waits for the AES rounds,
+// which overlap with the look-up of the packets behind.
+struct Claims {
+  explicit Claims(Burst& burst) : packets(burst.begin()) {}
+  Claims(const Claims&) = delete;
+  Claims& operator=(const Claims&) = delete;
+
+  bool any() const { return places != 0; }
+  bool expects_any() const { return usual.reader != fwd::FastPathVip::kNoReader; }
+
+  Packet* packets;  // the burst's
+  Places places = 0;
+  // By place: what lb::TweakV4 or V6 gave, and the VIP's slots. The record says already that the cookie names a
+  // backend.
+  std::array<uint64_t, kBurstSize> tweaks;
+  std::array<const uint16_t*, kBurstSize> slots;
+  size_t selected = 0;  // by claims that were read already
+  UsualClaim usual;
 };
 
 // Lets packets suit whose VIPs have the first of the state's readers, with cookies of the first key that it knows: what
@@ -88,21 +107,22 @@ __attribute__((cold)) bool TurnTo(const Packet& packet, const fwd::FastPathVip& 
 
 // Begins to read the cookie of a packet that suits.
 template <net::Family family>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void AddClaim(Packet& packet, const uint8_t* frame,
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void AddClaim(Packet& packet,
                                                                      const Tuple<family, net::kProtocolTcp>& tuple,
-                                                                     const fwd::FastPathVip& vip, Claims& claims) {
-  const lb::Aes128Key& key = claims.key->key(family);
-  // Suits has loaded it, and a frame's first line most often ends within the echo.
-  const __m128i echo = lb::AtLastFour(_mm256_extracti128_si256(LoadAnywhere32(frame + kL4<family>), 1));
-  Claims::Claim& claim = *claims.end++;
-  claim.vip = &vip;
-  claim.packet = &packet;
-  if constexpr (family == net::Family::kIpv4) {
-    claim.tweak = lb::TweakV4(key, tuple.block, echo);
-  } else {
-    claim.tweak = lb::TweakV6(key, tuple.source, tuple.destination, tuple.tail, echo);
-  }
+                                                                     const fwd::FastPathVip& vip, __m256i tcp,
+                                                                     Claims& claims) {
+  const auto place = static_cast<size_t>(&packet - claims.packets);
+  claims.places |= Places{1} << place;
+  claims.tweaks[place] = claims.usual.TweakOf<family>(tuple, tcp);
+  claims.slots[place] = vip.slots;
+  packet.rung = fwd::Rung::kCookie;
+  packet.past = Past::kSelection;
 }
+
+// The first pass of packets from `first` on that are of Parsed::eights and suit, in a loop of their own (fast_run.h);
+// the claims are there then. Returns the first of another kind, of which nothing is known yet. `claims` expects some.
+size_t AddClaimRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
+                   Claims& claims, const StageEnv& env);
 
 // Selects the backends that the claims name and that keep their flows; the others are for the ladder. Leaves no claims.
 void ReadClaims(Claims& claims, StageEnv& env);

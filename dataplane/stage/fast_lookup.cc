@@ -25,6 +25,9 @@ using net::Family;
 using net::Load;
 using Way = fwd::FastPathVip::Way;
 
+// Kinds that have a loop of their own. Packets behind one of such a kind most often are of it too.
+enum class Run : uint8_t { kNone, kTracked, kClaims };
+
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
   lb::AesFlowKeys keys;
@@ -47,13 +50,13 @@ struct Lookup {
 };
 
 // Fetches what the second pass will need of a packet whose way is none of a session, or begins to read its cookie.
-// `tracks`: set where it was noted in Lookup::wanted. Always inline: a call would cost more than what it does, because
-// the loop's constants are in registers.
+// `run`: set to the loop that packets of its kind have for themselves. Always inline: a call would cost more than what
+// it does, because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, uint64_t hash, const uint8_t* frame,
                                                                     const Tuple<family, protocol>& tuple,
                                                                     const fwd::FastPathVip& entry, const Lookup& lookup,
-                                                                    bool& tracks, Claims& claims, StageEnv& env) {
+                                                                    Run& run, Claims& claims, StageEnv& env) {
   if (entry.way == Way::kHash) {
     PrefetchSlot(entry, hash);
     return;
@@ -62,8 +65,12 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
     static_assert(static_cast<int>(Way::kHash) + 1 == static_cast<int>(Way::kCookie),
                   "the comparison with kHash tells this one, too");
     if (entry.way > Way::kHash) [[likely]] {
-      if (claims.Suits<family>(packet, frame, entry) || TurnTo(packet, entry, claims, env)) [[likely]] {
-        AddClaim(packet, frame, tuple, entry, claims);
+      __m256i tcp;
+      if (claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp) ||
+          (TurnTo(packet, entry, claims, env) &&
+           claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp))) [[likely]] {
+        AddClaim(packet, tuple, entry, tcp, claims);
+        run = Run::kClaims;
         return;
       }
     }
@@ -72,7 +79,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
     if constexpr (family == Family::kIpv4) {
       Track<protocol>(tuple.block, hash, entry, env.tables->v4().table.finder(), packet,
                       lookup.wanted[&packet - lookup.packets]);
-      tracks = true;
+      run = Run::kTracked;
       return;
     }
     const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
@@ -164,8 +171,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
 template <Family family, uint8_t protocol, bool source_is_checked>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const uint8_t* frame,
                                                                          const void* slot, const VipKey<family>& wanted,
-                                                                         const Lookup& lookup, bool& tracks,
-                                                                         Claims& claims, StageEnv& env) {
+                                                                         const Lookup& lookup, Run& run, Claims& claims,
+                                                                         StageEnv& env) {
   const auto& finder = lookup.vips_of<family>();
   VipId vip = finder.FindIn(slot, wanted.key, wanted.address, wanted.service);
   if (!vip.valid()) [[unlikely]] {
@@ -191,7 +198,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
   packet.past = Past::kLookup;
   PrefetchHeadroom(frame, entry);
   PrefetchLine(&lookup.counters[vip.index()]);
-  Prepare(packet, hash, frame, tuple, entry, lookup, tracks, claims, env);
+  Prepare(packet, hash, frame, tuple, entry, lookup, run, claims, env);
   return true;
 }
 
@@ -205,11 +212,11 @@ inline uint16_t FamilyAndProtocol(const Packet& packet) {
 }
 
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& packet, const void* slot,
-                                                                      const Lookup& lookup, bool& tracks,
-                                                                      Claims& claims, StageEnv& env) {
+                                                                      const Lookup& lookup, Run& run, Claims& claims,
+                                                                      StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
   const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, tracks,
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, run,
                                                  claims, env);
   };
   const uint16_t kind = FamilyAndProtocol(packet);
@@ -233,7 +240,7 @@ bool FastPathIsSupported() {
 
 SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
                                          WantedEntries& wanted, StageEnv& env) {
-  Claims claims;
+  Claims claims(burst);
   if (!env.state->cookie_readers.empty()) ExpectUsual(*env.state, claims);
   Parsed parsed;
   ParseOnFastPath(mbufs, port, places, burst, parsed, env);
@@ -242,7 +249,12 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
   size_t first = 0;
   if (StartsTracked(parsed, *env.state)) {
     first = LookUpTrackedRun(mbufs, port, 0, parsed, burst, wanted, env);
-    if (first == count) return {};
+  } else if (claims.expects_any()) {
+    first = AddClaimRun(mbufs, port, 0, parsed, burst, claims, env);
+  }
+  if (first == count) {
+    if (claims.any()) ReadClaims(claims, env);
+    return {.selected = claims.selected};
   }
   const lb::VipTable& table = *env.state->vip_table;
   const Lookup lookup = {.keys = lb::LoadFlowKeys(*env.state->keys),
@@ -256,9 +268,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
   const __m256i in_port = InPort(port);
   Looked looked;
   for (size_t i = first; i < count;) {
-    // Packets behind one that was noted most often are of its kind.
-    bool tracks = false;
-    for (; i < count && !tracks; ++i) {
+    Run run = Run::kNone;
+    for (; i < count && run == Run::kNone; ++i) {
       Packet& packet = burst.packets[i];
       bool found;
       if ((parsed.eights >> i & 1) != 0) [[likely]] {
@@ -266,9 +277,9 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
         const uint8_t* const frame = parsed.frame[i];
         WriteRecordOfEight(packet, mbufs[i], parsed, i, in_port);
         found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
-                                                           VipKey<kV4>(parsed.vip_key[i]), lookup, tracks, claims, env);
+                                                           VipKey<kV4>(parsed.vip_key[i]), lookup, run, claims, env);
       } else if (parsed.slot[i] != nullptr) {
-        bool ignored = false;
+        Run ignored;
         found = LookUpAny(packet, parsed.slot[i], lookup, ignored, claims, env);
       } else {
         looked.left += places >> i & 1;
@@ -279,7 +290,9 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
       looked.left += packet.fate == Fate::kPending ? 1 : 0;
       looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
     }
-    if (tracks && i < count) i = LookUpTrackedRun(mbufs, port, i, parsed, burst, wanted, env);
+    if (i == count) break;
+    i = run == Run::kTracked ? LookUpTrackedRun(mbufs, port, i, parsed, burst, wanted, env)
+                             : AddClaimRun(mbufs, port, i, parsed, burst, claims, env);
   }
   if (claims.any()) ReadClaims(claims, env);
   looked.selected = claims.selected;

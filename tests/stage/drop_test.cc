@@ -81,8 +81,12 @@ TEST_F(DropTest, NothingIsReadBehindAFrame) {
     RunMbufs(mbufs);
     EXPECT_EQ(sent().size(), length == whole.size() ? burst : burst - 1);
   };
+  // To one of the VIPs options of TCP are looked at, too.
+  for (const VipId vip : {VipId(2), VipId(5)}) fixture_.Vip(vip).entry.cookies = true;
+  fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
+  Rebuild();
   for (FrameBuilder builder : {FrameBuilder(), V6()}) {
-    for (const auto& [protocol, port] : {std::pair<uint8_t, uint16_t>{6, 80}, {17, 53}}) {
+    for (const auto& [protocol, port] : {std::pair<uint8_t, uint16_t>{6, 80}, {6, 8080}, {17, 53}}) {
       builder.protocol = protocol;
       builder.destination_port = port;
       // The shortest packet; and one of which more than the shortest TCP segment's bytes are there and yet not all.
@@ -90,8 +94,8 @@ TEST_F(DropTest, NothingIsReadBehindAFrame) {
         builder.payload = payload;
         const Bytes whole = builder.Build();
         for (const size_t burst : {1u, 8u}) {
-          SCOPED_TRACE(builder.destination + ", protocol " + std::to_string(protocol) + ", payload " +
-                       std::to_string(payload) + ", burst " + std::to_string(burst));
+          SCOPED_TRACE(builder.destination + ", port " + std::to_string(port) + ", payload " + std::to_string(payload) +
+                       ", burst " + std::to_string(burst));
           for (size_t length = 1; length <= whole.size(); ++length) run(whole, length, burst);
         }
       }

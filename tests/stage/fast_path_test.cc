@@ -17,6 +17,7 @@
 #include "dataplane/stage/eight_frames.h"
 #include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/flow_view.h"
+#include "tests/stage/cookie_frames.h"
 #include "tests/stage/two_directors.h"
 
 namespace sluice::test {
@@ -115,37 +116,24 @@ class FastPathTest : public TwoDirectorsTest {
   // that is not as it should be, or anything.
   void PutTimestamps(Bytes& frame, size_t l4_offset) {
     if (frame.size() < l4_offset + 32) return;
-    frame[l4_offset + 12] = Draw(8) == 0 ? 0x90 : 0x80;
-    const auto option = std::to_array<uint8_t>({1, 1, 8, 10});
-    std::copy(option.begin(), option.end(), &frame[l4_offset + 20]);
+    PutOptions(l4_offset, frame);
+    if (Draw(8) == 0) frame[l4_offset + 12] = 0x90;
     for (size_t i = 24; i < 32; ++i) frame[l4_offset + i] = static_cast<uint8_t>(Draw(256));
     if (Draw(8) == 0) frame[l4_offset + 20 + Draw(4)] = static_cast<uint8_t>(Draw(12));
     const auto slot = slot_cookies_.find(FlowIn(frame, kIpOffset));
     if (slot != slot_cookies_.end() && Draw(6) != 0) frame[l4_offset + 31] = slot->second;
     const auto layout = layouts_.find(static_cast<uint16_t>(frame[l4_offset + 2] << 8 | frame[l4_offset + 3]));
-    if (layout != layouts_.end() && Draw(6) != 0) PutCookie(layout->second, l4_offset, frame);
+    if (layout != layouts_.end() && Draw(6) != 0) PutAnyCookie(layout->second, l4_offset, frame);
   }
 
   // Of either key, naming a backend that may or may not be there.
-  void PutCookie(const lb::CookieLayout& layout, size_t l4_offset, Bytes& frame) {
-    const bool v4 = l4_offset == kIpOffset + 20;
-    const size_t source = kIpOffset + (v4 ? 12 : 8);
-    const lb::FlowTuple tuple = {.source = &frame[source],
-                                 .destination = &frame[source + (v4 ? 4 : 16)],
-                                 .source_port = net::Load<Be16>(&frame[l4_offset]),
-                                 .destination_port = net::Load<Be16>(&frame[l4_offset + 2]),
-                                 .protocol = net::kProtocolTcp,
-                                 .family = v4 ? net::Family::kIpv4 : net::Family::kIpv6};
+  void PutAnyCookie(const lb::CookieLayout& layout, size_t l4_offset, Bytes& frame) {
     const uint32_t number = key_numbers_[layout.key_bits > 1 ? Draw(2) : 0];
     if (number >> layout.key_bits != 0) return;
     const lb::CookieFields fields = {.tier = static_cast<uint32_t>(Draw(4)) >> (layout.tier_bits == 0 ? 2 : 0),
                                      .backend = static_cast<uint32_t>(Draw(4) == 0 ? Draw(4) : Draw(2))};
-    const uint32_t cookie = lb::EncodeCookie(layout, keys_, number, tuple, fields);
-    const auto echo = Be32::FromHost(lb::EncodeTimestamp(layout, static_cast<uint32_t>(random_()), cookie));
-    std::memcpy(&frame[l4_offset + 28], &echo, sizeof(echo));
+    PutCookie(layout, keys_, number, fields, static_cast<uint32_t>(random_()), l4_offset, frame);
   }
-
-  static constexpr size_t kIpOffset = 14;
 
   // Addresses and ports of the IP packet at `ip`; empty when it is not one with 24 or 44 bytes.
   static Bytes FlowIn(const Bytes& frame, size_t ip) {
