@@ -136,19 +136,15 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(Connectio
   return room;
 }
 
-// Makes an entry that FindRoom gave the connection's, in few stores. Of IPv4 what varies is put in last: the rest of
-// the value is a number that a loop has at hand.
-__attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV4& entry, const TupleV4& tuple,
-                                                     const ConnectionValue& value) {
+// Makes an entry that FindRoom gave the connection's, in few stores. `whole`: EntryOf it, with backend and generation
+// 0, which are what varies in a run of connections that begin.
+__attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV4& entry, __m128i whole, BackendId backend,
+                                                     uint8_t generation) {
   constexpr int kBackend = offsetof(ConnectionEntryV4, value) + offsetof(ConnectionValue, backend);
   constexpr int kGeneration = offsetof(ConnectionEntryV4, value) + offsetof(ConnectionValue, generation);
   static_assert(sizeof(entry) == sizeof(__m128i) && kBackend % 2 == 0);
-  ConnectionValue rest = value;
-  rest.backend = BackendId(0);
-  rest.generation = 0;
-  __m128i whole = EntryOf(tuple, EndOf(tuple.vip, rest));
-  whole = _mm_insert_epi16(whole, value.backend.value(), kBackend / 2);
-  whole = _mm_insert_epi8(whole, value.generation, kGeneration);
+  whole = _mm_insert_epi16(whole, backend.value(), kBackend / 2);
+  whole = _mm_insert_epi8(whole, generation, kGeneration);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(&entry), whole);
 }
 inline void Fill(ConnectionEntryV6& entry, const TupleV6& tuple, const ConnectionValue& value) {

@@ -7,6 +7,7 @@
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/stage/fast_tracked.h"
 #include "dataplane/stage/fast_tuple.h"
 
 namespace sluice::stage {
@@ -28,61 +29,95 @@ inline uint32_t KindOf(const Packet& packet) {
   return Load<uint32_t>(reinterpret_cast<const uint8_t*>(&packet.headers.family)) & kMask;
 }
 
-// Its key, and where its entry is to be: of IPv4 as the first pass noted it.
+// Which packets are of a run, and the slots by which their backends are chosen. Those that the first pass noted:
+struct NotedRun {
+  bool Has(const Packet& packet, const SelectionTables&) const { return packet.past == Past::kBeginningLookup; }
+  const uint16_t* SlotFor(const Packet&, const WantedEntry& wanted, const SelectionTables&) const {
+    return wanted.slot;
+  }
+};
+// Others, of one kind:
+struct KindRun {
+  bool Has(const Packet& packet, const SelectionTables& tables) const {
+    // Of IPv4 datagrams are kTrackedLookup.
+    if ((packet.past != Past::kLookup && packet.past != Past::kTrackedLookup) || KindOf(packet) != kind) return false;
+    const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
+    return vip.way == fwd::FastPathVip::Way::kTable && vip.slots != nullptr;
+  }
+  const uint16_t* SlotFor(const Packet& packet, const WantedEntry&, const SelectionTables& tables) const {
+    return SlotOf(tables.vips[packet.vip.index()], packet.flow_hash);
+  }
+  uint32_t kind;
+};
+
+// Where a run's connections are entered, and what their entries have in common.
 template <Family family>
-SLUICE_FAST_PATH inline auto BeginningOf(const Packet& packet, const WantedEntry& wanted) {
-  if constexpr (family == Family::kIpv4) {
-    return lb::TupleV4{.client_and_ports = wanted.entry, .vip = packet.vip};
-  } else {
-    return TupleOf<family>(packet, FrameOf(packet));
+struct Entering;
+
+// The first pass noted where, and the entries that they will have when they go on.
+template <>
+struct Entering<Family::kIpv4> {
+  SLUICE_FAST_PATH Entering(lb::ConnectionTableV4&, bool tcp, const lb::ConnectionValue& begin)
+      : to_begin(_mm_set_epi64x(
+            static_cast<long long>(lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(tcp))), 0)) {}
+  SLUICE_FAST_PATH lb::ConnectionEntryV4* FindRoom(const Packet& packet, const WantedEntry& wanted) const {
+    return lb::FindRoom(*wanted.bucket, {.client_and_ports = wanted.entry, .vip = packet.vip});
   }
-}
-template <Family family, typename Table>
-auto& EntriesOf(Table& table, const Packet& packet, const WantedEntry& wanted) {
-  if constexpr (family == Family::kIpv4) {
-    return *wanted.bucket;
-  } else {
-    return table.FirstEntries(packet.flow_hash);
+  SLUICE_FAST_PATH void Fill(lb::ConnectionEntryV4& entry, const Packet&, const WantedEntry& wanted, BackendId backend,
+                             uint8_t generation) const {
+    lb::Fill(entry, _mm_xor_si128(wanted.entry, to_begin), backend, generation);
   }
-}
+  __m128i to_begin;
+};
+
+template <>
+struct Entering<Family::kIpv6> {
+  Entering(lb::ConnectionTableV6& in, bool, const lb::ConnectionValue& begin) : table(in), value(begin) {}
+  SLUICE_FAST_PATH lb::ConnectionEntryV6* FindRoom(const Packet& packet, const WantedEntry&) const {
+    return lb::FindRoom(table.FirstEntries(packet.flow_hash), TupleOf<Family::kIpv6>(packet, FrameOf(packet)));
+  }
+  SLUICE_FAST_PATH void Fill(lb::ConnectionEntryV6& entry, const Packet& packet, const WantedEntry&, BackendId backend,
+                             uint8_t generation) {
+    value.backend = backend;
+    value.generation = generation;
+    lb::Fill(entry, TupleOf<Family::kIpv6>(packet, FrameOf(packet)), value);
+  }
+  lb::ConnectionTableV6& table;
+  lb::ConnectionValue value;
+};
 
 // A loop of its own, which has registers for all that it needs: in that of known connections a SYN takes 29
 // instructions more (row new).
-template <Family family>
+template <Family family, typename Run>
 SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end, const WantedEntry* wanted,
-                                                            uint32_t kind, lb::FlowState state,
-                                                            const SelectionTables& tables, StageEnv& env) {
+                                                            const Run& run, const SelectionTables& tables,
+                                                            StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
   const size_t room = counted.unconfirmed_limit - std::min(counted.unconfirmed, counted.unconfirmed_limit);
   if (room < static_cast<size_t>(end - first)) end = first + room;
-  lb::ConnectionValue value;
-  value.last_seen_s = static_cast<uint16_t>(env.now_s);
-  value.state_bits = static_cast<uint8_t>(state);
+  const bool tcp = first->headers.protocol == net::kProtocolTcp;
+  const lb::FlowState state = tcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
+  Entering<family> entering(counted.table, tcp,
+                            {.backend = BackendId(0),
+                             .last_seen_s = static_cast<uint16_t>(env.now_s),
+                             .state_bits = static_cast<uint8_t>(state)});
   Packet* at = first;
   for (; at != end; ++at, ++wanted) {
     Packet& packet = *at;
-    // Of IPv4 datagrams are kTrackedLookup.
-    if ((packet.past != Past::kLookup && packet.past != Past::kTrackedLookup) || KindOf(packet) != kind) [[unlikely]]
+    if (!run.Has(packet, tables)) [[unlikely]]
       break;
-    const size_t vip_index = packet.vip.index();
-    const fwd::FastPathVip& vip = tables.vips[vip_index];
-    if (vip.way != fwd::FastPathVip::Way::kTable || vip.slots == nullptr) [[unlikely]]
-      break;
-    const auto tuple = BeginningOf<family>(packet, *wanted);
-    auto* const entry = lb::FindRoom(EntriesOf<family>(counted.table, packet, *wanted), tuple);
+    auto* const entry = entering.FindRoom(packet, *wanted);
     if (entry == nullptr) [[unlikely]]
       break;
-    value.backend = BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
-    const size_t backend = value.backend.index();
-    value.generation = tables.marks.GenerationOf(value.backend);
-    lb::Fill(*entry, tuple, value);
-    packet.backend = value.backend;
+    const BackendId backend(*run.SlotFor(packet, *wanted, tables));
+    entering.Fill(*entry, packet, *wanted, backend, tables.marks.GenerationOf(backend));
+    packet.backend = backend;
     packet.rung = fwd::Rung::kScheduler;
     packet.past = Past::kSelection;
-    CountInPlace(tables.backend_counters[backend].flows_started, 1);
-    CountInPlace(tables.vip_counters[vip_index].new_flows, 1);
+    CountInPlace(tables.backend_counters[backend.index()].flows_started, 1);
+    CountInPlace(tables.vip_counters[packet.vip.index()].new_flows, 1);
     // What the next pass reads first; what it counts has just been fetched.
-    PrefetchLine(&tables.backends[backend]);
+    PrefetchLine(&tables.backends[backend.index()]);
   }
   const auto begun = static_cast<size_t>(at - first);
   counted.unconfirmed += begun;
@@ -93,15 +128,20 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
 
 }  // namespace
 
+SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables,
+                                     StageEnv& env) {
+  return BeginRun<Family::kIpv4>(first, end, wanted, NotedRun(), tables, env);
+}
+
 SLUICE_FAST_PATH Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables,
                                          StageEnv& env) {
-  const Family family = first->headers.family;
-  const bool tcp = first->headers.protocol == net::kProtocolTcp;
-  const uint32_t kind = KindOf(*first);
-  if (tcp && kind != KindOf(family, net::kProtocolTcp, net::kTcpSyn)) return first;
-  const lb::FlowState state = tcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
-  if (family == Family::kIpv4) return BeginRun<Family::kIpv4>(first, end, wanted, kind, state, tables, env);
-  return BeginRun<Family::kIpv6>(first, end, wanted, kind, state, tables, env);
+  const KindRun run = {.kind = KindOf(*first)};
+  // Of IPv4 no SYN comes here.
+  if (first->headers.protocol == net::kProtocolTcp &&
+      run.kind != KindOf(Family::kIpv6, net::kProtocolTcp, net::kTcpSyn))
+    return first;
+  if (first->headers.family == Family::kIpv4) return BeginRun<Family::kIpv4>(first, end, wanted, run, tables, env);
+  return BeginRun<Family::kIpv6>(first, end, wanted, run, tables, env);
 }
 
 }  // namespace sluice::stage

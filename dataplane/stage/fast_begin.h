@@ -18,11 +18,16 @@ struct SelectionTables {
   fwd::BackendCounters* backend_counters;
 };
 
-// The second pass of SYNs, and of datagrams of flows without entry, to VIPs whose scheduler is the pool's table alone,
-// from `first` on for as long as packets of the one kind follow each other: enters their flows where there is an entry
-// free at the first look, as the ladder does. Returns the first packet of which nothing was changed; where that is
-// `first`, the ladder has to look. `wanted`: the first packet's. Tables by value, so that the caller's own tables have
-// no address and stay in registers.
+// The second pass of connections that begin, to VIPs whose scheduler is the pool's table alone, from `first` on for as
+// long as packets of the one kind follow each other: enters their flows where there is an entry free at the first look,
+// as the ladder does. Returns the first packet of which nothing was changed; where that is `first`, the ladder has to
+// look. `wanted`: the first packet's. Tables by value, so that the caller's own tables have no address and stay in
+// registers.
+
+// Of those that are Past::kBeginningLookup.
+Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables, StageEnv& env);
+
+// Of other SYNs, and of datagrams of flows without entry.
 Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables, StageEnv& env);
 
 }  // namespace sluice::stage

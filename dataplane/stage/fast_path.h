@@ -42,6 +42,7 @@ constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >>
 struct WantedEntry {
   __m128i entry;  // as lb::FindWanted has it
   lb::ConnectionTableV4::Entries* bucket;
+  const uint16_t* slot;  // of FastPathVip::slots; with Past::kBeginningLookup only
 };
 using WantedEntries = std::array<WantedEntry, kBurstSize>;
 

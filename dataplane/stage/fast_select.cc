@@ -64,7 +64,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(co
 // IPv4 SelectTrackedRun has looked in the first bucket.
 template <Family family>
 SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
-  if (BeginsOrEnds(packet)) [[unlikely]]
+  if (ChangeBy(packet) != 0) [[unlikely]]
     return BackendId();
   const auto* const frame = FrameOf(packet);
   const lb::FlowState state =
@@ -131,6 +131,14 @@ void MarkSelected(Packet& packet) {
   packet.past = packet.session == lb::NatTable::kNone ? Past::kSelection : Past::kSessionSelection;
 }
 
+// The last packet of a run, which ended before `next`; the ladder looks where that is before the first.
+Packet* LastOf(Packet* first, Packet* next, StageEnv& env) {
+  if (next != first) return next - 1;
+  SelectBackendFor(*first, env);
+  MarkSelected(*first);
+  return first;
+}
+
 }  // namespace
 
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted, StageEnv& env) {
@@ -156,6 +164,10 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
         at = burst.begin() + SelectTrackedRun(static_cast<size_t>(at - burst.begin()), burst, wanted, env) - 1;
         continue;
       }
+      if (packet.past == Past::kBeginningLookup) {
+        at = LastOf(at, SelectNoted(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env), env);
+        continue;
+      }
       if (packet.past == Past::kKnownLookup) {
         at = burst.begin() + SelectKnown(burst, static_cast<size_t>(at - burst.begin()), env) - 1;
         continue;
@@ -174,12 +186,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
       Packet* const next = vip.way == Way::kTable
                                ? SelectBeginning(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env)
                                : at;
-      if (next != at) {
-        at = next - 1;
-        continue;
-      }
-      SelectBackendFor(packet, env);
-      MarkSelected(packet);
+      at = LastOf(at, next, env);
       continue;
     }
     MarkChosen(packet, backend, tables.backends, tables.backend_counters);

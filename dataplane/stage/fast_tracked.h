@@ -38,10 +38,14 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
   if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
 }
 
-// Fetches the slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
-inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) {
-  PrefetchLine(&vip.slots[lb::SlotOf(hash, vip.slot_count)]);
+// The slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
+inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
+  return &vip.slots[lb::SlotOf(hash, vip.slot_count)];
 }
+inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) { PrefetchLine(SlotOf(vip, hash)); }
+
+// That of connections that go on.
+constexpr lb::FlowState StateOfRunning(bool tcp) { return tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp; }
 
 // Notes what the second pass needs of a packet to such a VIP, and fetches it. `block`: its Tuple.
 template <uint8_t protocol>
@@ -49,16 +53,22 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(__m128i block,
                                                                   const fwd::FastPathVip& vip,
                                                                   const lb::ConnectionTableV4::Finder& connections,
                                                                   Packet& packet, WantedEntry& wanted) {
-  constexpr auto kState = protocol == net::kProtocolTcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
-  wanted.entry = lb::EntryOf(TupleOf(block, packet.vip), lb::EndOf(packet.vip, kState));
+  const lb::FlowState state = StateOfRunning(protocol == net::kProtocolTcp);
+  wanted.entry = lb::EntryOf(TupleOf(block, packet.vip), lb::EndOf(packet.vip, state));
   wanted.bucket = &connections.FirstEntries(hash);
   PrefetchLine(wanted.bucket);
-  if (!BeginsOrEnds(packet)) [[likely]] {
+  const unsigned change = ChangeBy(packet);
+  if (change == 0) [[likely]] {
     packet.past = Past::kTrackedLookup;
     return;
   }
-  packet.past = Past::kLookup;
-  if ((packet.headers.tcp_flags & net::kTcpSyn) != 0 && vip.slots != nullptr) PrefetchSlot(vip, hash);
+  if (change != net::kTcpSyn || vip.slots == nullptr) {
+    packet.past = Past::kLookup;
+    return;
+  }
+  packet.past = Past::kBeginningLookup;
+  wanted.slot = SlotOf(vip, hash);
+  PrefetchLine(wanted.slot);
 }
 
 // Whether the burst's first packet is of Parsed::eights and to such a VIP.

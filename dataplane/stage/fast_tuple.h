@@ -24,9 +24,9 @@ auto& TableOf(fwd::FlowTables& tables) {
   }
 }
 
-// SYN, FIN and RST begin and end connections.
-inline bool BeginsOrEnds(const Packet& packet) {
-  return (packet.headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst)) != 0;
+// The TCP flags that begin and end connections.
+inline unsigned ChangeBy(const Packet& packet) {
+  return packet.headers.tcp_flags & unsigned{net::kTcpSyn | net::kTcpFin | net::kTcpRst};
 }
 
 // Of IPv4. `block`: client, VIP and ports, as they lie in the frame.

@@ -225,7 +225,7 @@ class FastPathTest : public TwoDirectorsTest {
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
     builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 100, 101});
     builder.tcp_flags =
-        Pick<uint8_t>({0x10, 0x10, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x18, 0x02, 0x02, 0x11, 0x04});
+        Pick<uint8_t>({0x10, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x18, 0x02, 0x02, 0x11, 0x04, 0x03, 0x06});
     builder.payload = Draw(40);
     builder.padding = Draw(3) == 0 ? Draw(10) : 0;
     Bytes frame = builder.Build();
@@ -249,7 +249,7 @@ class FastPathTest : public TwoDirectorsTest {
                                               "2001:db8:77::1"};
     const std::vector<uint16_t> ports = {80, 81, 82, 83,  84,  85,  86,  87, 88,   88, 89,
                                          90, 95, 99, 100, 101, 102, 103, 53, 8080, 7};
-    const std::vector<uint8_t> flags = {0x02, 0x10, 0x10, 0x10, 0x18, 0x11, 0x04, 0x14, 0x12, 0x00};
+    const std::vector<uint8_t> flags = {0x02, 0x10, 0x10, 0x10, 0x18, 0x11, 0x04, 0x14, 0x12, 0x00, 0x03, 0x06};
     FrameBuilder builder;
     builder.source = Pick(v4 ? clients_v4 : clients_v6);
     builder.destination = Pick(v4 ? vips_v4 : vips_v6);
@@ -344,7 +344,8 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
     for (const stage::Packet& packet : burst) {
       const bool is_selected = packet.past == stage::Past::kSelection;
       selected += is_selected ? 1 : 0;
-      const bool is_looked_up = packet.past == stage::Past::kLookup || packet.past == stage::Past::kTrackedLookup;
+      const bool is_looked_up = packet.past == stage::Past::kLookup || packet.past == stage::Past::kTrackedLookup ||
+                                packet.past == stage::Past::kBeginningLookup;
       if (!is_selected && !is_looked_up) continue;
       const fwd::VipEntry& vip = (*state_->vips)[packet.vip.index()];
       fwd::FlowView flow = stage::ViewFlow(packet);

@@ -105,7 +105,17 @@ void ExpectFindKnown(TupleOf tuple_of) {
                                      .generation = static_cast<uint8_t>(random()),
                                      .state_bits = static_cast<uint8_t>(state)};
       auto filled = entries;
-      if (room != nullptr) Fill(filled[static_cast<size_t>(room - entries.data())], tuple_of(key), value);
+      if (room != nullptr) {
+        auto& fill = filled[static_cast<size_t>(room - entries.data())];
+        if constexpr (sizeof(Key) == 10) {
+          ConnectionValue rest = value;
+          rest.backend = BackendId(0);
+          rest.generation = 0;
+          Fill(fill, EntryOf(tuple_of(key), EndOf(key.vip, rest)), value.backend, value.generation);
+        } else {
+          Fill(fill, tuple_of(key), value);
+        }
+      }
       auto* const made = holder.table.Insert(key, hash, 0, kNone);
       if (room != nullptr) {
         ASSERT_EQ(made, room);
