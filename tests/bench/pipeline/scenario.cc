@@ -68,10 +68,16 @@ std::vector<Scenario> Matrix() {
       add("ipv6", v6, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
     }
   }
+  Scenario timestamps = base;
+  timestamps.packet_bytes = kTimestampsBytes;
   for (const uint32_t flows : {1000u, 1'000'000u}) {
     for (const Selection selection : {Selection::kCookie, Selection::kSlot}) {
-      add("cookies", base, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+      add("cookies", timestamps, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
     }
+  }
+  // The same frames where nobody reads their timestamps.
+  for (const Selection selection : {Selection::kHash, Selection::kTable}) {
+    add("bytes", timestamps, [&](Scenario& row) { row.selection = selection; });
   }
   for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
     for (const uint32_t flows : {1000u, 1'000'000u}) {

@@ -45,9 +45,7 @@ class Traffic {
     uint16_t local_port = 0;
   };
 
-  bool has_timestamps() const {
-    return scenario_.selection == Selection::kCookie || scenario_.selection == Selection::kSlot;
-  }
+  bool has_timestamps() const { return scenario_.packet_bytes == kTimestampsBytes; }
   void MakeCookies();
   uint64_t Random();
   uint32_t FrameBytes();
