@@ -113,6 +113,24 @@ TEST_F(StateBuilderTest, FastPathVipsSayModeAndFamily) {
   EXPECT_EQ(vips[v4.index()].mode, ForwardingMode::kIpip);
 }
 
+TEST_F(StateBuilderTest, SecondLinesAreReadOfIpv6AndOfCookies) {
+  test::StateFixture v4;
+  const PoolId pool = v4.AddPool();
+  v4.AddBackend(pool, "192.0.2.10");
+  v4.AddVip("203.0.113.99", 6, 80, pool, ForwardingMode::kIpip);
+  EXPECT_FALSE(v4.Build()->reads_second_lines);
+  VipEntry& entry = v4.spec().vips[0].entry;
+  entry.cookies = true;
+  EXPECT_TRUE(v4.Build()->reads_second_lines);
+  entry.cookies = false;
+  v4.AddVip("2001:db8:f::99", 6, 80, pool, ForwardingMode::kIpip);
+  EXPECT_TRUE(v4.Build()->reads_second_lines);
+  v4.spec().vips.pop_back();
+  EXPECT_FALSE(v4.Build()->reads_second_lines);
+  v4.AddBackend(pool, "2001:db8::10");
+  EXPECT_TRUE(v4.Build()->reads_second_lines);
+}
+
 TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {
   const auto state = fixture_.Build();
   const BackendEntry& v4 = (*state->backends)[0];
