@@ -11,6 +11,7 @@
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_run.h"
 #include "dataplane/stage/fast_tracked.h"
 #include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/martian.h"

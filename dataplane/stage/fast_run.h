@@ -8,11 +8,32 @@
 #include <cstddef>
 
 #include "dataplane/base/prefetch.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/lb/flow_hash_aes.h"
+#include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
-#include "dataplane/stage/fast_tracked.h"
+#include "dataplane/stage/fast_frame.h"
+#include "dataplane/stage/fast_parse.h"
+#include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/packet.h"
+#include "dataplane/stage/stage_env.h"
 
 // What the first pass's loops over packets of one kind have in common.
 namespace sluice::stage {
+
+// Makes the record of a packet of Parsed::eights.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
+                                                                               const Parsed& parsed, size_t place,
+                                                                               __m256i in_port) {
+  WriteRecord<net::Family::kIpv4, net::kProtocolTcp>(packet, mbuf, parsed.frame[place], in_port);
+  packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[place]);
+}
+
+// Prefetches the line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of
+// its lines is in this core's cache, and a store to a missing line would hold up those behind it.
+inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) {
+  if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
+}
 
 // The first pass of packets from `first` on that are of Parsed::eights and suit, to VIPs that have address and port for
 // themselves; makes their records. Returns the first of another kind, of which nothing is known yet.

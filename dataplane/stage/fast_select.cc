@@ -1,7 +1,6 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/lb/find_known.h"
-#include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
@@ -67,8 +66,7 @@ SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const Marks& 
   if (ChangeBy(packet) != 0) [[unlikely]]
     return BackendId();
   const auto* const frame = FrameOf(packet);
-  const lb::FlowState state =
-      packet.headers.protocol == net::kProtocolTcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp;
+  const lb::FlowState state = StateOfRunning(packet.headers.protocol == net::kProtocolTcp);
   lb::ConnectionValue* value = nullptr;
   if constexpr (family == Family::kIpv6) {
     auto* const entry =
@@ -115,7 +113,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline BackendId ChooseBackend(P
   if (vip.way == Way::kHash) {
     ++chosen.by_hash;
     packet.rung = fwd::Rung::kHashOnly;
-    return BackendId(vip.slots[lb::SlotOf(packet.flow_hash, vip.slot_count)]);
+    return BackendId(*SlotOf(vip, packet.flow_hash));
   }
   if (vip.way == Way::kTable) [[likely]] {
     return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, marks, chosen, env)

@@ -24,20 +24,6 @@
 // of all kinds both together take 40 instructions more a packet (row table).
 namespace sluice::stage {
 
-// Makes the record of a packet of Parsed::eights.
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
-                                                                               const Parsed& parsed, size_t place,
-                                                                               __m256i in_port) {
-  WriteRecord<net::Family::kIpv4, net::kProtocolTcp>(packet, mbuf, parsed.frame[place], in_port);
-  packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[place]);
-}
-
-// Prefetches the line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of
-// its lines is in this core's cache, and a store to a missing line would hold up those behind it.
-inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) {
-  if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
-}
-
 // The slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
 inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
   return &vip.slots[lb::SlotOf(hash, vip.slot_count)];
