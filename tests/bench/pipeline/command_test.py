@@ -5,9 +5,14 @@ Usage: command_test.py SLUICE_BENCH
 """
 
 import json
+import pathlib
 import subprocess
 import sys
 import unittest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import ratio_bench  # noqa: E402  pylint: disable=wrong-import-position
 
 BENCH = sys.argv.pop(1) if len(sys.argv) > 1 else None
 NUMBERS = ("cycles_per_packet_p50", "cycles_per_packet_p10", "cycles_per_packet_p90", "mpps", "reference_cycles_p50",
@@ -41,6 +46,21 @@ class BenchCommandTest(unittest.TestCase):
         names = run("--list").stdout.split()
         self.assertGreater(len(names), 20)
         self.assertEqual(len(names), len(set(names)))
+
+    def test_a_whole_name_is_one_row(self):
+        names = run("--list").stdout.split()
+        for name in names:
+            self.assertEqual(run("--list", "--row", name).stdout.split(), [name])
+        # By which rows are named elsewhere.
+        for pair in ratio_bench.PAIRS.values():
+            self.assertEqual([row for row in pair if row not in names], [])
+
+    def test_changes_have_a_cost(self):
+        """Of a row with changes; the others have none."""
+        for row, has_changes in (("100-changes", True), ("established/ipip/hash/ipv4/1k-flows", False)):
+            result = json.loads(run("--no-huge", "--json", "--windows", "200", "--row", row).stdout)
+            self.assertEqual(result["changes"] > 0, has_changes, result)
+            self.assertTrue(has_changes or result["cycles_per_change"] == 0, result)
 
     def test_wrong_usage(self):
         for arguments, text in ((("--row", "nothing-like-it"), "no row has this in its name"),

@@ -1,5 +1,8 @@
 #include "tests/bench/pipeline/director.h"
 
+#include <sched.h>
+#include <sys/sysinfo.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -151,9 +154,10 @@ absl::StatusOr<std::unique_ptr<Director>> Director::Create(const Scenario& scena
   return director;
 }
 
-void Director::TakeUpState() {
+bool Director::TakeUpState() {
   publisher_.Quiescent(kReader);
-  env_.state = publisher_.Read();
+  const fwd::ForwardingState* const before = std::exchange(env_.state, publisher_.Read());
+  return env_.state != before;
 }
 
 void Director::Advance(uint32_t seconds) {
@@ -163,7 +167,15 @@ void Director::Advance(uint32_t seconds) {
 }
 
 void Director::StartChanges(uint32_t per_s) {
-  changer_ = std::thread([this, per_s] { Change(per_s); });
+  // It would be where the worker is, as EAL put this thread there.
+  cpu_set_t others;
+  CPU_ZERO(&others);
+  for (int cpu = 0; cpu < get_nprocs_conf() && cpu < CPU_SETSIZE; ++cpu) CPU_SET(cpu, &others);
+  CPU_CLR(sched_getcpu(), &others);
+  changer_ = std::thread([this, per_s, others] {
+    sched_setaffinity(0, sizeof(others), &others);  // refused where there is no other CPU
+    Change(per_s);
+  });
 }
 
 void Director::Change(uint32_t per_s) {

@@ -31,8 +31,8 @@ class Director {
   const fwd::WorkerCounters& counters() const { return counters_; }
   static PortId port() { return PortId(0); }
 
-  // Between bursts, as a worker does: takes up the newest state.
-  void TakeUpState();
+  // Between bursts, as a worker does: takes up the newest state. Whether it is another than before.
+  bool TakeUpState();
   // Lets `seconds` pass, after which the entries whose time is over are gone.
   void Advance(uint32_t seconds);
   // From now on, until the end, a thread of its own changes a backend's weight so many times a second.

@@ -32,7 +32,7 @@ Drives the production pipeline with packets in memory: all stages and counters, 
 over many short windows; beside it stands a reference loop of the same run (take a buffer, touch it, give it back), so
 that ratios can be compared between machines.
 
-  --row TEXT    only rows whose name contains TEXT
+  --row TEXT    only rows whose name contains TEXT; only the one whose whole name it is, if there is such a row
   --windows N   windows of 1024 packets for each row; default 1000
   --json        one JSON object a row
   --no-huge     ordinary memory, also where there are huge pages
@@ -128,7 +128,11 @@ int Main(int argc, char** argv) {
   Arguments arguments;
   if (const int status = Parse(argc, argv, arguments); status >= 0) return status;
   std::vector<Scenario> rows = Matrix();
-  std::erase_if(rows, [&](const Scenario& row) { return row.Name().find(arguments.row) == std::string::npos; });
+  const auto is_whole = [&](const Scenario& row) { return row.Name() == arguments.row; };
+  const bool whole = std::any_of(rows.begin(), rows.end(), is_whole);
+  std::erase_if(rows, [&](const Scenario& row) {
+    return whole ? !is_whole(row) : row.Name().find(arguments.row) == std::string::npos;
+  });
   if (rows.empty())
     return UsageError(absl::StrCat("--row ", arguments.row, ": no row has this in its name; --list shows them"));
   if (arguments.list) {

@@ -24,8 +24,9 @@ struct Result {
   Spread reference;  // allocate a buffer, touch its header, free it: measured between the windows of the same run
   double mpps = 0;   // of one core at the median, by the rate of the time stamp counter
   uint64_t packets = 0;
-  uint64_t changes = 0;       // that were published meanwhile
-  uint64_t clock_cycles = 0;  // of looking at the clock, for each burst: taken off `cycles` and `reference`
+  uint64_t changes = 0;          // that the worker took up meanwhile
+  double cycles_per_change = 0;  // what packets took more behind one, in all; the median
+  uint64_t clock_cycles = 0;     // of looking at the clock, for each burst: taken off `cycles` and `reference`
 };
 
 // Short enough that on a machine with other work many windows are never interrupted: those make the lower percentiles.

@@ -28,7 +28,8 @@ enum class Selection : uint8_t {
 };
 
 // Frame sizes without the frame check sequence; kImix is 7 of 60, 4 of 576 and 1 of 1500 bytes. The shortest frame of
-// TCP over IPv4 with timestamps, in which cookies are, reaches into a second cache line.
+// TCP over IPv4 with timestamps, in which cookies are, reaches into a second cache line:
+// frames of this size have timestamps.
 inline constexpr uint32_t kImix = 0;
 inline constexpr uint32_t kTimestampsBytes = 66;
 

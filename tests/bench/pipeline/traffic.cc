@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "config/cookie_layout.h"
+#include "dataplane/base/check.h"
 #include "dataplane/lb/cookie.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/checksum.h"
@@ -49,6 +50,9 @@ net::IpAddress LocalAddress(net::Family family) { return Address(family, kBacken
 uint16_t CookieIdOf(uint32_t index) { return static_cast<uint16_t>(index % kPoolBackends); }
 
 Traffic::Traffic(const Scenario& scenario) : scenario_(scenario) {
+  const bool has_cookies = scenario.selection == Selection::kCookie || scenario.selection == Selection::kSlot;
+  SLUICE_CHECK(has_timestamps() || !has_cookies);
+  SLUICE_CHECK(!has_timestamps() || scenario.family == net::Family::kIpv4);
   net::EtherHeader ether{};
   std::memcpy(ether.destination, PortMac().data(), sizeof(ether.destination));
   ether.source[0] = 0x02;

@@ -45,6 +45,7 @@ class Traffic {
     uint16_t local_port = 0;
   };
 
+  // Cookies are in them, so rows with cookies are of that size.
   bool has_timestamps() const { return scenario_.packet_bytes == kTimestampsBytes; }
   void MakeCookies();
   uint64_t Random();
@@ -55,7 +56,7 @@ class Traffic {
   uint64_t random_ = 0x9e37'79b9'7f4a'7c15;
   uint64_t next_new_flow_ = 0;
   std::vector<Flow> learned_;     // by flow, with NAT
-  std::vector<uint32_t> echoes_;  // by flow, with cookies: the TSecr of its packets, in network byte order
+  std::vector<uint32_t> echoes_;  // by flow, with timestamps: the TSecr of its packets, in network byte order
 };
 
 }  // namespace sluice::bench
