@@ -4,7 +4,6 @@
 
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/find_known.h"
-#include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/fast_tracked.h"
@@ -136,7 +135,7 @@ SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEnt
 SLUICE_FAST_PATH Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables,
                                          StageEnv& env) {
   const KindRun run = {.kind = KindOf(*first)};
-  // Of IPv4 no SYN comes here.
+  // Of IPv4 only SYNs to VIPs without slots come here, which are the ladder's.
   if (first->headers.protocol == net::kProtocolTcp &&
       run.kind != KindOf(Family::kIpv6, net::kProtocolTcp, net::kTcpSyn))
     return first;

@@ -27,7 +27,7 @@ struct SelectionTables {
 // Of those that are Past::kBeginningLookup.
 Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables, StageEnv& env);
 
-// Of other SYNs, and of datagrams of flows without entry.
+// Of SYNs of IPv6, and of datagrams of flows without entry.
 Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables, StageEnv& env);
 
 }  // namespace sluice::stage

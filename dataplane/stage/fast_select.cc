@@ -129,8 +129,8 @@ void MarkSelected(Packet& packet) {
   packet.past = packet.session == lb::NatTable::kNone ? Past::kSelection : Past::kSessionSelection;
 }
 
-// The last packet of a run, which ended before `next`; the ladder looks where that is before the first.
-Packet* LastOf(Packet* first, Packet* next, StageEnv& env) {
+// Ends a run that came as far as `next`, and gives its last packet. Where it is empty, the ladder looks for its first.
+Packet* EndRun(Packet* first, Packet* next, StageEnv& env) {
   if (next != first) return next - 1;
   SelectBackendFor(*first, env);
   MarkSelected(*first);
@@ -163,7 +163,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
         continue;
       }
       if (packet.past == Past::kBeginningLookup) {
-        at = LastOf(at, SelectNoted(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env), env);
+        at = EndRun(at, SelectNoted(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env), env);
         continue;
       }
       if (packet.past == Past::kKnownLookup) {
@@ -184,7 +184,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
       Packet* const next = vip.way == Way::kTable
                                ? SelectBeginning(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env)
                                : at;
-      at = LastOf(at, next, env);
+      at = EndRun(at, next, env);
       continue;
     }
     MarkChosen(packet, backend, tables.backends, tables.backend_counters);

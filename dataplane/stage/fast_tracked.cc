@@ -1,6 +1,5 @@
 #include "dataplane/stage/fast_tracked.h"
 
-#include "dataplane/base/prefetch.h"
 #include "dataplane/stage/fast_marks.h"
 #include "dataplane/stage/fast_run.h"
 

@@ -30,7 +30,7 @@ inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
 }
 inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) { PrefetchLine(SlotOf(vip, hash)); }
 
-// That of connections that go on.
+// The state of connections that go on.
 constexpr lb::FlowState StateOfRunning(bool tcp) { return tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp; }
 
 // Notes what the second pass needs of a packet to such a VIP, and fetches it. `block`: its Tuple.

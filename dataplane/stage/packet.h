@@ -45,7 +45,7 @@ enum class Past : uint8_t {
   kNothing,
   kLookup,            // up to LookupVip
   kTrackedLookup,     // the same, of a packet that its connection's entry may tell the backend of (WantedEntries)
-  kBeginningLookup,   // the same, of a SYN that the pool's table alone has a backend for (WantedEntries)
+  kBeginningLookup,   // the same, of a SYN to a VIP whose scheduler is the pool's table alone (WantedEntries)
   kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
   kKnownLookup,       // the same, with the session (fast_sessions.h)
   kSelection,         // SelectBackends too

@@ -81,7 +81,7 @@ TEST_F(DropTest, NothingIsReadBehindAFrame) {
     RunMbufs(mbufs);
     EXPECT_EQ(sent().size(), length == whole.size() ? burst : burst - 1);
   };
-  // To one of the VIPs options of TCP are looked at, too.
+  // To the VIPs options of TCP are looked at, too.
   for (const VipId vip : {VipId(2), VipId(5)}) fixture_.Vip(vip).entry.cookies = true;
   fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
   Rebuild();
