@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <vector>
 
 #include "tests/stage/cookie_frames.h"
@@ -41,7 +40,7 @@ enum class Other {
   kCount
 };
 
-class FastCookiesTest : public TwoDirectorsTest {
+class FastCookiesTest : public TwoDirectorsRunsTest {
  protected:
   FastCookiesTest() {
     using Mode = fwd::ForwardingMode;
@@ -70,13 +69,7 @@ class FastCookiesTest : public TwoDirectorsTest {
   };
 
   VipId AddVip(uint16_t port, fwd::ForwardingMode mode) {
-    const PoolId pool = fixture_.AddPool(13);
-    for (uint16_t id = 0; id < 2; ++id) {
-      const BackendId backend = fixture_.AddBackend(pool, "192.0.2." + std::to_string(10 + backends_.size()));
-      fixture_.spec().backends[backend.index()].info.cookie_id = id;
-      backends_.push_back({backend, pool});
-    }
-    return fixture_.AddVip("203.0.113.20", net::kProtocolTcp, port, pool, mode);
+    return TwoDirectorsRunsTest::AddVip("203.0.113.20", net::kProtocolTcp, port, mode);
   }
 
   void AddCookieVip(fwd::ForwardingMode mode, const lb::CookieLayout& layout, uint32_t key) {
@@ -170,22 +163,11 @@ class FastCookiesTest : public TwoDirectorsTest {
     return frame;
   }
 
-  // After one buffer for each frame, of whose checksums a device found the same.
-  void ExpectAlike(const std::vector<Bytes>& frames, uint64_t verdict) {
-    const std::vector<uint64_t> offloads(frames.size(), verdict);
-    const std::vector<size_t> segments(frames.size(), SIZE_MAX);
-    RunOn(*common_, frames, offloads, segments);
-    RunOn(*stages_, frames, offloads, segments);
-    ExpectEqual(*common_, *stages_, frames.size());
-  }
-
   uint64_t NamedByCookie() const { return common_->counters.rungs[static_cast<size_t>(fwd::Rung::kCookie)].Value(); }
 
   static constexpr uint8_t kTablePort = 81, kHashPort = 84, kSlotPort = 88;
   std::vector<CookieVip> cookie_vips_;
   lb::CookieKeys keys_;
-  const std::unique_ptr<Director> common_ = std::make_unique<Director>(true, fwd::NatSetup());
-  const std::unique_ptr<Director> stages_ = std::make_unique<Director>(false, fwd::NatSetup());
 };
 
 // At every place, alone or two in a row, and in bursts whose last packets are looked at one by one.
@@ -229,20 +211,14 @@ TEST_P(FastCookiesTest, TellsHowManyAreSelected) {
     const CookieVip& vip = Pick(cookie_vips_);
     const auto other = static_cast<Other>(Draw(static_cast<size_t>(Other::kCount)));
     const size_t place = Draw(2 * stage::kBurstSize);
-    stage::StageEnv env = MakeEnv();
-    env.tables = &common_->tables;
-    env.counters = &common_->counters;
-    stage::Burst& burst = common_->burst;
-    std::vector<rte_mbuf*> mbufs;
-    for (burst.count = 0; burst.count < stage::kBurstSize; ++burst.count)
-      mbufs.push_back(MakeMbuf(burst.count == place ? FrameOf(other, vip) : FrameWithCookie(vip)));
-    stage::WantedEntries wanted;
-    const stage::Looked looked =
-        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, wanted, env);
+    std::vector<Bytes> frames;
+    while (frames.size() < stage::kBurstSize)
+      frames.push_back(frames.size() == place ? FrameOf(other, vip) : FrameWithCookie(vip));
+    const size_t selected = LookUp(*common_, frames).looked.selected;
     const auto is_selected = [](const stage::Packet& packet) { return packet.past == stage::Past::kSelection; };
-    ASSERT_EQ(looked.selected, static_cast<size_t>(std::count_if(burst.begin(), burst.end(), is_selected)));
-    ASSERT_GE(looked.selected, stage::kBurstSize - 1);
-    rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
+    stage::Burst& burst = common_->burst;
+    ASSERT_EQ(selected, static_cast<size_t>(std::count_if(burst.begin(), burst.end(), is_selected)));
+    ASSERT_GE(selected, stage::kBurstSize - 1);
   }
 }
 

@@ -330,18 +330,11 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
       }
       Rebuild();
     }
-    stage::StageEnv env = MakeEnv();
-    env.tables = &director->tables;
-    env.counters = &director->counters;
-    stage::Burst& burst = director->burst;
-    burst.count = 1 + Draw(stage::kBurstSize);
-    std::vector<rte_mbuf*> mbufs;
-    for (size_t i = 0; i < burst.count; ++i) mbufs.push_back(MakeMbuf(PlainFrame()));
-    stage::WantedEntries wanted;
-    const stage::Looked looked =
-        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(burst.count), burst, wanted, env);
+    std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
+    std::generate(frames.begin(), frames.end(), [this] { return PlainFrame(); });
+    const FirstPass pass = LookUp(*director, frames);
     size_t selected = 0;
-    for (const stage::Packet& packet : burst) {
+    for (const stage::Packet& packet : director->burst) {
       const bool is_selected = packet.past == stage::Past::kSelection;
       selected += is_selected ? 1 : 0;
       const bool is_looked_up = packet.past == stage::Past::kLookup || packet.past == stage::Past::kTrackedLookup ||
@@ -361,9 +354,8 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
       ASSERT_EQ(is_selected, expected.valid());
       ASSERT_EQ(packet.rung, is_selected ? fwd::Rung::kCookie : fwd::Rung::kNone);
     }
-    ASSERT_EQ(looked.selected, selected);
+    ASSERT_EQ(pass.looked.selected, selected);
     named += selected;
-    rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size()));
   }
   EXPECT_GT(named, 100u);
   EXPECT_GT(given_up, 0u) << "by backends that do not keep their flows";

@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "dataplane/stage/fast_path.h"
 #include "tests/stage/allocation_guard.h"
 #include "tests/stage/pipeline_fixture.h"
 #include "tests/support/counter_values.h"
@@ -75,6 +77,26 @@ struct Director {
   std::vector<RecordingSink::Sent> sent;
   std::vector<RecordingSink::Punted> punted;
   std::vector<std::pair<WorkerId, Bytes>> handed_over;
+};
+
+// The fast path's first pass alone.
+struct FirstPass {
+  FirstPass(Director& director, std::vector<rte_mbuf*> frames, const stage::StageEnv& common)
+      : mbufs(std::move(frames)), env(common) {
+    env.tables = &director.tables;
+    env.counters = &director.counters;
+    director.burst.count = mbufs.size();
+    looked =
+        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(mbufs.size()), director.burst, wanted, env);
+  }
+  ~FirstPass() { rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size())); }
+  FirstPass(const FirstPass&) = delete;
+  FirstPass& operator=(const FirstPass&) = delete;
+
+  std::vector<rte_mbuf*> mbufs;
+  stage::StageEnv env;
+  stage::WantedEntries wanted;
+  stage::Looked looked;
 };
 
 // The parameter is the seed of what is drawn.
@@ -156,6 +178,12 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
     director.tables.Sweep(1, now_s_, *state_, director.counters);
   }
 
+  FirstPass LookUp(Director& director, const std::vector<Bytes>& frames) {
+    std::vector<rte_mbuf*> mbufs;
+    for (const Bytes& frame : frames) mbufs.push_back(MakeMbuf(frame));
+    return FirstPass(director, std::move(mbufs), MakeEnv());
+  }
+
   static void ExpectEqualSessions(fwd::NatFlows& a, fwd::NatFlows& b) {
     ASSERT_EQ(a.table().in_use(), b.table().in_use());
     ASSERT_EQ(a.table().highest(), b.table().highest());
@@ -207,11 +235,44 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
     ASSERT_EQ(a.handed_over, b.handed_over);
     ASSERT_EQ(CounterValues(a.counters), CounterValues(b.counters));
     ASSERT_TRUE(a.memory == b.memory) << "the connection tables differ";
+    ASSERT_EQ(a.tables.v4().unconfirmed, b.tables.v4().unconfirmed);
+    ASSERT_EQ(a.tables.v6().unconfirmed, b.tables.v6().unconfirmed);
+    ASSERT_EQ(a.tables.wide().unconfirmed, b.tables.wide().unconfirmed);
+    ASSERT_EQ(a.tables.slots().unconfirmed, b.tables.slots().unconfirmed);
     ASSERT_NO_FATAL_FAILURE(ExpectEqualSessions(a.tables.nat(), b.tables.nat()));
   }
 
   std::mt19937_64 random_;
   std::vector<std::pair<BackendId, PoolId>> backends_;
+};
+
+// For bursts of one kind with others among them. No address translation.
+class TwoDirectorsRunsTest : public TwoDirectorsTest {
+ protected:
+  // With two backends, which cookies name 0 and 1.
+  VipId AddVip(const std::string& vip, uint8_t protocol, uint16_t port, fwd::ForwardingMode mode) {
+    const bool v4 = vip.find(':') == std::string::npos;
+    const PoolId pool = fixture_.AddPool(13);
+    for (uint16_t id = 0; id < 2; ++id) {
+      const std::string last = std::to_string(10 + backends_.size());
+      const BackendId backend = fixture_.AddBackend(pool, (v4 ? "192.0.2." : "2001:db8::") + last);
+      fixture_.spec().backends[backend.index()].info.cookie_id = id;
+      backends_.push_back({backend, pool});
+    }
+    return fixture_.AddVip(vip, protocol, port, pool, mode);
+  }
+
+  // After one buffer for each frame, of whose checksums a device found the same.
+  void ExpectAlike(const std::vector<Bytes>& frames, uint64_t verdict) {
+    const std::vector<uint64_t> offloads(frames.size(), verdict);
+    const std::vector<size_t> segments(frames.size(), SIZE_MAX);
+    RunOn(*common_, frames, offloads, segments);
+    RunOn(*stages_, frames, offloads, segments);
+    ExpectEqual(*common_, *stages_, frames.size());
+  }
+
+  const std::unique_ptr<Director> common_ = std::make_unique<Director>(true, fwd::NatSetup());
+  const std::unique_ptr<Director> stages_ = std::make_unique<Director>(false, fwd::NatSetup());
 };
 
 }  // namespace sluice::test
