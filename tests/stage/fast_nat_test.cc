@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/stage/cookie_frames.h"
 #include "tests/stage/nat_fixture.h"
 #include "tests/stage/two_directors.h"
 
@@ -42,18 +43,24 @@ class FastNatTest : public TwoDirectorsTest {
       fixture_.AddVip(vip(20), 6, 82, AddPool(!v4), Mode::kFullNat);
       fixture_.Vip(fixture_.AddVip(vip(20), 6, 83, AddPool(v4), Mode::kFullNat)).entry.proxy_protocol = true;
       fixture_.AddVip(vip(20), 6, 84, AddPool(v4), Mode::kNat);
-      const PoolId named = AddPool(v4);
-      fwd::VipEntry& with_cookies = fixture_.Vip(fixture_.AddVip(vip(20), 6, 85, named, Mode::kNat)).entry;
-      with_cookies.cookies = true;
-      with_cookies.cookie_layout = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
-      uint16_t cookie_id = 0;
-      for (const auto& [backend, pool] : backends_) {
-        if (pool == named) fixture_.spec().backends[backend.index()].info.cookie_id = cookie_id++;
-      }
+      AddCookieVip(vip(20), 85, AddPool(v4), Mode::kNat);
+      AddCookieVip(vip(20), 87, AddPool(v4), Mode::kIpip);
       fixture_.AddVip(vip(20), 6, 86, AddPool(v4), Mode::kIpip);
     }
-    fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
+    const lb::AesBlock secret = {7};
+    fixture_.spec().cookie_keys[0] = secret;
+    keys_.Set(0, secret);
     Rebuild();
+  }
+
+  void AddCookieVip(const std::string& address, uint16_t port, PoolId named, Mode mode) {
+    fwd::VipEntry& vip = fixture_.Vip(fixture_.AddVip(address, 6, port, named, mode)).entry;
+    vip.cookies = true;
+    vip.cookie_layout = kLayout;
+    uint16_t cookie_id = 0;
+    for (const auto& [backend, pool] : backends_) {
+      if (pool == named) fixture_.spec().backends[backend.index()].info.cookie_id = cookie_id++;
+    }
   }
 
   PoolId AddPool(bool v4) {
@@ -80,15 +87,23 @@ class FastNatTest : public TwoDirectorsTest {
     builder.destination = Draw(20) == 0 ? (v4 ? "192.0.2.100" : "2001:db8::64") : vip;
     builder.protocol = Draw(3) == 0 ? uint8_t{17} : uint8_t{6};
     builder.source_port = static_cast<uint16_t>(40000 + Draw(2));
-    builder.destination_port =
-        builder.protocol == 17 ? Pick<uint16_t>({53, 54}) : Pick<uint16_t>({80, 80, 81, 81, 82, 83, 84, 85, 86});
+    builder.destination_port = builder.protocol == 17
+                                   ? Pick<uint16_t>({53, 54})
+                                   : Pick<uint16_t>({80, 80, 81, 81, 82, 83, 84, 85, 86, 87, 87, 87});
     builder.tcp_flags = Pick<uint8_t>({0x02, 0x02, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x11, 0x04, 0x12});
     builder.hop_limit = Draw(12) == 0 ? static_cast<uint8_t>(Draw(3)) : uint8_t{61};
     builder.payload = Draw(8) == 0 ? Draw(1460) : Draw(40);
     builder.padding = Draw(10);
+    const bool has_cookie = builder.destination_port == 85 || builder.destination_port == 87;
+    if (has_cookie) builder.payload += 12;
     if (Draw(40) == 0) builder.fragment = static_cast<uint16_t>(Draw(2) == 0 ? 0x2000 : 0x4000);
     Bytes frame = builder.Build();
     SetNumbers(frame);
+    if (has_cookie) {
+      const size_t l4 = nat::L4(frame);
+      PutOptions(l4, frame);
+      PutCookie(kLayout, keys_, 0, {.backend = static_cast<uint32_t>(Draw(2))}, 0, l4, frame);
+    }
     return Draw(3) == 0 ? frame : nat::WithChecksum(frame);
   }
 
@@ -173,6 +188,8 @@ class FastNatTest : public TwoDirectorsTest {
     Rebuild();
   }
 
+  static constexpr lb::CookieLayout kLayout = {.key_bits = 1, .backend_bits = 2, .check_bits = 1};
+  lb::CookieKeys keys_;
   std::vector<Bytes> sent_before_;
   std::vector<std::pair<BackendId, PoolId>> full_nat_;
 };
@@ -186,7 +203,8 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   size_t to_backends = 0;
   size_t to_clients = 0;
   size_t known = 0;
-  for (int round = 0; round < 500; ++round) {
+  size_t beside_known = 0;
+  for (int round = 0; round < 1000; ++round) {
     std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
     std::generate(frames.begin(), frames.end(), [this] { return NatFrame(); });
     const std::vector<uint64_t> offloads(frames.size(), RTE_MBUF_F_RX_IP_CKSUM_GOOD);
@@ -196,12 +214,20 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
     RunOn(*stages, frames, offloads, segments);
     Learn(common->sent);
     ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
+    size_t known_of_burst = 0;
+    size_t named_of_burst = 0;
     for (const stage::Packet& packet : common->burst) {
-      if (packet.past != stage::Past::kAll || packet.session == lb::NatTable::kNone) continue;
+      if (packet.past != stage::Past::kAll) continue;
+      if (packet.session == lb::NatTable::kNone) {
+        named_of_burst += packet.rung == fwd::Rung::kCookie ? 1 : 0;
+        continue;
+      }
       const bool to_backend = packet.direction == stage::Direction::kToBackend;
       ++(to_backend ? to_backends : to_clients);
-      known += known_before.count(packet.session * 2u + (to_backend ? 0 : 1));
+      known_of_burst += known_before.count(packet.session * 2u + (to_backend ? 0 : 1));
     }
+    known += known_of_burst;
+    if (known_of_burst != 0) beside_known += named_of_burst;
     ChangeSomething();
     ChangeRoutes();
     Replace();
@@ -213,6 +239,7 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   EXPECT_GT(to_backends, 50u) << "too few packets went the fast path for the test to mean anything";
   EXPECT_GT(to_clients, 50u) << "too few packets went the fast path for the test to mean anything";
   EXPECT_GT(known, 50u) << "too few packets were of known sessions for the test to mean anything";
+  EXPECT_GT(beside_known, 10u) << "too few cookies were read beside these for the test to mean anything";
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FastNatTest, testing::Range(1u, 13u));
