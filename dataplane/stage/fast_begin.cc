@@ -23,7 +23,7 @@ inline uint32_t KindOf(const Packet& packet) {
   using Headers = net::ParsedHeaders;
   static_assert(offsetof(Headers, protocol) == offsetof(Headers, family) + 1);
   static_assert(offsetof(Headers, tcp_flags) == offsetof(Headers, family) + 2);
-  constexpr uint32_t kMask = 0xffff | uint32_t{net::kTcpSyn | net::kTcpFin | net::kTcpRst} << 16;
+  constexpr uint32_t kMask = 0xffff | kChangeFlags << 16;
   return Load<uint32_t>(reinterpret_cast<const uint8_t*>(&packet.headers.family)) & kMask;
 }
 

@@ -94,14 +94,15 @@ SLUICE_FAST_PATH inline __m256i MacOf(const PortTraits& port) {
   return _mm256_zextsi128_si256(_mm_cvtsi64_si128(static_cast<long long>(mac)));
 }
 
-// Makes the record of a packet of the kind, but for what its IP header says of its length.
+// Makes the record of a packet of the kind, but for what its IP header says of its length. `second_half`: InPort, and
+// what else the second half of all records has and kRecord's not.
 template <net::Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecord(Packet& packet, rte_mbuf* mbuf,
-                                                                        const uint8_t* frame, __m256i in_port) {
+                                                                        const uint8_t* frame, __m256i second_half) {
   const auto* const record = reinterpret_cast<const uint8_t*>(&kRecord<family, protocol>);
   auto* const at = reinterpret_cast<uint8_t*>(&packet);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(Load32(record + 32), in_port));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(Load32(record + 32), second_half));
   packet.mbuf = mbuf;
   const uint8_t* const l4 = frame + kL4<family>;
   if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];

@@ -280,7 +280,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Pl
         found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
                                                            VipKey<kV4>(parsed.vip_key[i]), lookup, run, claims, env);
       } else if (parsed.slot[i] != nullptr) {
-        Run ignored;
+        Run ignored = Run::kNone;
         found = LookUpAny(packet, parsed.slot[i], lookup, ignored, claims, env);
       } else {
         looked.left += places >> i & 1;

@@ -8,6 +8,7 @@
 #include "dataplane/base/count_in_place.h"
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/flow_hash.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
@@ -63,6 +64,12 @@ struct Sent {
 
 // What Rewrite does of most packets.
 Sent SendOnFastPath(Burst& burst, StageEnv& env);
+
+// The slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
+inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
+  return &vip.slots[lb::SlotOf(hash, vip.slot_count)];
+}
+inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) { PrefetchLine(SlotOf(vip, hash)); }
 
 // The backend is chosen, and counted by the caller as chosen in its way. Fetches what the next pass reads and writes
 // first: its line and its counters.

@@ -24,8 +24,8 @@ namespace sluice::stage {
 // Makes the record of a packet of Parsed::eights.
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
                                                                                const Parsed& parsed, size_t place,
-                                                                               __m256i in_port) {
-  WriteRecord<net::Family::kIpv4, net::kProtocolTcp>(packet, mbuf, parsed.frame[place], in_port);
+                                                                               __m256i second_half) {
+  WriteRecord<net::Family::kIpv4, net::kProtocolTcp>(packet, mbuf, parsed.frame[place], second_half);
   packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[place]);
 }
 
@@ -37,13 +37,13 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
 
 // The first pass of packets from `first` on that are of Parsed::eights and suit, to VIPs that have address and port for
 // themselves; makes their records. Returns the first of another kind, of which nothing is known yet.
-//   record                                 InPort, and what else the second half of all records has and kRecord's not
+//   second_half                            as WriteRecord has it
 //   suits(place, vip, frame)               whether the loop is for the packet
 //   note(place, packet, vip, tuple, hash)  the rest of the look-up; the packet has VIP and hash
 template <typename Suits, typename Note>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf* const* mbufs, size_t first,
                                                                         const Parsed& parsed, Burst& burst,
-                                                                        const StageEnv& env, __m256i record,
+                                                                        const StageEnv& env, __m256i second_half,
                                                                         const Suits& suits, const Note& note) {
   constexpr auto kFamily = net::Family::kIpv4;
   const auto vips_v4 = env.state->vip_table->exact_v4().finder();
@@ -62,7 +62,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf
     if (!suits(i, entry, frame)) [[unlikely]]
       break;
     Packet& packet = burst.packets[i];
-    WriteRecordOfEight(packet, mbufs[i], parsed, i, record);
+    WriteRecordOfEight(packet, mbufs[i], parsed, i, second_half);
     PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
     const Tuple<kFamily, net::kProtocolTcp> tuple(frame + kSource<kFamily>);

@@ -9,7 +9,6 @@
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/find_known.h"
-#include "dataplane/lb/flow_hash.h"
 #include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/fast_frame.h"
@@ -23,12 +22,6 @@
 // its own for packets of the kind that follow each other, with registers for all that it needs: in loops over packets
 // of all kinds both together take 40 instructions more a packet (row table).
 namespace sluice::stage {
-
-// The slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
-inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
-  return &vip.slots[lb::SlotOf(hash, vip.slot_count)];
-}
-inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) { PrefetchLine(SlotOf(vip, hash)); }
 
 // The state of connections that go on.
 constexpr lb::FlowState StateOfRunning(bool tcp) { return tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp; }

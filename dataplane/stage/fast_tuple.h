@@ -25,9 +25,8 @@ auto& TableOf(fwd::FlowTables& tables) {
 }
 
 // The TCP flags that begin and end connections.
-inline unsigned ChangeBy(const Packet& packet) {
-  return packet.headers.tcp_flags & unsigned{net::kTcpSyn | net::kTcpFin | net::kTcpRst};
-}
+inline constexpr unsigned kChangeFlags = net::kTcpSyn | net::kTcpFin | net::kTcpRst;
+inline unsigned ChangeBy(const Packet& packet) { return packet.headers.tcp_flags & kChangeFlags; }
 
 // Of IPv4. `block`: client, VIP and ports, as they lie in the frame.
 SLUICE_FAST_PATH inline lb::TupleV4 TupleOf(__m128i block, VipId vip) {
