@@ -134,7 +134,7 @@ SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEnt
 SLUICE_FAST_PATH Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables,
                                          StageEnv& env) {
   const KindRun run = {.kind = KindOf(*first)};
-  // Of IPv4 only SYNs to VIPs without slots come here, which are the ladder's.
+  // SYNs of IPv4 were noted, or are to VIPs without slots, which are the ladder's.
   if (first->headers.protocol == net::kProtocolTcp &&
       run.kind != KindOf(Family::kIpv6, net::kProtocolTcp, net::kTcpSyn))
     return first;

@@ -66,7 +66,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
     static_assert(static_cast<int>(Way::kHash) + 1 == static_cast<int>(Way::kCookie),
                   "the comparison with kHash tells this one, too");
     if (entry.way > Way::kHash) [[likely]] {
-      __m256i tcp;  // which is what is asked for the second time; the answer is yes then
+      // What TurnTo turned to suits: it is asked again for `tcp`.
+      __m256i tcp;
       if (claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp) ||
           (TurnTo(packet, entry, claims, env) &&
            claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp))) [[likely]] {
