@@ -240,7 +240,7 @@ bool FastPathIsSupported() {
   return supported;
 }
 
-SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst,
+SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst,
                                          WantedEntries& wanted, StageEnv& env) {
   Claims claims(burst);
   if (!env.state->cookie_readers.empty()) ExpectUsual(*env.state, claims);

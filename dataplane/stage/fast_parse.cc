@@ -12,6 +12,7 @@
 #include "dataplane/stage/eight_frames.h"
 #include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/group_by_kind.h"
 #include "dataplane/stage/tunnel_source.h"
 
 // The first half of the fast path's first pass.
@@ -88,6 +89,12 @@ SLUICE_FAST_PATH inline __m128i TraitsThatMatter() {
 
 // What frames that are checked together are compared with.
 struct Alike {
+  // Of frames as `first`, which came by `port`.
+  SLUICE_FAST_PATH Alike(const rte_mbuf* first, const PortTraits& port)
+      : start(_mm256_or_si256(MacOf(port), Load32(kStart<Family::kIpv4, net::kProtocolTcp>.data()))),
+        traits(TraitsOf(first)),
+        sums_are_good((first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD) {}
+
   __m256i start;
   __m128i traits;
   bool sums_are_good;
@@ -96,6 +103,12 @@ struct Alike {
 SLUICE_FAST_PATH inline bool BeginsAlike(const rte_mbuf* mbuf, const Alike& alike) {
   return rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
          Begins<Family::kIpv4>(LoadAnywhere32(FrameOf(mbuf)), alike.start);
+}
+// Whether any can be of Parsed::eights that are as `first`: frames are looked at one by one unless the device calls
+// sums good, or says nothing of them.
+SLUICE_FAST_PATH inline bool MayBeEights(const rte_mbuf* first, const Alike& alike) {
+  const bool says_nothing = (first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == 0;
+  return first->nb_segs == 1 && (says_nothing || alike.sums_are_good) && BeginsAlike(first, alike);
 }
 SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
   return _mm_testz_si128(_mm_xor_si128(TraitsOf(mbuf), alike.traits), TraitsThatMatter()) != 0 &&
@@ -116,16 +129,25 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(
 }
 
 // As TakeEight, where some are of another kind.
-SLUICE_FAST_PATH __attribute__((noinline)) void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike& alike,
-                                                         Parsed& parsed, const StageEnv& env) {
-  alignas(16) std::array<uint16_t, kEight> lengths;
-  for (size_t i = 0; i < kEight; ++i) {
+SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike& alike, Parsed& parsed,
+                               const StageEnv& env) {
+  __m128i lengths = _mm_setzero_si128();
+  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     const rte_mbuf* const mbuf = mbufs[first + i];
-    lengths[LaneOf(i)] = rte_pktmbuf_data_len(mbuf);
+    constexpr auto kLane = static_cast<int>(LaneOf(i));
+    lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), kLane);
     parsed.frame[first + i] = IsAlike(mbuf, alike) ? FrameOf(mbuf) : kNoFrame.data();
-  }
-  TakeEight(&parsed.frame[first], _mm_load_si128(reinterpret_cast<const __m128i*>(lengths.data())), first,
-            alike.sums_are_good, env.state->vip_table->exact_v4().finder(), parsed);
+  });
+  TakeEight(&parsed.frame[first], lengths, first, alike.sums_are_good, env.state->vip_table->exact_v4().finder(),
+            parsed);
+}
+
+// The packets from `first` to `end`, among which others may be: eights of those that are as the first one.
+SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs, size_t first, size_t end,
+                                                          const PortTraits& port, Parsed& parsed, const StageEnv& env) {
+  const Alike alike(mbufs[first], port);
+  if (!MayBeEights(mbufs[first], alike)) return;
+  for (; first + kEight <= end; first += kEight) TakeSome(mbufs, first, alike, parsed, env);
 }
 
 // The packets from `first` on. In eights rather than in loops over the burst, so that the later frames have time to
@@ -184,23 +206,19 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbu
 
 }  // namespace
 
-SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
+SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
                                       const StageEnv& env) {
   const size_t count = burst.count;
   if (count >= kEight && places == AllPlaces(count)) {
-    const uint64_t verdict = mbufs[0]->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-    const Alike alike = {.start = _mm256_or_si256(MacOf(env.node->ports[port.index()]),
-                                                  Load32(kStart<Family::kIpv4, net::kProtocolTcp>.data())),
-                         .traits = TraitsOf(mbufs[0]),
-                         .sums_are_good = verdict == RTE_MBUF_F_RX_IP_CKSUM_GOOD};
-    // A burst whose first packet is of another kind has hardly eight of this. And frames are looked at one by one
-    // unless the device calls sums good, or says nothing of them.
-    if (mbufs[0]->nb_segs == 1 && (verdict == 0 || alike.sums_are_good) && BeginsAlike(mbufs[0], alike)) {
+    const PortTraits& traits = env.node->ports[port.index()];
+    size_t next = 0;
+    if (const Alike alike(mbufs[0], traits); MayBeEights(mbufs[0], alike)) {
       const auto vips = env.state->vip_table->exact_v4().finder();
-      for (size_t i = 0; i + kEight <= count; i += kEight) {
-        if (!ParseEight(mbufs, i, alike, vips, parsed)) [[unlikely]]
-          TakeSome(mbufs, i, alike, parsed, env);
-      }
+      while (next + kEight <= count && ParseEight(mbufs, next, alike, vips, parsed)) next += kEight;
+    }
+    if (next < count) [[unlikely]] {
+      const size_t end = IsGrouped(count, env) ? next + GroupByKind(mbufs + next, count - next) : count;
+      ParseSome(mbufs, next, end, traits, parsed, env);
     }
   }
   if (parsed.eights != AllPlaces(count)) [[unlikely]]

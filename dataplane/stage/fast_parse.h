@@ -26,8 +26,7 @@ struct Parsed {
 // What InitPacket, Parse and FollowFragments do, of the packets in `places`, but for the records of `eights`. Asks the
 // tables nothing: the slots come from the second-level cache, and waiting for each packet's would take longer than all
 // that is done here (rows with 1 000 VIPs).
-void ParseOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
-                     const StageEnv& env);
+void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, Parsed& parsed, const StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -49,7 +49,7 @@ using WantedEntries = std::array<WantedEntry, kBurstSize>;
 
 // What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
 // makes their records. And what SelectBackends does where a cookie names the backend.
-Looked LookUpOnFastPath(rte_mbuf* const* mbufs, PortId port, Places places, Burst& burst, WantedEntries& wanted,
+Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, WantedEntries& wanted,
                         StageEnv& env);
 
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.

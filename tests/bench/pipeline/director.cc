@@ -19,10 +19,21 @@ namespace {
 
 constexpr uint32_t kReader = 0;  // the one worker
 
+// Pools of both families in turn where VIPs are of both.
+net::Family FamilyOfPool(const Scenario& scenario, uint32_t pool) {
+  if (scenario.load != Load::kMixed) return scenario.family;
+  return pool % 2 == 0 ? net::Family::kIpv4 : net::Family::kIpv6;
+}
+uint32_t PoolOfVip(const Scenario& scenario, uint32_t vip, uint32_t pools) {
+  if (scenario.load != Load::kMixed) return vip % pools;
+  return vip % (pools / 2) * 2 + (scenario.KindOf(vip).family == net::Family::kIpv6 ? 1 : 0);
+}
+
 config::ServiceConfig Services(const Scenario& scenario) {
   config::ServiceConfig services;
   services.seed = "000102030405060708090a0b0c0d0e0f";
-  if (scenario.selection == Selection::kCookie) {
+  const bool has_cookies = scenario.Has(Selection::kCookie);
+  if (has_cookies) {
     services.cookie_keys.push_back({.number = 0, .secret = std::string(kCookieSecret)});
   }
   const uint32_t pools = (scenario.backends + kPoolBackends - 1) / kPoolBackends;
@@ -32,8 +43,8 @@ config::ServiceConfig Services(const Scenario& scenario) {
     for (uint32_t b = p * kPoolBackends; b < std::min(scenario.backends, (p + 1) * kPoolBackends); ++b) {
       config::BackendConfig backend;
       backend.name = absl::StrCat("backend-", b);
-      backend.address = BackendAddress(scenario.family, b);
-      if (scenario.selection == Selection::kCookie) backend.cookie_id = CookieIdOf(b);
+      backend.address = BackendAddress(FamilyOfPool(scenario, p), b);
+      if (has_cookies) backend.cookie_id = CookieIdOf(b);
       pool.backends.push_back(std::move(backend));
     }
     services.pools.push_back(std::move(pool));
@@ -41,13 +52,15 @@ config::ServiceConfig Services(const Scenario& scenario) {
   for (uint32_t v = 0; v < scenario.vips; ++v) {
     config::VipConfig vip;
     vip.name = absl::StrCat("vip-", v);
-    vip.prefix = {VipAddress(scenario.family, v), scenario.family == net::Family::kIpv4 ? 32 : 128};
+    const VipKind kind = scenario.KindOf(v);
+    vip.prefix = {VipAddress(kind.family, v), kind.family == net::Family::kIpv4 ? 32 : 128};
+    vip.protocol = kind.protocol == net::kProtocolUdp ? config::Protocol::kUdp : config::Protocol::kTcp;
     vip.ports = config::PortRange::Single(kVipPort);
-    vip.pool = services.pools[v % pools].name;
+    vip.pool = services.pools[PoolOfVip(scenario, v, pools)].name;
     vip.mode = scenario.mode;
-    if (scenario.selection == Selection::kHash) vip.tracking = config::ConnectionTracking::kOff;
-    if (scenario.selection == Selection::kCookie) vip.cookies = config::Cookies::kBackend;
-    if (scenario.selection == Selection::kSlot) vip.cookies = config::Cookies::kSlot;
+    if (kind.selection == Selection::kHash) vip.tracking = config::ConnectionTracking::kOff;
+    if (kind.selection == Selection::kCookie) vip.cookies = config::Cookies::kBackend;
+    if (kind.selection == Selection::kSlot) vip.cookies = config::Cookies::kSlot;
     services.vips.push_back(std::move(vip));
   }
   return services;
@@ -55,16 +68,17 @@ config::ServiceConfig Services(const Scenario& scenario) {
 
 // A quarter more than the flows, as an operator would have it; for new ones room to wait for their timeout.
 uint32_t Capacity(const Scenario& scenario) {
-  const uint64_t flows = scenario.load == Load::kNew ? 4ull * scenario.flows : scenario.flows;
+  const uint64_t flows = scenario.has_new() ? 4ull * scenario.flows : scenario.flows;
   return static_cast<uint32_t>(
       std::clamp<uint64_t>(flows + flows / 4, config::limits::kConnections.min, config::limits::kConnections.max));
 }
 
 fwd::TableCapacities Capacities(const Scenario& scenario) {
   const auto least = static_cast<uint32_t>(config::limits::kConnections.min);
+  const bool both = scenario.load == Load::kMixed;
   const bool v4 = scenario.family == net::Family::kIpv4;
-  return {.v4 = v4 ? Capacity(scenario) : least,
-          .v6 = v4 ? least : Capacity(scenario),
+  return {.v4 = both || v4 ? Capacity(scenario) : least,
+          .v6 = both || !v4 ? Capacity(scenario) : least,
           .wide = least,
           .nat = config::IsNat(scenario.mode) ? Capacity(scenario) : 0,
           .stateful = scenario.selection == Selection::kSlot ? Capacity(scenario) : 0};

@@ -213,7 +213,7 @@ class Run {
 
   // Flows of one packet fill their share of the table; once it is near, their time passes.
   void ForgetNewFlows() {
-    if (scenario_.load != Load::kNew) return;
+    if (!scenario_.has_new()) return;
     const auto fills = [](const auto& counted) { return counted.unconfirmed * 2 > counted.unconfirmed_limit; };
     fwd::FlowTables& tables = *director_.env().tables;
     if (fills(tables.v4()) || fills(tables.v6())) director_.Advance(kSynTimeoutS);
@@ -232,11 +232,13 @@ class Run {
   bool took_up_ = false;  // in the last window
 };
 
-fwd::Rung RungOf(const Scenario& scenario) {
-  if (scenario.selection == Selection::kHash) return fwd::Rung::kHashOnly;
-  if (scenario.selection == Selection::kCookie) return fwd::Rung::kCookie;
-  if (scenario.load == Load::kNew) return fwd::Rung::kScheduler;
-  return scenario.selection == Selection::kSlot ? fwd::Rung::kSlot : fwd::Rung::kConnectionTable;
+std::vector<fwd::Rung> RungsOf(const Scenario& scenario) {
+  using fwd::Rung;
+  if (scenario.load == Load::kMixed) return {Rung::kHashOnly, Rung::kCookie, Rung::kConnectionTable, Rung::kScheduler};
+  if (scenario.selection == Selection::kHash) return {Rung::kHashOnly};
+  if (scenario.selection == Selection::kCookie) return {Rung::kCookie};
+  if (scenario.load == Load::kNew) return {Rung::kScheduler};
+  return {scenario.selection == Selection::kSlot ? Rung::kSlot : Rung::kConnectionTable};
 }
 
 // That packets were treated as the row says.
@@ -245,8 +247,8 @@ absl::Status CheckFates(const Scenario& scenario, const fwd::WorkerCounters& cou
   const uint64_t as_meant = scenario.load == Load::kNoVip
                                 ? counters.dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Value()
                                 : counters.forwarded.Value();
-  const fwd::Rung rung = RungOf(scenario);
-  const uint64_t on_rung = counters.rungs[static_cast<size_t>(rung)].Value();
+  uint64_t on_rung = 0;
+  for (const fwd::Rung rung : RungsOf(scenario)) on_rung += counters.rungs[static_cast<size_t>(rung)].Value();
   // Those that opened the connections went by the scheduler. Answers of backends have no rung.
   const uint64_t not_on_rung = scenario.selection == Selection::kHash ? 0 : 2ull * scenario.flows;
   const bool has_no_rung = scenario.load == Load::kNoVip || config::IsNat(scenario.mode);

@@ -1,6 +1,10 @@
 #include "tests/bench/pipeline/scenario.h"
 
+#include <algorithm>
+#include <array>
+
 #include "absl/strings/str_cat.h"
+#include "dataplane/net/headers.h"
 
 namespace sluice::bench {
 namespace {
@@ -11,6 +15,24 @@ std::string Count(uint32_t value) {
   return absl::StrCat(value);
 }
 
+using net::Family;
+
+// A guess at what an edge has: five in eight IPv4, one in four UDP, and of TCP over IPv4 some of each selection.
+constexpr std::array<VipKind, 8> kMixedKinds = {{{Selection::kTable, Family::kIpv4, net::kProtocolTcp},
+                                                 {Selection::kTable, Family::kIpv6, net::kProtocolTcp},
+                                                 {Selection::kCookie, Family::kIpv4, net::kProtocolTcp},
+                                                 {Selection::kTable, Family::kIpv4, net::kProtocolUdp},
+                                                 {Selection::kTable, Family::kIpv4, net::kProtocolTcp},
+                                                 {Selection::kTable, Family::kIpv6, net::kProtocolTcp},
+                                                 {Selection::kHash, Family::kIpv4, net::kProtocolTcp},
+                                                 {Selection::kTable, Family::kIpv6, net::kProtocolUdp}}};
+
+std::string SizeName(uint32_t packet_bytes) {
+  if (packet_bytes == kImix) return "imix";
+  if (packet_bytes == kShortest) return "shortest";
+  return absl::StrCat(packet_bytes, "B");
+}
+
 }  // namespace
 
 std::string_view LoadName(Load load) {
@@ -19,14 +41,17 @@ std::string_view LoadName(Load load) {
       return "established";
     case Load::kNew:
       return "new";
+    case Load::kMixed:
+      return "mixed";
     case Load::kNoVip:
       return "no-vip";
   }
   return "unknown";
 }
 
-std::string_view SelectionName(Selection selection) {
-  switch (selection) {
+std::string_view SelectionName(const Scenario& scenario) {
+  if (scenario.load == Load::kMixed) return "all";
+  switch (scenario.selection) {
     case Selection::kHash:
       return "hash";
     case Selection::kTable:
@@ -40,11 +65,22 @@ std::string_view SelectionName(Selection selection) {
 }
 
 std::string Scenario::Name() const {
-  const std::string size = packet_bytes == kImix ? "imix" : absl::StrCat(packet_bytes, "B");
+  const std::string_view version = load == Load::kMixed ? "4-6" : family == Family::kIpv4 ? "4" : "6";
   return absl::StrCat(std::string(LoadName(load)), "/", std::string(config::ModeName(mode)), "/",
-                      std::string(SelectionName(selection)), "/ipv", family == net::Family::kIpv4 ? 4 : 6, "/",
-                      Count(flows), "-flows/", Count(vips), "-vips/", Count(backends), "-backends/", size, "/burst-",
-                      burst, changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "");
+                      std::string(SelectionName(*this)), "/ipv", std::string(version), "/", Count(flows), "-flows/",
+                      Count(vips), "-vips/", Count(backends), "-backends/", SizeName(packet_bytes), "/burst-", burst,
+                      changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "");
+}
+
+VipKind Scenario::KindOf(uint32_t vip) const {
+  if (load == Load::kMixed) return kMixedKinds[vip % kMixedKinds.size()];
+  return {.selection = selection, .family = family, .protocol = net::kProtocolTcp};
+}
+
+bool Scenario::Has(Selection wanted) const {
+  if (load != Load::kMixed) return selection == wanted;
+  return std::any_of(kMixedKinds.begin(), kMixedKinds.end(),
+                     [wanted](const VipKind& kind) { return kind.selection == wanted; });
 }
 
 std::vector<Scenario> Matrix() {
@@ -62,7 +98,8 @@ std::vector<Scenario> Matrix() {
     }
   }
   Scenario v6 = base;
-  v6.family = net::Family::kIpv6;
+  v6.family = Family::kIpv6;
+  v6.packet_bytes = kShortestV6Bytes;
   for (const uint32_t flows : {1000u, 1'000'000u}) {
     for (const Selection selection : {Selection::kHash, Selection::kTable}) {
       add("ipv6", v6, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
@@ -93,6 +130,10 @@ std::vector<Scenario> Matrix() {
   for (const uint32_t bytes : {1500u, kImix}) add("bytes", base, [&](Scenario& row) { row.packet_bytes = bytes; });
   for (const uint32_t burst : {1u, 4u, 16u}) add("burst", base, [&](Scenario& row) { row.burst = burst; });
   add("changes", base, [](Scenario& row) { row.changes_per_s = 100; });
+  for (const uint32_t flows : {1000u, 1'000'000u}) {
+    add("mixed", base,
+        [&](Scenario& row) { row.load = Load::kMixed, row.packet_bytes = kShortest, row.flows = flows; });
+  }
   add("new", base, [](Scenario& row) { row.load = Load::kNew; });
   add("new", v6, [](Scenario& row) { row.load = Load::kNew; });
   add("drops", base, [](Scenario& row) { row.load = Load::kNoVip; });

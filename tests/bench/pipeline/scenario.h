@@ -16,6 +16,7 @@ namespace sluice::bench {
 enum class Load : uint8_t {
   kEstablished,  // packets of connections that were opened before, in random order; with NAT of both directions
   kNew,          // the first packet of a connection each
+  kMixed,        // of all kinds of VIPs in turn (Scenario::KindOf), one packet in 16 the first of a connection
   kNoVip,        // a flood to an address that is no VIP's: dropped, because the port has no exception port
 };
 
@@ -27,11 +28,20 @@ enum class Selection : uint8_t {
   kSlot,    // a cookie that names the connection's slot: consistency: stateful
 };
 
+// What the VIPs of a row differ in.
+struct VipKind {
+  Selection selection;
+  net::Family family;  // of the VIP, its clients and backends
+  uint8_t protocol;
+};
+
 // Frame sizes without the frame check sequence; kImix is 7 of 60, 4 of 576 and 1 of 1500 bytes. The shortest frame of
-// TCP over IPv4 with timestamps, in which cookies are, reaches into a second cache line:
-// frames of this size have timestamps.
+// TCP over IPv4 with timestamps, in which cookies are, reaches into a second cache line, as that of TCP over IPv6 does:
+// frames over IPv4 of this size have timestamps. kShortest: each as short as its kind is, with timestamps over IPv4.
 inline constexpr uint32_t kImix = 0;
+inline constexpr uint32_t kShortest = 1;
 inline constexpr uint32_t kTimestampsBytes = 66;
+inline constexpr uint32_t kShortestV6Bytes = 74;
 
 // One row of the benchmark.
 struct Scenario {
@@ -39,7 +49,7 @@ struct Scenario {
   Load load = Load::kEstablished;
   config::ForwardingMode mode = config::ForwardingMode::kIpip;
   Selection selection = Selection::kTable;
-  net::Family family = net::Family::kIpv4;  // of clients, VIPs and backends
+  net::Family family = net::Family::kIpv4;
   uint32_t flows = 1'000'000;
   uint32_t vips = 1000;
   uint32_t backends = 1000;  // in pools of at most kPoolBackends
@@ -48,12 +58,18 @@ struct Scenario {
   uint32_t changes_per_s = 0;  // of a backend's weight, published while packets flow
 
   std::string Name() const;
+  // Of VIP `vip`: as the row says, or with kMixed one of eight kinds, of which half are TCP over IPv4.
+  VipKind KindOf(uint32_t vip) const;
+  bool has_new() const { return load == Load::kNew || load == Load::kMixed; }
+  // Whether any VIP selects so.
+  bool Has(Selection) const;
 };
 
 inline constexpr uint32_t kPoolBackends = 100;
 
 std::string_view LoadName(Load load);
-std::string_view SelectionName(Selection selection);
+// As they stand in a row's name; "all" with kMixed.
+std::string_view SelectionName(const Scenario& scenario);
 
 // All rows, in the order of the report: a base (IPv4, IPIP, connection table, 1 M flows, 1 000 VIPs, 1 000 backends, 60
 // byte frames, bursts of 32) and, around it, one dimension varied at a time.

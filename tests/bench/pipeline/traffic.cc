@@ -37,6 +37,9 @@ constexpr uint32_t kPortsOfClient = 8;         // flows from one client
 constexpr std::array<uint8_t, 12> kTimestamps = {1, 1, 8, 10};
 constexpr size_t kEchoOffset = 8;  // of TSecr among them
 
+// What a datagram has: as much as a packet of QUIC that acknowledges only.
+constexpr std::array<uint8_t, 32> kDatagram = {};
+
 // Flow numbers in an order that no prefetcher and no cache guesses: a multiplication that is a bijection of 64 bits.
 uint64_t Scatter(uint64_t value) { return value * 0xd134'2543'de82'ef95; }
 
@@ -50,40 +53,70 @@ net::IpAddress LocalAddress(net::Family family) { return Address(family, kBacken
 uint16_t CookieIdOf(uint32_t index) { return static_cast<uint16_t>(index % kPoolBackends); }
 
 Traffic::Traffic(const Scenario& scenario) : scenario_(scenario) {
-  const bool has_cookies = scenario.selection == Selection::kCookie || scenario.selection == Selection::kSlot;
-  SLUICE_CHECK(has_timestamps() || !has_cookies);
-  SLUICE_CHECK(!has_timestamps() || scenario.family == net::Family::kIpv4);
+  for (uint32_t vip = 0; vip < scenario.vips; ++vip) {
+    const VipKind kind = scenario.KindOf(vip);
+    const bool has_cookies = kind.selection == Selection::kCookie || kind.selection == Selection::kSlot;
+    SLUICE_CHECK(HasTimestamps(kind) || !has_cookies);
+  }
+  for (const auto family : {net::Family::kIpv4, net::Family::kIpv6}) {
+    for (const uint8_t protocol : {net::kProtocolTcp, net::kProtocolUdp}) MakeHeaders(family, protocol);
+  }
+  if (config::IsNat(scenario.mode)) learned_.resize(scenario.flows);
+  echoes_.resize(scenario.flows);
+  if (scenario.Has(Selection::kCookie)) MakeCookies();
+}
+
+uint32_t Traffic::VipOf(uint64_t flow) const {
+  return scenario_.load == Load::kNoVip ? scenario_.vips : static_cast<uint32_t>(Scatter(flow) >> 40) % scenario_.vips;
+}
+
+bool Traffic::HasTimestamps(const VipKind& kind) const {
+  const bool wanted = scenario_.packet_bytes == kTimestampsBytes || scenario_.packet_bytes == kShortest;
+  return wanted && kind.family == net::Family::kIpv4 && kind.protocol == net::kProtocolTcp;
+}
+
+std::vector<uint8_t>& Traffic::HeadersOf(const VipKind& kind) {
+  return headers_[(kind.family == net::Family::kIpv6 ? 2 : 0) + (kind.protocol == net::kProtocolUdp ? 1 : 0)];
+}
+
+void Traffic::MakeHeaders(net::Family family, uint8_t protocol) {
+  const VipKind kind = {.selection = scenario_.selection, .family = family, .protocol = protocol};
+  std::vector<uint8_t>& headers = HeadersOf(kind);
   net::EtherHeader ether{};
   std::memcpy(ether.destination, PortMac().data(), sizeof(ether.destination));
   ether.source[0] = 0x02;
   ether.source[5] = 0x01;
-  ether.ether_type = Be16::FromHost(scenario.family == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
-  const auto append = [this](const auto& part) {
+  ether.ether_type = Be16::FromHost(family == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
+  const auto append = [&headers](const auto& part) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&part);
-    header_.insert(header_.end(), bytes, bytes + sizeof(part));
+    headers.insert(headers.end(), bytes, bytes + sizeof(part));
   };
   append(ether);
-  if (scenario.family == net::Family::kIpv4) {
+  if (family == net::Family::kIpv4) {
     net::Ipv4Header ip{};
     ip.version_ihl = 0x45;
     ip.ttl = 64;
-    ip.protocol = net::kProtocolTcp;
+    ip.protocol = protocol;
     append(ip);
   } else {
     net::Ipv6Header ip{};
     ip.version_class_flow = Be32::FromHost(0x6000'0000);
-    ip.next_header = net::kProtocolTcp;
+    ip.next_header = protocol;
     ip.hop_limit = 64;
     append(ip);
   }
+  if (protocol == net::kProtocolUdp) {
+    net::UdpHeader udp{};
+    udp.destination_port = Be16::FromHost(kVipPort);
+    append(udp);
+    append(kDatagram);
+    return;
+  }
   net::TcpHeader tcp{};
-  tcp.data_offset = static_cast<uint8_t>((has_timestamps() ? 8 : 5) << 4);
+  tcp.data_offset = static_cast<uint8_t>((HasTimestamps(kind) ? 8 : 5) << 4);
   tcp.destination_port = Be16::FromHost(kVipPort);
   append(tcp);
-  if (has_timestamps()) append(kTimestamps);
-  if (config::IsNat(scenario.mode)) learned_.resize(scenario.flows);
-  if (has_timestamps()) echoes_.resize(scenario.flows);
-  if (scenario.selection == Selection::kCookie) MakeCookies();
+  if (HasTimestamps(kind)) append(kTimestamps);
 }
 
 // A cookie for each flow that names one backend of its VIP's pool, as the backend's agent would have sent it.
@@ -95,17 +128,17 @@ void Traffic::MakeCookies() {
   keys.Set(0, secret);
   std::vector<uint8_t> frame(2048);
   for (uint64_t flow = 0; flow < scenario_.flows; ++flow) {
+    if (!HasTimestamps(scenario_.KindOf(VipOf(flow)))) continue;
     Write(flow, net::kTcpAck, frame.data());
     const uint8_t* const ip = frame.data() + sizeof(net::EtherHeader);
-    const bool v4 = scenario_.family == net::Family::kIpv4;
-    const uint8_t* const source = ip + (v4 ? offsetof(net::Ipv4Header, source) : offsetof(net::Ipv6Header, source));
-    const uint8_t* const l4 = ip + (v4 ? sizeof(net::Ipv4Header) : sizeof(net::Ipv6Header));
+    const uint8_t* const source = ip + offsetof(net::Ipv4Header, source);
+    const uint8_t* const l4 = ip + sizeof(net::Ipv4Header);
     const lb::FlowTuple tuple = {.source = source,
-                                 .destination = source + (v4 ? 4 : 16),
+                                 .destination = source + 4,
                                  .source_port = net::Load<Be16>(l4),
                                  .destination_port = net::Load<Be16>(l4 + 2),
                                  .protocol = net::kProtocolTcp,
-                                 .family = scenario_.family};
+                                 .family = net::Family::kIpv4};
     const uint32_t backend = CookieIdOf(static_cast<uint32_t>(Scatter(flow) >> 20));
     const uint32_t cookie = lb::EncodeCookie(layout, keys, 0, tuple, {.tier = 0, .backend = backend});
     echoes_[flow] = Be32::FromHost(lb::EncodeTimestamp(layout, 123'456'789, cookie)).raw();
@@ -148,54 +181,63 @@ uint64_t Traffic::Random() {  // xorshift64*
 }
 
 uint32_t Traffic::FrameBytes() {
+  if (scenario_.packet_bytes == kShortest) return 60;  // of Ethernet
   if (scenario_.packet_bytes != kImix) return scenario_.packet_bytes;
   const uint64_t draw = Random() % 12;
   return draw < 7 ? 60 : draw < 11 ? 576 : 1500;
 }
 
 uint32_t Traffic::Next(uint8_t* frame) {
-  if (scenario_.load == Load::kNew) return Write(scenario_.flows + next_new_flow_++, net::kTcpSyn, frame);
+  const bool begins = scenario_.load == Load::kNew || (scenario_.load == Load::kMixed && Random() % 16 == 0);
+  if (begins) return Write(scenario_.flows + next_new_flow_++, net::kTcpSyn, frame);
   const uint64_t flow = Random() % scenario_.flows;
   const bool reply = config::IsNat(scenario_.mode) && Random() % 2 == 0;
   return reply ? WriteReply(flow, net::kTcpAck, frame) : Write(flow, net::kTcpAck, frame);
 }
 
 uint32_t Traffic::Write(uint64_t flow, uint8_t tcp_flags, uint8_t* frame) {
-  const uint64_t scattered = Scatter(flow);
   const auto client = static_cast<uint32_t>(flow / kPortsOfClient % (1 << 24));
-  const uint32_t vip =
-      scenario_.load == Load::kNoVip ? scenario_.vips : static_cast<uint32_t>(scattered >> 40) % scenario_.vips;
-  const uint32_t frame_bytes = std::max<uint32_t>(FrameBytes(), static_cast<uint32_t>(header_.size()));
+  const uint32_t vip = VipOf(flow);
+  const VipKind kind = scenario_.KindOf(vip);
+  const std::vector<uint8_t>& headers = HeadersOf(kind);
+  const uint32_t frame_bytes = std::max<uint32_t>(FrameBytes(), static_cast<uint32_t>(headers.size()));
   const auto ip_bytes = static_cast<uint16_t>(frame_bytes - sizeof(net::EtherHeader));
-  std::memcpy(frame, header_.data(), header_.size());
+  std::memcpy(frame, headers.data(), headers.size());
   uint8_t* const ip_at = frame + sizeof(net::EtherHeader);
-  const net::IpAddress source = Address(scenario_.family, kClientNet, 3, client);
-  const net::IpAddress destination = VipAddress(scenario_.family, vip);
-  uint8_t* tcp_at = nullptr;
-  if (scenario_.family == net::Family::kIpv4) {
+  const net::IpAddress source = Address(kind.family, kClientNet, 3, client);
+  const net::IpAddress destination = VipAddress(kind.family, vip);
+  uint8_t* l4_at = nullptr;
+  if (kind.family == net::Family::kIpv4) {
     auto& ip = *reinterpret_cast<net::Ipv4Header*>(ip_at);
     ip.total_length = Be16::FromHost(ip_bytes);
     std::memcpy(&ip.source, source.data(), 4);
     std::memcpy(&ip.destination, destination.data(), 4);
     ip.checksum = net::InternetChecksum(ip_at, sizeof(ip));
-    tcp_at = ip_at + sizeof(ip);
+    l4_at = ip_at + sizeof(ip);
   } else {
     auto& ip = *reinterpret_cast<net::Ipv6Header*>(ip_at);
     ip.payload_length = Be16::FromHost(static_cast<uint16_t>(ip_bytes - sizeof(ip)));
     std::memcpy(&ip.source, source.data(), 16);
     std::memcpy(&ip.destination, destination.data(), 16);
-    tcp_at = ip_at + sizeof(ip);
+    l4_at = ip_at + sizeof(ip);
   }
-  auto& tcp = *reinterpret_cast<net::TcpHeader*>(tcp_at);
   // Few flows of a client differ in their ports; beyond 2^27 flows the port counts on.
-  tcp.source_port = Be16::FromHost(
+  const auto port = Be16::FromHost(
       static_cast<uint16_t>(1024 + flow % kPortsOfClient + (flow / kPortsOfClient >> 24) * kPortsOfClient));
+  if (kind.protocol == net::kProtocolUdp) {
+    auto& udp = *reinterpret_cast<net::UdpHeader*>(l4_at);
+    udp.source_port = port;
+    udp.length = Be16::FromHost(static_cast<uint16_t>(frame + frame_bytes - l4_at));
+    return frame_bytes;
+  }
+  auto& tcp = *reinterpret_cast<net::TcpHeader*>(l4_at);
+  tcp.source_port = port;
   tcp.flags = tcp_flags;
   // Behind a SYN of number 0 on either side; translation believes a connection that acknowledges the other's.
   tcp.sequence = Be32::FromHost((tcp_flags & net::kTcpSyn) != 0 ? 0u : 1u);
   tcp.acknowledgement = Be32::FromHost((tcp_flags & net::kTcpAck) != 0 ? 1u : 0u);
-  if (has_timestamps() && (tcp_flags & net::kTcpSyn) == 0) {
-    std::memcpy(tcp_at + sizeof(tcp) + kEchoOffset, &echoes_[flow], sizeof(echoes_[flow]));
+  if (HasTimestamps(kind) && (tcp_flags & net::kTcpSyn) == 0) {
+    std::memcpy(l4_at + sizeof(tcp) + kEchoOffset, &echoes_[flow], sizeof(echoes_[flow]));
   }
   return frame_bytes;
 }

@@ -1,6 +1,7 @@
 #ifndef SLUICE_TESTS_BENCH_PIPELINE_TRAFFIC_H_
 #define SLUICE_TESTS_BENCH_PIPELINE_TRAFFIC_H_
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -45,14 +46,18 @@ class Traffic {
     uint16_t local_port = 0;
   };
 
-  // Cookies are in them, so rows with cookies are of that size.
-  bool has_timestamps() const { return scenario_.packet_bytes == kTimestampsBytes; }
+  uint32_t VipOf(uint64_t flow) const;
+  // Cookies are in them, so rows with cookies have them.
+  bool HasTimestamps(const VipKind& kind) const;
+  void MakeHeaders(net::Family family, uint8_t protocol);
+  std::vector<uint8_t>& HeadersOf(const VipKind& kind);
   void MakeCookies();
   uint64_t Random();
   uint32_t FrameBytes();
 
   const Scenario scenario_;
-  std::vector<uint8_t> header_;  // Ethernet, IP and TCP of a packet; what varies is written over
+  // Ethernet, IP and L4 header of a packet of each family and protocol; what varies is written over.
+  std::array<std::vector<uint8_t>, 4> headers_;
   uint64_t random_ = 0x9e37'79b9'7f4a'7c15;
   uint64_t next_new_flow_ = 0;
   std::vector<Flow> learned_;     // by flow, with NAT
