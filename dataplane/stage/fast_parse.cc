@@ -48,7 +48,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseFrameOf(
   if (!ChecksumIsGood<family>(mbuf, ip)) return nullptr;
   packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
   // No tunnel is TCP.
-  if (protocol != net::kProtocolTcp && IsOwnTunnel(packet, *env.node)) return nullptr;
+  if (protocol != net::kProtocolTcp && IsOwnSource<family>(frame + kSource<family>, *env.node)) return nullptr;
 
   const uint64_t key = VipKey<family>(frame, protocol).key;
   const void* const slot = family == Family::kIpv4 ? kinds.v4.SlotOf(key) : kinds.v6.SlotOf(key);
@@ -142,9 +142,12 @@ SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike
             parsed);
 }
 
-// The packets from `first` to `end`, among which others may be: eights of those that are as the first one.
-SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs, size_t first, size_t end,
-                                                          const PortTraits& port, Parsed& parsed, const StageEnv& env) {
+// The packets from `first` on, of which the first eight are not alike: puts them into groups, and takes what it can of
+// TCP over IPv4.
+SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t first, size_t count,
+                                                              const PortTraits& port, Parsed& parsed,
+                                                              const StageEnv& env) {
+  const size_t end = IsGrouped(count, env) ? first + GroupByKind(mbufs + first, count - first) : count;
   const Alike alike(mbufs[first], port);
   if (!MayBeEights(mbufs[first], alike)) return;
   for (; first + kEight <= end; first += kEight) TakeSome(mbufs, first, alike, parsed, env);
@@ -180,6 +183,21 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(
   return true;
 }
 
+// The first of the burst's packets, as long as all of the next eight are alike. Returns the first that is not looked
+// at.
+SLUICE_FAST_PATH inline size_t ParseEights(rte_mbuf* const* mbufs, size_t count, const PortTraits& port, Parsed& parsed,
+                                           const StageEnv& env) {
+  const Alike alike(mbufs[0], port);
+  if (!MayBeEights(mbufs[0], alike)) return 0;
+  const auto vips = env.state->vip_table->exact_v4().finder();
+  const size_t end = count / kEight * kEight;
+  for (size_t next = 0; next != end; next += kEight) {
+    if (!ParseEight(mbufs, next, alike, vips, parsed)) [[unlikely]]
+      return next;
+  }
+  return end;
+}
+
 // The packets one by one.
 SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbufs, PortId port, Places places,
                                                             Burst& burst, Parsed& parsed, const StageEnv& env) {
@@ -211,15 +229,9 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Places plac
   const size_t count = burst.count;
   if (count >= kEight && places == AllPlaces(count)) {
     const PortTraits& traits = env.node->ports[port.index()];
-    size_t next = 0;
-    if (const Alike alike(mbufs[0], traits); MayBeEights(mbufs[0], alike)) {
-      const auto vips = env.state->vip_table->exact_v4().finder();
-      while (next + kEight <= count && ParseEight(mbufs, next, alike, vips, parsed)) next += kEight;
-    }
-    if (next < count) [[unlikely]] {
-      const size_t end = IsGrouped(count, env) ? next + GroupByKind(mbufs + next, count - next) : count;
-      ParseSome(mbufs, next, end, traits, parsed, env);
-    }
+    const size_t next = ParseEights(mbufs, count, traits, parsed, env);
+    if (next < count) [[unlikely]]
+      GroupAndParse(mbufs, next, count, traits, parsed, env);
   }
   if (parsed.eights != AllPlaces(count)) [[unlikely]]
     ParseOthers(mbufs, port, places, burst, parsed, env);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "dataplane/net/headers.h"
 
@@ -41,19 +40,9 @@ bool IsOwnTunnel(const Packet& packet, const NodeTraits& node) {
       protocol != net::kProtocolGre) {
     return false;
   }
-  const bool v4 = packet.headers.family == net::Family::kIpv4;
-  const size_t size = v4 ? 4 : 16;
   const auto* source = rte_pktmbuf_mtod_offset(packet.mbuf, const uint8_t*, packet.client_offset);
-  const OwnSources& own = v4 ? node.own_sources_v4 : node.own_sources_v6;
-  for (size_t i = 0; i < own.count; ++i) {
-    if (std::memcmp(source, own.addresses[i].data(), size) == 0) return true;
-  }
-  const TunnelSource& prefix = v4 ? node.tunnel_source_v4 : node.tunnel_source_v6;
-  if (!prefix.enabled) return false;
-  for (size_t i = 0; i < size; ++i) {
-    if ((source[i] & ~prefix.host_mask[i]) != prefix.prefix[i]) return false;
-  }
-  return true;
+  return packet.headers.family == net::Family::kIpv4 ? IsOwnSource<net::Family::kIpv4>(source, node)
+                                                     : IsOwnSource<net::Family::kIpv6>(source, node);
 }
 
 }  // namespace sluice::stage
