@@ -151,18 +151,15 @@ using BackendTable = std::vector<BackendEntry>;
 // What the fast path's choice of a backend asks of it: so little that all backends' stay in the nearest cache. Their
 // lines do not, and which one is needed is known only when the flow was found, so that each packet would wait for it.
 struct BackendMark {
-  static constexpr uint16_t kIsUp = 0x100;        // a backend has the id, and is not down
-  static constexpr uint16_t kKeepsFlows = 0x200;  // BackendEntry::keeps_flows
+  static constexpr uint16_t kNot = 0x100;
 
-  uint16_t bits = 0;  // one number, so that one comparison tells: the above, and the generation
+  // The generation's low byte, as connections remember it, and kNot where the answer is no: so one comparison tells
+  // whether the connection's own backend is still there, and has what is asked for.
+  uint16_t is_up = kNot;        // a backend has the id, and is not down
+  uint16_t keeps_flows = kNot;  // BackendEntry::keeps_flows
 
-  // Its low byte, as connections remember it.
-  uint8_t generation() const { return static_cast<uint8_t>(bits); }
-  bool Has(uint16_t flag, uint8_t wanted_generation) const {
-    return ((bits ^ (flag | wanted_generation)) & (flag | 0xff)) == 0;
-  }
+  uint8_t generation() const { return static_cast<uint8_t>(is_up); }
 };
-static_assert(sizeof(BackendMark) == 2);
 
 // A pool's Maglev table, and what its policy needs.
 struct PoolTable {

@@ -66,8 +66,11 @@ BackendEntry MakeEntry(const BackendInfo& info, const NextHop& hop) {
 
 BackendMark MarkOf(const BackendEntry& entry) {
   const bool is_up = entry.state != BackendState::kAbsent && entry.state != BackendState::kDown;
-  return {.bits = static_cast<uint16_t>((entry.generation & 0xff) | (is_up ? BackendMark::kIsUp : 0) |
-                                        (entry.keeps_flows() ? BackendMark::kKeepsFlows : 0))};
+  const auto generation = static_cast<uint8_t>(entry.generation);
+  const auto mark = [generation](bool yes) {
+    return static_cast<uint16_t>(yes ? generation : BackendMark::kNot | generation);
+  };
+  return {.is_up = mark(is_up), .keeps_flows = mark(entry.keeps_flows())};
 }
 
 }  // namespace

@@ -18,11 +18,11 @@ struct Marks {
   // Whether the connection's backend is there still, and up.
   bool IsUp(const lb::ConnectionValue& value) const {
     const size_t i = value.backend.index();
-    return i < count && marks[i].Has(fwd::BackendMark::kIsUp, value.generation);
+    return i < count && marks[i].is_up == value.generation;
   }
   bool Keeps(BackendId backend, uint8_t generation) const {
     const size_t i = backend.index();
-    return i < count && marks[i].Has(fwd::BackendMark::kKeepsFlows, generation);
+    return i < count && marks[i].keeps_flows == generation;
   }
   // Of one that is there.
   uint8_t GenerationOf(BackendId backend) const { return marks[backend.index()].generation(); }
