@@ -9,6 +9,7 @@
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/flow_hash.h"
+#include "dataplane/net/bytes.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
@@ -79,6 +80,17 @@ inline void MarkChosen(Packet& packet, BackendId backend, const fwd::BackendEntr
   packet.past = Past::kSelection;
   PrefetchLine(&backends[backend.index()]);
   PrefetchLine(&counters[backend.index()]);
+}
+
+// The packet is ready to leave by `port`, and nothing is left to do for the stages: in one store.
+inline void MarkReady(Packet& packet, PortId port) {
+  constexpr size_t kAt = offsetof(Packet, reason);
+  static_assert(offsetof(Packet, out_port) == kAt + 1 && offsetof(Packet, fate) == kAt + 2 &&
+                offsetof(Packet, past) == kAt + 3);
+  const uint32_t ready = uint32_t{static_cast<uint8_t>(DropReason::kCount)} | uint32_t{port.value()} << 8 |
+                         uint32_t{static_cast<uint8_t>(Fate::kForwarded)} << 16 |
+                         uint32_t{static_cast<uint8_t>(Past::kAll)} << 24;
+  net::Store(reinterpret_cast<uint8_t*>(&packet) + kAt, ready);
 }
 
 // A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of

@@ -170,9 +170,7 @@ SLUICE_FAST_PATH inline bool SendTo(const fwd::BackendEntry& backend, fwd::Forwa
   } else if (!PutIntoShimmedTunnel(packet, frame, backend, mode, way, env)) {
     return false;
   }
-  packet.out_port = port;
-  packet.fate = Fate::kForwarded;
-  packet.past = Past::kAll;
+  MarkReady(packet, port);
   return true;
 }
 
@@ -354,9 +352,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) RunEnd SendRun(Packet* packet, Tunnel
     if (MayHaveComeFrom(backend, frame)) [[unlikely]]
       break;
     Kind::Put(*packet, frame, backend, bytes);
-    packet->out_port = PortId(static_cast<PortId::rep>(port_and_tunnel));
-    packet->fate = Fate::kForwarded;
-    packet->past = Past::kAll;
+    MarkReady(*packet, PortId(static_cast<PortId::rep>(port_and_tunnel)));
     CountForwarded(vip_index.of(vip_counters), backend_index.of(backend_counters), bytes);
     sent_bytes += bytes;
   }

@@ -68,13 +68,15 @@ struct alignas(64) Packet {
   uint16_t client_offset;
   uint16_t vip_offset;
   PortId in_port;
+  // The fast path writes these four at once (MarkReady).
+  DropReason reason;
   PortId out_port;
   // kPending until a stage decides. kForwarded, kAnswered, kPunted, kHandedOver: the packet is to leave that way; it is
   // counted when it did.
   Fate fate;
-  DropReason reason;
-  PuntClass punt_class;
+  Past past;
   fwd::Rung rung;
+  PuntClass punt_class;
   bool related;       // an ICMP error about a flow rather than a packet of one
   WorkerId owner;     // to whom it is handed over; valid with kHandedOver only
   uint8_t hops;       // from worker to worker so far
@@ -82,8 +84,7 @@ struct alignas(64) Packet {
   FragmentPart part;  // of the IP packet
   bool resumed;       // it was in the pipeline before: the mbuf has a TravelNote
   Direction direction;
-  uint8_t session_use;  // NatSession::use when it was found
-  Past past;
+  uint8_t session_use;   // NatSession::use when it was found
   bool to_all_backends;  // a copy goes to each of the VIP's other backends (fwd/copies.h)
   uint32_t session;      // lb::NatTable::at of this worker; kNone: the packet has no session
 };
