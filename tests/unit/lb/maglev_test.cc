@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,26 +27,54 @@ std::vector<MaglevMember> MakeMembers(int count, uint32_t table_size, uint32_t w
 }
 
 // The paper's algorithm read as literally as possible, weights by whole turns: the oracle.
-std::vector<uint16_t> Naive(const std::vector<MaglevMember>& members, uint64_t m) {
+std::vector<uint16_t> Naive(const std::vector<MaglevMember>& members, uint64_t m, std::vector<uint16_t>* heirs) {
   std::vector<int> entry(m, -1);
+  std::vector<int> second(m, -1);
+  uint64_t without_second = m;
   std::vector<uint64_t> next(members.size(), 0);
   std::vector<uint64_t> accumulated(members.size(), 0);
   uint64_t largest = 0;
   for (const auto& member : members) largest = std::max<uint64_t>(largest, member.weight);
-  uint64_t n = 0;
-  while (true) {
-    for (size_t i = 0; i < members.size(); ++i) {
+  const auto come_to_next = [&](size_t i) {
+    const uint64_t c = (members[i].permutation.offset + next[i]++ * members[i].permutation.skip) % m;
+    if (entry[c] >= 0 && entry[c] != members[i].id && second[c] < 0) {
+      second[c] = members[i].id;
+      --without_second;
+    }
+    return c;
+  };
+  for (uint64_t n = 0; n < m;) {
+    for (size_t i = 0; i < members.size() && n < m; ++i) {
       accumulated[i] += members[i].weight;
       if (accumulated[i] < largest) continue;
       accumulated[i] -= largest;
       uint64_t c = 0;
       do {
-        c = (members[i].permutation.offset + next[i]++ * members[i].permutation.skip) % m;
+        c = come_to_next(i);
       } while (entry[c] >= 0);
       entry[c] = members[i].id;
-      if (++n == m) return {entry.begin(), entry.end()};
+      ++n;
     }
   }
+  // Who has no slot yet goes on behind its first preference, as all others behind the last that they took.
+  for (uint64_t& n : next) n = std::max<uint64_t>(n, 1);
+  while (members.size() > 1 && without_second > 0) {
+    for (size_t i = 0; i < members.size(); ++i) come_to_next(i);
+  }
+  heirs->assign(second.begin(), second.end());
+  return {entry.begin(), entry.end()};
+}
+
+void ExpectNaive(const std::vector<MaglevMember>& members, uint32_t m) {
+  SCOPED_TRACE(std::to_string(members.size()) + " members, " + std::to_string(m) + " slots");
+  std::vector<uint16_t> naive_heirs;
+  std::vector<uint16_t> heirs;
+  const std::vector<uint16_t> naive = Naive(members, m, &naive_heirs);
+  // Not EXPECT_EQ, which prints whole tables.
+  EXPECT_TRUE(BuildMaglevTable(members, m) == naive);
+  EXPECT_TRUE(BuildMaglevTablePortable(members, m) == naive);
+  EXPECT_TRUE(BuildMaglevTable(members, m, &heirs) == naive);
+  EXPECT_TRUE(heirs == naive_heirs);
 }
 
 // The example of the Maglev paper, table 1.
@@ -59,11 +88,50 @@ TEST(MaglevTest, PublishedVector) {
 }
 
 TEST(MaglevTest, EqualsTheNaiveAlgorithm) {
+  ASSERT_TRUE(__builtin_cpu_supports("avx2")) << "this CPU has no AVX2, so steps in eights cannot be tested";
   for (const uint32_t m : {7u, 101u, 1009u, 65537u}) {
     auto members = MakeMembers(5, m);
     members[1].weight = 3;
     members[3].weight = 7;
-    EXPECT_EQ(BuildMaglevTable(members, m), Naive(members, m)) << m;
+    ExpectNaive(members, m);
+  }
+  ExpectNaive(MakeMembers(1000, 65537), 65537);
+}
+
+// The largest that configurations allow.
+TEST(MaglevTest, EqualsTheNaiveAlgorithmInTheLargestTable) {
+  constexpr uint32_t kM = 4999999;
+  ASSERT_TRUE(IsPrime(kM));
+  ExpectNaive({{.id = 0, .weight = 3, .permutation = {.offset = kM - 1, .skip = kM - 1}},
+               {.id = 0xfffe, .weight = 3, .permutation = {.offset = kM - 1, .skip = kM - 2}},
+               {.id = 1, .weight = 3, .permutation = {.offset = 0, .skip = kM / 2}},
+               {.id = 2, .weight = 3, .permutation = {.offset = 5, .skip = 7 * (kM / 8)}},
+               {.id = 3, .weight = 1, .permutation = {.offset = kM - 1, .skip = 1}}},
+              kM);
+}
+
+// All numbers of members that a small table can have, and some that a larger one can; steps and ids of all lengths.
+TEST(MaglevTest, EqualsTheNaiveAlgorithmAtRandom) {
+  std::mt19937 random(7);
+  const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+  const auto expect_naive = [&](uint32_t count, uint32_t m) {
+    const uint32_t heaviest = below(2) == 0 ? 1 : 100;
+    const auto first_id = static_cast<uint16_t>(below(0xffff - count + 1));
+    std::vector<MaglevMember> members;
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t skip = below(4) == 0 ? std::min(m - 1, 1 + below(3)) : m - 1 - below(below(2) == 0 ? 1 : m - 1);
+      members.push_back({.id = static_cast<uint16_t>(first_id + i),
+                         .weight = 1 + below(heaviest),
+                         .permutation = {.offset = below(m), .skip = skip}});
+    }
+    ExpectNaive(members, m);
+  };
+  for (uint32_t m = 2; m < 80; ++m) {
+    for (uint32_t count = 1; count < m && IsPrime(m); ++count) expect_naive(count, m);
+  }
+  for (uint32_t m : {251u, 509u, 1021u, 2039u, 4093u}) {
+    for (uint32_t count : {1u, 2u, 3u, 8u, m / 10, m - 2, m - 1}) expect_naive(count, m);
+    for (int i = 0; i < 20; ++i) expect_naive(1 + below(m - 1), m);
   }
 }
 
