@@ -45,7 +45,7 @@ class ConnectionTable {
 
   void Prefetch(uint64_t hash) const { PrefetchLine(&buckets_[FirstBucket(hash)]); }
 
-  // The entries of the bucket where nearly every connection of the hash lies: what FindKnown (lb/find_known.h) looks
+  // The entries of the bucket where nearly every connection of the hash lies: what FindWanted (lb/find_known.h) looks
   // at.
   Entries& FirstEntries(uint64_t hash) { return buckets_[FirstBucket(hash)].entries; }
 

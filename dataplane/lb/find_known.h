@@ -23,12 +23,12 @@ struct TupleV4 {
   VipId vip;
 };
 struct TupleV6 {
-  const uint8_t* client;  // the address
-  uint32_t ports;         // those of the key, the client's first
+  __m128i client;  // the address
+  uint32_t ports;  // those of the key, the client's first
   VipId vip;
 };
 
-// The VIP's id and ConnectionValue, with which every entry ends, as one number, and the bits of it that FindKnown and
+// The VIP's id and ConnectionValue, with which every entry ends, as one number, and the bits of it that FindWanted and
 // FindRoom compare.
 constexpr uint64_t EndOf(VipId vip, const ConnectionValue& value) {
   return uint64_t{vip.value()} | uint64_t{value.backend.value()} << 16 | uint64_t{value.last_seen_s} << 32 |
@@ -40,9 +40,23 @@ constexpr uint64_t EndOf(VipId vip, FlowState state) {
 inline constexpr uint64_t kStateOfEnd = uint64_t{0x07} << 56;
 inline constexpr uint64_t kVipOfEnd = 0xffff;
 
-// An IPv4 entry of the tuple, with this end.
+// An entry of the tuple, with this end. Of IPv6 zeros follow, which are nobody's.
 __attribute__((target("avx2,bmi"))) inline __m128i EntryOf(const TupleV4& tuple, uint64_t end) {
   return _mm_insert_epi64(tuple.client_and_ports, static_cast<long long>(end), 1);
+}
+__attribute__((target("avx2,bmi"))) inline __m256i EntryOf(const TupleV6& tuple, uint64_t end) {
+  const __m128i ports_and_end =
+      _mm_set_epi64x(static_cast<long long>(end >> 32), static_cast<long long>(tuple.ports | end << 32));
+  return _mm256_set_m128i(ports_and_end, tuple.client);
+}
+
+// The entry with another end; `change`: the bits in which the ends differ.
+__attribute__((target("avx2,bmi"))) inline __m128i ChangeEnd(__m128i entry, uint64_t change) {
+  return _mm_xor_si128(entry, EntryOf(TupleV4{.client_and_ports = _mm_setzero_si128(), .vip = VipId(0)}, change));
+}
+__attribute__((target("avx2,bmi"))) inline __m256i ChangeEnd(__m256i entry, uint64_t change) {
+  const TupleV6 none = {.client = _mm_setzero_si128(), .ports = 0, .vip = VipId(0)};
+  return _mm256_xor_si256(entry, EntryOf(none, change));
 }
 
 // Which halves of the entries are as wanted, all ones: the first eight bytes, and the end, as far as the mask goes.
@@ -79,47 +93,37 @@ inline ConnectionEntryV4* EntryOfHalf(ConnectionTableV4::Entries& entries, size_
   return reinterpret_cast<ConnectionEntryV4*>(reinterpret_cast<uint8_t*>(entries.data()) + half * sizeof(uint64_t));
 }
 
-// Whether the entry is the tuple's and its end is this, as far as the mask goes.
-__attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntryV6& entry, const TupleV6& tuple,
-                                                            uint64_t end, uint64_t end_mask) {
+// The bits of an IPv6 entry that are its key, and of its end those of the mask.
+__attribute__((target("avx2,bmi"))) inline __m256i KeyAndEnd(uint64_t end_mask) {
+  return EntryOf(TupleV6{.client = _mm_set1_epi64x(-1), .ports = UINT32_MAX, .vip = VipId()}, end_mask);
+}
+// Whether the entry is `wanted`, as far as the mask goes. `wanted` has no other bits.
+__attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntryV6& entry, __m256i wanted,
+                                                            __m256i mask) {
   static_assert(offsetof(ConnectionEntryV6, value) == 22 && sizeof(ConnectionEntryV6) == 28);
-  // The last 16 bytes of an entry begin with the address's last four.
-  constexpr size_t kTail = sizeof(ConnectionEntryV6) - sizeof(__m128i);
-  uint32_t last_of_client = 0;
-  std::memcpy(&last_of_client, tuple.client + kTail, sizeof(last_of_client));
-  const __m128i address = _mm_loadu_si128(reinterpret_cast<const __m128i*>(tuple.client));
-  const __m128i tail =
-      _mm_set_epi64x(static_cast<long long>(end), static_cast<long long>(last_of_client | uint64_t{tuple.ports} << 32));
-  const __m128i mask = _mm_set_epi64x(static_cast<long long>(end_mask), -1);
-  const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
-  const __m128i differs = _mm_or_si128(
-      _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), address),
-      _mm_xor_si128(_mm_and_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + kTail)), mask), tail));
-  return static_cast<unsigned>(_mm_testz_si128(differs, differs));
+  static_assert((ConnectionTableV6::kWays - 1) * sizeof(entry) + sizeof(wanted) <= ConnectionTableV6::kCacheLine,
+                "what is read behind an entry is of the bucket too");
+  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&entry));
+  const __m256i differs = _mm256_xor_si256(_mm256_and_si256(bytes, mask), wanted);
+  return static_cast<unsigned>(_mm256_testz_si256(differs, differs));
 }
-
-// The connection's entry, if it is in this state, or null.
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindKnown(ConnectionTableV4::Entries& entries,
-                                                                        const TupleV4& tuple, FlowState state) {
-  return FindWanted(entries, EntryOf(tuple, EndOf(tuple.vip, state)));
-}
-__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindKnown(ConnectionTableV6::Entries& entries,
-                                                                        const TupleV6& tuple, FlowState state) {
+__attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindWanted(ConnectionTableV6::Entries& entries,
+                                                                         __m256i wanted) {
   static_assert(ConnectionTableV6::kWays == 2);
-  const uint64_t end = EndOf(tuple.vip, state);
-  const unsigned second = IsEqual(entries[1], tuple, end, kVipOfEnd | kStateOfEnd);
-  if ((IsEqual(entries[0], tuple, end, kVipOfEnd | kStateOfEnd) | second) == 0) return nullptr;
+  const __m256i mask = KeyAndEnd(kVipOfEnd | kStateOfEnd);
+  const unsigned second = IsEqual(entries[1], wanted, mask);
+  if ((IsEqual(entries[0], wanted, mask) | second) == 0) return nullptr;
   return entries.data() + second;
 }
 
 // The entry that ConnectionTable::Insert would take for a connection that the table does not have: the first free one.
 // Null where it is not certain that it has not: an entry, living or not, may be the connection's, or did not fit here;
-// or all are taken.
+// or all are taken. `wanted`: EntryOf the connection, in whichever state.
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(ConnectionTableV4::Entries& entries,
-                                                                       const TupleV4& tuple) {
+                                                                       __m128i wanted) {
   // Of client and ports alone, whichever the VIP: then an entry's other half says that it is free.
   static_assert(EndOf(VipId(0), FlowState::kFree) == 0);
-  const EqualHalves equal = CompareHalves(entries, _mm_move_epi64(tuple.client_and_ports), kStateOfEnd);
+  const EqualHalves equal = CompareHalves(entries, _mm_move_epi64(wanted), kStateOfEnd);
   const auto halves = static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(equal.first_two)) |
                                             _mm256_movemask_pd(_mm256_castsi256_pd(equal.last_two)) << 4);
   if ((halves & 0x55) != 0) return nullptr;
@@ -128,9 +132,10 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(Connectio
   return EntryOfHalf(entries, static_cast<size_t>(__builtin_ctz(room)) - 1);
 }
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(ConnectionTableV6::Entries& entries,
-                                                                       const TupleV6& tuple) {
-  const uint64_t end = EndOf(tuple.vip, FlowState::kFree);
-  const unsigned known = IsEqual(entries[0], tuple, end, kVipOfEnd) | IsEqual(entries[1], tuple, end, kVipOfEnd);
+                                                                       __m256i wanted) {
+  const __m256i mask = KeyAndEnd(kVipOfEnd);
+  const __m256i key = _mm256_and_si256(wanted, mask);
+  const unsigned known = IsEqual(entries[0], key, mask) | IsEqual(entries[1], key, mask);
   ConnectionEntryV6* const room = entries.data() + (entries[0].state() == FlowState::kFree ? 0 : 1);
   if (known != 0 || room->state() != FlowState::kFree || ConnectionTableV6::Overflows(entries)) return nullptr;
   return room;
@@ -147,12 +152,20 @@ __attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV4& entry, _
   whole = _mm_insert_epi8(whole, generation, kGeneration);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(&entry), whole);
 }
-inline void Fill(ConnectionEntryV6& entry, const TupleV6& tuple, const ConnectionValue& value) {
+__attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV6& entry, __m256i whole, BackendId backend,
+                                                     uint8_t generation) {
+  constexpr int kTail = sizeof(__m128i);
+  constexpr int kBackend = offsetof(ConnectionEntryV6, value) + offsetof(ConnectionValue, backend) - kTail;
+  constexpr int kGeneration = offsetof(ConnectionEntryV6, value) + offsetof(ConnectionValue, generation) - kTail;
+  static_assert(sizeof(entry) == kTail + sizeof(uint64_t) + sizeof(uint32_t) && kBackend % 2 == 0);
+  __m128i tail = _mm256_extracti128_si256(whole, 1);
+  tail = _mm_insert_epi16(tail, backend.value(), kBackend / 2);
+  tail = _mm_insert_epi8(tail, generation, kGeneration);
   auto* const at = reinterpret_cast<uint8_t*>(&entry);
-  const uint64_t end = EndOf(tuple.vip, value);
-  std::memcpy(at, tuple.client, 16);
-  std::memcpy(at + 16, &tuple.ports, sizeof(tuple.ports));
-  std::memcpy(at + 20, &end, sizeof(end));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(whole));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(at + kTail), tail);
+  const int last = _mm_extract_epi32(tail, 2);
+  std::memcpy(at + kTail + sizeof(uint64_t), &last, sizeof(last));
 }
 
 }  // namespace sluice::lb

@@ -24,11 +24,15 @@ struct SelectionTables {
 // look. `wanted`: the first packet's. Tables by value, so that the caller's own tables have no address and stay in
 // registers.
 
-// Of those that are Past::kBeginningLookup.
-Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables, StageEnv& env);
+// Of those that are kBeginningLookup.
+template <net::Family family>
+SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
+                                     SelectionTables tables, StageEnv& env);
 
-// Of SYNs of IPv6, and of datagrams of flows without entry.
-Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry* wanted, SelectionTables tables, StageEnv& env);
+// Of datagrams of flows without entry. SYNs that are not kBeginningLookup are to VIPs with another scheduler.
+template <net::Family family>
+SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
+                                         SelectionTables tables, StageEnv& env);
 
 }  // namespace sluice::stage
 

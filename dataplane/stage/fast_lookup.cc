@@ -37,8 +37,8 @@ struct Lookup {
   const fwd::FastPathVip* vips;
   fwd::VipCounters* counters;
   const Packet* packets;  // the burst's
-  WantedEntry* wanted;    // by their places
-  bool drops_strangers;   // packets to no VIP's address are nobody else's either
+  WantedEntries& wanted;
+  bool drops_strangers;  // packets to no VIP's address are nobody else's either
 
   template <Family family>
   const auto& vips_of() const {
@@ -78,16 +78,9 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
     }
   }
   if (entry.way == Way::kTable) {
-    if constexpr (family == Family::kIpv4) {
-      Track<protocol>(tuple.block, hash, entry, env.tables->v4().table.finder(), packet,
-                      lookup.wanted[&packet - lookup.packets]);
-      run = Run::kTracked;
-      return;
-    }
-    const bool begins = (packet.headers.tcp_flags & net::kTcpSyn) != 0;
-    if (begins && entry.slots != nullptr) [[unlikely]]
-      PrefetchSlot(entry, hash);
-    TableOf<family>(*env.tables).table.Prefetch(hash);
+    Track(tuple, hash, entry, TableOf<family>(*env.tables).table.finder(), packet,
+          lookup.wanted.of<family>()[static_cast<size_t>(&packet - lookup.packets)]);
+    run = Run::kTracked;
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
@@ -265,7 +258,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places p
                          .vips = env.state->fast_path_vips->data(),
                          .counters = env.counters->vips.get(),
                          .packets = burst.begin(),
-                         .wanted = wanted.data(),
+                         .wanted = wanted,
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
   Looked looked;

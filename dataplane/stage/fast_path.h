@@ -39,14 +39,53 @@ using Places = uint32_t;
 static_assert(kBurstSize == 32);
 constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >> (kBurstSize - count); }
 
-// What the first pass has in registers and the second needs of packets of IPv4 to VIPs of the way kTable, by place in
-// the burst. Nearly all of them are Past::kTrackedLookup, because they neither begin nor end a connection.
-struct WantedEntry {
+// What the first pass has in registers and the second needs of packets to VIPs of the way kTable. Nearly all of them
+// are kTrackedLookup, because they neither begin nor end a connection.
+template <net::Family family>
+struct WantedEntry;
+template <>
+struct WantedEntry<net::Family::kIpv4> {
   __m128i entry;  // as lb::FindWanted has it
   lb::ConnectionTableV4::Entries* bucket;
-  const uint16_t* slot;  // of FastPathVip::slots; with Past::kBeginningLookup only
+  const uint16_t* slot;  // of FastPathVip::slots; with kBeginningLookup only
 };
-using WantedEntries = std::array<WantedEntry, kBurstSize>;
+template <>
+struct WantedEntry<net::Family::kIpv6> {
+  // Not aligned: aligning RunPipeline's frame for it takes eight instructions a burst.
+  __m256i_u entry;
+  lb::ConnectionTableV6::Entries* bucket;
+  const uint16_t* slot;
+};
+// By place in the burst.
+struct WantedEntries {
+  template <net::Family family>
+  const auto& of() const {
+    if constexpr (family == net::Family::kIpv4) {
+      return v4;
+    } else {
+      return v6;
+    }
+  }
+  template <net::Family family>
+  auto& of() {
+    return const_cast<std::array<WantedEntry<family>, kBurstSize>&>(std::as_const(*this).of<family>());
+  }
+
+  std::array<WantedEntry<net::Family::kIpv4>, kBurstSize> v4;
+  std::array<WantedEntry<net::Family::kIpv6>, kBurstSize> v6;
+};
+
+template <net::Family family>
+inline constexpr Past kTrackedLookup = family == net::Family::kIpv4 ? Past::kTrackedLookupV4 : Past::kTrackedLookupV6;
+template <net::Family family>
+inline constexpr Past kBeginningLookup =
+    family == net::Family::kIpv4 ? Past::kBeginningLookupV4 : Past::kBeginningLookupV6;
+inline bool IsTracked(Past past) {
+  return past == kTrackedLookup<net::Family::kIpv4> || past == kTrackedLookup<net::Family::kIpv6>;
+}
+inline bool IsBeginning(Past past) {
+  return past == kBeginningLookup<net::Family::kIpv4> || past == kBeginningLookup<net::Family::kIpv6>;
+}
 
 // What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
 // makes their records. And what SelectBackends does where a cookie names the backend.

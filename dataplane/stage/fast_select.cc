@@ -1,16 +1,12 @@
 #include <rte_mbuf.h>
 
-#include "dataplane/lb/find_known.h"
-#include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
-#include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_begin.h"
 #include "dataplane/stage/fast_cookies.h"
 #include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/fast_tracked.h"
-#include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/stages.h"
 
 // The fast path's second pass.
@@ -18,73 +14,13 @@ namespace sluice::stage {
 namespace {
 
 using net::Family;
-using net::Load;
 using Way = fwd::FastPathVip::Way;
 
 // How many backends were chosen in which way.
 struct Chosen {
-  size_t by_table = 0;
   size_t by_hash = 0;
   size_t by_slot = 0;
 };
-
-template <Family family>
-auto KeyOf(const Packet& packet, const uint8_t* frame) {
-  const uint8_t* const client = frame + kSource<family>;
-  const net::ParsedHeaders& headers = packet.headers;
-  if constexpr (family == Family::kIpv4) {
-    return lb::ConnectionKeyV4{.client = Load<uint32_t>(client),
-                               .client_port = headers.source_port,
-                               .destination_port = headers.destination_port,
-                               .vip = packet.vip};
-  } else {
-    return lb::ConnectionKeyV6{.client_high = Load<uint64_t>(client),
-                               .client_low = Load<uint64_t>(client + 8),
-                               .client_port = headers.source_port,
-                               .destination_port = headers.destination_port,
-                               .vip = packet.vip};
-  }
-}
-
-// The connection's entry in its second bucket. Of IPv6 one connection in fourteen lies there, and two alone share a
-// bucket: left to the ladder, these would double the row's cost. Not inline, so that what it takes is not kept in
-// registers for all others.
-template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionValue* KnownInSecond(const Packet& packet,
-                                                                              const uint8_t* frame, lb::FlowState state,
-                                                                              StageEnv& env) {
-  auto* const second = TableOf<family>(*env.tables).table.SecondEntries(KeyOf<family>(packet, frame), packet.flow_hash);
-  if (second == nullptr) return nullptr;
-  auto* const entry = lb::FindKnown(*second, TupleOf<family>(packet, frame), state);
-  return entry == nullptr ? nullptr : &entry->value;
-}
-
-// The backend of a flow that goes on: its entry in the connection table, in a state that the packet does not change. Of
-// IPv4 SelectTrackedRun has looked in the first bucket.
-template <Family family>
-SLUICE_FAST_PATH inline BackendId TrackedBackendOf(Packet& packet, const Marks& marks, Chosen& chosen, StageEnv& env) {
-  if (ChangeBy(packet) != 0) [[unlikely]]
-    return BackendId();
-  const auto* const frame = FrameOf(packet);
-  const lb::FlowState state = StateOfRunning(packet.headers.protocol == net::kProtocolTcp);
-  lb::ConnectionValue* value = nullptr;
-  if constexpr (family == Family::kIpv6) {
-    auto* const entry =
-        lb::FindKnown(env.tables->v6().table.FirstEntries(packet.flow_hash), TupleOf<family>(packet, frame), state);
-    if (entry != nullptr) [[likely]]
-      value = &entry->value;
-  }
-  if (value == nullptr) {
-    value = KnownInSecond<family>(packet, frame, state, env);
-    if (value == nullptr) return BackendId();
-  }
-  if (!marks.IsUp(*value)) [[unlikely]]
-    return BackendId();
-  NoteSeen(*value, static_cast<uint16_t>(env.now_s));
-  ++chosen.by_table;
-  packet.rung = fwd::Rung::kConnectionTable;
-  return value->backend;
-}
 
 // The backend of the slot that the packet's cookie names, where that is its connection's, in a state that the packet
 // does not change. Invalid: the ladder has to look, and nothing was changed.
@@ -115,10 +51,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline BackendId ChooseBackend(P
     packet.rung = fwd::Rung::kHashOnly;
     return BackendId(*SlotOf(vip, packet.flow_hash));
   }
-  if (vip.way == Way::kTable) [[likely]] {
-    return packet.headers.family == Family::kIpv4 ? TrackedBackendOf<Family::kIpv4>(packet, marks, chosen, env)
-                                                  : TrackedBackendOf<Family::kIpv6>(packet, marks, chosen, env);
-  }
   if (vip.way == Way::kSlot) return SlotBackendOf(packet, marks, chosen, env);
   return BackendId();
 }
@@ -142,7 +74,7 @@ Packet* EndRun(Packet* first, Packet* next, StageEnv& env) {
 SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted, StageEnv& env) {
   // A burst of nothing else needs none of the tables below.
   size_t first = 0;
-  if (burst.packets[0].past == Past::kTrackedLookup) {
+  if (IsTracked(burst.packets[0].past)) {
     first = SelectTrackedRun(0, burst, wanted, env);
     if (first == burst.count) return;
   }
@@ -158,16 +90,21 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
   for (Packet* at = burst.begin() + first; at < end; ++at) {
     Packet& packet = *at;
     if (packet.past != Past::kLookup) [[unlikely]] {
-      if (packet.past == Past::kTrackedLookup) {
-        at = burst.begin() + SelectTrackedRun(static_cast<size_t>(at - burst.begin()), burst, wanted, env) - 1;
+      const auto place = static_cast<size_t>(at - burst.begin());
+      if (IsTracked(packet.past)) {
+        at = burst.begin() + SelectTrackedRun(place, burst, wanted, env) - 1;
         continue;
       }
-      if (packet.past == Past::kBeginningLookup) {
-        at = EndRun(at, SelectNoted(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env), env);
+      if (packet.past == kBeginningLookup<Family::kIpv4>) {
+        at = EndRun(at, SelectNoted(at, end, &wanted.v4[place], tables, env), env);
+        continue;
+      }
+      if (packet.past == kBeginningLookup<Family::kIpv6>) {
+        at = EndRun(at, SelectNoted(at, end, &wanted.v6[place], tables, env), env);
         continue;
       }
       if (packet.past == Past::kKnownLookup) {
-        at = burst.begin() + SelectKnown(burst, static_cast<size_t>(at - burst.begin()), env) - 1;
+        at = burst.begin() + SelectKnown(burst, place, env) - 1;
         continue;
       }
       if (packet.past == Past::kSessionLookup) {
@@ -181,15 +118,17 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
     const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
     const BackendId backend = ChooseBackend(packet, vip, tables.marks, chosen, env);
     if (!backend.valid()) [[unlikely]] {
-      Packet* const next = vip.way == Way::kTable
-                               ? SelectBeginning(at, end, &wanted[static_cast<size_t>(at - burst.begin())], tables, env)
-                               : at;
+      Packet* next = at;
+      if (vip.way == Way::kTable && packet.headers.protocol == net::kProtocolUdp) {
+        const auto place = static_cast<size_t>(at - burst.begin());
+        next = packet.headers.family == Family::kIpv4 ? SelectDatagrams(at, end, &wanted.v4[place], tables, env)
+                                                      : SelectDatagrams(at, end, &wanted.v6[place], tables, env);
+      }
       at = EndRun(at, next, env);
       continue;
     }
     MarkChosen(packet, backend, tables.backends, tables.backend_counters);
   }
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(chosen.by_table);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(chosen.by_hash);
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kSlot)].Add(chosen.by_slot);
 }

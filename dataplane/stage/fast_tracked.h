@@ -17,7 +17,7 @@
 #include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/packet.h"
 
-// IPv4 connections that go on, to VIPs of the way kTable: most packets that there are. What the first pass has of one
+// Connections that go on, to VIPs of the way kTable: most packets that there are. What the first pass has of one
 // in registers anyway tells the second pass which entry to look for and where (WantedEntry). Each pass has a loop of
 // its own for packets of the kind that follow each other, with registers for all that it needs: in loops over packets
 // of all kinds both together take 40 instructions more a packet (row table).
@@ -26,26 +26,26 @@ namespace sluice::stage {
 // The state of connections that go on.
 constexpr lb::FlowState StateOfRunning(bool tcp) { return tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp; }
 
-// Notes what the second pass needs of a packet to such a VIP, and fetches it. `block`: its Tuple.
-template <uint8_t protocol>
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(__m128i block, uint64_t hash,
+// Notes what the second pass needs of a packet to such a VIP, and fetches it. `connections`: the table's Finder.
+template <net::Family family, uint8_t protocol, typename Finder>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(const Tuple<family, protocol>& tuple, uint64_t hash,
                                                                   const fwd::FastPathVip& vip,
-                                                                  const lb::ConnectionTableV4::Finder& connections,
-                                                                  Packet& packet, WantedEntry& wanted) {
+                                                                  const Finder& connections, Packet& packet,
+                                                                  WantedEntry<family>& wanted) {
   const lb::FlowState state = StateOfRunning(protocol == net::kProtocolTcp);
-  wanted.entry = lb::EntryOf(TupleOf(block, packet.vip), lb::EndOf(packet.vip, state));
+  wanted.entry = lb::EntryOf(TupleOf(tuple, packet.vip), lb::EndOf(packet.vip, state));
   wanted.bucket = &connections.FirstEntries(hash);
   PrefetchLine(wanted.bucket);
   const unsigned change = ChangeBy(packet);
   if (change == 0) [[likely]] {
-    packet.past = Past::kTrackedLookup;
+    packet.past = kTrackedLookup<family>;
     return;
   }
   if (change != net::kTcpSyn || vip.slots == nullptr) {
     packet.past = Past::kLookup;
     return;
   }
-  packet.past = Past::kBeginningLookup;
+  packet.past = kBeginningLookup<family>;
   wanted.slot = SlotOf(vip, hash);
   PrefetchLine(wanted.slot);
 }
@@ -63,9 +63,15 @@ inline bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& stat
 size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
                         WantedEntries& wanted, const StageEnv& env);
 
-// The second pass of those from `first` on that are Past::kTrackedLookup. Returns the first that is not, or whose entry
-// does not lie where nearly all do, or whose backend is not up; such a one is Past::kLookup from then on.
-size_t SelectTrackedRun(size_t first, Burst& burst, const WantedEntries& wanted, StageEnv& env);
+// The second pass of those from `first` on that are kTrackedLookup of the first's family. Returns the first that is
+// not, or that has no entry, or whose backend is not up; such a one is Past::kLookup from then on.
+template <net::Family family>
+SLUICE_FAST_PATH size_t SelectTrackedRunOf(size_t first, Burst& burst, const WantedEntries& wanted, StageEnv& env);
+inline size_t SelectTrackedRun(size_t first, Burst& burst, const WantedEntries& wanted, StageEnv& env) {
+  const bool v4 = burst.packets[first].past == kTrackedLookup<net::Family::kIpv4>;
+  const auto select = v4 ? SelectTrackedRunOf<net::Family::kIpv4> : SelectTrackedRunOf<net::Family::kIpv6>;
+  return select(first, burst, wanted, env);
+}
 
 }  // namespace sluice::stage
 

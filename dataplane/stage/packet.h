@@ -43,9 +43,11 @@ enum class Direction : uint8_t {
 // The stages that the fast path (stage/fast_path.h) has done for a packet, so that the general ones leave it alone.
 enum class Past : uint8_t {
   kNothing,
-  kLookup,            // up to LookupVip
-  kTrackedLookup,     // the same, of a packet that its connection's entry may tell the backend of (WantedEntries)
-  kBeginningLookup,   // the same, of a SYN to a VIP whose scheduler is the pool's table alone (WantedEntries)
+  kLookup,           // up to LookupVip
+  kTrackedLookupV4,  // the same, of a packet that its connection's entry may tell the backend of (WantedEntries)
+  kTrackedLookupV6,
+  kBeginningLookupV4,  // the same, of a SYN to a VIP whose scheduler is the pool's table alone (WantedEntries)
+  kBeginningLookupV6,
   kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
   kKnownLookup,       // the same, with the session (fast_sessions.h)
   kSelection,         // SelectBackends too

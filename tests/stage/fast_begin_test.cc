@@ -247,10 +247,13 @@ TEST_P(FastBeginTest, TakesAllForWhichThereIsRoom) {
                                              .backends = state_->backends->data(),
                                              .vip_counters = common_->counters.vips.get(),
                                              .backend_counters = common_->counters.backends.get()};
-      const bool noted = burst.packets[0].past == stage::Past::kBeginningLookup;
-      ASSERT_EQ(noted, kind.v4 && kind.protocol == net::kProtocolTcp);
-      const auto select = noted ? stage::SelectNoted : stage::SelectBeginning;
-      stage::Packet* const next = select(burst.begin(), burst.end(), pass.wanted.data(), tables, pass.env);
+      const bool noted = stage::IsBeginning(burst.packets[0].past);
+      ASSERT_EQ(noted, kind.protocol == net::kProtocolTcp);
+      const auto select = [&]<net::Family family>(const stage::WantedEntry<family>* wanted) {
+        return (noted ? stage::SelectNoted<family> : stage::SelectDatagrams<family>)(burst.begin(), burst.end(), wanted,
+                                                                                     tables, pass.env);
+      };
+      const stage::Packet* const next = kind.v4 ? select(pass.wanted.v4.data()) : select(pass.wanted.v6.data());
       const auto begun = static_cast<size_t>(next - burst.begin());
       ASSERT_LE(begun, std::min(limit, burst.count));
       ASSERT_EQ(common_->tables.v4().unconfirmed + common_->tables.v6().unconfirmed, begun);

@@ -337,8 +337,8 @@ TEST_P(FastPathTest, ReadsCookiesAsTheLadderDoes) {
     for (const stage::Packet& packet : director->burst) {
       const bool is_selected = packet.past == stage::Past::kSelection;
       selected += is_selected ? 1 : 0;
-      const bool is_looked_up = packet.past == stage::Past::kLookup || packet.past == stage::Past::kTrackedLookup ||
-                                packet.past == stage::Past::kBeginningLookup;
+      const bool is_looked_up =
+          packet.past == stage::Past::kLookup || stage::IsTracked(packet.past) || stage::IsBeginning(packet.past);
       if (!is_selected && !is_looked_up) continue;
       const fwd::VipEntry& vip = (*state_->vips)[packet.vip.index()];
       fwd::FlowView flow = stage::ViewFlow(packet);
