@@ -28,6 +28,12 @@ struct TupleV6 {
   VipId vip;
 };
 
+// An IPv6 entry, and zeros behind it. In halves: so it is made, and what is stored of 32 bytes g++ takes apart again.
+struct EntryBytesV6 {
+  __m128i client;
+  __m128i ports_and_end;
+};
+
 // The VIP's id and ConnectionValue, with which every entry ends, as one number, and the bits of it that FindWanted and
 // FindRoom compare.
 constexpr uint64_t EndOf(VipId vip, const ConnectionValue& value) {
@@ -40,23 +46,24 @@ constexpr uint64_t EndOf(VipId vip, FlowState state) {
 inline constexpr uint64_t kStateOfEnd = uint64_t{0x07} << 56;
 inline constexpr uint64_t kVipOfEnd = 0xffff;
 
-// An entry of the tuple, with this end. Of IPv6 zeros follow, which are nobody's.
+// An entry of the tuple, with this end.
 __attribute__((target("avx2,bmi"))) inline __m128i EntryOf(const TupleV4& tuple, uint64_t end) {
   return _mm_insert_epi64(tuple.client_and_ports, static_cast<long long>(end), 1);
 }
-__attribute__((target("avx2,bmi"))) inline __m256i EntryOf(const TupleV6& tuple, uint64_t end) {
-  const __m128i ports_and_end =
-      _mm_set_epi64x(static_cast<long long>(end >> 32), static_cast<long long>(tuple.ports | end << 32));
-  return _mm256_set_m128i(ports_and_end, tuple.client);
+__attribute__((target("avx2,bmi"))) inline EntryBytesV6 EntryOf(const TupleV6& tuple, uint64_t end) {
+  return {.client = tuple.client,
+          .ports_and_end =
+              _mm_set_epi32(0, static_cast<int>(end >> 32), static_cast<int>(end), static_cast<int>(tuple.ports))};
 }
 
 // The entry with another end; `change`: the bits in which the ends differ.
 __attribute__((target("avx2,bmi"))) inline __m128i ChangeEnd(__m128i entry, uint64_t change) {
   return _mm_xor_si128(entry, EntryOf(TupleV4{.client_and_ports = _mm_setzero_si128(), .vip = VipId(0)}, change));
 }
-__attribute__((target("avx2,bmi"))) inline __m256i ChangeEnd(__m256i entry, uint64_t change) {
+__attribute__((target("avx2,bmi"))) inline EntryBytesV6 ChangeEnd(const EntryBytesV6& entry, uint64_t change) {
   const TupleV6 none = {.client = _mm_setzero_si128(), .ports = 0, .vip = VipId(0)};
-  return _mm256_xor_si256(entry, EntryOf(none, change));
+  return {.client = entry.client,
+          .ports_and_end = _mm_xor_si128(entry.ports_and_end, EntryOf(none, change).ports_and_end)};
 }
 
 // Which halves of the entries are as wanted, all ones: the first eight bytes, and the end, as far as the mask goes.
@@ -95,7 +102,13 @@ inline ConnectionEntryV4* EntryOfHalf(ConnectionTableV4::Entries& entries, size_
 
 // The bits of an IPv6 entry that are its key, and of its end those of the mask.
 __attribute__((target("avx2,bmi"))) inline __m256i KeyAndEnd(uint64_t end_mask) {
-  return EntryOf(TupleV6{.client = _mm_set1_epi64x(-1), .ports = UINT32_MAX, .vip = VipId()}, end_mask);
+  const TupleV6 all = {.client = _mm_set1_epi64x(-1), .ports = UINT32_MAX, .vip = VipId()};
+  const EntryBytesV6 mask = EntryOf(all, end_mask);
+  return _mm256_set_m128i(mask.ports_and_end, mask.client);
+}
+// Not the usual intrinsic, of which g++ makes two instructions.
+__attribute__((target("avx2,bmi"))) inline __m256i LoadEntry(const void* at) {
+  return _mm256_lddqu_si256(static_cast<const __m256i*>(at));
 }
 // Whether the entry is `wanted`, as far as the mask goes. `wanted` has no other bits.
 __attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntryV6& entry, __m256i wanted,
@@ -103,16 +116,16 @@ __attribute__((target("avx2,bmi"))) inline unsigned IsEqual(const ConnectionEntr
   static_assert(offsetof(ConnectionEntryV6, value) == 22 && sizeof(ConnectionEntryV6) == 28);
   static_assert((ConnectionTableV6::kWays - 1) * sizeof(entry) + sizeof(wanted) <= ConnectionTableV6::kCacheLine,
                 "what is read behind an entry is of the bucket too");
-  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&entry));
-  const __m256i differs = _mm256_xor_si256(_mm256_and_si256(bytes, mask), wanted);
+  const __m256i differs = _mm256_xor_si256(_mm256_and_si256(LoadEntry(&entry), mask), wanted);
   return static_cast<unsigned>(_mm256_testz_si256(differs, differs));
 }
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindWanted(ConnectionTableV6::Entries& entries,
-                                                                         __m256i wanted) {
+                                                                         const EntryBytesV6& wanted) {
   static_assert(ConnectionTableV6::kWays == 2);
+  const __m256i bytes = LoadEntry(&wanted);
   const __m256i mask = KeyAndEnd(kVipOfEnd | kStateOfEnd);
-  const unsigned second = IsEqual(entries[1], wanted, mask);
-  if ((IsEqual(entries[0], wanted, mask) | second) == 0) return nullptr;
+  const unsigned second = IsEqual(entries[1], bytes, mask);
+  if ((IsEqual(entries[0], bytes, mask) | second) == 0) return nullptr;
   return entries.data() + second;
 }
 
@@ -132,9 +145,9 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV4* FindRoom(Connectio
   return EntryOfHalf(entries, static_cast<size_t>(__builtin_ctz(room)) - 1);
 }
 __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(ConnectionTableV6::Entries& entries,
-                                                                       __m256i wanted) {
+                                                                       const EntryBytesV6& wanted) {
   const __m256i mask = KeyAndEnd(kVipOfEnd);
-  const __m256i key = _mm256_and_si256(wanted, mask);
+  const __m256i key = _mm256_and_si256(LoadEntry(&wanted), mask);
   const unsigned known = IsEqual(entries[0], key, mask) | IsEqual(entries[1], key, mask);
   ConnectionEntryV6* const room = entries.data() + (entries[0].state() == FlowState::kFree ? 0 : 1);
   if (known != 0 || room->state() != FlowState::kFree || ConnectionTableV6::Overflows(entries)) return nullptr;
@@ -152,17 +165,16 @@ __attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV4& entry, _
   whole = _mm_insert_epi8(whole, generation, kGeneration);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(&entry), whole);
 }
-__attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV6& entry, __m256i whole, BackendId backend,
-                                                     uint8_t generation) {
+__attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV6& entry, const EntryBytesV6& whole,
+                                                     BackendId backend, uint8_t generation) {
   constexpr int kTail = sizeof(__m128i);
   constexpr int kBackend = offsetof(ConnectionEntryV6, value) + offsetof(ConnectionValue, backend) - kTail;
   constexpr int kGeneration = offsetof(ConnectionEntryV6, value) + offsetof(ConnectionValue, generation) - kTail;
   static_assert(sizeof(entry) == kTail + sizeof(uint64_t) + sizeof(uint32_t) && kBackend % 2 == 0);
-  __m128i tail = _mm256_extracti128_si256(whole, 1);
-  tail = _mm_insert_epi16(tail, backend.value(), kBackend / 2);
+  __m128i tail = _mm_insert_epi16(whole.ports_and_end, backend.value(), kBackend / 2);
   tail = _mm_insert_epi8(tail, generation, kGeneration);
   auto* const at = reinterpret_cast<uint8_t*>(&entry);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(at), _mm256_castsi256_si128(whole));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(at), whole.client);
   _mm_storel_epi64(reinterpret_cast<__m128i*>(at + kTail), tail);
   const int last = _mm_extract_epi32(tail, 2);
   std::memcpy(at + kTail + sizeof(uint64_t), &last, sizeof(last));

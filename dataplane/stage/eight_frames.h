@@ -15,14 +15,14 @@
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
 
-// Frames of the most common kind, TCP over IPv4 without options, are checked eight at a time, in registers that hold
-// one field of all eight, with a lane for each, most often of 32 bits (row hash, 1 k flows).
+// Frames of the most common kinds, TCP over IPv4 without options and over IPv6, are checked eight at a time, in
+// registers that hold one field of all eight, with a lane for each, most often of 32 bits (row hash, 1 k flows).
 namespace sluice::stage {
 
 inline constexpr size_t kEight = 8;
 
 // What stands in for a frame of another kind: its TCP header is too short.
-alignas(64) inline constexpr std::array<uint8_t, 64> kNoFrame{};
+alignas(64) inline constexpr std::array<uint8_t, 128> kNoFrame{};
 
 // Calls f(i) for i from 0 to 7, with constants: as a loop this would count and branch as much as it does else.
 template <typename F>
@@ -58,6 +58,7 @@ struct EightConstants {
   Lanes low_16{0xffff}, words_of_one{0x0001'0001}, top_bits_of_words{0x8000'8000};
   Lanes good_sum{0xffff - 5};  // see ChecksumsAreGood
   Lanes tcp_header{sizeof(net::TcpHeader)}, ip_header{sizeof(net::Ipv4Header)}, ether_header{sizeof(net::EtherHeader)};
+  Lanes ip_header_v6{sizeof(net::Ipv6Header)};
   Lanes data_offset{0xf0 >> 2};  // in bytes
   // Of the first byte of an address, as the highest one of a lane, once kBeyondClients is added to it.
   static constexpr uint32_t kBeyondClients = 127;
@@ -65,7 +66,11 @@ struct EightConstants {
   Lanes last_client{(224 + kBeyondClients - 1) % 256 << 24 | 0xff'ffff}, loopback{(127 + kBeyondClients) << 24};
   // Lanes of 64 bits, of a VIP's address and both ports.
   Lanes address_and_vip_port{0xffff'ffff, 0xffff'0000}, tcp{0, net::kProtocolTcp};
-  Lanes shortest{net::kCommonBytesV4 * 0x0001'0001};  // in lanes of 16 bits
+  // In lanes of 16 bits.
+  static constexpr Lanes Words(uint32_t word) { return Lanes(word * 0x0001'0001); }
+  Lanes shortest_v4 = Words(net::kCommonBytesV4), shortest_v6 = Words(net::kCommonBytesV6);
+  Lanes headers_v6 = Words(kL4<net::Family::kIpv6>);
+  Lanes tcp_header_word = Words(sizeof(net::TcpHeader)), data_offset_word = Words(0xf0 >> 2);
 };
 
 // Read from memory, one operand of an instruction, because g++ makes three instructions of a constant that it knows.
@@ -185,10 +190,39 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const
     return _mm256_or_si256(_mm256_and_si256(to, constants.address_and_vip_port), constants.tcp);
   };
   auto* const keys = reinterpret_cast<__m256i*>(vip_keys);
-  _mm256_store_si256(keys, key_of(to_first));
-  _mm256_store_si256(keys + 1, key_of(to_last));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
+  // Not aligned: a group of a burst begins anywhere.
+  _mm256_storeu_si256(keys, key_of(to_first));
+  _mm256_storeu_si256(keys + 1, key_of(to_last));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(good)));
+}
+
+// The same of TCP over IPv6, of which only length and TCP header are looked at: an address is wider than a lane.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEightV6(const uint8_t* const* frames,
+                                                                             __m128i lengths, uint32_t* ip_bytes_of) {
+  using net::Family, net::Ipv6Header, net::TcpHeader;
+  const EightConstants& constants = ReadEightConstants();
+  static_assert(offsetof(TcpHeader, flags) == offsetof(TcpHeader, data_offset) + 1);
+  const auto words_at = [&](size_t offset) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    __m128i words = _mm_setzero_si128();
+    ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+      words = _mm_insert_epi16(words, net::Load<int16_t>(frames[i] + offset), static_cast<int>(LaneOf(i)));
+    });
+    return words;
+  };
+  const __m128i swapped = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  const __m128i tcp_bytes = _mm_shuffle_epi8(words_at(kL3 + offsetof(Ipv6Header, payload_length)), swapped);
+  const __m128i offsets = words_at(kL4<Family::kIpv6> + offsetof(TcpHeader, data_offset));
+  const __m128i header_bytes = _mm_and_si128(_mm_srli_epi16(offsets, 2), constants.data_offset_word);
+  // What is left of one without the other, where that is more.
+  const __m128i too_long = _mm_subs_epu16(tcp_bytes, _mm_sub_epi16(lengths, constants.headers_v6));
+  const __m128i cut = _mm_subs_epu16(header_bytes, tcp_bytes);
+  const __m128i too_short = _mm_subs_epu16(constants.tcp_header_word, header_bytes);
+  const __m128i bad = _mm_or_si128(_mm_or_si128(too_long, cut), too_short);
+  const __m128i good = _mm_cmpeq_epi16(bad, _mm_setzero_si128());
+  const __m256i ip_bytes = _mm256_add_epi32(_mm256_cvtepu16_epi32(tcp_bytes), constants.ip_header_v6);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(InOrder(_mm256_cvtepi16_epi32(good)))));
 }
 
 }  // namespace sluice::stage

@@ -158,6 +158,18 @@ struct VipKey<net::Family::kIpv6> {
   }
 };
 
+// Where it is looked for. Copied by loops: see ExactVips::Finder.
+template <net::Family family>
+using VipFinder = typename lb::ExactVips<decltype(VipKey<family>::address)>::Finder;
+template <net::Family family>
+const VipFinder<family>& VipFinderOf(const fwd::ForwardingState& state) {
+  if constexpr (family == net::Family::kIpv4) {
+    return state.vip_table->exact_v4().finder();
+  } else {
+    return state.vip_table->exact_v6().finder();
+  }
+}
+
 // Addresses, ports and protocol of a packet whose ports lie right behind its addresses, in blocks as they are hashed.
 template <net::Family family, uint8_t protocol>
 struct Tuple;

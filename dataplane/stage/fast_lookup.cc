@@ -27,7 +27,7 @@ using net::Load;
 using Way = fwd::FastPathVip::Way;
 
 // Kinds that have a loop of their own. Packets behind one of such a kind most often are of it too.
-enum class Run : uint8_t { kNone, kTracked, kClaims };
+enum class Run : uint8_t { kNone, kTrackedV4, kTrackedV6, kClaims };
 
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
@@ -72,7 +72,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
           (TurnTo(packet, entry, claims, env) &&
            claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp))) [[likely]] {
         AddClaim(packet, tuple, entry, tcp, claims);
-        run = Run::kClaims;
+        if (family == Family::kIpv4) run = Run::kClaims;
         return;
       }
     }
@@ -80,7 +80,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
   if (entry.way == Way::kTable) {
     Track(tuple, hash, entry, TableOf<family>(*env.tables).table.finder(), packet,
           lookup.wanted.of<family>()[static_cast<size_t>(&packet - lookup.packets)]);
-    run = Run::kTracked;
+    run = family == Family::kIpv4 ? Run::kTrackedV4 : Run::kTrackedV6;
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
@@ -210,9 +210,12 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& pa
                                                                       const Lookup& lookup, Run& run, Claims& claims,
                                                                       StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
+  // Others have no loop, or are not of the eights.
+  Run ignored = Run::kNone;
   const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, run,
-                                                 claims, env);
+    constexpr bool kHasRun = family == Family::kIpv6 && protocol == net::kProtocolTcp;
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup,
+                                                 kHasRun ? run : ignored, claims, env);
   };
   const uint16_t kind = FamilyAndProtocol(packet);
   if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp))
@@ -242,10 +245,12 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places p
   const size_t count = burst.count;
   // A burst of nothing else needs none of the tables below.
   size_t first = 0;
-  if (StartsTracked(parsed, *env.state)) {
-    first = LookUpTrackedRun(mbufs, port, 0, parsed, burst, wanted, env);
+  if (StartsTracked<Family::kIpv4>(parsed, *env.state)) {
+    first = LookUpTrackedRun<Family::kIpv4>(mbufs, port, 0, parsed, burst, wanted, env);
   } else if (claims.expects_any()) {
     first = AddClaimRun(mbufs, port, 0, parsed, burst, claims, env);
+  } else if (StartsTracked<Family::kIpv6>(parsed, *env.state)) {
+    first = LookUpTrackedRun<Family::kIpv6>(mbufs, port, 0, parsed, burst, wanted, env);
   }
   if (first == count) {
     if (claims.any()) ReadClaims(claims, env);
@@ -274,8 +279,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places p
         found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
                                                            VipKey<kV4>(parsed.vip_key[i]), lookup, run, claims, env);
       } else if (parsed.slot[i] != nullptr) {
-        Run ignored = Run::kNone;
-        found = LookUpAny(packet, parsed.slot[i], lookup, ignored, claims, env);
+        found = LookUpAny(packet, parsed.slot[i], lookup, run, claims, env);
       } else {
         looked.left += places >> i & 1;
         continue;
@@ -286,8 +290,13 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places p
       looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
     }
     if (i == count) break;
-    i = run == Run::kTracked ? LookUpTrackedRun(mbufs, port, i, parsed, burst, wanted, env)
-                             : AddClaimRun(mbufs, port, i, parsed, burst, claims, env);
+    if (run == Run::kTrackedV4) {
+      i = LookUpTrackedRun<Family::kIpv4>(mbufs, port, i, parsed, burst, wanted, env);
+    } else if (run == Run::kClaims) {
+      i = AddClaimRun(mbufs, port, i, parsed, burst, claims, env);
+    } else if ((parsed.eights_v6 >> i & 1) != 0) {
+      i = LookUpTrackedRun<Family::kIpv6>(mbufs, port, i, parsed, burst, wanted, env);
+    }
   }
   if (claims.any()) ReadClaims(claims, env);
   looked.selected = claims.selected;

@@ -83,81 +83,125 @@ SLUICE_FAST_PATH inline __m128i TraitsOf(const rte_mbuf* mbuf) {
   static_assert(offsetof(rte_mbuf, ol_flags) == kTraits + 8);
   return lb::LoadBlock(reinterpret_cast<const uint8_t*>(mbuf) + kTraits);
 }
+template <Family family>
 SLUICE_FAST_PATH inline __m128i TraitsThatMatter() {
-  return _mm_set_epi64x(RTE_MBUF_F_RX_IP_CKSUM_MASK, int64_t{0xffff} << 8 * (offsetof(rte_mbuf, nb_segs) - kTraits));
+  return _mm_set_epi64x(family == Family::kIpv4 ? RTE_MBUF_F_RX_IP_CKSUM_MASK : 0,
+                        int64_t{0xffff} << 8 * (offsetof(rte_mbuf, nb_segs) - kTraits));
 }
 
-// What frames that are checked together are compared with.
+// What frames that are checked together are compared with, and what is made of them.
 struct Alike {
-  // Of frames as `first`, which came by `port`.
-  SLUICE_FAST_PATH Alike(const rte_mbuf* first, const PortTraits& port)
-      : start(_mm256_or_si256(MacOf(port), Load32(kStart<Family::kIpv4, net::kProtocolTcp>.data()))),
-        traits(TraitsOf(first)),
-        sums_are_good((first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD) {}
-
   __m256i start;
   __m128i traits;
   bool sums_are_good;
+  PortId port;
 };
 
-SLUICE_FAST_PATH inline bool BeginsAlike(const rte_mbuf* mbuf, const Alike& alike) {
-  return rte_pktmbuf_data_len(mbuf) >= net::kCommonBytesV4 &&
-         Begins<Family::kIpv4>(LoadAnywhere32(FrameOf(mbuf)), alike.start);
-}
-// Whether any can be of Parsed::eights that are as `first`: frames are looked at one by one unless the device calls
-// sums good, or says nothing of them.
-SLUICE_FAST_PATH inline bool MayBeEights(const rte_mbuf* first, const Alike& alike) {
-  const bool says_nothing = (first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == 0;
-  return first->nb_segs == 1 && (says_nothing || alike.sums_are_good) && BeginsAlike(first, alike);
-}
-SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
-  return _mm_testz_si128(_mm_xor_si128(TraitsOf(mbuf), alike.traits), TraitsThatMatter()) != 0 &&
-         BeginsAlike(mbuf, alike);
+template <Family family>
+SLUICE_FAST_PATH inline Alike AlikeTo(const rte_mbuf* first, PortId port, const StageEnv& env) {
+  return {
+      .start = _mm256_or_si256(MacOf(env.node->ports[port.index()]), Load32(kStart<family, net::kProtocolTcp>.data())),
+      .traits = TraitsOf(first),
+      .sums_are_good = (first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+      .port = port};
 }
 
-// The frames from `first` on, or what stands in for them: whether they are of Parsed::eights, and what it says of them.
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(
-    const uint8_t* const* frames, __m128i lengths, size_t first, bool sums_are_good,
-    const lb::ExactVips<lb::VipAddressV4>::Finder& vips, Parsed& parsed) {
-  parsed.eights |= CheckEight(frames, lengths, sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first]) << first;
+template <Family family>
+SLUICE_FAST_PATH inline bool BeginsAlike(const rte_mbuf* mbuf, const Alike& alike) {
+  return rte_pktmbuf_data_len(mbuf) >= (family == Family::kIpv4 ? net::kCommonBytesV4 : net::kCommonBytesV6) &&
+         Begins<family>(LoadAnywhere32(FrameOf(mbuf)), alike.start);
+}
+// Whether any can be of the eights that are as `first`: of IPv4 frames are looked at one by one unless the device calls
+// sums good, or says nothing of them.
+template <Family family>
+SLUICE_FAST_PATH inline bool MayBeEights(const rte_mbuf* first, const Alike& alike) {
+  const bool says_nothing = (first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == 0;
+  const bool sums_are_alike = family == Family::kIpv6 || says_nothing || alike.sums_are_good;
+  return first->nb_segs == 1 && sums_are_alike && BeginsAlike<family>(first, alike);
+}
+template <Family family>
+SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
+  return _mm_testz_si128(_mm_xor_si128(TraitsOf(mbuf), alike.traits), TraitsThatMatter<family>()) != 0 &&
+         BeginsAlike<family>(mbuf, alike);
+}
+
+// The frames from `first` on, or what stands in for them: whether they are of the eights, and what Parsed says of them.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(rte_mbuf* const* mbufs,
+                                                                      const uint8_t* const* frames, __m128i lengths,
+                                                                      size_t first, const Alike& alike,
+                                                                      const VipFinder<family>& vips, Burst& burst,
+                                                                      Parsed& parsed) {
+  if constexpr (family == Family::kIpv4) {
+    parsed.eights |= CheckEight(frames, lengths, alike.sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first])
+                     << first;
+  } else {
+    parsed.eights_v6 |= CheckEightV6(frames, lengths, &parsed.ip_bytes[first]) << first;
+  }
+  const __m256i in_port = InPort(alike.port);
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    uint64_t key = 0;
+    if constexpr (family == Family::kIpv4) {
+      key = parsed.vip_key[first + i];
+    } else {
+      Packet& packet = burst.packets[first + i];
+      WriteRecord<family, net::kProtocolTcp>(packet, mbufs[first + i], frames[i], in_port);
+      packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[first + i]);
+      key = VipKey<family>(frames[i], net::kProtocolTcp).key;
+    }
     // Of the others too, for which it is found again: any key has a slot.
-    const void* const slot = vips.SlotOf(parsed.vip_key[first + i]);
+    const void* const slot = vips.SlotOf(key);
     parsed.slot[first + i] = slot;
     PrefetchLine(slot);
   });
 }
 
 // As TakeEight, where some are of another kind.
-SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike& alike, Parsed& parsed,
+template <Family family>
+SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike& alike, Burst& burst, Parsed& parsed,
                                const StageEnv& env) {
   __m128i lengths = _mm_setzero_si128();
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     const rte_mbuf* const mbuf = mbufs[first + i];
     constexpr auto kLane = static_cast<int>(LaneOf(i));
     lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), kLane);
-    parsed.frame[first + i] = IsAlike(mbuf, alike) ? FrameOf(mbuf) : kNoFrame.data();
+    parsed.frame[first + i] = IsAlike<family>(mbuf, alike) ? FrameOf(mbuf) : kNoFrame.data();
   });
-  TakeEight(&parsed.frame[first], lengths, first, alike.sums_are_good, env.state->vip_table->exact_v4().finder(),
-            parsed);
+  TakeEight<family>(mbufs, &parsed.frame[first], lengths, first, alike, VipFinderOf<family>(*env.state), burst, parsed);
 }
 
-// The packets from `first` on, of which the first eight are not alike: puts them into groups, and takes what it can of
-// TCP over IPv4.
-SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t first, size_t count,
-                                                              const PortTraits& port, Parsed& parsed,
-                                                              const StageEnv& env) {
-  const size_t end = IsGrouped(count, env) ? first + GroupByKind(mbufs + first, count - first) : count;
-  const Alike alike(mbufs[first], port);
-  if (!MayBeEights(mbufs[first], alike)) return;
-  for (; first + kEight <= end; first += kEight) TakeSome(mbufs, first, alike, parsed, env);
+// The packets from `first` to `end`, most of which are TCP of the family: eights of those that are as the first one.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs, size_t first, size_t end, PortId port,
+                                                          Burst& burst, Parsed& parsed, const StageEnv& env) {
+  if (first + kEight > end) return;
+  const Alike alike = AlikeTo<family>(mbufs[first], port, env);
+  if (!MayBeEights<family>(mbufs[first], alike)) return;
+  for (; first + kEight <= end; first += kEight) TakeSome<family>(mbufs, first, alike, burst, parsed, env);
+}
+
+// The packets from `first` on, of which the first eight are not alike: puts them into groups, and takes eights of each.
+SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t first, PortId port, Burst& burst,
+                                                              Parsed& parsed, const StageEnv& env) {
+  if (!IsGrouped(burst.count, env)) {
+    ParseSome<Family::kIpv4>(mbufs, first, burst.count, port, burst, parsed, env);
+    return;
+  }
+  const KindGroups groups = GroupByKind(mbufs, first, burst.count);
+  const auto parse = [&]<Family family>(PacketKind kind) {
+    ParseSome<family>(mbufs, groups.begin(kind), groups.end(kind), port, burst, parsed, env);
+  };
+  parse.template operator()<Family::kIpv4>(PacketKind::kTcpV4);
+  parse.template operator()<Family::kIpv6>(PacketKind::kTcpV6);
 }
 
 // The packets from `first` on. In eights rather than in loops over the burst, so that the later frames have time to
 // arrive. False: some are of another kind, and nothing is done yet.
-SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(
-    rte_mbuf* const* mbufs, size_t first, const Alike& alike, const lb::ExactVips<lb::VipAddressV4>::Finder& vips,
-    Parsed& parsed) {
+template <Family family>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf* const* mbufs, size_t first,
+                                                                       const Alike& alike,
+                                                                       const VipFinder<family>& vips, Burst& burst,
+                                                                       Parsed& parsed) {
   // What is unlike in any of them is put together, for one branch. None is read before all are known to be long enough.
   std::array<const uint8_t*, kEight> frames;
   __m128i lengths = _mm_setzero_si128(), unlike_traits = _mm_setzero_si128();
@@ -168,34 +212,21 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(
     lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), kLane);
     frames[i] = parsed.frame[first + i] = FrameOf(mbuf);
   });
-  if (_mm_testz_si128(unlike_traits, TraitsThatMatter()) == 0) [[unlikely]]
+  if (_mm_testz_si128(unlike_traits, TraitsThatMatter<family>()) == 0) [[unlikely]]
     return false;
-  const __m128i missing = _mm_subs_epu16(ReadEightConstants().shortest, lengths);
+  const EightConstants& constants = ReadEightConstants();
+  const __m128i missing =
+      _mm_subs_epu16(family == Family::kIpv4 ? constants.shortest_v4 : constants.shortest_v6, lengths);
   if (_mm_testz_si128(missing, missing) == 0) [[unlikely]]
     return false;
   __m256i unlike_start = _mm256_setzero_si256();
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     unlike_start = _mm256_or_si256(unlike_start, XorAnywhere32(alike.start, frames[i]));
   });
-  if (_mm256_testz_si256(unlike_start, Load32(kMask<Family::kIpv4>.data())) == 0) [[unlikely]]
+  if (_mm256_testz_si256(unlike_start, Load32(kMask<family>.data())) == 0) [[unlikely]]
     return false;
-  TakeEight(frames.data(), lengths, first, alike.sums_are_good, vips, parsed);
+  TakeEight<family>(mbufs, frames.data(), lengths, first, alike, vips, burst, parsed);
   return true;
-}
-
-// The first of the burst's packets, as long as all of the next eight are alike. Returns the first that is not looked
-// at.
-SLUICE_FAST_PATH inline size_t ParseEights(rte_mbuf* const* mbufs, size_t count, const PortTraits& port, Parsed& parsed,
-                                           const StageEnv& env) {
-  const Alike alike(mbufs[0], port);
-  if (!MayBeEights(mbufs[0], alike)) return 0;
-  const auto vips = env.state->vip_table->exact_v4().finder();
-  const size_t end = count / kEight * kEight;
-  for (size_t next = 0; next != end; next += kEight) {
-    if (!ParseEight(mbufs, next, alike, vips, parsed)) [[unlikely]]
-      return next;
-  }
-  return end;
 }
 
 // The packets one by one.
@@ -212,7 +243,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbu
                        .in_port = InPort(port),
                        .v4 = table.exact_v4().finder(),
                        .v6 = table.exact_v6().finder()};
-  const Places others = places & ~parsed.eights;
+  const Places others = places & ~(parsed.eights | parsed.eights_v6);
   for (size_t i = 0; i < burst.count; ++i) {
     if ((others >> i & 1) != 0) [[likely]] {
       parsed.slot[i] = ParseAny(burst.packets[i], mbufs[i], port, kinds, env);
@@ -222,18 +253,41 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbu
   }
 }
 
+// The burst's first packets, as long as all of the next eight are TCP of the family and alike. Returns the first that
+// was not looked at.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t ParseEights(rte_mbuf* const* mbufs, PortId port,
+                                                                          Burst& burst, Parsed& parsed,
+                                                                          const StageEnv& env) {
+  const Alike alike = AlikeTo<family>(mbufs[0], port, env);
+  if (!MayBeEights<family>(mbufs[0], alike)) return 0;
+  const auto vips = VipFinderOf<family>(*env.state);
+  const size_t end = burst.count / kEight * kEight;
+  for (size_t next = 0; next != end; next += kEight) {
+    if (!ParseEight<family>(mbufs, next, alike, vips, burst, parsed)) [[unlikely]]
+      return next;
+  }
+  return end;
+}
+
+// Not inline: registers are for IPv4.
+SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseEightsV6(rte_mbuf* const* mbufs, PortId port, Burst& burst,
+                                                                Parsed& parsed, const StageEnv& env) {
+  return ParseEights<Family::kIpv6>(mbufs, port, burst, parsed, env);
+}
+
 }  // namespace
 
 SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
                                       const StageEnv& env) {
   const size_t count = burst.count;
   if (count >= kEight && places == AllPlaces(count)) {
-    const PortTraits& traits = env.node->ports[port.index()];
-    const size_t next = ParseEights(mbufs, count, traits, parsed, env);
+    size_t next = ParseEights<Family::kIpv4>(mbufs, port, burst, parsed, env);
+    if (next == 0) next = ParseEightsV6(mbufs, port, burst, parsed, env);
     if (next < count) [[unlikely]]
-      GroupAndParse(mbufs, next, count, traits, parsed, env);
+      GroupAndParse(mbufs, next, port, burst, parsed, env);
   }
-  if (parsed.eights != AllPlaces(count)) [[unlikely]]
+  if ((parsed.eights | parsed.eights_v6) != AllPlaces(count)) [[unlikely]]
     ParseOthers(mbufs, port, places, burst, parsed, env);
 }
 

@@ -8,6 +8,7 @@
 #include "dataplane/base/count_in_place.h"
 #include "dataplane/base/prefetch.h"
 #include "dataplane/lb/connection_table.h"
+#include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/stage/packet.h"
@@ -51,8 +52,7 @@ struct WantedEntry<net::Family::kIpv4> {
 };
 template <>
 struct WantedEntry<net::Family::kIpv6> {
-  // Not aligned: aligning RunPipeline's frame for it takes eight instructions a burst.
-  __m256i_u entry;
+  lb::EntryBytesV6 entry;
   lb::ConnectionTableV6::Entries* bucket;
   const uint16_t* slot;
 };

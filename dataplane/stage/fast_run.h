@@ -15,6 +15,7 @@
 #include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/martian.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
@@ -35,26 +36,26 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
   if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
 }
 
-// The first pass of packets from `first` on that are of Parsed::eights and suit, to VIPs that have address and port for
-// themselves; makes their records. Returns the first of another kind, of which nothing is known yet.
-//   second_half                            as WriteRecord has it
+// The first pass of packets from `first` on that are of Parsed::eights_of the family and suit, to VIPs that have
+// address and port for themselves; makes their records. Returns the first of another kind, of which nothing is known
+// yet.
+//   second_half                            of IPv4: as WriteRecord has it
 //   suits(place, vip, frame)               whether the loop is for the packet
 //   note(place, packet, vip, tuple, hash)  the rest of the look-up; the packet has VIP and hash
-template <typename Suits, typename Note>
+template <net::Family family, typename Suits, typename Note>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf* const* mbufs, size_t first,
                                                                         const Parsed& parsed, Burst& burst,
                                                                         const StageEnv& env, __m256i second_half,
                                                                         const Suits& suits, const Note& note) {
-  constexpr auto kFamily = net::Family::kIpv4;
-  const auto vips_v4 = env.state->vip_table->exact_v4().finder();
+  const auto exact_vips = VipFinderOf<family>(*env.state);
   const lb::AesFlowKeys keys = lb::LoadFlowKeys(*env.state->keys);
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
   const fwd::VipCounters* const counters = env.counters->vips.get();
-  const size_t end = first + static_cast<size_t>(std::countr_one(parsed.eights >> first));
+  const size_t end = first + static_cast<size_t>(std::countr_one(parsed.eights_of<family>() >> first));
   size_t i = first;
   for (; i < end; ++i) {
-    const VipKey<kFamily> key(parsed.vip_key[i]);
-    const VipId vip = vips_v4.FindIn(parsed.slot[i], key.key, key.address, key.service);
+    const VipKey<family> key = VipKeyOfEight<family>(parsed, i);
+    const VipId vip = exact_vips.FindIn(parsed.slot[i], key.key, key.address, key.service);
     if (!vip.valid()) [[unlikely]]
       break;
     const fwd::FastPathVip& entry = vips[vip.index()];
@@ -62,10 +63,14 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf
     if (!suits(i, entry, frame)) [[unlikely]]
       break;
     Packet& packet = burst.packets[i];
-    WriteRecordOfEight(packet, mbufs[i], parsed, i, second_half);
+    if constexpr (family == net::Family::kIpv4) {
+      WriteRecordOfEight(packet, mbufs[i], parsed, i, second_half);
+    } else if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) [[unlikely]] {
+      break;
+    }
     PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
-    const Tuple<kFamily, net::kProtocolTcp> tuple(frame + kSource<kFamily>);
+    const Tuple<family, net::kProtocolTcp> tuple(frame + kSource<family>);
     const uint64_t hash = HashOf(tuple, keys);
     packet.flow_hash = hash;
     packet.vip = vip;

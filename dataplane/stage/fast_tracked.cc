@@ -7,18 +7,22 @@
 
 namespace sluice::stage {
 
+template <net::Family family>
 SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
                                          Burst& burst, WantedEntries& wanted, const StageEnv& env) {
-  constexpr uint8_t kProtocol = net::kProtocolTcp;
-  const auto connections = env.tables->v4().table.finder();
-  return LookUpRun(
+  const auto connections = TableOf<family>(*env.tables).table.finder();
+  return LookUpRun<family>(
       mbufs, first, parsed, burst, env, InPort(port),
       [](size_t, const fwd::FastPathVip& vip, const uint8_t*) SLUICE_FAST_PATH
       __attribute__((always_inline)) { return vip.way == fwd::FastPathVip::Way::kTable; },
-      [&](size_t place, Packet & packet, const fwd::FastPathVip& vip, const Tuple<net::Family::kIpv4, kProtocol>& tuple,
+      [&](size_t place, Packet & packet, const fwd::FastPathVip& vip, const Tuple<family, net::kProtocolTcp>& tuple,
           uint64_t hash) SLUICE_FAST_PATH
-      __attribute__((always_inline)) { Track(tuple, hash, vip, connections, packet, wanted.v4[place]); });
+      __attribute__((always_inline)) { Track(tuple, hash, vip, connections, packet, wanted.of<family>()[place]); });
 }
+template size_t LookUpTrackedRun<net::Family::kIpv4>(rte_mbuf* const*, PortId, size_t, const Parsed&, Burst&,
+                                                     WantedEntries&, const StageEnv&);
+template size_t LookUpTrackedRun<net::Family::kIpv6>(rte_mbuf* const*, PortId, size_t, const Parsed&, Burst&,
+                                                     WantedEntries&, const StageEnv&);
 
 namespace {
 

@@ -50,18 +50,20 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(const Tuple<fa
   PrefetchLine(wanted.slot);
 }
 
-// Whether the burst's first packet is of Parsed::eights and to such a VIP.
-inline bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& state) {
-  if ((parsed.eights & 1) == 0) return false;
-  const VipKey<net::Family::kIpv4> key(parsed.vip_key[0]);
-  const VipId vip = state.vip_table->exact_v4().finder().FindIn(parsed.slot[0], key.key, key.address, key.service);
+// Whether the burst's first packet is of Parsed::eights_of the family and to such a VIP.
+template <net::Family family>
+bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& state) {
+  if ((parsed.eights_of<family>() & 1) == 0) return false;
+  const VipKey<family> key = VipKeyOfEight<family>(parsed, 0);
+  const VipId vip = VipFinderOf<family>(state).FindIn(parsed.slot[0], key.key, key.address, key.service);
   return vip.valid() && (*state.fast_path_vips)[vip.index()].way == fwd::FastPathVip::Way::kTable;
 }
 
-// The first pass of packets from `first` on that are of Parsed::eights; makes their records. Returns the first of
-// another kind, of which nothing is known yet.
-size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
-                        WantedEntries& wanted, const StageEnv& env);
+// The first pass of packets from `first` on that are of Parsed::eights_of the family; makes their records. Returns the
+// first of another kind, of which nothing is known yet.
+template <net::Family family>
+SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
+                                         Burst& burst, WantedEntries& wanted, const StageEnv& env);
 
 // The second pass of those from `first` on that are kTrackedLookup of the first's family. Returns the first that is
 // not, or that has no entry, or whose backend is not up; such a one is Past::kLookup from then on.

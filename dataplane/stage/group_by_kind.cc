@@ -56,25 +56,29 @@ uint8_t KindOf(const rte_mbuf* mbuf) {
 
 }  // namespace
 
-size_t GroupByKind(rte_mbuf** mbufs, size_t count) {
-  SLUICE_DCHECK(count > 0 && count <= kBurstSize);
+KindGroups GroupByKind(rte_mbuf** mbufs, size_t first, size_t count) {
+  SLUICE_DCHECK(first < count && count <= kBurstSize);
   std::array<uint8_t, kBurstSize> kinds;
   Numbers counts = 0;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = first; i < count; ++i) {
     kinds[i] = KindOf(mbufs[i]);
     counts += kOne << kinds[i];
   }
-  const size_t first_kind = NumberOf(counts, 0);
-  if (NumberOf(counts, kinds[0]) == count) return first_kind;
-  // Behind all of the kinds before.
-  Numbers places = counts * kOneOfEach << kBits;
+  const uint8_t leading = KindOf(mbufs[0]);
+  const uint8_t leading_count = NumberOf(counts, leading);
+  // Each kind behind those before it, and all others behind the leading one.
+  const Numbers before_leading = (kOne << leading) - 1;
+  Numbers begins = kOneOfEach * first + (counts * kOneOfEach << kBits) + (kOneOfEach & before_leading) * leading_count;
+  begins = (begins & ~(Numbers{0xff} << leading)) | Numbers{first} << leading;
+  const KindGroups groups(begins, counts);
+  if (leading_count == count - first) return groups;
   std::array<rte_mbuf*, kBurstSize> grouped;
-  for (size_t i = 0; i < count; ++i) {
-    grouped[NumberOf(places, kinds[i])] = mbufs[i];
-    places += kOne << kinds[i];
+  for (size_t i = first; i < count; ++i) {
+    grouped[NumberOf(begins, kinds[i])] = mbufs[i];
+    begins += kOne << kinds[i];
   }
-  std::copy_n(grouped.begin(), count, mbufs);
-  return first_kind;
+  std::copy(&grouped[first], grouped.data() + count, mbufs + first);
+  return groups;
 }
 
 }  // namespace sluice::stage

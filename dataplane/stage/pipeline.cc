@@ -215,7 +215,7 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
   CountReceived(mbufs, count, port, env.state->reads_second_lines, *env.counters);
   burst.count = count;
   if (!env.fast_path) {
-    if (IsGrouped(count, env)) GroupByKind(mbufs, count);
+    if (IsGrouped(count, env)) GroupByKind(mbufs, 0, count);
     for (size_t i = 0; i < count; ++i) InitPacket(burst.packets[i], mbufs[i], port);
     for (const auto stage : kStages) stage(burst, env);
     Settle(burst, env, sink);

@@ -23,14 +23,28 @@ using net::Family;
 using stage::kEight;
 using stage::kL3;
 
+struct Frame {
+  std::vector<uint8_t> bytes;  // none: kNoFrame
+  uint32_t length = 0;
+};
+using Frames = std::array<Frame, kEight>;
+
+// What is handed over of frames.
+struct Eight {
+  explicit Eight(const Frames& frames) {
+    for (size_t i = 0; i < kEight; ++i) {
+      lengths[stage::LaneOf(i)] = static_cast<uint16_t>(frames[i].length);
+      begins[i] = frames[i].bytes.empty() ? stage::kNoFrame.data() : frames[i].bytes.data();
+    }
+  }
+  __m128i Lengths() const { return _mm_load_si128(reinterpret_cast<const __m128i*>(lengths.data())); }
+
+  std::array<const uint8_t*, kEight> begins;
+  alignas(16) std::array<uint16_t, kEight> lengths;
+};
+
 class EightFramesTest : public testing::TestWithParam<bool> {
  protected:
-  struct Frame {
-    std::vector<uint8_t> bytes;  // none: kNoFrame
-    uint32_t length = 0;
-  };
-  using Frames = std::array<Frame, kEight>;
-
   size_t Draw(size_t below) { return random_() % below; }
 
   // TCP over IPv4 to the station, as far as its beginning tells.
@@ -59,18 +73,13 @@ class EightFramesTest : public testing::TestWithParam<bool> {
   }
 
   SLUICE_FAST_PATH void Check(const Frames& frames) {
-    std::array<const uint8_t*, kEight> begins;
-    alignas(16) std::array<uint16_t, kEight> lengths;
+    const Eight eight(frames);
+    const auto& begins = eight.begins;
     alignas(32) std::array<uint32_t, kEight> ip_bytes;
     alignas(32) std::array<uint64_t, kEight> keys;
-    for (size_t i = 0; i < kEight; ++i) {
-      lengths[stage::LaneOf(i)] = static_cast<uint16_t>(frames[i].length);
-      begins[i] = frames[i].bytes.empty() ? stage::kNoFrame.data() : frames[i].bytes.data();
-    }
     const bool sums_are_good = GetParam();
     const uint32_t good =
-        stage::CheckEight(begins.data(), _mm_load_si128(reinterpret_cast<const __m128i*>(lengths.data())),
-                          sums_are_good, ip_bytes.data(), keys.data());
+        stage::CheckEight(begins.data(), eight.Lengths(), sums_are_good, ip_bytes.data(), keys.data());
     ASSERT_EQ(good >> kEight, 0u);
     for (size_t i = 0; i < kEight; ++i) {
       if (frames[i].bytes.empty()) {
@@ -149,6 +158,82 @@ TEST_P(EightFramesTest, AllChecksums) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SumsAreGood, EightFramesTest, testing::Bool());
+
+class EightFramesV6Test : public testing::Test {
+ protected:
+  size_t Draw(size_t below) { return random_() % below; }
+
+  // TCP over IPv6 to the station, as far as its beginning tells.
+  Frame Begin(size_t length) {
+    Frame frame = {.bytes = std::vector<uint8_t>(length), .length = static_cast<uint32_t>(length)};
+    for (size_t i = 0; i < std::min<size_t>(length, 80); ++i) frame.bytes[i] = static_cast<uint8_t>(random_());
+    frame.bytes[12] = 0x86;
+    frame.bytes[13] = 0xdd;
+    frame.bytes[kL3] = 0x60;
+    frame.bytes[kL3 + 6] = net::kProtocolTcp;
+    frame.bytes[kL3 + 52] = 0x50;
+    StatePayload(frame, length - kL3 - 40);
+    return frame;
+  }
+  static void StatePayload(Frame& frame, size_t bytes) {
+    frame.bytes[kL3 + 4] = static_cast<uint8_t>(bytes >> 8);
+    frame.bytes[kL3 + 5] = static_cast<uint8_t>(bytes);
+  }
+
+  SLUICE_FAST_PATH void Check(const Frames& frames) {
+    const Eight eight(frames);
+    alignas(32) std::array<uint32_t, kEight> ip_bytes;
+    const uint32_t good = stage::CheckEightV6(eight.begins.data(), eight.Lengths(), ip_bytes.data());
+    ASSERT_EQ(good >> kEight, 0u);
+    for (size_t i = 0; i < kEight; ++i) {
+      if (frames[i].bytes.empty()) {
+        ASSERT_EQ(good >> i & 1, 0u);
+        continue;
+      }
+      const net::ParsedHeaders headers = net::ParseFrame(eight.begins[i], frames[i].length, frames[i].length);
+      const bool sound = headers.status == net::ParseStatus::kOk && headers.l4_status == net::L4Status::kPorts;
+      ASSERT_EQ(good >> i & 1, sound ? 1u : 0u) << testing::PrintToString(frames[i].bytes);
+      (sound ? taken_ : refused_) += 1;
+      if (!sound) continue;
+      ASSERT_EQ(ip_bytes[i], headers.ip_length);
+    }
+  }
+
+  std::mt19937_64 random_{1};
+  size_t taken_ = 0, refused_ = 0;
+};
+
+TEST_F(EightFramesV6Test, AnyFrames) {
+  for (int round = 0; round < 20'000; ++round) {
+    Frames frames;
+    for (Frame& frame : frames) {
+      frame.length = static_cast<uint32_t>(Draw(70'000));
+      if (Draw(16) == 0) continue;
+      frame = Begin(std::array<size_t, 6>{74, 75, 86, 100, 1514, 65535}[Draw(6)]);
+      if (Draw(4) == 0) StatePayload(frame, Draw(2) == 0 ? frame.length - kL3 - 40 + Draw(9) - 4 : Draw(65536));
+      if (Draw(4) == 0) frame.bytes[kL3 + 52] = static_cast<uint8_t>(random_());
+    }
+    ASSERT_NO_FATAL_FAILURE(Check(frames));
+  }
+  EXPECT_GT(taken_, 10'000u);
+  EXPECT_GT(refused_, 10'000u);
+}
+
+TEST_F(EightFramesV6Test, AllLengthsOfEveryHeader) {
+  for (const size_t length : {74u, 75u, 114u, 1514u}) {
+    Frames frames;
+    frames.fill(Begin(length));
+    for (size_t header = 0; header < 16; ++header) {
+      for (size_t stated = 0; stated < 2048; stated += kEight) {
+        for (size_t i = 0; i < kEight; ++i) {
+          frames[i].bytes[kL3 + 52] = static_cast<uint8_t>(header << 4 | Draw(16));
+          StatePayload(frames[i], stated + i);
+        }
+        ASSERT_NO_FATAL_FAILURE(Check(frames));
+      }
+    }
+  }
+}
 
 }  // namespace
 }  // namespace sluice::test

@@ -16,15 +16,6 @@
 namespace sluice::test {
 namespace {
 
-struct Kind {
-  bool v4;
-  uint8_t protocol;
-
-  size_t l4() const { return kIpOffset + (v4 ? 20 : 40); }
-};
-constexpr std::array<Kind, 4> kKinds = {
-    {{true, net::kProtocolTcp}, {false, net::kProtocolTcp}, {true, net::kProtocolUdp}, {false, net::kProtocolUdp}}};
-
 // What a burst has beside first packets of one kind: other packets, and such as could be taken for these. "Known" are
 // those of a connection that goes on.
 enum class Among {

@@ -218,18 +218,20 @@ class FastPathTest : public TwoDirectorsTest {
   }
 
   // One that is checked with seven others, of which one in many does not pass.
-  Bytes FrameOfEights() {
+  Bytes FrameOfEights(bool v4) {
     FrameBuilder builder;
-    builder.source = "198.51.100.1";
-    builder.destination = Draw(20) == 0 ? "198.51.100.200" : "203.0.113.20";
+    builder.source = v4 ? "198.51.100.1" : "2001:db8:c::1";
+    builder.destination = v4 ? "203.0.113.20" : "2001:db8:f::20";
+    if (Draw(20) == 0) builder.destination = v4 ? "198.51.100.200" : "2001:db8:77::1";
+    if (!v4 && Draw(60) == 0) builder.source = Pick<std::string>({"::1", "::", "ff02::1", "::2", builder.destination});
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
-    builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 100, 101});
+    builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 90, 100, 101});
     builder.tcp_flags =
         Pick<uint8_t>({0x10, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x18, 0x02, 0x02, 0x11, 0x04, 0x03, 0x06});
     builder.payload = Draw(40);
     builder.padding = Draw(3) == 0 ? Draw(10) : 0;
     Bytes frame = builder.Build();
-    if (Draw(2) == 0) PutTimestamps(frame, 34);
+    if (Draw(2) == 0) PutTimestamps(frame, v4 ? 34 : 54);
     if (Draw(30) == 0) ComeBack(frame, builder.destination_port);
     if (Draw(60) == 0) DamageLength(frame);
     return frame;
@@ -290,11 +292,12 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   size_t all_common = 0;
   for (int round = 0; round < 700; ++round) {
     const bool eights = Draw(4) == 0;
+    const bool of_v4 = Draw(2) == 0;
     std::vector<Bytes> frames(eights ? stage::kEight * (1 + Draw(4)) : 1 + Draw(stage::kBurstSize));
     const std::vector<uint64_t> offloads = Offloads(frames.size());
     std::vector<size_t> segments;
     for (Bytes& frame : frames) {
-      frame = eights ? FrameOfEights() : Frame();
+      frame = eights ? FrameOfEights(of_v4 != (Draw(30) == 0)) : Frame();
       // Also such that only padding is in the second buffer.
       const size_t nearly_all = std::max<size_t>(frame.size(), 70) - Draw(10);
       segments.push_back(Draw(eights ? 500 : 10) != 0 ? SIZE_MAX : Draw(2) == 0 ? 300 + Draw(300) : nearly_all);

@@ -16,6 +16,7 @@
 
 #include "dataplane/stage/fast_path.h"
 #include "tests/stage/allocation_guard.h"
+#include "tests/stage/cookie_frames.h"
 #include "tests/stage/pipeline_fixture.h"
 #include "tests/support/counter_values.h"
 
@@ -245,6 +246,16 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
   std::mt19937_64 random_;
   std::vector<std::pair<BackendId, PoolId>> backends_;
 };
+
+// Kinds of packets that have loops of their own.
+struct Kind {
+  bool v4;
+  uint8_t protocol;
+
+  size_t l4() const { return kIpOffset + (v4 ? 20 : 40); }
+};
+inline constexpr std::array<Kind, 4> kKinds = {
+    {{true, net::kProtocolTcp}, {false, net::kProtocolTcp}, {true, net::kProtocolUdp}, {false, net::kProtocolUdp}}};
 
 // For bursts of one kind with others among them. No address translation.
 class TwoDirectorsRunsTest : public TwoDirectorsTest {
