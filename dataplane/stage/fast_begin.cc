@@ -20,12 +20,12 @@ struct NotedRun {
     return wanted.slot;
   }
 };
-// Datagrams, which are kTrackedLookup unless SelectTrackedRun has found no entry:
+// Datagrams, which are kTrackedLookup, but for the first, of which SelectTrackedRun has found no entry:
 template <Family family>
 struct DatagramRun {
   bool Has(const Packet& packet, const SelectionTables& tables) const {
     if (packet.past != Past::kLookup && packet.past != kTrackedLookup<family>) return false;
-    if (packet.headers.family != family || packet.headers.protocol != net::kProtocolUdp) return false;
+    if (packet.headers.protocol != net::kProtocolUdp) return false;
     const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
     return vip.way == fwd::FastPathVip::Way::kTable && vip.slots != nullptr;
   }

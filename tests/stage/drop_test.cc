@@ -126,6 +126,17 @@ TEST_F(DropTest, Martians) {
   }
 }
 
+TEST_F(DropTest, NearlyMartians) {
+  for (const char* source : {"1.0.0.1", "126.0.0.1", "128.0.0.1", "223.255.255.255", "203.0.113.11"}) {
+    Run({FrameBuilder{.source = source}.Build()});
+    EXPECT_EQ(sent().size(), 1u) << source;
+  }
+  for (const char* source : {"::2", "::1:0:0:0", "fe80::1", "2001:db8:f::11", "2001:db8:e::10"}) {
+    Run({FrameBuilder{.source = source, .destination = "2001:db8:f::10"}.Build()});
+    EXPECT_EQ(sent().size(), 1u) << source;
+  }
+}
+
 TEST_F(DropTest, NoBackend) {
   fixture_.Drain(backend_v4_);
   Rebuild();

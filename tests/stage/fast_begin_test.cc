@@ -30,6 +30,8 @@ enum class Among {
   kOfOtherPolicy,
   kOfHash,
   kOtherProtocol,
+  kOtherProtocolGoesOn,
+  kOtherProtocolEnds,
   kOtherFamily,
   kNobodys,
   kFragment,
@@ -113,7 +115,11 @@ class FastBeginTest : public TwoDirectorsRunsTest {
         builder.destination_port = kHashPort;
         break;
       case Among::kOtherProtocol:
+      case Among::kOtherProtocolGoesOn:
+      case Among::kOtherProtocolEnds:
         builder.protocol = kind.protocol == net::kProtocolTcp ? net::kProtocolUdp : net::kProtocolTcp;
+        if (other == Among::kOtherProtocolGoesOn) builder.tcp_flags = 0x10;
+        if (other == Among::kOtherProtocolEnds) builder.tcp_flags = 0x11;
         break;
       case Among::kOtherFamily:
         kind.v4 = !kind.v4;
