@@ -38,16 +38,20 @@ constexpr uint16_t UpdateChecksum(uint16_t checksum, uint16_t old_word, uint16_t
 class ChecksumDelta {
  public:
   constexpr void Replace(uint16_t old_word, uint16_t new_word) {
-    sum_ += uint32_t{static_cast<uint16_t>(~old_word)} + new_word;
+    Include(uint32_t{static_cast<uint16_t>(~old_word)} + new_word);
   }
-  // 2^16 = 1 modulo 2^16 - 1, so a double word counts as the sum of its halves.
-  constexpr void Replace(uint32_t old_words, uint32_t new_words) { sum_ += uint64_t{~old_words} + new_words; }
+  // 2^16 = 1 modulo 2^16 - 1, so two words count as the sum of both, and so do four.
+  constexpr void Replace(uint32_t old_words, uint32_t new_words) { Include(uint64_t{~old_words} + new_words); }
+  constexpr void Replace(uint64_t old_words, uint64_t new_words) {
+    Include(~old_words);
+    Include(new_words);
+  }
   // `size` is a multiple of 4 and at most 64 KiB.
   void Replace(const uint8_t* old_bytes, const uint8_t* new_bytes, size_t size);
   // Bytes, whose PartialSum is given, that were added or taken away as a whole.
-  constexpr void Add(uint32_t sum) { sum_ += sum; }
-  constexpr void Add(const ChecksumDelta& other) { sum_ += other.sum_; }
-  constexpr void Remove(uint32_t sum) { sum_ += static_cast<uint16_t>(~FoldSum(sum)); }
+  constexpr void Add(uint32_t sum) { Include(sum); }
+  constexpr void Add(const ChecksumDelta& other) { Include(other.sum_); }
+  constexpr void Remove(uint32_t sum) { Include(static_cast<uint16_t>(~FoldSum(sum))); }
 
   // The same for bytes that begin at an odd offset of what is summed: there they lie in the other halves of the words.
   constexpr ChecksumDelta AtOddOffset() const {
@@ -56,8 +60,12 @@ class ChecksumDelta {
     return swapped;
   }
 
-  constexpr uint16_t Apply(uint16_t checksum) const {
-    return static_cast<uint16_t>(~Fold(sum_ + static_cast<uint16_t>(~checksum)));
+  // `sum`: of words that were added besides.
+  constexpr uint16_t Apply(uint16_t checksum, uint32_t sum = 0) const {
+    ChecksumDelta all;
+    all.sum_ = uint64_t{static_cast<uint16_t>(~checksum)} + sum;
+    all.Include(sum_);
+    return static_cast<uint16_t>(~Fold(all.sum_));
   }
 
   // The same of UDP, where zero says that there is none (RFC 768) and stays, and a computed zero is written as 0xffff.
@@ -75,6 +83,12 @@ class ChecksumDelta {
  private:
   static constexpr uint16_t Fold(uint64_t sum) {
     return FoldSum(static_cast<uint32_t>((sum + std::rotl(sum, 32)) >> 32));
+  }
+
+  // With the end-around carry of 64 bits.
+  constexpr void Include(uint64_t words) {
+    sum_ += words;
+    sum_ += sum_ < words ? 1 : 0;
   }
 
   uint64_t sum_ = 0;

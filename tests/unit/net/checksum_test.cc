@@ -93,6 +93,38 @@ TEST(ChecksumTest, DeltaEqualsRecomputation) {
   }
 }
 
+// Four words at once are two and two, also where these carry or come to nothing.
+TEST(ChecksumTest, WordsCountTheSameInAnyNumber) {
+  std::mt19937_64 random(4);
+  const auto draw = [&random] {
+    uint64_t words = random();
+    for (int i = 0; i < 4; ++i) {
+      const uint64_t word = uint64_t{0xffff} << 16 * i;
+      if (random() % 3 == 0) words |= word;
+      if (random() % 3 == 0) words &= ~word;
+    }
+    return words;
+  };
+  for (int round = 0; round < 20000; ++round) {
+    const uint64_t before = draw();
+    const uint64_t after = random() % 8 == 0 ? before : draw();
+    const auto checksum = static_cast<uint16_t>(draw());
+    const auto added = static_cast<uint32_t>(random() % 0x1'0000);
+    ChecksumDelta four, two, one;
+    four.Replace(before, after);
+    for (int i = 0; i < 64; i += 32) two.Replace(static_cast<uint32_t>(before >> i), static_cast<uint32_t>(after >> i));
+    for (int i = 0; i < 64; i += 16) one.Replace(static_cast<uint16_t>(before >> i), static_cast<uint16_t>(after >> i));
+    ASSERT_EQ(four.Apply(checksum), one.Apply(checksum)) << before << " " << after;
+    ASSERT_EQ(two.Apply(checksum), one.Apply(checksum)) << before << " " << after;
+    one.Add(added);
+    ASSERT_EQ(four.Apply(checksum, added), one.Apply(checksum)) << before << " " << after;
+    four.Replace(static_cast<uint32_t>(after), static_cast<uint32_t>(before));
+    four.Add(added);
+    one.Replace(static_cast<uint32_t>(after), static_cast<uint32_t>(before));
+    ASSERT_EQ(four.Apply(checksum), one.Apply(checksum)) << before << " " << after;
+  }
+}
+
 TEST(ChecksumTest, UdpZeroMeansNoneAndIsNeverComputed) {
   uint8_t udp[8] = {};
   ChecksumDelta delta;
