@@ -19,6 +19,12 @@ inline uint64_t Unguessed(uint64_t value) {
 class Choice {
  public:
   explicit Choice(bool first) : mask_(0 - Unguessed(first ? 1 : 0)) {}
+  // The pair's element of that index, which is 0 or 1.
+  static Choice ByIndex(uint64_t index) {
+    Choice choice;
+    choice.mask_ = Unguessed(index) - 1;
+    return choice;
+  }
 
   uint64_t operator()(uint64_t first, uint64_t second) const { return second ^ ((first ^ second) & mask_); }
   template <typename T>
@@ -27,7 +33,9 @@ class Choice {
   }
 
  private:
-  uint64_t mask_;
+  Choice() = default;
+
+  uint64_t mask_ = 0;
 };
 
 }  // namespace sluice

@@ -68,11 +68,15 @@ class ExactVips {
       return slot.vip;
     }
 
-    // FindIn without a branch, and with the slot found, for packets of which one is a VIP's and the next is not.
-    VipId FindEvenly(uint64_t key, const Address& address, uint32_t service) const {
-      const Slot& slot = *hash_.SlotOf(key);
-      return VipId(
-          static_cast<VipId::rep>(Choice(slot.IsOf(key, address, service))(slot.vip.value(), VipId().value())));
+    // FindIn without a branch, for packets of which one is a VIP's and the next is not. Of the others VIP 0, and no bit
+    // of the mask, which has all bits of those.
+    struct Evenly {
+      uint64_t vip, mask;
+    };
+    Evenly FindEvenlyIn(const void* its_slot, uint64_t key, const Address& address, uint32_t service) const {
+      const Slot& slot = *static_cast<const Slot*>(its_slot);
+      const uint64_t mask = 0 - Unguessed(slot.IsOf(key, address, service) ? 1 : 0);
+      return {.vip = slot.vip.value() & mask, .mask = mask};
     }
 
     // As ExactVips::MayHave.

@@ -51,6 +51,7 @@ struct NatTracking {
   uint8_t known : 2 = 0;  // bits by side, see Learn
   uint8_t protocol = 0;
   uint8_t proxy_bytes = 0;   // of the PROXY protocol header that goes before the client's data; 0: none
+  uint32_t known_in = 0;     // see Learn
   uint32_t last_seen_s = 0;  // of the worker's clock
   // The number of the client's SYN, which is asked for until the backend has answered it, and as long as there is a
   // PROXY protocol header. Where it is not, what was learned takes its place.
@@ -58,7 +59,6 @@ struct NatTracking {
     uint32_t client_isn = 0;
     uint32_t known_hop;
   };
-  uint32_t known_in = 0;
   // What the client acknowledged last. Until it is confirmed: the number of the backend's SYN, where that was seen.
   uint32_t client_ack = 0;
   uint32_t backend_ack = 0;  // what the backend acknowledged last, in the client's numbers

@@ -72,6 +72,25 @@ class NatTable {
 
   void Prefetch(uint64_t hash) const { PrefetchLine(&heads_[Chain(hash)]); }
 
+  // What a loop over packets finds sessions by: see ExactVips::Finder.
+  class Finder {
+   public:
+    // Where the first link of a hash is.
+    const uint32_t* HeadOf(uint64_t hash) const { return &heads_[ChainOf(hash, head_count_)]; }
+    NatSession* at(uint32_t number) const { return sessions_ + number; }
+    uint32_t NumberOf(const NatSession* session) const { return static_cast<uint32_t>(session - sessions_); }
+
+   private:
+    friend NatTable;
+    Finder(const uint32_t* heads, size_t head_count, NatSession* sessions)
+        : heads_(heads), head_count_(head_count), sessions_(sessions) {}
+
+    const uint32_t* heads_;
+    size_t head_count_;
+    NatSession* sessions_;
+  };
+  Finder finder() { return Finder(heads_, head_count_, sessions_); }
+
   // For look-ups in great numbers, in steps between which memory has time to answer.
   Link First(uint64_t hash) const { return Link::FromRaw(heads_[Chain(hash)]); }
   Link Next(Link link) const { return Link::FromRaw(sessions_[link.number()].next[IndexOf(link.side())]); }
@@ -128,7 +147,10 @@ class NatTable {
   // Four for each session, in whole cache lines.
   static constexpr size_t HeadsFor(size_t sessions) { return std::max<size_t>(16, (sessions * 4 + 15) / 16 * 16); }
 
-  uint32_t Chain(uint64_t hash) const { return static_cast<uint32_t>(((hash & 0xffff'ffff) * head_count_) >> 32); }
+  static uint32_t ChainOf(uint64_t hash, size_t head_count) {
+    return static_cast<uint32_t>(((hash & 0xffff'ffff) * head_count) >> 32);
+  }
+  uint32_t Chain(uint64_t hash) const { return ChainOf(hash, head_count_); }
   // The session that took this place of the ring, if it is in use and still not confirmed.
   NatSession* UnconfirmedAt(size_t slot);
   void Enter(Link link, uint32_t chain);

@@ -12,6 +12,7 @@
 #include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/fast_run.h"
+#include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/fast_tracked.h"
 #include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/martian.h"
@@ -236,13 +237,19 @@ bool FastPathIsSupported() {
   return supported;
 }
 
-SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst,
-                                         WantedEntries& wanted, StageEnv& env) {
+SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, WantedEntries& wanted,
+                                         StageEnv& env) {
   Claims claims(burst);
   if (!env.state->cookie_readers.empty()) ExpectUsual(*env.state, claims);
   Parsed parsed;
-  ParseOnFastPath(mbufs, port, places, burst, parsed, env);
+  ParseOnFastPath(mbufs, port, burst, parsed, env);
   const size_t count = burst.count;
+  Places taken = 0;
+  if (Translates(env)) {
+    Looked looked;
+    taken = TakeKnownSessions(mbufs, port, parsed, burst, looked.sent, env);
+    if (taken == AllPlaces(count)) return looked;
+  }
   // A burst of nothing else needs none of the tables below.
   size_t first = 0;
   if (StartsTracked<Family::kIpv4>(parsed, *env.state)) {
@@ -254,7 +261,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places p
   }
   if (first == count) {
     if (claims.any()) ReadClaims(claims, env);
-    return {.selected = claims.selected};
+    return {.selected = claims.selected, .sent = {}};
   }
   const lb::VipTable& table = *env.state->vip_table;
   const Lookup lookup = {.keys = lb::LoadFlowKeys(*env.state->keys),
@@ -281,7 +288,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places p
       } else if (parsed.slot[i] != nullptr) {
         found = LookUpAny(packet, parsed.slot[i], lookup, run, claims, env);
       } else {
-        looked.left += places >> i & 1;
+        looked.left += ~taken >> i & 1;
         continue;
       }
       if (found) [[likely]]

@@ -183,10 +183,6 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs
 // The packets from `first` on, of which the first eight are not alike: puts them into groups, and takes eights of each.
 SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t first, PortId port, Burst& burst,
                                                               Parsed& parsed, const StageEnv& env) {
-  if (!IsGrouped(burst.count, env)) {
-    ParseSome<Family::kIpv4>(mbufs, first, burst.count, port, burst, parsed, env);
-    return;
-  }
   const KindGroups groups = GroupByKind(mbufs, first, burst.count);
   const auto parse = [&]<Family family>(PacketKind kind) {
     ParseSome<family>(mbufs, groups.begin(kind), groups.end(kind), port, burst, parsed, env);
@@ -230,8 +226,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf*
 }
 
 // The packets one by one.
-SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbufs, PortId port, Places places,
-                                                            Burst& burst, Parsed& parsed, const StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbufs, PortId port, Burst& burst,
+                                                            Parsed& parsed, const StageEnv& env) {
   const lb::VipTable& table = *env.state->vip_table;
   const __m256i mac = MacOf(env.node->ports[port.index()]);
   const auto start_of = [mac](const FrameStart& start)
@@ -243,13 +239,10 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbu
                        .in_port = InPort(port),
                        .v4 = table.exact_v4().finder(),
                        .v6 = table.exact_v6().finder()};
-  const Places others = places & ~(parsed.eights | parsed.eights_v6);
+  const Places others = ~(parsed.eights | parsed.eights_v6);
   for (size_t i = 0; i < burst.count; ++i) {
-    if ((others >> i & 1) != 0) [[likely]] {
+    if ((others >> i & 1) != 0) [[likely]]
       parsed.slot[i] = ParseAny(burst.packets[i], mbufs[i], port, kinds, env);
-    } else if ((places >> i & 1) == 0) {
-      parsed.slot[i] = nullptr;
-    }
   }
 }
 
@@ -278,17 +271,18 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseEightsV6(rte_mbuf* const*
 
 }  // namespace
 
-SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, Parsed& parsed,
+SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, Parsed& parsed,
                                       const StageEnv& env) {
   const size_t count = burst.count;
-  if (count >= kEight && places == AllPlaces(count)) {
+  static_assert(kLeastGrouped == kEight);
+  if (count >= kEight) {
     size_t next = ParseEights<Family::kIpv4>(mbufs, port, burst, parsed, env);
     if (next == 0) next = ParseEightsV6(mbufs, port, burst, parsed, env);
     if (next < count) [[unlikely]]
       GroupAndParse(mbufs, next, port, burst, parsed, env);
   }
   if ((parsed.eights | parsed.eights_v6) != AllPlaces(count)) [[unlikely]]
-    ParseOthers(mbufs, port, places, burst, parsed, env);
+    ParseOthers(mbufs, port, burst, parsed, env);
 }
 
 }  // namespace sluice::stage

@@ -27,7 +27,7 @@ struct Parsed {
     return family == net::Family::kIpv4 ? eights : eights_v6;
   }
   // The slot of ExactVips that its VIP can be in, on its way into the cache; null: the packet is not of a common kind,
-  // and left to the stages, or not in `places`.
+  // and left to the stages.
   std::array<const void*, kBurstSize> slot;
 };
 
@@ -41,10 +41,10 @@ VipKey<family> VipKeyOfEight(const Parsed& parsed, size_t place) {
   }
 }
 
-// What InitPacket, Parse and FollowFragments do, of the packets in `places`, but for the records of `eights`. Asks the
-// tables nothing: the slots come from the second-level cache, and waiting for each packet's would take longer than all
-// that is done here (rows with 1 000 VIPs).
-void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, Parsed& parsed, const StageEnv& env);
+// What InitPacket, Parse and FollowFragments do, of a burst that came by `port` just now, but for the records of
+// `eights`. Asks the tables nothing: the slots come from the second-level cache, and waiting for each packet's would
+// take longer than all that is done here (rows with 1 000 VIPs).
+void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, Parsed& parsed, const StageEnv& env);
 
 }  // namespace sluice::stage
 

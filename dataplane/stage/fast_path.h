@@ -28,11 +28,19 @@ namespace sluice::stage {
 // Of the functions that run there only.
 #define SLUICE_FAST_PATH __attribute__((target("avx2,bmi,bmi2,aes,pclmul")))
 
+// Where a burst goes: the port by which all packets of it leave; invalid if not all of them do, or by different ports,
+// and then there is something to do for the passes and stages behind.
+struct Sent {
+  PortId port;
+  uint64_t bytes = 0;  // of their frames, as they leave
+};
+
 // What became of a burst's packets.
 struct Looked {
   size_t left = 0;      // nothing was decided: they are left to the stages
   size_t refused = 0;   // dropped with kPuntNoHost, which is not counted yet
   size_t selected = 0;  // Past::kSelection
+  Sent sent;            // valid: nothing else is to be done
 };
 
 // Places of a burst's packets, a bit for each.
@@ -87,20 +95,12 @@ inline bool IsBeginning(Past past) {
   return past == kBeginningLookup<net::Family::kIpv4> || past == kBeginningLookup<net::Family::kIpv6>;
 }
 
-// What InitPacket, Parse, FollowFragments and LookupVip do, of the packets in `places`, which came by `port` just now;
-// makes their records. And what SelectBackends does where a cookie names the backend.
-Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Places places, Burst& burst, WantedEntries& wanted,
-                        StageEnv& env);
+// What InitPacket, Parse, FollowFragments and LookupVip do, of a burst that came by `port` just now; makes its records.
+// And what SelectBackends does where a cookie names the backend, and all stages do of bursts of known sessions.
+Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, WantedEntries& wanted, StageEnv& env);
 
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
 void SelectOnFastPath(Burst& burst, const WantedEntries& wanted, StageEnv& env);
-
-// Where a burst goes: the port by which all packets of it leave; invalid if not all of them do, or by different ports,
-// and then Rewrite and Settle have something to do.
-struct Sent {
-  PortId port;
-  uint64_t bytes = 0;  // of their frames, as they leave
-};
 
 // What Rewrite does of most packets.
 Sent SendOnFastPath(Burst& burst, StageEnv& env);

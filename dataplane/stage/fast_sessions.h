@@ -1,6 +1,7 @@
 #ifndef SLUICE_DATAPLANE_STAGE_FAST_SESSIONS_H_
 #define SLUICE_DATAPLANE_STAGE_FAST_SESSIONS_H_
 
+#include "dataplane/stage/fast_parse.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
@@ -12,9 +13,11 @@
 // same instructions: which one a packet is of, no CPU can predict. All else is for fast_nat.h and the stages.
 namespace sluice::stage {
 
-// The first pass, of packets that came by `port` just now: makes the records of those whose session is known, as
-// kKnownLookup. Returns their places; the others are as they were.
-Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Burst& burst, StageEnv& env);
+// The second half of the first pass, of packets that came by `port` just now and were `parsed`: makes the records of
+// those whose session is known, as kKnownLookup; of these `parsed` says nothing then. Returns their places; the others
+// are as they were. Where there are no others it does the other passes too, if nothing else is to be done: `sent` says
+// so.
+Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Parsed& parsed, Burst& burst, Sent& sent, StageEnv& env);
 
 // Second pass, of packets that are kKnownLookup, from place `first` on for as long as they follow each other: notes
 // them in their sessions. Returns the place behind. A packet whose session is not what it was is there as

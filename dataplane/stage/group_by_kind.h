@@ -6,9 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "dataplane/stage/fast_nat.h"
-#include "dataplane/stage/stage_env.h"
-
 namespace sluice::stage {
 
 // What nearly all stages treat alike.
@@ -37,9 +34,8 @@ class KindGroups {
 // kBurstSize packets, `first` below `count`. Says where those from `first` on are then.
 KindGroups GroupByKind(rte_mbuf** mbufs, size_t first, size_t count);
 
-// Whether it is done with a burst. A few packets are faster as they are; with address translation sessions are looked
-// for by the packets' places first.
-inline bool IsGrouped(size_t count, const StageEnv& env) { return count >= 8 && !Translates(env); }
+// A few packets are faster as they are.
+inline constexpr size_t kLeastGrouped = 8;
 
 }  // namespace sluice::stage
 

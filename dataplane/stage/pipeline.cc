@@ -8,9 +8,7 @@
 
 #include "dataplane/base/check.h"
 #include "dataplane/base/prefetch.h"
-#include "dataplane/stage/fast_nat.h"
 #include "dataplane/stage/fast_path.h"
-#include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/group_by_kind.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
@@ -215,16 +213,18 @@ void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Bur
   CountReceived(mbufs, count, port, env.state->reads_second_lines, *env.counters);
   burst.count = count;
   if (!env.fast_path) {
-    if (IsGrouped(count, env)) GroupByKind(mbufs, 0, count);
+    if (count >= kLeastGrouped) GroupByKind(mbufs, 0, count);
     for (size_t i = 0; i < count; ++i) InitPacket(burst.packets[i], mbufs[i], port);
     for (const auto stage : kStages) stage(burst, env);
     Settle(burst, env, sink);
     return;
   }
-  Places places = AllPlaces(count);
-  if (Translates(env)) places &= ~TakeKnownSessions(mbufs, port, burst, env);
   WantedEntries wanted;
-  const Looked looked = places != 0 ? LookUpOnFastPath(mbufs, port, places, burst, wanted, env) : Looked();
+  const Looked looked = LookUpOnFastPath(mbufs, port, burst, wanted, env);
+  if (looked.sent.port.valid()) {
+    sink.Transmit(looked.sent.port, mbufs, count, looked.sent.bytes);
+    return;
+  }
   if (looked.refused == count) {
     // A flood of what is no VIP's: there is nobody to count and nothing to rewrite.
     env.counters->dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Add(count);

@@ -87,8 +87,7 @@ struct FirstPass {
     env.tables = &director.tables;
     env.counters = &director.counters;
     director.burst.count = mbufs.size();
-    looked =
-        stage::LookUpOnFastPath(mbufs.data(), PortId(0), stage::AllPlaces(mbufs.size()), director.burst, wanted, env);
+    looked = stage::LookUpOnFastPath(mbufs.data(), PortId(0), director.burst, wanted, env);
   }
   ~FirstPass() { rte_pktmbuf_free_bulk(mbufs.data(), static_cast<unsigned>(mbufs.size())); }
   FirstPass(const FirstPass&) = delete;

@@ -1,0 +1,116 @@
+#ifndef SLUICE_DATAPLANE_STAGE_FAST_TRANSLATE_H_
+#define SLUICE_DATAPLANE_STAGE_FAST_TRANSLATE_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "dataplane/base/count_in_place.h"
+#include "dataplane/base/unguessed.h"
+#include "dataplane/fwd/client_routes.h"
+#include "dataplane/fwd/forwarding_state.h"
+#include "dataplane/fwd/worker_counters.h"
+#include "dataplane/lb/nat_session.h"
+#include "dataplane/net/bytes.h"
+#include "dataplane/net/checksum.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/stage/common_offsets.h"
+
+// What is done with a packet of IPv4 whose session is known (fast_sessions.h). `side`: lb::IndexOf of the side that it
+// comes from. There is no branch for it, as no CPU can predict it.
+namespace sluice::stage {
+
+inline constexpr auto kKnownFamily = net::Family::kIpv4;
+
+// Whether the backend is still the one that the session was made for, and takes what comes from this side.
+inline bool Takes(const fwd::BackendEntry& backend, const lb::NatSession& session, uint64_t side) {
+  using State = fwd::BackendState;
+  constexpr auto kBit = [](State state) { return uint64_t{1} << static_cast<int>(state); };
+  // Answers of one that is down go on.
+  const uint64_t takes = kBit(State::kActive) | kBit(State::kDraining) | side << static_cast<int>(State::kDown);
+  return backend.generation == session.generation && (takes >> static_cast<int>(backend.state) & 1) != 0;
+}
+
+// Whether the station is known to which a packet of this side goes; a client's is, as that is noted with the hop.
+inline bool KnowsStation(const fwd::BackendEntry& backend, uint64_t side) {
+  return ((backend.resolved ? 1 : 0) | side) != 0;
+}
+
+// Notes a packet in its session. The line is written once a second and at a change.
+inline void Note(lb::NatTracking& tracking, uint64_t side, uint8_t protocol, const uint8_t* frame, uint32_t now_s) {
+  if (tracking.last_seen_s != now_s) [[unlikely]]
+    tracking.last_seen_s = now_s;
+  if (protocol != net::kProtocolTcp) return;
+  const uint8_t* const tcp = frame + kL4<kKnownFamily>;
+  const uint32_t acknowledged = net::Load<Be32>(tcp + offsetof(net::TcpHeader, acknowledgement)).Host();
+  static_assert(offsetof(lb::NatTracking, backend_ack) == offsetof(lb::NatTracking, client_ack) + sizeof(uint32_t));
+  uint32_t* const last = &tracking.client_ack + side;
+  if (*last != acknowledged) *last = acknowledged;
+}
+
+// How a packet leaves: by its first bytes, which are an Ethernet header but for the type, and a port.
+struct Exit {
+  const uint8_t* ether;
+  PortId port;
+};
+inline Exit ExitOf(const lb::NatSession& session, uint64_t side, const fwd::BackendEntry& backend,
+                   const fwd::ClientRoutes& routes) {
+  static_assert(offsetof(fwd::BackendEntry, ether) == 0 && offsetof(fwd::ClientHop, ether) == 0);
+  const Choice choose = Choice::ByIndex(side);
+  const fwd::ClientHop* const hop = routes.Named(static_cast<uint32_t>(choose(0, session.tracking.known_hop)));
+  const auto* const line = choose(reinterpret_cast<const uint8_t*>(&backend), reinterpret_cast<const uint8_t*>(hop));
+  const size_t port_at = choose(offsetof(fwd::BackendEntry, port), offsetof(fwd::ClientHop, port));
+  return {.ether = line, .port = net::Load<PortId>(line + port_at)};
+}
+
+inline bool HasHopLeft(const uint8_t* frame) { return frame[kL3 + offsetof(net::Ipv4Header, ttl)] > 1; }
+
+// Gives the frame its new ends and one hop less, of which it has one left. What leaves has the other side's ends, the
+// other way round: source and destination, and their ports, change places.
+inline void Translate(uint8_t* frame, const lb::NatSession& session, uint64_t side) {
+  using net::Load, net::Store;
+  const uint8_t* const ends =
+      session.TupleOf(lb::NatSide::kClient) + Choice::ByIndex(side)(lb::NatSession::kTupleBytes, 0);
+  const auto addresses = Load<uint64_t>(frame + kSource<kKnownFamily>);
+  const uint64_t new_addresses = std::rotl(Load<uint64_t>(ends), 32);
+  const auto ports = Load<uint32_t>(frame + kL4<kKnownFamily>);
+  const uint32_t new_ports = std::rotl(Load<uint32_t>(ends + sizeof(new_addresses)), 16);
+  Store(frame + kSource<kKnownFamily>, new_addresses);
+  Store(frame + kL4<kKnownFamily>, new_ports);
+  net::ChecksumDelta delta;
+  delta.Replace(addresses, new_addresses);
+  // The first byte of a word is one less: whatever that is then, with the complement of what it was it makes this.
+  constexpr uint32_t kOneHop = 0xfffe;
+  --frame[kL3 + offsetof(net::Ipv4Header, ttl)];
+  uint8_t* const ip_checksum = frame + kL3 + offsetof(net::Ipv4Header, checksum);
+  Store(ip_checksum, delta.Apply(Load<uint16_t>(ip_checksum), kOneHop));
+  delta.Replace(ports, new_ports);
+  if (session.tracking.protocol == net::kProtocolTcp) [[likely]] {
+    uint8_t* const checksum = frame + kL4<kKnownFamily> + offsetof(net::TcpHeader, checksum);
+    Store(checksum, delta.Apply(Load<uint16_t>(checksum)));
+  } else {
+    uint8_t* const checksum = frame + kL4<kKnownFamily> + offsetof(net::UdpHeader, checksum);
+    Store(checksum, delta.ApplyToUdp(Load<uint16_t>(checksum)));
+  }
+}
+
+// What CountForwarded does; of an answer, what CountReply does (fast_nat.cc). `nobody`: counts what is no backend's, in
+// a line that is at hand.
+inline void CountTranslated(uint64_t bytes, uint64_t side, fwd::VipCounters& vip, fwd::BackendCounters& backend,
+                            fwd::BackendCounters& nobody) {
+  using Vip = fwd::VipCounters;
+  using Backend = fwd::BackendCounters;
+  static_assert(offsetof(Vip, packets) == 0 && offsetof(Vip, bytes) == sizeof(Counter) &&
+                offsetof(Vip, reply_bytes) == offsetof(Vip, reply_packets) + sizeof(Counter) &&
+                offsetof(Backend, bytes) == offsetof(Backend, packets) + sizeof(Counter));
+  auto* const packets =
+      reinterpret_cast<Counter*>(reinterpret_cast<uint8_t*>(&vip) + side * offsetof(Vip, reply_packets));
+  CountInPlace(packets[0], packets[1], bytes);
+  Backend& counted = *Choice::ByIndex(side)(&backend, &nobody);
+  CountInPlace(counted.packets, counted.bytes, bytes);
+}
+
+}  // namespace sluice::stage
+
+#endif  // SLUICE_DATAPLANE_STAGE_FAST_TRANSLATE_H_
