@@ -69,6 +69,9 @@ bool IsMiddle(uint8_t protocol, uint8_t tcp_flags) {
   return protocol != net::kProtocolTcp || (tcp_flags & kAsked) == net::kTcpAck;
 }
 
+// The head of no chain.
+constexpr uint32_t kNoLink = 0;
+
 // What sessions are looked for with. Local to the loop and read once: see ExactVips::Finder.
 struct Search {
   explicit Search(const StageEnv& env)
@@ -77,18 +80,18 @@ struct Search {
         vips(env.state->fast_path_vips->data()),
         sessions(env.tables->nat().table().finder()) {}
 
-  // Where the chain begins in which the session of the packet is; null: it is of none that is known, or to a VIP
-  // without translation.
+  // Where the chain begins in which the session of the packet is. Of one that is of none that is known, or to a VIP
+  // without translation, kNoLink.
   template <uint8_t protocol>
   SLUICE_FAST_PATH __attribute__((always_inline)) const uint32_t* HeadOf(size_t place, const Parsed& parsed,
                                                                          uint64_t& hash) const {
     const uint8_t* const frame = parsed.frame[place];
     if (!IsMiddle(protocol, TcpFlagsOf(frame, protocol))) [[unlikely]]
-      return nullptr;
+      return &kNoLink;
     const VipKey<kKnownFamily> key(parsed.vip_key[place]);
     const auto [vip, is_vip] = vips_v4.FindEvenlyIn(parsed.slot[place], key.key, key.address, key.service);
     constexpr auto kSession = static_cast<uint64_t>(fwd::FastPathVip::Way::kSession);
-    if (((static_cast<uint64_t>(vips[vip].way) ^ kSession) & is_vip) != 0) return nullptr;
+    if (((static_cast<uint64_t>(vips[vip].way) ^ kSession) & is_vip) != 0) return &kNoLink;
     hash = HashOf<kKnownFamily, protocol>(frame + kSource<kKnownFamily>, keys);
     return sessions.HeadOf(hash);
   }
@@ -103,7 +106,7 @@ struct Search {
 SLUICE_FAST_PATH __attribute__((noinline)) const uint32_t* HeadOfOther(size_t place, const Burst& burst, Parsed& parsed,
                                                                        uint64_t& hash, const StageEnv& env) {
   const Packet& packet = burst.packets[place];
-  if (parsed.slot[place] == nullptr || packet.headers.family != kKnownFamily) return nullptr;
+  if (parsed.slot[place] == nullptr || packet.headers.family != kKnownFamily) return &kNoLink;
   const uint8_t* const frame = FrameOf(packet);
   parsed.frame[place] = frame;
   parsed.ip_bytes[place] = packet.headers.ip_length;
@@ -114,8 +117,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) const uint32_t* HeadOfOther(size_t pl
 }
 
 SLUICE_FAST_PATH inline bool HasEnds(const lb::NatSession& session, uint64_t side, const uint8_t* frame) {
-  const __m128i differs = _mm_xor_si128(lb::LoadBlock(session.TupleOf(static_cast<NatSide>(side))),
-                                        lb::LoadBlock(frame + kSource<kKnownFamily>));
+  const uint8_t* const ends = session.TupleOf(NatSide::kClient) + side * lb::NatSession::kTupleBytes;
+  const __m128i differs = _mm_xor_si128(lb::LoadBlock(ends), lb::LoadBlock(frame + kSource<kKnownFamily>));
   return _mm_testz_si128(differs, _mm_set_epi32(0, -1, -1, -1)) != 0;
 }
 
@@ -123,7 +126,6 @@ SLUICE_FAST_PATH inline bool HasEnds(const lb::NatSession& session, uint64_t sid
 
 SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, KnownSessions& known, StageEnv& env) {
   const Search search(env);
-  static constexpr uint32_t kNoLink = 0;
   std::array<const uint32_t*, kBurstSize> heads;
   const auto read_head = [&](size_t i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     const Link link = Link::FromRaw(*heads[i]);
@@ -136,10 +138,8 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
   };
   const size_t count = burst.count;
   for (size_t i = 0; i < count; ++i) {
-    const uint32_t* const head = (parsed.eights >> i & 1) != 0
-                                     ? search.HeadOf<net::kProtocolTcp>(i, parsed, known.hashes[i])
-                                     : HeadOfOther(i, burst, parsed, known.hashes[i], env);
-    heads[i] = head != nullptr ? head : &kNoLink;
+    heads[i] = (parsed.eights >> i & 1) != 0 ? search.HeadOf<net::kProtocolTcp>(i, parsed, known.hashes[i])
+                                             : HeadOfOther(i, burst, parsed, known.hashes[i], env);
     PrefetchLine(heads[i]);
     if (i >= kHeadsAhead) read_head(i - kHeadsAhead);
   }
