@@ -151,7 +151,7 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
   const fwd::BackendEntry* const backends = env.state->backends->data();
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   const fwd::VipCounters* const vip_counters = env.counters->vips.get();
-  // One flow in five is the second of its chain: those are looked at again, when their next session is there.
+  // One flow in nine is the second of its chain: those are looked at again, when their next session is there.
   for (Places left = AllPlaces(count); left != 0;) {
     Places again = 0;
     for (; left != 0; left &= left - 1) {

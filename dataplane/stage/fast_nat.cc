@@ -220,7 +220,7 @@ void PrefetchSessions(const Burst& burst, StageEnv& env) {
     const BackendId backend = table.at(chains[i].number()).backend;
     PrefetchLine(&(*env.state->backends)[backend.index()]);
     PrefetchLine(&env.counters->backends[backend.index()]);
-    // One flow in five is the second of its chain.
+    // One flow in nine is the second of its chain.
     const Link behind = table.Next(chains[i]);
     if (behind.valid()) [[unlikely]]
       prefetch(behind);

@@ -53,7 +53,7 @@ TEST(MemoryPlanTest, EachTableIsCountedForEachWorker) {
   EXPECT_EQ(PlanMemory(options).connection_bytes - with_v6, 3u * 128 * options.connections_wide / 2);
   const uint64_t with_wide = PlanMemory(options).connection_bytes;
   options.nat_sessions *= 2;
-  EXPECT_EQ(PlanMemory(options).connection_bytes - with_wide, 3u * 177 * options.nat_sessions / 2);
+  EXPECT_EQ(PlanMemory(options).connection_bytes - with_wide, 3u * 193 * options.nat_sessions / 2);
   // A slot takes 33 bytes, and there is a third more of them than connections, in whole blocks.
   const uint64_t with_nat = PlanMemory(options).connection_bytes;
   options.connections_stateful *= 3;
