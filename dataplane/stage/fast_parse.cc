@@ -180,15 +180,20 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs
   for (; first + kEight <= end; first += kEight) TakeSome<family>(mbufs, first, alike, burst, parsed, env);
 }
 
-// The packets from `first` on, of which the first eight are not alike: puts them into groups, and takes eights of each.
-SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t first, PortId port, Burst& burst,
-                                                              Parsed& parsed, const StageEnv& env) {
-  const KindGroups groups = GroupByKind(mbufs, first, burst.count);
-  const auto parse = [&]<Family family>(PacketKind kind) {
-    ParseSome<family>(mbufs, groups.begin(kind), groups.end(kind), port, burst, parsed, env);
-  };
-  parse.template operator()<Family::kIpv4>(PacketKind::kTcpV4);
-  parse.template operator()<Family::kIpv6>(PacketKind::kTcpV6);
+// A burst in which others follow the first packets, of which the eights of one family are parsed, up to `next_v4` or
+// `next_v6`: puts it into groups, and takes eights of each.
+SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t next_v4, size_t next_v6,
+                                                              PortId port, Burst& burst, Parsed& parsed,
+                                                              const StageEnv& env) {
+  const KindGroups groups = GroupByKind(mbufs, next_v4, burst.count);
+  ParseSome<Family::kIpv4>(mbufs, next_v4, groups.end(PacketKind::kTcpV4), port, burst, parsed, env);
+  size_t first_v6 = groups.begin(PacketKind::kTcpV6);
+  if (first_v6 == 0) {
+    first_v6 = next_v6;
+  } else {
+    parsed.eights_v6 = 0;  // they are not where they were
+  }
+  ParseSome<Family::kIpv6>(mbufs, first_v6, groups.end(PacketKind::kTcpV6), port, burst, parsed, env);
 }
 
 // The packets from `first` on. In eights rather than in loops over the burst, so that the later frames have time to
@@ -276,10 +281,10 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burs
   const size_t count = burst.count;
   static_assert(kLeastGrouped == kEight);
   if (count >= kEight) {
-    size_t next = ParseEights<Family::kIpv4>(mbufs, port, burst, parsed, env);
-    if (next == 0) next = ParseEightsV6(mbufs, port, burst, parsed, env);
-    if (next < count) [[unlikely]]
-      GroupAndParse(mbufs, next, port, burst, parsed, env);
+    const size_t next_v4 = ParseEights<Family::kIpv4>(mbufs, port, burst, parsed, env);
+    const size_t next_v6 = next_v4 == 0 ? ParseEightsV6(mbufs, port, burst, parsed, env) : 0;
+    if (next_v4 + next_v6 < count) [[unlikely]]
+      GroupAndParse(mbufs, next_v4, next_v6, port, burst, parsed, env);
   }
   if ((parsed.eights | parsed.eights_v6) != AllPlaces(count)) [[unlikely]]
     ParseOthers(mbufs, port, burst, parsed, env);

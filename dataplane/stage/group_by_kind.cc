@@ -19,7 +19,7 @@ namespace {
 using Numbers = uint64_t;
 constexpr unsigned kBits = 8;
 constexpr uint64_t kOne = 1;
-constexpr Numbers kOneOfEach = 0x01'01'01'01'01;
+constexpr Numbers kOneOfEach = 0x01'01'01'01'01'01;  // and of the end
 uint8_t NumberOf(Numbers numbers, unsigned kind) { return static_cast<uint8_t>(numbers >> kind); }
 
 // Where a frame says what it is. Shorter ones are of no known kind.
@@ -64,14 +64,9 @@ KindGroups GroupByKind(rte_mbuf** mbufs, size_t first, size_t count) {
     kinds[i] = KindOf(mbufs[i]);
     counts += kOne << kinds[i];
   }
-  const uint8_t leading = KindOf(mbufs[0]);
-  const uint8_t leading_count = NumberOf(counts, leading);
-  // Each kind behind those before it, and all others behind the leading one.
-  const Numbers before_leading = (kOne << leading) - 1;
-  Numbers begins = kOneOfEach * first + (counts * kOneOfEach << kBits) + (kOneOfEach & before_leading) * leading_count;
-  begins = (begins & ~(Numbers{0xff} << leading)) | Numbers{first} << leading;
-  const KindGroups groups(begins, counts);
-  if (leading_count == count - first) return groups;
+  Numbers begins = kOneOfEach * first + (counts * kOneOfEach << kBits);  // each behind those before it
+  const KindGroups groups(begins);
+  if (NumberOf(counts, kinds[first]) == count - first) return groups;
   std::array<rte_mbuf*, kBurstSize> grouped;
   for (size_t i = first; i < count; ++i) {
     grouped[NumberOf(begins, kinds[i])] = mbufs[i];
