@@ -63,8 +63,10 @@ void NoteReply(const Packet& packet, lb::NatSession& session, uint32_t now_s) {
   }
   lb::NatSegment segment = ReadSegment(packet);
   if (session.tracking.proxy_bytes != 0 && (segment.flags & net::kTcpAck) != 0) {
-    segment.acknowledgement =
-        lb::UnshiftAcknowledgement(session.tracking, session.tracking.proxy_bytes, segment.acknowledgement);
+    // That the backend has the header is noted when the packet is rewritten: those before it in the burst are still to
+    // be, and may have come before it had.
+    lb::NatTracking then = session.tracking;
+    segment.acknowledgement = lb::UnshiftAcknowledgement(then, then.proxy_bytes, segment.acknowledgement);
   }
   lb::NoteBackendSegment(session.tracking, segment, now_s);
 }
