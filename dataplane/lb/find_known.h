@@ -17,15 +17,13 @@
 // compiled for AVX2.
 namespace sluice::lb {
 
-// A connection's key as it is at hand in a packet.
+// A connection's key as it is at hand in a packet, but for the VIP, which is of EndOf.
 struct TupleV4 {
   __m128i client_and_ports;  // the lower half: the first eight bytes of the key
-  VipId vip;
 };
 struct TupleV6 {
   __m128i client;  // the address
   uint32_t ports;  // those of the key, the client's first
-  VipId vip;
 };
 
 // An IPv6 entry, and zeros behind it. In halves: so it is made, and what is stored of 32 bytes g++ takes apart again.
@@ -58,10 +56,10 @@ __attribute__((target("avx2,bmi"))) inline EntryBytesV6 EntryOf(const TupleV6& t
 
 // The entry with another end; `change`: the bits in which the ends differ.
 __attribute__((target("avx2,bmi"))) inline __m128i ChangeEnd(__m128i entry, uint64_t change) {
-  return _mm_xor_si128(entry, EntryOf(TupleV4{.client_and_ports = _mm_setzero_si128(), .vip = VipId(0)}, change));
+  return _mm_xor_si128(entry, EntryOf(TupleV4{.client_and_ports = _mm_setzero_si128()}, change));
 }
 __attribute__((target("avx2,bmi"))) inline EntryBytesV6 ChangeEnd(const EntryBytesV6& entry, uint64_t change) {
-  const TupleV6 none = {.client = _mm_setzero_si128(), .ports = 0, .vip = VipId(0)};
+  const TupleV6 none = {.client = _mm_setzero_si128(), .ports = 0};
   return {.client = entry.client,
           .ports_and_end = _mm_xor_si128(entry.ports_and_end, EntryOf(none, change).ports_and_end)};
 }
@@ -102,7 +100,7 @@ inline ConnectionEntryV4* EntryOfHalf(ConnectionTableV4::Entries& entries, size_
 
 // The bits of an IPv6 entry that are its key, and of its end those of the mask.
 __attribute__((target("avx2,bmi"))) inline __m256i KeyAndEnd(uint64_t end_mask) {
-  const TupleV6 all = {.client = _mm_set1_epi64x(-1), .ports = UINT32_MAX, .vip = VipId()};
+  const TupleV6 all = {.client = _mm_set1_epi64x(-1), .ports = UINT32_MAX};
   const EntryBytesV6 mask = EntryOf(all, end_mask);
   return _mm256_set_m128i(mask.ports_and_end, mask.client);
 }

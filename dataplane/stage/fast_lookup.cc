@@ -301,7 +301,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
       i = LookUpTrackedRun<Family::kIpv4>(mbufs, port, i, parsed, burst, wanted, env);
     } else if (run == Run::kClaims) {
       i = AddClaimRun(mbufs, port, i, parsed, burst, claims, env);
-    } else if ((parsed.eights_v6 >> i & 1) != 0) {
+    } else if ((parsed.eights_v6 >> i & 1) != 0) {  // others have no loop
       i = LookUpTrackedRun<Family::kIpv6>(mbufs, port, i, parsed, burst, wanted, env);
     }
   }

@@ -191,7 +191,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, 
   if (first_v6 == 0) {
     first_v6 = next_v6;
   } else {
-    parsed.eights_v6 = 0;  // they are not where they were
+    parsed.eights_v6 = 0;  // they are not where they were, and parsed once more
   }
   ParseSome<Family::kIpv6>(mbufs, first_v6, groups.end(PacketKind::kTcpV6), port, burst, parsed, env);
 }

@@ -37,8 +37,8 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
 }
 
 // The first pass of packets from `first` on that are of Parsed::eights_of the family and suit, to VIPs that have
-// address and port for themselves; makes their records. Returns the first of another kind, of which nothing is known
-// yet.
+// address and port for themselves; makes their records, of IPv4. Returns the first of another kind, of which nothing is
+// known yet.
 //   second_half                            of IPv4: as WriteRecord has it
 //   suits(place, vip, frame)               whether the loop is for the packet
 //   note(place, packet, vip, tuple, hash)  the rest of the look-up; the packet has VIP and hash

@@ -33,7 +33,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(const Tuple<fa
                                                                   const Finder& connections, Packet& packet,
                                                                   WantedEntry<family>& wanted) {
   const lb::FlowState state = StateOfRunning(protocol == net::kProtocolTcp);
-  wanted.entry = lb::EntryOf(TupleOf(tuple, packet.vip), lb::EndOf(packet.vip, state));
+  wanted.entry = lb::EntryOf(TupleOf(tuple), lb::EndOf(packet.vip, state));
   wanted.bucket = &connections.FirstEntries(hash);
   PrefetchLine(wanted.bucket);
   const unsigned change = ChangeBy(packet);
@@ -59,8 +59,8 @@ bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& state) {
   return vip.valid() && (*state.fast_path_vips)[vip.index()].way == fwd::FastPathVip::Way::kTable;
 }
 
-// The first pass of packets from `first` on that are of Parsed::eights_of the family; makes their records. Returns the
-// first of another kind, of which nothing is known yet.
+// The first pass of packets from `first` on that are of Parsed::eights_of the family; makes their records, of
+// IPv4. Returns the first of another kind, of which nothing is known yet.
 template <net::Family family>
 SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
                                          Burst& burst, WantedEntries& wanted, const StageEnv& env);

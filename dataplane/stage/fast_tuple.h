@@ -29,12 +29,12 @@ inline unsigned ChangeBy(const Packet& packet) { return packet.headers.tcp_flags
 
 // The connection's key. Of IPv4, client, VIP and ports are one block, as they lie in the frame.
 template <uint8_t protocol>
-SLUICE_FAST_PATH inline lb::TupleV4 TupleOf(const Tuple<net::Family::kIpv4, protocol>& tuple, VipId vip) {
-  return {.client_and_ports = _mm_shuffle_epi32(tuple.block, _MM_SHUFFLE(3, 1, 2, 0)), .vip = vip};
+SLUICE_FAST_PATH inline lb::TupleV4 TupleOf(const Tuple<net::Family::kIpv4, protocol>& tuple) {
+  return {.client_and_ports = _mm_shuffle_epi32(tuple.block, _MM_SHUFFLE(3, 1, 2, 0))};
 }
 template <uint8_t protocol>
-SLUICE_FAST_PATH inline lb::TupleV6 TupleOf(const Tuple<net::Family::kIpv6, protocol>& tuple, VipId vip) {
-  return {.client = tuple.source, .ports = static_cast<uint32_t>(_mm_cvtsi128_si32(tuple.tail)), .vip = vip};
+SLUICE_FAST_PATH inline lb::TupleV6 TupleOf(const Tuple<net::Family::kIpv6, protocol>& tuple) {
+  return {.client = tuple.source, .ports = static_cast<uint32_t>(_mm_cvtsi128_si32(tuple.tail))};
 }
 
 }  // namespace sluice::stage

@@ -15,7 +15,7 @@ namespace sluice::stage {
 namespace {
 
 // A number for each kind, of eight bits each in one register, where they wait for each other least. A kind is told by
-// where its number is.
+// the place of its number.
 using Numbers = uint64_t;
 constexpr unsigned kBits = 8;
 constexpr uint64_t kOne = 1;
@@ -41,10 +41,10 @@ constexpr auto kKindOf = [] {
 }();
 
 // Without branches, which here would be as hard to guess as those that it saves.
-uint8_t KindOf(const rte_mbuf* mbuf) {
+inline uint8_t PlaceOfKind(const uint8_t* whole, size_t bytes) {
   static constexpr std::array<uint8_t, kTold> kNothing{};
   constexpr Be16 kIpv4 = Be16::FromHost(net::kEtherTypeIpv4), kIpv6 = Be16::FromHost(net::kEtherTypeIpv6);
-  const uint8_t* const frame = rte_pktmbuf_data_len(mbuf) >= kTold ? FrameOf(mbuf) : kNothing.data();
+  const uint8_t* const frame = bytes >= kTold ? whole : kNothing.data();
   const auto type = net::Load<Be16>(frame + kType);
   const size_t protocol = kProtocolV6 + size_t{type == kIpv4} * (kProtocolV4 - kProtocolV6);
   const __m128i known =
@@ -56,12 +56,16 @@ uint8_t KindOf(const rte_mbuf* mbuf) {
 
 }  // namespace
 
+PacketKind KindOf(const uint8_t* frame, size_t bytes) {
+  return static_cast<PacketKind>(PlaceOfKind(frame, bytes) / kBits);
+}
+
 KindGroups GroupByKind(rte_mbuf** mbufs, size_t first, size_t count) {
   SLUICE_DCHECK(first < count && count <= kBurstSize);
   std::array<uint8_t, kBurstSize> kinds;
   Numbers counts = 0;
   for (size_t i = first; i < count; ++i) {
-    kinds[i] = KindOf(mbufs[i]);
+    kinds[i] = PlaceOfKind(FrameOf(mbufs[i]), rte_pktmbuf_data_len(mbufs[i]));
     counts += kOne << kinds[i];
   }
   Numbers begins = kOneOfEach * first + (counts * kOneOfEach << kBits);  // each behind those before it

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/stage/tunnel_source.h"
 #include "tests/stage/pipeline_fixture.h"
 
 namespace sluice::test {
@@ -167,6 +168,32 @@ TEST_F(DropTest, NoTunnelSource) {
   ExpectDrop(FrameBuilder{.destination_port = 8080}.Build(), DropReason::kNoTunnelSource);
   Run({FrameBuilder().Build()});
   EXPECT_EQ(sent().size(), 1u) << "L2 needs no tunnel source";
+}
+
+// Datagrams from where our tunnels come from, to the last byte of an address and the last bit of a prefix.
+TEST_F(DropTest, OwnTunnels) {
+  node_.own_sources_v4.count = node_.own_sources_v6.count = 1;
+  node_.own_sources_v4.addresses[0] = {192, 0, 2, 2};
+  node_.own_sources_v6.addresses[0] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
+  node_.tunnel_source_v4 = stage::ToTunnelSource(net::IpPrefix::Parse("192.0.2.128/28"));
+  node_.tunnel_source_v6 = stage::ToTunnelSource(net::IpPrefix::Parse("2001:db8:0:0:80::/73"));
+  const auto from = [](const char* source, const FrameBuilder& like) {
+    FrameBuilder builder = like;
+    builder.source = source;
+    builder.protocol = 17;
+    builder.destination_port = 53;
+    return builder.Build();
+  };
+  for (const char* source : {"192.0.2.2", "192.0.2.128", "192.0.2.143"})
+    ExpectDrop(from(source, FrameBuilder()), DropReason::kTunnelLoop);
+  for (const char* source : {"2001:db8::2", "2001:db8::80:0:0:0", "2001:db8::ff:ffff:ffff:ffff"})
+    ExpectDrop(from(source, V6()), DropReason::kTunnelLoop);
+  const std::vector<Bytes> others = {
+      from("192.0.2.3", FrameBuilder()), from("192.0.2.144", FrameBuilder()), from("192.0.2.127", FrameBuilder()),
+      from("2001:db8::3", V6()),         from("2001:db8::100:0:0:0", V6()),   from("2001:db8::7f:ffff:ffff:ffff", V6()),
+      from("2001:db9::2", V6())};
+  Run(others);
+  EXPECT_EQ(sent().size(), others.size());
 }
 
 // Less than IPv6's least MTU would fit, which no host would believe.

@@ -45,6 +45,8 @@ class FastPathTest : public TwoDirectorsTest {
     stage::OwnSources& own = node_.own_sources_v4;
     own.count = 1;
     own.addresses[0] = {192, 0, 2, 2};
+    node_.own_sources_v6.count = 1;
+    node_.own_sources_v6.addresses[0] = {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2};
     Rebuild();
   }
 

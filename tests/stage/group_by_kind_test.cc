@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/stage/fast_parse.h"
 #include "tests/stage/frames.h"
 #include "tests/stage/pipeline_fixture.h"
 #include "tests/stage/two_directors.h"
@@ -61,7 +62,9 @@ std::vector<Sample> Samples() {
       {kOther, FrameBuilder{.vlan_tags = 1}.Build()},
       {kOther, Ether(0x0800) + Ipv4(1, 8) + Icmp(8)},
       {kOther, Ether(0x86dd) + Ipv6(58, 8) + Icmp(128)},
-      {kOther, Ether(0x86dd) + Ipv6(44, 28)},
+      // Extension headers, before what may be of a flow.
+      {kOther, Ether(0x86dd) + Ipv6(44, 28) + FromHex("06 00 00 00 00 00 00 00") + Tcp(16)},
+      {kOther, Ether(0x86dd) + Ipv6(60, 28) + FromHex("06 00 01 04 00 00 00 00") + Tcp(16)},
       {kOther, Ether(0x0806) + Bytes(28)},
   };
   // Of neither, but where the other family's packets tell theirs, it says so.
@@ -165,6 +168,20 @@ TEST_P(GroupedBurstsTest, LeaveGrouped) {
       EXPECT_EQ(PortsOf(*stages_), ports) << "of " << count << ", alike " << alike;
     }
   }
+}
+
+// Packets of two kinds in turn are checked eight at a time, too.
+TEST_P(GroupedBurstsTest, HaveEights) {
+  std::vector<rte_mbuf*> mbufs;
+  for (size_t i = 0; i < stage::kBurstSize; ++i)
+    mbufs.push_back(MakeMbuf((i % 2 == 0 ? V6() : FrameBuilder()).Build()));
+  stage::Burst& burst = common_->burst;
+  burst.count = mbufs.size();
+  stage::Parsed parsed;
+  stage::ParseOnFastPath(mbufs.data(), PortId(0), burst, parsed, MakeEnv());
+  EXPECT_EQ(parsed.eights, 0x0000ffffu);
+  EXPECT_EQ(parsed.eights_v6, 0xffff0000u);
+  for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_free(mbuf);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, GroupedBurstsTest, testing::Values(1u));

@@ -18,6 +18,7 @@
 #include "dataplane/base/check.h"
 #include "dataplane/fwd/flow_tables.h"
 #include "dataplane/net/parser.h"
+#include "dataplane/stage/group_by_kind.h"
 #include "dataplane/stage/pipeline.h"
 #include "dataplane/stage/stage_env.h"
 #include "dataplane/stage/tunnel_source.h"
@@ -114,6 +115,8 @@ bool IsFragment(const Frame& frame) {
   const auto size = static_cast<uint32_t>(frame.bytes.size());
   return net::ParseFrame(frame.bytes.data(), size, size).l4_status == net::L4Status::kFragment;
 }
+
+stage::PacketKind KindOf(const Frame& frame) { return stage::KindOf(frame.bytes.data(), frame.bytes.size()); }
 
 // As sluiced validates what a reload or its API brings.
 model::Validator ValidatorFor(const config::NodeConfig& node) {
@@ -283,7 +286,9 @@ std::vector<PacketResult> EngineImpl::Process(std::span<const Frame> frames, Por
   while (done < frames.size()) {
     AdvanceClock(OnClock(frames[done].time_ns));
     size_t count = 1;
+    // Bursts end where GroupByKind would give frames another order than the capture has.
     while (count < stage::kBurstSize && done + count < frames.size() && !IsFragment(frames[done + count - 1]) &&
+           KindOf(frames[done + count - 1]) <= KindOf(frames[done + count]) &&
            SecondOf(std::max(elapsed_ns_, OnClock(frames[done + count].time_ns))) == now_s_) {
       ++count;
     }
@@ -300,6 +305,7 @@ void EngineImpl::ProcessBurst(std::span<const Frame> frames, PortId port, Packet
     mbufs[i] = MakeMbuf(pool_, frames[i].bytes.data(), static_cast<uint32_t>(frames[i].bytes.size()));
     SLUICE_CHECK(mbufs[i] != nullptr);  // Create made enough for a burst of the largest frames
   }
+  const auto arrived = mbufs;
   sink_.Begin(mbufs.data(), results, frames.size());
   env_.state = dataplane_.state();
   env_.now_s = now_s_;
@@ -308,6 +314,7 @@ void EngineImpl::ProcessBurst(std::span<const Frame> frames, PortId port, Packet
   ResumeFragments();
   for (size_t i = 0; i < frames.size(); ++i) {
     const stage::Packet& packet = burst_.packets[i];
+    SLUICE_CHECK(packet.mbuf == arrived[i]);  // as Process made the burst
     results[i].fate = packet.fate;
     if (packet.fate == Fate::kDropped) results[i].reason = packet.reason;
     results[i].vip = packet.vip;

@@ -26,6 +26,7 @@ net::Family FamilyOfPool(const Scenario& scenario, uint32_t pool) {
 }
 uint32_t PoolOfVip(const Scenario& scenario, uint32_t vip, uint32_t pools) {
   if (scenario.load != Load::kMixed) return vip % pools;
+  SLUICE_CHECK(pools % 2 == 0);
   return vip % (pools / 2) * 2 + (scenario.KindOf(vip).family == net::Family::kIpv6 ? 1 : 0);
 }
 

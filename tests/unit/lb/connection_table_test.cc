@@ -139,7 +139,7 @@ __attribute__((target("avx2,bmi"))) void ExpectFindWanted(TupleOf tuple_of) {
 TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {
   ExpectFindWanted<ConnectionTableV4>([](const ConnectionKeyV4& key) {
     // Of the upper half nothing is promised.
-    TupleV4 tuple = {.client_and_ports = _mm_set1_epi8(-1), .vip = key.vip};
+    TupleV4 tuple = {.client_and_ports = _mm_set1_epi8(-1)};
     std::memcpy(&tuple.client_and_ports, &key, sizeof(uint64_t));
     return tuple;
   });
@@ -147,7 +147,7 @@ TEST(ConnectionTableTest, KnownOnesOfIpv4AreFoundAtOnce) {
 
 TEST(ConnectionTableTest, KnownOnesOfIpv6AreFoundAtOnce) {
   ExpectFindWanted<ConnectionTableV6>([](const ConnectionKeyV6& key) {
-    TupleV6 tuple = {.client = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&key)), .ports = 0, .vip = key.vip};
+    TupleV6 tuple = {.client = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&key)), .ports = 0};
     std::memcpy(&tuple.ports, &key.client_port, sizeof(tuple.ports));
     return tuple;
   });
