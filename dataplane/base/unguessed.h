@@ -18,7 +18,6 @@ inline uint64_t Unguessed(uint64_t value) {
 // One question whose answer chooses from several pairs, without a branch.
 class Choice {
  public:
-  explicit Choice(bool first) : mask_(0 - Unguessed(first ? 1 : 0)) {}
   // The pair's element of that index, which is 0 or 1.
   static Choice ByIndex(uint64_t index) {
     Choice choice;

@@ -63,7 +63,7 @@ struct NatTracking {
   uint32_t client_ack = 0;
   uint32_t backend_ack = 0;  // what the backend acknowledged last, in the client's numbers
 
-  // A note of the fast path's (stage/fast_sessions.h): packets of this side are the flow's, and need nothing but to be
+  // A note of the fast path's (stage/fast_known.h): packets of this side are the flow's, and need nothing but to be
   // translated, as long as the configuration has the number `in`, which is not 0. `hop`: by which packets to the client
   // leave then; of the backend's side. Of flows whose backend has answered, without a PROXY protocol header.
   void Learn(NatSide side, uint32_t in, uint32_t hop) {

@@ -23,8 +23,8 @@ using net::Load;
 
 using Link = lb::NatTable::Link;
 
-// Memory has so many packets' time to answer for the head of a chain, before it is asked for the session: as many lines
-// as a core waits for at a time.
+// Memory has so many packets' time to answer for the head of a chain, before it is asked for the session: six cost
+// three cycles more (row NAT, 1 M flows), 24 and 32 gain nothing.
 constexpr size_t kHeadsAhead = 16;
 
 // What sessions look like whose packets of one side need nothing but to be translated, under the configuration of a
@@ -148,7 +148,7 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
   const uint32_t number = env.tables->nat().NumberFor(*env.state);
   const LooksBySide of_tcp = LooksOf(net::kProtocolTcp, number);
   const LooksBySide of_udp = LooksOf(net::kProtocolUdp, number);
-  const fwd::BackendEntry* const backends = env.state->backends->data();
+  const auto backends = reinterpret_cast<uintptr_t>(env.state->backends->data());
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   const fwd::VipCounters* const vip_counters = env.counters->vips.get();
   // One flow in nine is the second of its chain: those are looked at again, when their next session is there.
@@ -172,7 +172,8 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
         continue;
       }
       known.places |= Places{1} << i;
-      PrefetchLine(&backends[session.backend.index()]);
+      // Whether there is one is asked later.
+      PrefetchLine(reinterpret_cast<const void*>(backends + session.backend.index() * sizeof(fwd::BackendEntry)));
       PrefetchLine(&vip_counters[session.vip.index()]);
       PrefetchLine(&backend_counters[session.backend.index()]);
     }

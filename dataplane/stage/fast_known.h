@@ -59,7 +59,8 @@ void FindKnownSessions(const Burst& burst, Parsed& parsed, KnownSessions& known,
 
 // All that becomes of a burst that came by `port`, if the session of each packet is known, as is the case here, and
 // nothing but translation is left to do, to leave by one port: gives that. Otherwise an invalid one, and the burst is
-// to go through the passes; what was noted in sessions is what it will note once more.
+// to go through the passes; what was noted in sessions is what it will note once more, and its records are to be made
+// again.
 Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const Parsed& parsed, const KnownSessions& known, Burst& burst,
                     StageEnv& env);
 

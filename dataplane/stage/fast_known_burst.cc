@@ -32,9 +32,12 @@ constexpr std::array<Packet, 2> MakeReadyRecords() {
 }
 alignas(64) constexpr std::array<Packet, 2> kReadyRecords = MakeReadyRecords();
 
-// But for protocol and TCP flags. `ends`: both halves of kReadyRecords have in common what this does not write.
-SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i ports, const uint8_t* frame, uint32_t ip_bytes,
+// But for protocol and TCP flags.
+SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i in_port, const uint8_t* frame, uint32_t ip_bytes,
                                        const FoundSession& found, uint32_t number) {
+  static_assert(offsetof(Packet, client_offset) >= sizeof(__m256i) && offsetof(Packet, vip_offset) >= sizeof(__m256i) &&
+                    offsetof(Packet, direction) >= sizeof(__m256i) && offsetof(Packet, rung) >= sizeof(__m256i),
+                "the first halves of both sides' records are the same");
   // Read before the record is written, which to the compiler may be where any of it is.
   static_assert(offsetof(Packet, backend) == offsetof(Packet, vip) + 2 &&
                 offsetof(lb::NatSession, backend) == offsetof(lb::NatSession, vip) + 2);
@@ -46,7 +49,7 @@ SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i ports, const uint
   const __m256i second_half = Load32(reinterpret_cast<const uint8_t*>(&kReadyRecords[found.side]) + 32);
   auto* const at = reinterpret_cast<uint8_t*>(&packet);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), first_half);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(second_half, ports));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(second_half, in_port));
   packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
   static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
   Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), l4_ports);
