@@ -48,7 +48,8 @@ struct NatTracking {
   // backend acknowledged bytes beyond it.
   bool proxy_sent : 1 = false;
   bool proxy_accepted : 1 = false;
-  uint8_t known : 2 = 0;  // bits by side, see Learn
+  uint8_t known : 2 = 0;    // bits by side, see Learn
+  bool unused : 1 = false;  // has a name so that it has a value: sessions are compared by whole bytes (fast_known.cc)
   uint8_t protocol = 0;
   uint8_t proxy_bytes = 0;   // of the PROXY protocol header that goes before the client's data; 0: none
   uint32_t known_in = 0;     // see Learn
