@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tests/stage/cookie_frames.h"
-#include "tests/stage/two_directors.h"
+#include "tests/stage/tracked_vips.h"
 
 namespace sluice::test {
 namespace {
@@ -41,24 +41,8 @@ enum class Among {
   kCount
 };
 
-class FastBeginTest : public TwoDirectorsRunsTest {
+class FastBeginTest : public TrackedVipsTest {
  protected:
-  FastBeginTest() {
-    using Mode = fwd::ForwardingMode;
-    for (const Kind& kind : kKinds) {
-      const char* const vip = VipOf(kind);
-      AddVip(vip, kind.protocol, kL2Port, Mode::kL2);
-      AddVip(vip, kind.protocol, kIpipPort, Mode::kIpip);
-      fixture_.Vip(AddVip(vip, kind.protocol, kHashPort, Mode::kIpip)).entry.tracked = false;
-      const PoolId by_turns = fixture_.Vip(AddVip(vip, kind.protocol, kTurnsPort, Mode::kIpip)).entry.pool;
-      fixture_.spec().pools[by_turns.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
-    }
-    Rebuild();
-    LimitUnconfirmed(kConnections);
-  }
-
-  static const char* VipOf(const Kind& kind) { return kind.v4 ? "203.0.113.20" : "2001:db8:f::20"; }
-
   static FrameBuilder FromClient(const Kind& kind, size_t client) {
     return {.source = (kind.v4 ? "198.51.100." : "2001:db8:c::") + std::to_string(1 + client % 99),
             .destination = VipOf(kind),
@@ -155,18 +139,12 @@ class FastBeginTest : public TwoDirectorsRunsTest {
     }
   }
 
-  void LimitUnconfirmed(size_t limit) {
-    for (Director* const director : {common_.get(), stages_.get()})
-      director->tables.v4().unconfirmed_limit = director->tables.v6().unconfirmed_limit = limit;
-  }
-
   // Of the last burst: how many packets went the fast path.
   size_t OnFastPath() const {
     const auto is_past = [](const stage::Packet& packet) { return packet.past == stage::Past::kAll; };
     return static_cast<size_t>(std::count_if(common_->burst.begin(), common_->burst.end(), is_past));
   }
 
-  static constexpr uint16_t kL2Port = 80, kIpipPort = 81, kHashPort = 84, kTurnsPort = 86;
   size_t clients_ = 0;
 };
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "tests/stage/cookie_frames.h"
-#include "tests/stage/two_directors.h"
+#include "tests/stage/tracked_vips.h"
 
 namespace sluice::test {
 namespace {
@@ -49,25 +49,15 @@ enum class Between {
   kCount
 };
 
-class FastTrackedTest : public TwoDirectorsRunsTest {
+class FastTrackedTest : public TrackedVipsTest {
  protected:
   FastTrackedTest() {
-    using Mode = fwd::ForwardingMode;
     for (const Kind& kind : kKinds) {
-      const char* const vip = VipOf(kind);
-      AddVip(vip, kind.protocol, kL2Port, Mode::kL2);
-      AddVip(vip, kind.protocol, kIpipPort, Mode::kIpip);
-      fixture_.Vip(AddVip(vip, kind.protocol, kHashPort, Mode::kIpip)).entry.tracked = false;
-      const PoolId by_turns = fixture_.Vip(AddVip(vip, kind.protocol, kTurnsPort, Mode::kIpip)).entry.pool;
-      fixture_.spec().pools[by_turns.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
-      fixture_.Vip(AddVip(vip, kind.protocol, kRangePort, Mode::kIpip)).last_port = kRangePort + 9;
+      fixture_.Vip(AddVip(VipOf(kind), kind.protocol, kRangePort, fwd::ForwardingMode::kIpip)).last_port =
+          kRangePort + 9;
     }
     Rebuild();
-    for (Director* const director : {common_.get(), stages_.get()})
-      director->tables.v4().unconfirmed_limit = director->tables.v6().unconfirmed_limit = kConnections;
   }
-
-  static const char* VipOf(const Kind& kind) { return kind.v4 ? "203.0.113.20" : "2001:db8:f::20"; }
 
   // Of clients that differ in address or port.
   FrameBuilder FromClient(const Kind& kind, size_t client) {
@@ -225,7 +215,7 @@ class FastTrackedTest : public TwoDirectorsRunsTest {
   uint64_t ByTable() const { return common_->counters.rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Value(); }
 
   static constexpr size_t kClients = 70;
-  static constexpr uint16_t kL2Port = 80, kIpipPort = 81, kHashPort = 84, kTurnsPort = 86, kRangePort = 90;
+  static constexpr uint16_t kRangePort = 90;
 };
 
 // At every place, alone or two in a row, and in bursts whose last packets are looked at one by one.

@@ -221,6 +221,11 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
       ASSERT_EQ(x.vip_offset, y.vip_offset);
       ASSERT_EQ(x.headers.ip_length, y.headers.ip_length);
       ASSERT_EQ(x.headers.l4_offset, y.headers.l4_offset);
+      ASSERT_EQ(x.headers.protocol, y.headers.protocol);
+      ASSERT_EQ(x.headers.source_port, y.headers.source_port);
+      ASSERT_EQ(x.headers.destination_port, y.headers.destination_port);
+      ASSERT_EQ(x.headers.tcp_flags, y.headers.tcp_flags);
+      ASSERT_EQ(x.direction, y.direction);
     }
     ASSERT_EQ(a.sent.size(), b.sent.size());
     for (size_t i = 0; i < a.sent.size(); ++i) {
