@@ -9,6 +9,8 @@ that connection. Commands on standard input, one answer of JSON a line on standa
     connections     each one: its local port, its backend, whether it failed
     open N          opens N more
     close NAME      closes the connections to backend NAME in good order
+    pause           answers as status does once no request waits for its answer; none is sent until
+    resume          they speak again
     stop            closes all, answers as status does, ends
 """
 
@@ -37,6 +39,9 @@ class Held:
         self._connections = []
         self._tasks = []
         self._failures = []  # in the order in which they happened
+        self._may_speak = asyncio.Event()
+        self._may_speak.set()
+        self._speaking = 0
 
     async def open(self, count):
         for _ in range(count):
@@ -53,6 +58,16 @@ class Held:
                 connection.wanted = False
         while any(not (c.wanted or c.closed) for c in self._connections):
             await asyncio.sleep(0.01)
+        return self.status()
+
+    async def pause(self):
+        self._may_speak.clear()
+        while self._speaking:
+            await asyncio.sleep(0.01)
+        return self.status()
+
+    def resume(self):
+        self._may_speak.set()
         return self.status()
 
     def status(self):
@@ -75,8 +90,13 @@ class Held:
                 asyncio.open_connection(self._options.address, self._options.port), self._options.timeout)
             connection.port = writer.get_extra_info("sockname")[1]
             while connection.wanted:
+                await self._may_speak.wait()
                 began = time.monotonic()
-                await asyncio.wait_for(self._speak(connection, reader, writer), self._options.timeout)
+                self._speaking += 1
+                try:
+                    await asyncio.wait_for(self._speak(connection, reader, writer), self._options.timeout)
+                finally:
+                    self._speaking -= 1
                 await asyncio.sleep(max(0.0, began + self._options.interval - time.monotonic()))
         except asyncio.TimeoutError:
             self._fail(connection, f"no answer within {self._options.timeout} s")
@@ -118,6 +138,10 @@ async def serve(options):
             answer = await held.open(int(line[1]))
         elif line[0] == "close":
             answer = await held.close(line[1])
+        elif line[0] == "pause":
+            answer = await held.pause()
+        elif line[0] == "resume":
+            answer = held.resume()
         elif line[0] == "stop":
             answer = await held.close()
         elif line[0] == "connections":

@@ -44,6 +44,13 @@ class HeldConnections:
     def close(self, backend):
         return self._ask(f"close {backend}")
 
+    def pause(self):
+        """Returns when all answers are there; nothing is sent until `resume`."""
+        return self._ask("pause")
+
+    def resume(self):
+        return self._ask("resume")
+
     def stop(self):
         """Closes all connections in good order; the last status."""
         report = self._ask("stop")
