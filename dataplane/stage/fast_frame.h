@@ -94,6 +94,12 @@ SLUICE_FAST_PATH inline __m256i MacOf(const PortTraits& port) {
   return _mm256_zextsi128_si256(_mm_cvtsi64_si128(static_cast<long long>(mac)));
 }
 
+// Both ports in one go, as an L4 header begins.
+inline void StorePorts(Packet& packet, uint32_t ports) {
+  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
+  net::Store(reinterpret_cast<uint8_t*>(&packet.headers) + offsetof(net::ParsedHeaders, source_port), ports);
+}
+
 // Makes the record of a packet of the kind, but for what its IP header says of its length. `second_half`: InPort, and
 // what else the second half of all records has and kRecord's not.
 template <net::Family family, uint8_t protocol>
@@ -106,9 +112,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecord(Packet& 
   packet.mbuf = mbuf;
   const uint8_t* const l4 = frame + kL4<family>;
   if (protocol == net::kProtocolTcp) packet.headers.tcp_flags = l4[offsetof(net::TcpHeader, flags)];
-  // Both in one go.
-  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
-  net::Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), net::Load<uint32_t>(l4));
+  StorePorts(packet, net::Load<uint32_t>(l4));
 }
 
 template <net::Family family>

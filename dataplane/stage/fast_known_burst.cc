@@ -51,8 +51,7 @@ SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i in_port, const ui
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), first_half);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(second_half, in_port));
   packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
-  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
-  Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port), l4_ports);
+  StorePorts(packet, l4_ports);
   Store(at + offsetof(Packet, vip), vip_and_backend);
   packet.session = number;
   packet.session_use = use;
@@ -83,16 +82,16 @@ SLUICE_FAST_PATH Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const 
     const fwd::BackendEntry& backend = backends[index];
     if (!Takes(backend, *session, side) || !KnowsStation(backend, side)) [[unlikely]]
       return {};
-    const Exit exit = ExitOf(*session, side, backend, routes);
-    if (exit.port != out_port) [[unlikely]] {
+    const Egress egress = EgressOf(*session, side, backend, routes);
+    if (egress.port != out_port) [[unlikely]] {
       if (i != 0) return {};
-      out_port = exit.port;
+      out_port = egress.port;
       most_bytes = env.node->ports[out_port.index()].mtu_bytes;
     }
     const uint32_t ip_bytes = parsed.ip_bytes[i];
     if (ip_bytes > most_bytes || !HasHopLeft(frame)) [[unlikely]]
       return {};
-    ethers[i] = exit.ether;
+    ethers[i] = egress.ether;
     const uint8_t protocol = session->tracking.protocol;
     Note(session->tracking, side, protocol, frame, now_s);
     Packet& packet = burst.packets[i];
@@ -101,7 +100,7 @@ SLUICE_FAST_PATH Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const 
     packet.flow_hash = known.hashes[i];
     packet.out_port = out_port;
     if (protocol == net::kProtocolTcp) [[likely]] {
-      packet.headers.tcp_flags = frame[kL4<kKnownFamily> + offsetof(net::TcpHeader, flags)];
+      packet.headers.tcp_flags = TcpFlagsOf(frame, net::kProtocolTcp);
     } else {
       packet.headers.protocol = protocol;
     }

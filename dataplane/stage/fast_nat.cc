@@ -255,9 +255,7 @@ bool SendTranslated(Packet& packet, StageEnv& env) {
   }
   std::memcpy(frame, departure.ether, offsetof(net::EtherHeader, ether_type));
   NoteKnown(packet, departure, *session, env);
-  packet.out_port = departure.port;
-  packet.fate = Fate::kForwarded;
-  packet.past = Past::kAll;
+  MarkReady(packet, departure.port);
   if (to_backend) {
     CountForwarded(packet, *env.counters);
   } else {

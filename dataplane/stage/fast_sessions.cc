@@ -36,9 +36,7 @@ SLUICE_FAST_PATH inline void MakeRecord(Packet& packet, rte_mbuf* mbuf, PortId p
   packet.headers.protocol = protocol;
   packet.headers.tcp_flags = TcpFlagsOf(frame, protocol);
   packet.headers.ip_length = static_cast<uint16_t>(net::CommonIpBytes(kKnownFamily, frame + kL3));
-  static_assert(offsetof(net::ParsedHeaders, destination_port) == offsetof(net::ParsedHeaders, source_port) + 2);
-  Store(at + offsetof(Packet, headers) + offsetof(net::ParsedHeaders, source_port),
-        Load<uint32_t>(frame + kL4<kKnownFamily>));
+  StorePorts(packet, Load<uint32_t>(frame + kL4<kKnownFamily>));
   // An answer's is not known before its session was looked at again.
   const auto unknown = static_cast<VipId::rep>(0 - found.side);
   packet.vip = VipId(static_cast<VipId::rep>(session.vip.value() | unknown));
@@ -134,16 +132,14 @@ SLUICE_FAST_PATH size_t SendKnown(Burst& burst, size_t first, StageEnv& env) {
     const fwd::BackendEntry& backend = backends[packet.backend.index()];
     if (!KnowsStation(backend, side)) [[unlikely]]
       continue;
-    const Exit exit = ExitOf(session, side, backend, routes);
+    const Egress egress = EgressOf(session, side, backend, routes);
     const uint32_t bytes = packet.headers.ip_length;
     auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
-    if (bytes > ports[exit.port.index()].mtu_bytes || !HasHopLeft(frame)) [[unlikely]]
+    if (bytes > ports[egress.port.index()].mtu_bytes || !HasHopLeft(frame)) [[unlikely]]
       continue;
     Translate(frame, session, side);
-    std::memcpy(frame, exit.ether, offsetof(net::EtherHeader, ether_type));
-    packet.out_port = exit.port;
-    packet.fate = Fate::kForwarded;
-    packet.past = Past::kAll;
+    std::memcpy(frame, egress.ether, offsetof(net::EtherHeader, ether_type));
+    MarkReady(packet, egress.port);
     CountTranslated(bytes, side, vip_counters[packet.vip.index()], backend_counters[packet.backend.index()], nobody);
     answers += side;
   }

@@ -50,12 +50,12 @@ inline void Note(lb::NatTracking& tracking, uint64_t side, uint8_t protocol, con
 }
 
 // How a packet leaves: by its first bytes, which are an Ethernet header but for the type, and a port.
-struct Exit {
+struct Egress {
   const uint8_t* ether;
   PortId port;
 };
-inline Exit ExitOf(const lb::NatSession& session, uint64_t side, const fwd::BackendEntry& backend,
-                   const fwd::ClientRoutes& routes) {
+inline Egress EgressOf(const lb::NatSession& session, uint64_t side, const fwd::BackendEntry& backend,
+                       const fwd::ClientRoutes& routes) {
   static_assert(offsetof(fwd::BackendEntry, ether) == 0 && offsetof(fwd::ClientHop, ether) == 0);
   const Choice choose = Choice::ByIndex(side);
   const fwd::ClientHop* const hop = routes.Named(static_cast<uint32_t>(choose(0, session.tracking.known_hop)));

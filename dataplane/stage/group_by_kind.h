@@ -28,12 +28,13 @@ class KindGroups {
 };
 
 // Puts the packets of a burst behind each other that are of a kind, in the order of PacketKind, each in the order in
-// which they came. Those before `first` are kTcpV4, and not looked at. So packets of a flow stay in order, also if
-// they differ in IPv4 options or are fragments of IPv4. Of IPv6 those with extension headers, fragments among them, are
-// kOther, and come behind others of their flow that have none. Traffic of several
-// kinds comes in any order, and where every second packet is of another kind than the one before, a packet spends more
-// time on wrong guesses of where the code goes on than on all else (row mixed). 1 to kBurstSize packets, `first` below
-// `count`. Says where those from `first` on are then.
+// which they came. Those before `first` are kTcpV4, and not looked at. So packets of a flow stay in order, also if they
+// differ in IPv4 options or are fragments of IPv4. Of IPv6 those with extension headers, fragments among them, are
+// kOther, and come behind others of their flow that have none.
+//
+// Traffic of several kinds comes in any order, and where every second packet is of another kind than the one before, a
+// packet spends more time on wrong guesses of where the code goes on than on all else (row mixed). 1 to kBurstSize
+// packets, `first` below `count`. Says where those from `first` on are then.
 KindGroups GroupByKind(rte_mbuf** mbufs, size_t first, size_t count);
 
 // A few packets are faster as they are.

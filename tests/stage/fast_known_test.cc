@@ -74,15 +74,6 @@ class FastKnownTest : public TwoDirectorsTest {
 
   static std::string Vip(bool v4, int last) { return (v4 ? "203.0.113." : "2001:db8:f::") + std::to_string(last); }
 
-  PoolId AddPool(bool v4) {
-    const PoolId pool = fixture_.AddPool(13);
-    for (int i = 0; i < 2; ++i) {
-      const std::string last = std::to_string(10 + backends_.size());
-      backends_.push_back({fixture_.AddBackend(pool, (v4 ? "192.0.2." : "2001:db8::") + last), pool});
-    }
-    return pool;
-  }
-
   void ExpectAlike(const std::vector<Bytes>& frames) {
     const std::vector<uint64_t> offloads(frames.size(), RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN);
     const std::vector<size_t> segments(frames.size(), SIZE_MAX);

@@ -63,15 +63,6 @@ class FastNatTest : public TwoDirectorsTest {
     }
   }
 
-  PoolId AddPool(bool v4) {
-    const PoolId pool = fixture_.AddPool(13);
-    for (int i = 0; i < 2; ++i) {
-      const std::string last = std::to_string(10 + backends_.size());
-      backends_.push_back({fixture_.AddBackend(pool, (v4 ? "192.0.2." : "2001:db8::") + last), pool});
-    }
-    return pool;
-  }
-
   void SetNumbers(Bytes& frame) {
     const size_t l4 = nat::L4(frame);
     if (frame[nat::kIp + (nat::IsV4(frame) ? 9 : 6)] != 6 || frame.size() < l4 + 20) return;

@@ -110,6 +110,16 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
     return from[Draw(from.size())];
   }
 
+  // Of two backends.
+  PoolId AddPool(bool v4) {
+    const PoolId pool = fixture_.AddPool(13);
+    for (int i = 0; i < 2; ++i) {
+      const std::string last = std::to_string(10 + backends_.size());
+      backends_.push_back({fixture_.AddBackend(pool, (v4 ? "192.0.2." : "2001:db8::") + last), pool});
+    }
+    return pool;
+  }
+
   // Backends come, go and change between bursts, and time passes.
   void ChangeSomething() {
     if (Draw(4) == 0) now_s_ += static_cast<uint32_t>(Draw(3) == 0 ? Draw(100) : 1);
@@ -268,14 +278,10 @@ class TwoDirectorsRunsTest : public TwoDirectorsTest {
  protected:
   // With two backends, which cookies name 0 and 1.
   VipId AddVip(const std::string& vip, uint8_t protocol, uint16_t port, fwd::ForwardingMode mode) {
-    const bool v4 = vip.find(':') == std::string::npos;
-    const PoolId pool = fixture_.AddPool(13);
-    for (uint16_t id = 0; id < 2; ++id) {
-      const std::string last = std::to_string(10 + backends_.size());
-      const BackendId backend = fixture_.AddBackend(pool, (v4 ? "192.0.2." : "2001:db8::") + last);
-      fixture_.spec().backends[backend.index()].info.cookie_id = id;
-      backends_.push_back({backend, pool});
-    }
+    const size_t first = backends_.size();
+    const PoolId pool = AddPool(vip.find(':') == std::string::npos);
+    for (uint16_t id = 0; id < 2; ++id)
+      fixture_.spec().backends[backends_[first + id].first.index()].info.cookie_id = id;
     return fixture_.AddVip(vip, protocol, port, pool, mode);
   }
 
