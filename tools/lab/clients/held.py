@@ -53,6 +53,7 @@ class Held:
         return self.status()
 
     async def close(self, backend=None):
+        self._may_speak.set()  # one that is paused would not see that it is to end
         for connection in self._connections:
             if backend in (None, connection.backend):
                 connection.wanted = False
