@@ -5,13 +5,12 @@ import sys
 
 import lab_case
 from lab import config
-from lab.clients.tools import Downloads, HeldConnections, curl, http_load, iperf3
+from lab.clients.tools import Downloads, HeldConnections, curl, http_load
 from lab.backends import UDP_PORT
 from lab.director import number
 from lab.network import CLIENT, DIRECTOR, INTERFACE, backend_host
 from lab.process import wait_until
 
-IPERF_PORT = 5201
 _SERVERS = os.path.join(os.path.dirname(os.path.abspath(sys.modules["lab"].__file__)), "servers")
 
 
@@ -33,14 +32,9 @@ class NatCase(lab_case.LabCase):
             index = int(role.rpartition("-")[2])
             cls.prepare_backend(namespace, index)
             host = backend_host(index)
-            for name, command in (
-                ("iperf3", ["iperf3", "-s", "-p", str(IPERF_PORT)]),
-                ("udp", ["/usr/bin/python3", os.path.join(_SERVERS, "udp_echo.py"), role, str(UDP_PORT), host.ipv4,
-                         host.ipv6]),
-            ):
-                server = namespace.start(f"{name}-{role}", command)
-                cls.addClassCleanup(server.kill)
-            wait_until(lambda n=namespace: f":{IPERF_PORT} " in n.run(["ss", "-Htln"]).stdout, 10, "iperf3 listens")
+            server = namespace.start(f"udp-{role}", ["/usr/bin/python3", os.path.join(_SERVERS, "udp_echo.py"), role,
+                                                     str(UDP_PORT), host.ipv4, host.ipv6])
+            cls.addClassCleanup(server.kill)
             wait_until(lambda n=namespace: f":{UDP_PORT} " in n.run(["ss", "-Huln"]).stdout, 10, "the echo listens")
 
     @classmethod
@@ -50,8 +44,7 @@ class NatCase(lab_case.LabCase):
     def services(self, weights, **fields):
         services = config.services(weights, mode=self.MODE)
         for version in (4, 6):
-            services["vips"].append({"name": f"iperf{version}", "address": config.VIP[version], "protocol": "tcp",
-                                     "port": IPERF_PORT, "pool": config.POOL[version], "mode": self.MODE})
+            services["vips"].append(lab_case.iperf_vip(version, mode=self.MODE))
         for vip in services["vips"]:
             vip.update(fields)
         return services
@@ -65,14 +58,6 @@ class NatCase(lab_case.LabCase):
                 self.assert_all_answered(http_load(self.client, vip, 300))
                 self.assert_downloads(Downloads(self.client, vip, 1, name=f"download{version}").finish())
                 self.assert_upload(version, f"{self.MODE}{version}")
-
-    def check_iperf3(self):
-        for version in (4, 6):
-            for options in ([], ["-R"]):
-                with self.subTest(ip=version, options=options):
-                    rate = iperf3(self.client, config.VIP[version], IPERF_PORT, seconds=1, options=options)
-                    print(f"\niperf3 {self.MODE} IPv{version} {options}: {rate / 1e9:.2f} Gb/s", flush=True)
-                    self.assertGreater(rate, 0)
 
     def seen_by_backend(self, version):
         return curl(self.client, url(version, "/client")).split()

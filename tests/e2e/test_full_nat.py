@@ -41,7 +41,7 @@ class FullNatTest(NatCase):
 
     def test_iperf3_both_ways(self):
         self.start_nat(self.services({1: 100}))
-        self.check_iperf3()
+        self.check_iperf3(self.MODE)
 
     def test_udp(self):
         self.start_nat(self.services({1: 100, 2: 100}))

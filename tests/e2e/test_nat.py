@@ -33,7 +33,7 @@ class NatTest(NatCase):
 
     def test_iperf3_both_ways(self):
         self.start(self.services({1: 100}))
-        self.check_iperf3()
+        self.check_iperf3(self.MODE)
 
     def test_udp(self):
         self.start(self.services({1: 100, 2: 100}))

@@ -94,9 +94,11 @@ class Director:
         """Stops sluiced; returns its exit code and the list of what it left behind, which is to be empty."""
         process, self._process = self._process, None
         process.send_signal(number_of_signal)
-        code = process.wait(15)
-        left = [f"process {pid}" for pid in session_members(process.pid)]
-        process.kill()
+        try:
+            code = process.wait(15)
+            left = [f"process {pid}" for pid in session_members(process.pid)]
+        finally:
+            process.kill()
         left += [f"interface {name}" for name in self.namespace.interfaces() if name not in ("lo", "eth0")]
         left += [f"socket {path}" for path in [self.socket_path] if os.path.exists(path)]
         left += [f"file {path}" for path in sorted(machine_state() - self._before)]

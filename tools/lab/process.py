@@ -16,6 +16,7 @@ class LabError(Exception):
 
 def run(command, timeout=20, check=True, stdin=None):
     """Runs `command` to its end and returns its CompletedProcess (text). Non-zero raises LabError if `check`."""
+    timeout = max(timeout, SHORTEST_DEADLINE_S)
     try:
         done = subprocess.run(command, input=stdin, text=True, capture_output=True, timeout=timeout, check=False,
                               stdin=subprocess.DEVNULL if stdin is None else None)
@@ -52,6 +53,20 @@ def session_members(session):
         if int(fields[3]) == session and fields[0] != "Z":
             members.append(int(entry))
     return members
+
+
+def threads(pid):
+    """The live threads of a process, each with its state and what it waits for in the kernel."""
+    found = []
+    for entry in sorted(os.listdir(f"/proc/{pid}/task"), key=int):
+        try:
+            with open(f"/proc/{pid}/task/{entry}/stat", encoding="ascii", errors="replace") as stat:
+                name, _, rest = stat.read().partition("(")[2].rpartition(")")
+            with open(f"/proc/{pid}/task/{entry}/wchan", encoding="ascii") as wchan:
+                found.append(f"{name} {rest.split()[0]} {wchan.read()}")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 def cpu_seconds(pid):
@@ -103,10 +118,12 @@ class Process:
 
     def wait(self, timeout):
         """The exit code, or LabError if the process does not end."""
+        timeout = max(timeout, SHORTEST_DEADLINE_S)
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{self.name} (pid {self.pid}) did not end within {timeout} s\n{self.log()}") from error
+            raise LabError(f"{self.name} (pid {self.pid}) did not end within {timeout} s; its threads: "
+                           f"{', '.join(threads(self.pid))}\n{self.log()}") from error
 
     def stop(self, number=signal.SIGTERM, timeout=10):
         """Asks it to end and returns its exit code; kills it and raises LabError when it does not."""

@@ -188,17 +188,17 @@ def stop_flood(process):
     return json.loads(process.popen.communicate(timeout=30)[0])
 
 
-def iperf3(namespace, address, port, seconds, options=()):
-    """Bits per second that the receiving side got; that is an iperf3 server at `address`, with -R the client."""
-    command = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J", *options]
-
-    def attempt():
+def iperf3(namespace, server, address, port, seconds, options=()):
+    """Bits per second that the receiving side got: an iperf3 in the namespace `server`, with -R the client. `address`
+    is where the client finds it."""
+    # One server for each stream: between two it opens its port anew, and resets who came just before.
+    receiver = server.start("iperf3", ["iperf3", "-s", "-1", "-p", str(port)])
+    try:
+        wait_until(lambda: server.run(["ss", "-Htln", f"sport = :{port}"]).stdout, 10, "iperf3 listens")
+        command = ["iperf3", "-c", address, "-p", str(port), "-t", str(seconds), "-J", *options]
         answer = json.loads(namespace.run(command, timeout=seconds + 20, check=False).stdout)
-        # The server opens its port anew after each test, and resets who came just before.
-        between_tests = re.match("unable to connect to server|the server is busy", answer.get("error", ""))
-        return None if between_tests else answer
-
-    answer = wait_until(attempt, 20, "the iperf3 server takes a connection")
+    finally:
+        receiver.kill()
     if "error" in answer:
-        raise LabError(f"iperf3: {answer['error']}")
+        raise LabError(f"iperf3: {answer['error']}\n{receiver.log()}")
     return answer["end"]["sum_received"]["bits_per_second"]
