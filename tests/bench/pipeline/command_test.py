@@ -17,7 +17,7 @@ import ratio_bench  # noqa: E402  pylint: disable=wrong-import-position
 BENCH = sys.argv.pop(1) if len(sys.argv) > 1 else None
 NUMBERS = ("cycles_per_packet_p50", "cycles_per_packet_p10", "cycles_per_packet_p90", "mpps", "reference_cycles_p50",
            "clock_cycles")
-DIMENSIONS = ("scenario", "mode", "family", "flows", "vips", "backends", "packet_bytes", "burst")
+DIMENSIONS = ("scenario", "mode", "family", "protocol", "flows", "vips", "backends", "packet_bytes", "burst")
 
 
 def run(*arguments):
@@ -28,9 +28,9 @@ class BenchCommandTest(unittest.TestCase):
     def test_rows_of_every_load(self):
         """A row that does not do what it says ends with status 1."""
         for row in ("established/ipip/hash/ipv4/1k-flows", "established/ipip/table/ipv6/1k-flows",
-                    "established/ipip/cookie/ipv4/1k-flows", "established/ipip/stateful/ipv4/1k-flows",
-                    "new/ipip/table/ipv4", "mixed/ipip/all/ipv4-6/1k-flows", "no-vip/ipip/table/ipv6", "imix",
-                    "100-changes"):
+                    "established/ipip/table/udp-ipv4/1k-flows", "established/ipip/cookie/ipv4/1k-flows",
+                    "established/ipip/stateful/ipv4/1k-flows", "new/ipip/table/ipv4",
+                    "mixed/ipip/all/ipv4-6/1k-flows", "no-vip/ipip/table/ipv6", "imix", "100-changes"):
             with self.subTest(row=row):
                 done = run("--no-huge", "--json", "--windows", "3", "--row", row)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
-#include "dataplane/net/headers.h"
 
 namespace sluice::bench {
 namespace {
@@ -66,15 +65,17 @@ std::string_view SelectionName(const Scenario& scenario) {
 
 std::string Scenario::Name() const {
   const std::string_view version = load == Load::kMixed ? "4-6" : family == Family::kIpv4 ? "4" : "6";
+  const std::string_view datagrams = protocol == net::kProtocolUdp ? "udp-" : "";
   return absl::StrCat(std::string(LoadName(load)), "/", std::string(config::ModeName(mode)), "/",
-                      std::string(SelectionName(*this)), "/ipv", std::string(version), "/", Count(flows), "-flows/",
-                      Count(vips), "-vips/", Count(backends), "-backends/", SizeName(packet_bytes), "/burst-", burst,
+                      std::string(SelectionName(*this)), "/", std::string(datagrams), "ipv", std::string(version), "/",
+                      Count(flows), "-flows/", Count(vips), "-vips/", Count(backends), "-backends/",
+                      SizeName(packet_bytes), "/burst-", burst,
                       changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "");
 }
 
 VipKind Scenario::KindOf(uint32_t vip) const {
   if (load == Load::kMixed) return kMixedKinds[vip % kMixedKinds.size()];
-  return {.selection = selection, .family = family, .protocol = net::kProtocolTcp};
+  return {.selection = selection, .family = family, .protocol = protocol};
 }
 
 bool Scenario::Has(Selection wanted) const {
@@ -112,6 +113,16 @@ std::vector<Scenario> Matrix() {
       add("cookies", timestamps, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
     }
   }
+  Scenario datagrams = base;
+  datagrams.protocol = net::kProtocolUdp;
+  datagrams.packet_bytes = kDatagramBytes;
+  for (const uint32_t flows : {1000u, 1'000'000u}) {
+    for (const Selection selection : {Selection::kHash, Selection::kTable}) {
+      add("udp", datagrams, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+    }
+  }
+  add("udp", datagrams, [](Scenario& row) { row.family = Family::kIpv6, row.packet_bytes = kDatagramV6Bytes; });
+  add("udp", datagrams, [](Scenario& row) { row.mode = config::ForwardingMode::kNat; });
   // The same frames where nobody reads their timestamps.
   for (const Selection selection : {Selection::kHash, Selection::kTable}) {
     add("bytes", timestamps, [&](Scenario& row) { row.selection = selection; });

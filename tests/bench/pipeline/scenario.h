@@ -9,6 +9,7 @@
 
 #include "config/schema.h"
 #include "dataplane/net/address.h"
+#include "dataplane/net/headers.h"
 
 namespace sluice::bench {
 
@@ -43,6 +44,7 @@ inline constexpr uint32_t kImix = 0;
 inline constexpr uint32_t kShortest = 1;
 inline constexpr uint32_t kTimestampsBytes = 66;
 inline constexpr uint32_t kShortestV6Bytes = 74;
+inline constexpr uint32_t kDatagramBytes = 74, kDatagramV6Bytes = 94;  // frames of UDP with 32 bytes of data
 
 // One row of the benchmark.
 struct Scenario {
@@ -51,6 +53,7 @@ struct Scenario {
   config::ForwardingMode mode = config::ForwardingMode::kIpip;
   Selection selection = Selection::kTable;
   net::Family family = net::Family::kIpv4;
+  uint8_t protocol = net::kProtocolTcp;
   uint32_t flows = 1'000'000;
   uint32_t vips = 1000;
   uint32_t backends = 1000;  // in pools of at most kPoolBackends
