@@ -15,13 +15,14 @@
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
 
-// Frames of the most common kinds, TCP over IPv4 without options and over IPv6, are checked eight at a time, in
-// registers that hold one field of all eight, with a lane for each, most often of 32 bits (row hash, 1 k flows).
+// Frames of the most common kinds, TCP and UDP over IPv4 without options and over IPv6, are checked eight at a time, in
+// registers that hold one field of all eight, with a lane for each, most often of 32 bits (rows hash and udp, 1 k
+// flows).
 namespace sluice::stage {
 
 inline constexpr size_t kEight = 8;
 
-// What stands in for a frame of another kind: its TCP header is too short.
+// What stands in for a frame of another kind: its TCP header or datagram is too short.
 alignas(64) inline constexpr std::array<uint8_t, 128> kNoFrame{};
 
 // Calls f(i) for i from 0 to 7, with constants: as a loop this would count and branch as much as it does else.
@@ -57,7 +58,8 @@ struct EightConstants {
 
   Lanes low_16{0xffff}, words_of_one{0x0001'0001}, top_bits_of_words{0x8000'8000};
   Lanes good_sum{0xffff - 5};  // see ChecksumsAreGood
-  Lanes tcp_header{sizeof(net::TcpHeader)}, ip_header{sizeof(net::Ipv4Header)}, ether_header{sizeof(net::EtherHeader)};
+  Lanes tcp_header{sizeof(net::TcpHeader)}, udp_header{sizeof(net::UdpHeader)}, ip_header{sizeof(net::Ipv4Header)},
+      ether_header{sizeof(net::EtherHeader)};
   Lanes ip_header_v6{sizeof(net::Ipv6Header)};
   Lanes data_offset{0xf0 >> 2};  // in bytes
   // Of the first byte of an address, as the highest one of a lane, once kBeyondClients is added to it.
@@ -65,12 +67,13 @@ struct EightConstants {
   Lanes beyond_clients{kBeyondClients << 24};
   Lanes last_client{(224 + kBeyondClients - 1) % 256 << 24 | 0xff'ffff}, loopback{(127 + kBeyondClients) << 24};
   // Lanes of 64 bits, of a VIP's address and both ports.
-  Lanes address_and_vip_port{0xffff'ffff, 0xffff'0000}, tcp{0, net::kProtocolTcp};
+  Lanes address_and_vip_port{0xffff'ffff, 0xffff'0000}, tcp{0, net::kProtocolTcp}, udp{0, net::kProtocolUdp};
   // In lanes of 16 bits.
   static constexpr Lanes Words(uint32_t word) { return Lanes(word * 0x0001'0001); }
   Lanes shortest_v4 = Words(net::kCommonBytesV4), shortest_v6 = Words(net::kCommonBytesV6);
   Lanes headers_v6 = Words(kL4<net::Family::kIpv6>);
   Lanes tcp_header_word = Words(sizeof(net::TcpHeader)), data_offset_word = Words(0xf0 >> 2);
+  Lanes udp_header_word = Words(sizeof(net::UdpHeader));
 };
 
 // Read from memory, one operand of an instruction, because g++ makes three instructions of a constant that it knows.
@@ -122,6 +125,22 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i GatherBytes(const
   return _mm256_cvtepu8_epi32(bytes);
 }
 
+// Two bytes of each frame in words by LaneOf, as they are in memory.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline __m128i GatherWords(const uint8_t* const* frames,
+                                                                           size_t offset) {
+  __m128i words = _mm_setzero_si128();
+  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    words = _mm_insert_epi16(words, net::Load<int16_t>(frames[i] + offset), static_cast<int>(LaneOf(i)));
+  });
+  return words;
+}
+// Of network byte order.
+SLUICE_FAST_PATH __attribute__((always_inline)) inline __m128i GatherNumbers(const uint8_t* const* frames,
+                                                                             size_t offset) {
+  const __m128i swapped = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return _mm_shuffle_epi8(GatherWords(frames, offset), swapped);
+}
+
 // All ones where the checksum is right: the sum of the header's words is 0xffff, once its carries are added to it.
 // Words may be in any byte order.
 SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i ChecksumsAreGood(const EightConstants& constants,
@@ -150,14 +169,16 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i AreMartian(const 
   return _mm256_or_si256(nobody, _mm256_cmpeq_epi32(source, destination));
 }
 
-// Eight frames, each of which begins as kStart<kIpv4, kProtocolTcp> with the station's address and has kCommonBytesV4,
-// or is kNoFrame. `lengths`: words by LaneOf, how long each is. `sums_are_good`: the device found so. Returns a bit for
+// Eight frames, each of which begins as kStart<kIpv4, protocol> with the station's address and has kCommonBytesV4, or
+// is kNoFrame. `lengths`: words by LaneOf, how long each is. `sums_are_good`: the device found so. Returns a bit for
 // each that is sound, as ParseCommonIp and CommonIpv4ChecksumIsValid want it, and from where clients are (not
 // IsMartian); and of all the length of the IP packet and VipKey::key.
+template <uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const uint8_t* const* frames,
                                                                            __m128i lengths, bool sums_are_good,
                                                                            uint32_t* ip_bytes_of, uint64_t* vip_keys) {
-  using net::Family, net::Ipv4Header, net::TcpHeader;
+  using net::Family, net::Ipv4Header, net::TcpHeader, net::UdpHeader;
+  constexpr bool kIsTcp = protocol == net::kProtocolTcp;
   const EightConstants& constants = ReadEightConstants();
   const FourFields ip = Transpose(frames, kL3);
   static_assert(offsetof(Ipv4Header, source) == 12 && offsetof(Ipv4Header, destination) == 16,
@@ -174,12 +195,18 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const
                                                 3, 2, -1, -1, 7, 6, -1, -1, 11, 10, -1, -1, 15, 14, -1, -1);
   const __m256i ip_bytes = _mm256_shuffle_epi8(ip.first, length_bytes);
   const __m256i most_bytes = _mm256_sub_epi32(_mm256_cvtepu16_epi32(lengths), constants.ether_header);
-  const __m256i offsets = GatherBytes(frames, kL4<Family::kIpv4> + offsetof(TcpHeader, data_offset));
-  const __m256i header_bytes = _mm256_and_si256(_mm256_srli_epi32(offsets, 2), constants.data_offset);
-  const __m256i tcp_bytes = _mm256_sub_epi32(ip_bytes, constants.ip_header);
+  // What TCP says of its header, and UDP of the datagram.
+  __m256i stated;
+  if constexpr (kIsTcp) {
+    const __m256i offsets = GatherBytes(frames, kL4<Family::kIpv4> + offsetof(TcpHeader, data_offset));
+    stated = _mm256_and_si256(_mm256_srli_epi32(offsets, 2), constants.data_offset);
+  } else {
+    stated = _mm256_cvtepu16_epi32(GatherNumbers(frames, kL4<Family::kIpv4> + offsetof(UdpHeader, length)));
+  }
+  const __m256i l4_bytes = _mm256_sub_epi32(ip_bytes, constants.ip_header);
   const __m256i too_long = _mm256_cmpgt_epi32(ip_bytes, most_bytes);
-  const __m256i cut = _mm256_cmpgt_epi32(header_bytes, tcp_bytes);
-  const __m256i too_short = _mm256_cmpgt_epi32(constants.tcp_header, header_bytes);
+  const __m256i cut = _mm256_cmpgt_epi32(stated, l4_bytes);
+  const __m256i too_short = _mm256_cmpgt_epi32(kIsTcp ? constants.tcp_header : constants.udp_header, stated);
   const __m256i bad = _mm256_or_si256(_mm256_or_si256(too_long, cut),
                                       _mm256_or_si256(too_short, AreMartian(constants, source, destination)));
   const __m256i sums = sums_are_good ? _mm256_set1_epi32(-1) : ChecksumsAreGood(constants, ip, destination);
@@ -187,7 +214,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const
 
   // The protocol stands where the client's port is.
   const auto key_of = [&](__m256i to) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return _mm256_or_si256(_mm256_and_si256(to, constants.address_and_vip_port), constants.tcp);
+    return _mm256_or_si256(_mm256_and_si256(to, constants.address_and_vip_port),
+                           kIsTcp ? constants.tcp : constants.udp);
   };
   auto* const keys = reinterpret_cast<__m256i*>(vip_keys);
   // Not aligned: a group of a burst begins anywhere.
@@ -197,30 +225,29 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(good)));
 }
 
-// The same of TCP over IPv6, of which only length and TCP header are looked at: an address is wider than a lane.
+// The same over IPv6, of which only lengths are looked at: an address is wider than a lane.
+template <uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEightV6(const uint8_t* const* frames,
                                                                              __m128i lengths, uint32_t* ip_bytes_of) {
-  using net::Family, net::Ipv6Header, net::TcpHeader;
+  using net::Family, net::Ipv6Header, net::TcpHeader, net::UdpHeader;
+  constexpr bool kIsTcp = protocol == net::kProtocolTcp;
   const EightConstants& constants = ReadEightConstants();
-  static_assert(offsetof(TcpHeader, flags) == offsetof(TcpHeader, data_offset) + 1);
-  const auto words_at = [&](size_t offset) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    __m128i words = _mm_setzero_si128();
-    ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-      words = _mm_insert_epi16(words, net::Load<int16_t>(frames[i] + offset), static_cast<int>(LaneOf(i)));
-    });
-    return words;
-  };
-  const __m128i swapped = _mm_setr_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-  const __m128i tcp_bytes = _mm_shuffle_epi8(words_at(kL3 + offsetof(Ipv6Header, payload_length)), swapped);
-  const __m128i offsets = words_at(kL4<Family::kIpv6> + offsetof(TcpHeader, data_offset));
-  const __m128i header_bytes = _mm_and_si128(_mm_srli_epi16(offsets, 2), constants.data_offset_word);
+  const __m128i l4_bytes = GatherNumbers(frames, kL3 + offsetof(Ipv6Header, payload_length));
+  __m128i stated;
+  if constexpr (kIsTcp) {
+    static_assert(offsetof(TcpHeader, flags) == offsetof(TcpHeader, data_offset) + 1);
+    const __m128i offsets = GatherWords(frames, kL4<Family::kIpv6> + offsetof(TcpHeader, data_offset));
+    stated = _mm_and_si128(_mm_srli_epi16(offsets, 2), constants.data_offset_word);
+  } else {
+    stated = GatherNumbers(frames, kL4<Family::kIpv6> + offsetof(UdpHeader, length));
+  }
   // What is left of one without the other, where that is more.
-  const __m128i too_long = _mm_subs_epu16(tcp_bytes, _mm_sub_epi16(lengths, constants.headers_v6));
-  const __m128i cut = _mm_subs_epu16(header_bytes, tcp_bytes);
-  const __m128i too_short = _mm_subs_epu16(constants.tcp_header_word, header_bytes);
+  const __m128i too_long = _mm_subs_epu16(l4_bytes, _mm_sub_epi16(lengths, constants.headers_v6));
+  const __m128i cut = _mm_subs_epu16(stated, l4_bytes);
+  const __m128i too_short = _mm_subs_epu16(kIsTcp ? constants.tcp_header_word : constants.udp_header_word, stated);
   const __m128i bad = _mm_or_si128(_mm_or_si128(too_long, cut), too_short);
   const __m128i good = _mm_cmpeq_epi16(bad, _mm_setzero_si128());
-  const __m256i ip_bytes = _mm256_add_epi32(_mm256_cvtepu16_epi32(tcp_bytes), constants.ip_header_v6);
+  const __m256i ip_bytes = _mm256_add_epi32(_mm256_cvtepu16_epi32(l4_bytes), constants.ip_header_v6);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(InOrder(_mm256_cvtepi16_epi32(good)))));
 }

@@ -90,7 +90,7 @@ SLUICE_FAST_PATH size_t AddClaimRun(rte_mbuf* const* mbufs, PortId port, size_t 
   constexpr auto kFamily = net::Family::kIpv4;
   const UsualClaim usual = claims.usual;  // in registers
   __m256i tcp;                            // of the packet at hand
-  const size_t end = LookUpRun<kFamily>(
+  const size_t end = LookUpRun<kFamily, net::kProtocolTcp>(
       mbufs, first, parsed, burst, env, _mm256_or_si256(InPort(port), NamedByCookie()),
       [&](size_t place, const fwd::FastPathVip& vip, const uint8_t* frame) SLUICE_FAST_PATH
       __attribute__((always_inline)) { return usual.Suits<kFamily>(frame, parsed.ip_bytes[place], vip, tcp); },

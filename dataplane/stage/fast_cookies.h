@@ -119,8 +119,9 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void AddClaim(Packet& pac
   packet.past = Past::kSelection;
 }
 
-// The first pass of packets from `first` on that are of Parsed::eights and suit, in a loop of their own (fast_run.h);
-// the claims are there then. Returns the first of another kind, of which nothing is known yet. `claims` expects some.
+// The first pass of packets from `first` on that are of Parsed::Eights::tcp_v4 and suit, in a loop of their own
+// (fast_run.h); the claims are there then. Returns the first of another kind, of which nothing is known yet. `claims`
+// expects some.
 size_t AddClaimRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
                    Claims& claims, const StageEnv& env);
 

@@ -102,7 +102,7 @@ struct Search {
   lb::NatTable::Finder sessions;
 };
 
-// HeadOf of a packet that is none of Parsed::eights; of one that may have a session it notes what these have.
+// HeadOf of a packet that is none of Parsed::Eights::tcp_v4; of one that may have a session it notes what these have.
 SLUICE_FAST_PATH __attribute__((noinline)) const uint32_t* HeadOfOther(size_t place, const Burst& burst, Parsed& parsed,
                                                                        uint64_t& hash, const StageEnv& env) {
   const Packet& packet = burst.packets[place];
@@ -138,8 +138,8 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
   };
   const size_t count = burst.count;
   for (size_t i = 0; i < count; ++i) {
-    heads[i] = (parsed.eights >> i & 1) != 0 ? search.HeadOf<net::kProtocolTcp>(i, parsed, known.hashes[i])
-                                             : HeadOfOther(i, burst, parsed, known.hashes[i], env);
+    heads[i] = (parsed.eights.tcp_v4 >> i & 1) != 0 ? search.HeadOf<net::kProtocolTcp>(i, parsed, known.hashes[i])
+                                                    : HeadOfOther(i, burst, parsed, known.hashes[i], env);
     PrefetchLine(heads[i]);
     if (i >= kHeadsAhead) read_head(i - kHeadsAhead);
   }

@@ -54,7 +54,7 @@ constexpr std::array<Packet, 2> MakeSideRecords() {
 alignas(64) inline constexpr std::array<Packet, 2> kSideRecords = MakeSideRecords();
 
 // Finds the sessions of packets that were `parsed`, and fetches what the next passes read and write; of packets that
-// are none of Parsed::eights it notes there what those have. There are sessions, and VIPs.
+// are none of Parsed::Eights::tcp_v4 it notes there what those have. There are sessions, and VIPs.
 void FindKnownSessions(const Burst& burst, Parsed& parsed, KnownSessions& known, StageEnv& env);
 
 // All that becomes of a burst that came by `port`, if the session of each packet is known, as is the case here, and

@@ -27,8 +27,8 @@ using net::Family;
 using net::Load;
 using Way = fwd::FastPathVip::Way;
 
-// Kinds that have a loop of their own. Packets behind one of such a kind most often are of it too.
-enum class Run : uint8_t { kNone, kTrackedV4, kTrackedV6, kClaims };
+// What has a loop of its own. Packets behind one of such a kind most often are of it too.
+enum class Run : uint8_t { kNone, kTracked, kClaims };
 
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
@@ -81,7 +81,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
   if (entry.way == Way::kTable) {
     Track(tuple, hash, entry, TableOf<family>(*env.tables).table.finder(), packet,
           lookup.wanted.of<family>()[static_cast<size_t>(&packet - lookup.packets)]);
-    run = family == Family::kIpv4 ? Run::kTrackedV4 : Run::kTrackedV6;
+    run = Run::kTracked;
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
@@ -211,12 +211,9 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& pa
                                                                       const Lookup& lookup, Run& run, Claims& claims,
                                                                       StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
-  // Others have no loop, or are not of the eights.
-  Run ignored = Run::kNone;
   const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
-    constexpr bool kHasRun = family == Family::kIpv6 && protocol == net::kProtocolTcp;
-    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup,
-                                                 kHasRun ? run : ignored, claims, env);
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, run,
+                                                 claims, env);
   };
   const uint16_t kind = FamilyAndProtocol(packet);
   if (kind == FamilyAndProtocol(Family::kIpv4, net::kProtocolTcp))
@@ -226,6 +223,26 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& pa
   if (kind == FamilyAndProtocol(Family::kIpv6, net::kProtocolTcp))
     return as.template operator()<Family::kIpv6, net::kProtocolTcp>();
   return as.template operator()<Family::kIpv6, net::kProtocolUdp>();
+}
+
+// LookUpTrackedRun of the kind of which the packet `first` is, which is of the eights.
+size_t LookUpTracked(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed, Burst& burst,
+                     WantedEntries& wanted, const StageEnv& env) {
+  const auto is_of = [first](Places eights) { return (eights >> first & 1) != 0; };
+  const Parsed::Eights& eights = parsed.eights;
+  const auto run = is_of(eights.tcp_v4)   ? LookUpTrackedRun<Family::kIpv4, net::kProtocolTcp>
+                   : is_of(eights.udp_v4) ? LookUpTrackedRun<Family::kIpv4, net::kProtocolUdp>
+                   : is_of(eights.tcp_v6) ? LookUpTrackedRun<Family::kIpv6, net::kProtocolTcp>
+                                          : LookUpTrackedRun<Family::kIpv6, net::kProtocolUdp>;
+  return run(mbufs, port, first, parsed, burst, wanted, env);
+}
+
+// Whether the burst begins with a packet that has such a loop.
+bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& state) {
+  return StartsTracked<Family::kIpv4, net::kProtocolTcp>(parsed, state) ||
+         StartsTracked<Family::kIpv4, net::kProtocolUdp>(parsed, state) ||
+         StartsTracked<Family::kIpv6, net::kProtocolTcp>(parsed, state) ||
+         StartsTracked<Family::kIpv6, net::kProtocolUdp>(parsed, state);
 }
 
 }  // namespace
@@ -252,12 +269,10 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
   }
   // A burst of nothing else needs none of the tables below.
   size_t first = 0;
-  if (StartsTracked<Family::kIpv4>(parsed, *env.state)) {
-    first = LookUpTrackedRun<Family::kIpv4>(mbufs, port, 0, parsed, burst, wanted, env);
+  if (StartsTracked(parsed, *env.state)) {
+    first = LookUpTracked(mbufs, port, 0, parsed, burst, wanted, env);
   } else if (claims.expects_any()) {
     first = AddClaimRun(mbufs, port, 0, parsed, burst, claims, env);
-  } else if (StartsTracked<Family::kIpv6>(parsed, *env.state)) {
-    first = LookUpTrackedRun<Family::kIpv6>(mbufs, port, 0, parsed, burst, wanted, env);
   }
   if (first == count) {
     if (claims.any()) ReadClaims(claims, env);
@@ -273,13 +288,15 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
                          .wanted = wanted,
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
+  // Loops are for packets of the eights.
+  const uint64_t eights = parsed.eights.all();
   Looked looked;
   for (size_t i = first; i < count;) {
     Run run = Run::kNone;
-    for (; i < count && run == Run::kNone; ++i) {
+    for (; i < count && (run == Run::kNone || (eights >> i & 1) == 0); ++i) {
       Packet& packet = burst.packets[i];
       bool found;
-      if ((parsed.eights >> i & 1) != 0) [[likely]] {
+      if ((parsed.eights.tcp_v4 >> i & 1) != 0) [[likely]] {
         constexpr auto kV4 = Family::kIpv4;
         const uint8_t* const frame = parsed.frame[i];
         WriteRecordOfEight(packet, mbufs[i], parsed, i, in_port);
@@ -297,13 +314,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
       looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
     }
     if (i == count) break;
-    if (run == Run::kTrackedV4) {
-      i = LookUpTrackedRun<Family::kIpv4>(mbufs, port, i, parsed, burst, wanted, env);
-    } else if (run == Run::kClaims) {
-      i = AddClaimRun(mbufs, port, i, parsed, burst, claims, env);
-    } else if ((parsed.eights_v6 >> i & 1) != 0) {  // others have no loop
-      i = LookUpTrackedRun<Family::kIpv6>(mbufs, port, i, parsed, burst, wanted, env);
-    }
+    i = run == Run::kClaims ? AddClaimRun(mbufs, port, i, parsed, burst, claims, env)
+                            : LookUpTracked(mbufs, port, i, parsed, burst, wanted, env);
   }
   if (claims.any()) ReadClaims(claims, env);
   looked.selected = claims.selected;

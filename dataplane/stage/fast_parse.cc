@@ -97,13 +97,12 @@ struct Alike {
   PortId port;
 };
 
-template <Family family>
+template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH inline Alike AlikeTo(const rte_mbuf* first, PortId port, const StageEnv& env) {
-  return {
-      .start = _mm256_or_si256(MacOf(env.node->ports[port.index()]), Load32(kStart<family, net::kProtocolTcp>.data())),
-      .traits = TraitsOf(first),
-      .sums_are_good = (first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
-      .port = port};
+  return {.start = _mm256_or_si256(MacOf(env.node->ports[port.index()]), Load32(kStart<family, protocol>.data())),
+          .traits = TraitsOf(first),
+          .sums_are_good = (first->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD,
+          .port = port};
 }
 
 template <Family family>
@@ -126,38 +125,42 @@ SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
 }
 
 // The frames from `first` on, or what stands in for them: whether they are of the eights, and what Parsed says of them.
-template <Family family>
+template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(rte_mbuf* const* mbufs,
                                                                       const uint8_t* const* frames, __m128i lengths,
                                                                       size_t first, const Alike& alike,
                                                                       const VipFinder<family>& vips, Burst& burst,
-                                                                      Parsed& parsed) {
+                                                                      Parsed& parsed, const StageEnv& env) {
+  constexpr bool kIsTcp = protocol == net::kProtocolTcp;
+  Places good;
   if constexpr (family == Family::kIpv4) {
-    parsed.eights |= CheckEight(frames, lengths, alike.sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first])
-                     << first;
+    good = CheckEight<protocol>(frames, lengths, alike.sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first]);
   } else {
-    parsed.eights_v6 |= CheckEightV6(frames, lengths, &parsed.ip_bytes[first]) << first;
+    good = CheckEightV6<protocol>(frames, lengths, &parsed.ip_bytes[first]);
   }
   const __m256i in_port = InPort(alike.port);
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    uint64_t key = 0;
-    if constexpr (family == Family::kIpv4) {
-      key = parsed.vip_key[first + i];
-    } else {
+    if constexpr (family == Family::kIpv6 || !kIsTcp) {
       Packet& packet = burst.packets[first + i];
-      WriteRecord<family, net::kProtocolTcp>(packet, mbufs[first + i], frames[i], in_port);
+      WriteRecord<family, protocol>(packet, mbufs[first + i], frames[i], in_port);
       packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[first + i]);
-      key = VipKey<family>(frames[i], net::kProtocolTcp).key;
+    }
+    // No tunnel is TCP.
+    if constexpr (!kIsTcp) {
+      if (IsOwnSource<family>(frames[i] + kSource<family>, *env.node)) [[unlikely]]
+        good &= ~(Places{1} << i);
     }
     // Of the others too, for which it is found again: any key has a slot.
+    const uint64_t key = family == Family::kIpv4 ? parsed.vip_key[first + i] : VipKey<family>(frames[i], protocol).key;
     const void* const slot = vips.SlotOf(key);
     parsed.slot[first + i] = slot;
     PrefetchLine(slot);
   });
+  parsed.EightsOf<family, protocol>() |= good << first;
 }
 
 // As TakeEight, where some are of another kind.
-template <Family family>
+template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike& alike, Burst& burst, Parsed& parsed,
                                const StageEnv& env) {
   __m128i lengths = _mm_setzero_si128();
@@ -167,42 +170,51 @@ SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike
     lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), kLane);
     parsed.frame[first + i] = IsAlike<family>(mbuf, alike) ? FrameOf(mbuf) : kNoFrame.data();
   });
-  TakeEight<family>(mbufs, &parsed.frame[first], lengths, first, alike, VipFinderOf<family>(*env.state), burst, parsed);
+  TakeEight<family, protocol>(mbufs, &parsed.frame[first], lengths, first, alike, VipFinderOf<family>(*env.state),
+                              burst, parsed, env);
 }
 
-// The packets from `first` to `end`, most of which are TCP of the family: eights of those that are as the first one.
-template <Family family>
+// The packets from `first` to `end`, most of which are of the kind: eights of those that are as the first one.
+template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs, size_t first, size_t end, PortId port,
                                                           Burst& burst, Parsed& parsed, const StageEnv& env) {
   if (first + kEight > end) return;
-  const Alike alike = AlikeTo<family>(mbufs[first], port, env);
+  const Alike alike = AlikeTo<family, protocol>(mbufs[first], port, env);
   if (!MayBeEights<family>(mbufs[first], alike)) return;
-  for (; first + kEight <= end; first += kEight) TakeSome<family>(mbufs, first, alike, burst, parsed, env);
+  for (; first + kEight <= end; first += kEight) TakeSome<family, protocol>(mbufs, first, alike, burst, parsed, env);
 }
 
-// A burst in which others follow the first packets, of which the eights of one family are parsed, up to `next_v4` or
-// `next_v6`: puts it into groups, and takes eights of each.
-SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t next_v4, size_t next_v6,
-                                                              PortId port, Burst& burst, Parsed& parsed,
-                                                              const StageEnv& env) {
-  const KindGroups groups = GroupByKind(mbufs, next_v4, burst.count);
-  ParseSome<Family::kIpv4>(mbufs, next_v4, groups.end(PacketKind::kTcpV4), port, burst, parsed, env);
-  size_t first_v6 = groups.begin(PacketKind::kTcpV6);
-  if (first_v6 == 0) {
-    first_v6 = next_v6;
-  } else {
-    parsed.eights_v6 = 0;  // they are not where they were, and parsed once more
-  }
-  ParseSome<Family::kIpv6>(mbufs, first_v6, groups.end(PacketKind::kTcpV6), port, burst, parsed, env);
+// A burst of which the first packets are parsed, up to `next`, and others follow: puts it into groups, and takes eights
+// of each.
+SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t next, PortId port, Burst& burst,
+                                                              Parsed& parsed, const StageEnv& env) {
+  const KindGroups groups = GroupByKind(mbufs, parsed.eights.tcp_v4 == 0 ? 0 : next, burst.count);
+  ParseSome<Family::kIpv4, net::kProtocolTcp>(mbufs, groups.begin(PacketKind::kTcpV4), groups.end(PacketKind::kTcpV4),
+                                              port, burst, parsed, env);
+  const auto parse = [&]<Family family, uint8_t protocol>(PacketKind kind) SLUICE_FAST_PATH {
+    size_t first = groups.begin(kind);
+    Places& eights = parsed.EightsOf<family, protocol>();
+    if (eights != 0 && first == 0) {
+      first = next;
+    } else {
+      eights = 0;  // they are not where they were, and parsed once more
+    }
+    if (first + kEight <= groups.end(kind)) {
+      ParseSome<family, protocol>(mbufs, first, groups.end(kind), port, burst, parsed, env);
+    }
+  };
+  parse.template operator()<Family::kIpv4, net::kProtocolUdp>(PacketKind::kUdpV4);
+  parse.template operator()<Family::kIpv6, net::kProtocolTcp>(PacketKind::kTcpV6);
+  parse.template operator()<Family::kIpv6, net::kProtocolUdp>(PacketKind::kUdpV6);
 }
 
 // The packets from `first` on. In eights rather than in loops over the burst, so that the later frames have time to
 // arrive. False: some are of another kind, and nothing is done yet.
-template <Family family>
+template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf* const* mbufs, size_t first,
                                                                        const Alike& alike,
                                                                        const VipFinder<family>& vips, Burst& burst,
-                                                                       Parsed& parsed) {
+                                                                       Parsed& parsed, const StageEnv& env) {
   // What is unlike in any of them is put together, for one branch. None is read before all are known to be long enough.
   std::array<const uint8_t*, kEight> frames;
   __m128i lengths = _mm_setzero_si128(), unlike_traits = _mm_setzero_si128();
@@ -226,7 +238,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf*
   });
   if (_mm256_testz_si256(unlike_start, Load32(kMask<family>.data())) == 0) [[unlikely]]
     return false;
-  TakeEight<family>(mbufs, frames.data(), lengths, first, alike, vips, burst, parsed);
+  TakeEight<family, protocol>(mbufs, frames.data(), lengths, first, alike, vips, burst, parsed, env);
   return true;
 }
 
@@ -244,34 +256,45 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbu
                        .in_port = InPort(port),
                        .v4 = table.exact_v4().finder(),
                        .v6 = table.exact_v6().finder()};
-  const Places others = ~(parsed.eights | parsed.eights_v6);
+  const Places others = ~parsed.eights.all();
   for (size_t i = 0; i < burst.count; ++i) {
     if ((others >> i & 1) != 0) [[likely]]
       parsed.slot[i] = ParseAny(burst.packets[i], mbufs[i], port, kinds, env);
   }
 }
 
-// The burst's first packets, as long as all of the next eight are TCP of the family and alike. Returns the first that
-// was not looked at.
-template <Family family>
+// The burst's first packets, as long as all of the next eight are of the kind and alike. Returns the first that was not
+// looked at.
+template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t ParseEights(rte_mbuf* const* mbufs, PortId port,
                                                                           Burst& burst, Parsed& parsed,
                                                                           const StageEnv& env) {
-  const Alike alike = AlikeTo<family>(mbufs[0], port, env);
+  const Alike alike = AlikeTo<family, protocol>(mbufs[0], port, env);
   if (!MayBeEights<family>(mbufs[0], alike)) return 0;
   const auto vips = VipFinderOf<family>(*env.state);
   const size_t end = burst.count / kEight * kEight;
   for (size_t next = 0; next != end; next += kEight) {
-    if (!ParseEight<family>(mbufs, next, alike, vips, burst, parsed)) [[unlikely]]
+    if (!ParseEight<family, protocol>(mbufs, next, alike, vips, burst, parsed, env)) [[unlikely]]
       return next;
   }
   return end;
 }
 
-// Not inline: registers are for IPv4.
-SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseEightsV6(rte_mbuf* const* mbufs, PortId port, Burst& burst,
-                                                                Parsed& parsed, const StageEnv& env) {
-  return ParseEights<Family::kIpv6>(mbufs, port, burst, parsed, env);
+// The same of a burst that does not begin with TCP over IPv4. Not inline: registers are for that.
+SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseOtherEights(rte_mbuf* const* mbufs, PortId port, Burst& burst,
+                                                                   Parsed& parsed, const StageEnv& env) {
+  switch (KindOf(FrameOf(mbufs[0]), rte_pktmbuf_data_len(mbufs[0]))) {
+    case PacketKind::kUdpV4:
+      return ParseEights<Family::kIpv4, net::kProtocolUdp>(mbufs, port, burst, parsed, env);
+    case PacketKind::kTcpV6:
+      return ParseEights<Family::kIpv6, net::kProtocolTcp>(mbufs, port, burst, parsed, env);
+    case PacketKind::kUdpV6:
+      return ParseEights<Family::kIpv6, net::kProtocolUdp>(mbufs, port, burst, parsed, env);
+    case PacketKind::kTcpV4:
+    case PacketKind::kOther:
+      break;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -281,12 +304,12 @@ SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burs
   const size_t count = burst.count;
   static_assert(kLeastGrouped == kEight);
   if (count >= kEight) {
-    const size_t next_v4 = ParseEights<Family::kIpv4>(mbufs, port, burst, parsed, env);
-    const size_t next_v6 = next_v4 == 0 ? ParseEightsV6(mbufs, port, burst, parsed, env) : 0;
-    if (next_v4 + next_v6 < count) [[unlikely]]
-      GroupAndParse(mbufs, next_v4, next_v6, port, burst, parsed, env);
+    size_t next = ParseEights<Family::kIpv4, net::kProtocolTcp>(mbufs, port, burst, parsed, env);
+    if (next == 0) next = ParseOtherEights(mbufs, port, burst, parsed, env);
+    if (next < count) [[unlikely]]
+      GroupAndParse(mbufs, next, port, burst, parsed, env);
   }
-  if ((parsed.eights | parsed.eights_v6) != AllPlaces(count)) [[unlikely]]
+  if (parsed.eights.all() != AllPlaces(count)) [[unlikely]]
     ParseOthers(mbufs, port, burst, parsed, env);
 }
 

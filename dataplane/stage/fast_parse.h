@@ -13,37 +13,47 @@ namespace sluice::stage {
 
 // What it tells of a burst, by packet.
 struct Parsed {
-  // Packets of the most common kind, TCP over IPv4, found sound and from where clients are (not IsMartian) eight at a
-  // time. Of these `frame`, `ip_bytes` and `vip_key` are set, and the records are not made yet.
-  Places eights = 0;
+  // Packets of the most common kinds, found sound eight at a time: those of IPv4 from where clients are (not
+  // IsMartian), of IPv6 that was not looked at. Of these `frame` and `ip_bytes` are set, and of IPv4 `vip_key`. The
+  // records are made but for those of TCP over IPv4: so the loop over packets of all kinds need not tell the other ones
+  // from single ones.
+  struct Eights {
+    Places tcp_v4 = 0, udp_v4 = 0, tcp_v6 = 0, udp_v6 = 0;
+    Places all() const { return tcp_v4 | udp_v4 | tcp_v6 | udp_v6; }
+  } eights;
+  template <net::Family family, uint8_t protocol>
+  Places& EightsOf() {
+    if constexpr (family == net::Family::kIpv4) {
+      return protocol == net::kProtocolTcp ? eights.tcp_v4 : eights.udp_v4;
+    } else {
+      return protocol == net::kProtocolTcp ? eights.tcp_v6 : eights.udp_v6;
+    }
+  }
+  template <net::Family family, uint8_t protocol>
+  Places eights_of() const {
+    return const_cast<Parsed*>(this)->EightsOf<family, protocol>();
+  }
   std::array<const uint8_t*, kBurstSize> frame;
   alignas(32) std::array<uint32_t, kBurstSize> ip_bytes;
   alignas(32) std::array<uint64_t, kBurstSize> vip_key;  // VipKey::key
-  // TCP over IPv6, found sound in the same way; where it is from was not looked at. Of these `frame` is set, and the
-  // records are made: so the loop over packets of all kinds need not tell them from others.
-  Places eights_v6 = 0;
-  template <net::Family family>
-  Places eights_of() const {
-    return family == net::Family::kIpv4 ? eights : eights_v6;
-  }
   // The slot of ExactVips that its VIP can be in, on its way into the cache; null: the packet is not of a common kind,
   // and left to the stages.
   std::array<const void*, kBurstSize> slot;
 };
 
 // By what a packet of Parsed::eights_of the family is looked for.
-template <net::Family family>
+template <net::Family family, uint8_t protocol>
 VipKey<family> VipKeyOfEight(const Parsed& parsed, size_t place) {
   if constexpr (family == net::Family::kIpv4) {
     return VipKey<family>(parsed.vip_key[place]);
   } else {
-    return VipKey<family>(parsed.frame[place], net::kProtocolTcp);
+    return VipKey<family>(parsed.frame[place], protocol);
   }
 }
 
 // What InitPacket, Parse and FollowFragments do, of a burst that came by `port` just now, but for the records of
-// `eights`. Asks the tables nothing: the slots come from the second-level cache, and waiting for each packet's would
-// take longer than all that is done here (rows with 1 000 VIPs).
+// `eights.tcp_v4`. Asks the tables nothing: the slots come from the second-level cache, and waiting for each packet's
+// would take longer than all that is done here (rows with 1 000 VIPs).
 void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, Parsed& parsed, const StageEnv& env);
 
 }  // namespace sluice::stage

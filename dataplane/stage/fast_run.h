@@ -22,7 +22,7 @@
 // What the first pass's loops over packets of one kind have in common.
 namespace sluice::stage {
 
-// Makes the record of a packet of Parsed::eights.
+// Makes the record of a packet of Parsed::Eights::tcp_v4.
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
                                                                                const Parsed& parsed, size_t place,
                                                                                __m256i second_half) {
@@ -36,13 +36,13 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
   if (vip.mode != fwd::ForwardingMode::kL2) PrefetchLine(frame - 1);
 }
 
-// The first pass of packets from `first` on that are of Parsed::eights_of the family and suit, to VIPs that have
-// address and port for themselves; makes their records, of IPv4. Returns the first of another kind, of which nothing is
-// known yet.
-//   second_half                            of IPv4: as WriteRecord has it
+// The first pass of packets from `first` on that are of Parsed::eights_of the kind and suit, to VIPs that have address
+// and port for themselves; makes the records that are not made yet. Returns the first of another kind, of which nothing
+// is known yet.
+//   second_half                            of TCP over IPv4: as WriteRecord has it
 //   suits(place, vip, frame)               whether the loop is for the packet
 //   note(place, packet, vip, tuple, hash)  the rest of the look-up; the packet has VIP and hash
-template <net::Family family, typename Suits, typename Note>
+template <net::Family family, uint8_t protocol, typename Suits, typename Note>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf* const* mbufs, size_t first,
                                                                         const Parsed& parsed, Burst& burst,
                                                                         const StageEnv& env, __m256i second_half,
@@ -51,10 +51,10 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf
   const lb::AesFlowKeys keys = lb::LoadFlowKeys(*env.state->keys);
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
   const fwd::VipCounters* const counters = env.counters->vips.get();
-  const size_t end = first + static_cast<size_t>(std::countr_one(parsed.eights_of<family>() >> first));
+  const size_t end = first + static_cast<size_t>(std::countr_one(parsed.eights_of<family, protocol>() >> first));
   size_t i = first;
   for (; i < end; ++i) {
-    const VipKey<family> key = VipKeyOfEight<family>(parsed, i);
+    const VipKey<family> key = VipKeyOfEight<family, protocol>(parsed, i);
     const VipId vip = exact_vips.FindIn(parsed.slot[i], key.key, key.address, key.service);
     if (!vip.valid()) [[unlikely]]
       break;
@@ -63,14 +63,15 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf
     if (!suits(i, entry, frame)) [[unlikely]]
       break;
     Packet& packet = burst.packets[i];
-    if constexpr (family == net::Family::kIpv4) {
+    if constexpr (family == net::Family::kIpv4 && protocol == net::kProtocolTcp) {
       WriteRecordOfEight(packet, mbufs[i], parsed, i, second_half);
-    } else if (IsMartian(family, frame + kSource<family>, frame + kDestination<family>)) [[unlikely]] {
+    } else if (family == net::Family::kIpv6 && IsMartian(family, frame + kSource<family>, frame + kDestination<family>))
+        [[unlikely]] {
       break;
     }
     PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
-    const Tuple<family, net::kProtocolTcp> tuple(frame + kSource<family>);
+    const Tuple<family, protocol> tuple(frame + kSource<family>);
     const uint64_t hash = HashOf(tuple, keys);
     packet.flow_hash = hash;
     packet.vip = vip;

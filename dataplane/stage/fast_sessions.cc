@@ -62,7 +62,8 @@ SLUICE_FAST_PATH Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, P
     MakeRecord(burst.packets[i], mbufs[i], port, known.hashes[i], parsed.frame[i], known.found[i], table);
     parsed.slot[i] = nullptr;
   }
-  parsed.eights &= ~known.places;
+  parsed.eights.tcp_v4 &= ~known.places;
+  parsed.eights.udp_v4 &= ~known.places;
   return known.places;
 }
 

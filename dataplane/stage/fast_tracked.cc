@@ -7,22 +7,26 @@
 
 namespace sluice::stage {
 
-template <net::Family family>
+template <net::Family family, uint8_t protocol>
 SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
                                          Burst& burst, WantedEntries& wanted, const StageEnv& env) {
   const auto connections = TableOf<family>(*env.tables).table.finder();
-  return LookUpRun<family>(
+  return LookUpRun<family, protocol>(
       mbufs, first, parsed, burst, env, InPort(port),
       [](size_t, const fwd::FastPathVip& vip, const uint8_t*) SLUICE_FAST_PATH
       __attribute__((always_inline)) { return vip.way == fwd::FastPathVip::Way::kTable; },
-      [&](size_t place, Packet & packet, const fwd::FastPathVip& vip, const Tuple<family, net::kProtocolTcp>& tuple,
+      [&](size_t place, Packet & packet, const fwd::FastPathVip& vip, const Tuple<family, protocol>& tuple,
           uint64_t hash) SLUICE_FAST_PATH
       __attribute__((always_inline)) { Track(tuple, hash, vip, connections, packet, wanted.of<family>()[place]); });
 }
-template size_t LookUpTrackedRun<net::Family::kIpv4>(rte_mbuf* const*, PortId, size_t, const Parsed&, Burst&,
-                                                     WantedEntries&, const StageEnv&);
-template size_t LookUpTrackedRun<net::Family::kIpv6>(rte_mbuf* const*, PortId, size_t, const Parsed&, Burst&,
-                                                     WantedEntries&, const StageEnv&);
+template size_t LookUpTrackedRun<net::Family::kIpv4, net::kProtocolTcp>(rte_mbuf* const*, PortId, size_t, const Parsed&,
+                                                                        Burst&, WantedEntries&, const StageEnv&);
+template size_t LookUpTrackedRun<net::Family::kIpv4, net::kProtocolUdp>(rte_mbuf* const*, PortId, size_t, const Parsed&,
+                                                                        Burst&, WantedEntries&, const StageEnv&);
+template size_t LookUpTrackedRun<net::Family::kIpv6, net::kProtocolTcp>(rte_mbuf* const*, PortId, size_t, const Parsed&,
+                                                                        Burst&, WantedEntries&, const StageEnv&);
+template size_t LookUpTrackedRun<net::Family::kIpv6, net::kProtocolUdp>(rte_mbuf* const*, PortId, size_t, const Parsed&,
+                                                                        Burst&, WantedEntries&, const StageEnv&);
 
 namespace {
 

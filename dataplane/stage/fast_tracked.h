@@ -50,18 +50,18 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(const Tuple<fa
   PrefetchLine(wanted.slot);
 }
 
-// Whether the burst's first packet is of Parsed::eights_of the family and to such a VIP.
-template <net::Family family>
+// Whether the burst's first packet is of Parsed::eights_of the kind and to such a VIP.
+template <net::Family family, uint8_t protocol>
 bool StartsTracked(const Parsed& parsed, const fwd::ForwardingState& state) {
-  if ((parsed.eights_of<family>() & 1) == 0) return false;
-  const VipKey<family> key = VipKeyOfEight<family>(parsed, 0);
+  if ((parsed.eights_of<family, protocol>() & 1) == 0) return false;
+  const VipKey<family> key = VipKeyOfEight<family, protocol>(parsed, 0);
   const VipId vip = VipFinderOf<family>(state).FindIn(parsed.slot[0], key.key, key.address, key.service);
   return vip.valid() && (*state.fast_path_vips)[vip.index()].way == fwd::FastPathVip::Way::kTable;
 }
 
-// The first pass of packets from `first` on that are of Parsed::eights_of the family; makes their records, of
-// IPv4. Returns the first of another kind, of which nothing is known yet.
-template <net::Family family>
+// The first pass of packets from `first` on that are of Parsed::eights_of the kind; makes the records that are not made
+// yet. Returns the first of another kind, of which nothing is known yet.
+template <net::Family family, uint8_t protocol>
 SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, size_t first, const Parsed& parsed,
                                          Burst& burst, WantedEntries& wanted, const StageEnv& env);
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include "dataplane/lb/exact_vips.h"
@@ -43,11 +44,28 @@ struct Eight {
   alignas(16) std::array<uint16_t, kEight> lengths;
 };
 
-class EightFramesTest : public testing::TestWithParam<bool> {
+constexpr size_t L4(size_t ip_header) { return kL3 + ip_header; }
+
+// Where the length is by which TCP and UDP tell theirs, and one that is right for all frames.
+size_t StatedAt(uint8_t protocol) { return protocol == net::kProtocolTcp ? 12 : 4; }
+void StateL4(std::vector<uint8_t>& frame, size_t l4, uint8_t protocol, size_t stated) {
+  uint8_t* const at = &frame[l4 + StatedAt(protocol)];
+  if (protocol == net::kProtocolTcp) {
+    at[0] = static_cast<uint8_t>(stated / 4 << 4 | (at[0] & 0xf));
+  } else {
+    at[0] = static_cast<uint8_t>(stated >> 8);
+    at[1] = static_cast<uint8_t>(stated);
+  }
+}
+
+// Whether the device found the sums good, and a protocol.
+class EightFramesTest : public testing::TestWithParam<std::tuple<bool, uint8_t>> {
  protected:
+  static bool SumsAreGood() { return std::get<0>(GetParam()); }
+  static uint8_t Protocol() { return std::get<1>(GetParam()); }
   size_t Draw(size_t below) { return random_() % below; }
 
-  // TCP over IPv4 to the station, as far as its beginning tells.
+  // IPv4 to the station, as far as its beginning tells.
   Frame Begin(size_t length) {
     Frame frame = {.bytes = std::vector<uint8_t>(length), .length = static_cast<uint32_t>(length)};
     for (size_t i = 0; i < std::min<size_t>(length, 80); ++i) frame.bytes[i] = static_cast<uint8_t>(random_());
@@ -56,9 +74,9 @@ class EightFramesTest : public testing::TestWithParam<bool> {
     frame.bytes[13] = ip[7] = 0;
     ip[0] = 0x45;
     ip[6] &= 0xc0;
-    ip[9] = net::kProtocolTcp;
+    ip[9] = Protocol();
     ip[12] = static_cast<uint8_t>(1 + Draw(126));
-    ip[32] = 0x50;
+    StateL4(frame.bytes, L4(20), Protocol(), 20);
     StateLength(frame, length - kL3);
     return frame;
   }
@@ -77,9 +95,12 @@ class EightFramesTest : public testing::TestWithParam<bool> {
     const auto& begins = eight.begins;
     alignas(32) std::array<uint32_t, kEight> ip_bytes;
     alignas(32) std::array<uint64_t, kEight> keys;
-    const bool sums_are_good = GetParam();
-    const uint32_t good =
-        stage::CheckEight(begins.data(), eight.Lengths(), sums_are_good, ip_bytes.data(), keys.data());
+    const bool sums_are_good = SumsAreGood();
+    const uint32_t good = Protocol() == net::kProtocolTcp
+                              ? stage::CheckEight<net::kProtocolTcp>(begins.data(), eight.Lengths(), sums_are_good,
+                                                                     ip_bytes.data(), keys.data())
+                              : stage::CheckEight<net::kProtocolUdp>(begins.data(), eight.Lengths(), sums_are_good,
+                                                                     ip_bytes.data(), keys.data());
     ASSERT_EQ(good >> kEight, 0u);
     for (size_t i = 0; i < kEight; ++i) {
       if (frames[i].bytes.empty()) {
@@ -96,8 +117,8 @@ class EightFramesTest : public testing::TestWithParam<bool> {
       if (!sound) continue;
       using Vips = lb::ExactVips<lb::VipAddressV4>;
       ASSERT_EQ(ip_bytes[i], headers.ip_length);
-      ASSERT_EQ(keys[i], Vips::KeyOf({net::Load<uint32_t>(ip + 16)},
-                                     Vips::ServiceOf(net::kProtocolTcp, headers.destination_port)));
+      ASSERT_EQ(keys[i],
+                Vips::KeyOf({net::Load<uint32_t>(ip + 16)}, Vips::ServiceOf(Protocol(), headers.destination_port)));
     }
   }
 
@@ -113,7 +134,7 @@ TEST_P(EightFramesTest, AnyFrames) {
       if (Draw(16) == 0) continue;
       frame = Begin(std::array<size_t, 8>{54, 55, 60, 66, 74, 100, 1514, 9000}[Draw(8)]);
       if (Draw(4) == 0) StateLength(frame, Draw(2) == 0 ? frame.length - kL3 + Draw(9) - 4 : Draw(100));
-      if (Draw(4) == 0) frame.bytes[kL3 + 32] = static_cast<uint8_t>(random_());
+      if (Draw(4) == 0) StateL4(frame.bytes, L4(20), Protocol(), Draw(2) == 0 ? Draw(64) : frame.length - Draw(64));
       if (Draw(4) == 0) frame.bytes[kL3 + 12] = std::array<uint8_t, 8>{0, 1, 126, 127, 128, 223, 224, 255}[Draw(8)];
       if (Draw(16) == 0) std::memcpy(&frame.bytes[kL3 + 16], &frame.bytes[kL3 + 12], 4);
       if (Draw(4) != 0) MakeSumGood(frame);
@@ -129,10 +150,10 @@ TEST_P(EightFramesTest, AllLengthsOfEveryHeader) {
   for (const size_t length : {54u, 60u, 74u, 75u, 114u, 1514u}) {
     Frames frames;
     frames.fill(Begin(length));
-    for (size_t header = 0; header < 16; ++header) {
+    for (const size_t l4 : {0u, 4u, 7u, 8u, 9u, 12u, 16u, 19u, 20u, 24u, 40u, 56u, 60u, 1480u}) {
       for (size_t stated = 0; stated < 2048; stated += kEight) {
         for (size_t i = 0; i < kEight; ++i) {
-          frames[i].bytes[kL3 + 32] = static_cast<uint8_t>(header << 4);
+          StateL4(frames[i].bytes, L4(20), Protocol(), l4);
           StateLength(frames[i], stated + i);
           MakeSumGood(frames[i]);
         }
@@ -157,21 +178,22 @@ TEST_P(EightFramesTest, AllChecksums) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(SumsAreGood, EightFramesTest, testing::Bool());
+INSTANTIATE_TEST_SUITE_P(SumsAreGood, EightFramesTest,
+                         testing::Combine(testing::Bool(), testing::Values(net::kProtocolTcp, net::kProtocolUdp)));
 
-class EightFramesV6Test : public testing::Test {
+class EightFramesV6Test : public testing::TestWithParam<uint8_t> {
  protected:
   size_t Draw(size_t below) { return random_() % below; }
 
-  // TCP over IPv6 to the station, as far as its beginning tells.
+  // IPv6 to the station, as far as its beginning tells.
   Frame Begin(size_t length) {
     Frame frame = {.bytes = std::vector<uint8_t>(length), .length = static_cast<uint32_t>(length)};
     for (size_t i = 0; i < std::min<size_t>(length, 80); ++i) frame.bytes[i] = static_cast<uint8_t>(random_());
     frame.bytes[12] = 0x86;
     frame.bytes[13] = 0xdd;
     frame.bytes[kL3] = 0x60;
-    frame.bytes[kL3 + 6] = net::kProtocolTcp;
-    frame.bytes[kL3 + 52] = 0x50;
+    frame.bytes[kL3 + 6] = GetParam();
+    StateL4(frame.bytes, L4(40), GetParam(), 20);
     StatePayload(frame, length - kL3 - 40);
     return frame;
   }
@@ -183,7 +205,10 @@ class EightFramesV6Test : public testing::Test {
   SLUICE_FAST_PATH void Check(const Frames& frames) {
     const Eight eight(frames);
     alignas(32) std::array<uint32_t, kEight> ip_bytes;
-    const uint32_t good = stage::CheckEightV6(eight.begins.data(), eight.Lengths(), ip_bytes.data());
+    const uint32_t good =
+        GetParam() == net::kProtocolTcp
+            ? stage::CheckEightV6<net::kProtocolTcp>(eight.begins.data(), eight.Lengths(), ip_bytes.data())
+            : stage::CheckEightV6<net::kProtocolUdp>(eight.begins.data(), eight.Lengths(), ip_bytes.data());
     ASSERT_EQ(good >> kEight, 0u);
     for (size_t i = 0; i < kEight; ++i) {
       if (frames[i].bytes.empty()) {
@@ -203,7 +228,7 @@ class EightFramesV6Test : public testing::Test {
   size_t taken_ = 0, refused_ = 0;
 };
 
-TEST_F(EightFramesV6Test, AnyFrames) {
+TEST_P(EightFramesV6Test, AnyFrames) {
   for (int round = 0; round < 20'000; ++round) {
     Frames frames;
     for (Frame& frame : frames) {
@@ -211,7 +236,7 @@ TEST_F(EightFramesV6Test, AnyFrames) {
       if (Draw(16) == 0) continue;
       frame = Begin(std::array<size_t, 6>{74, 75, 86, 100, 1514, 65535}[Draw(6)]);
       if (Draw(4) == 0) StatePayload(frame, Draw(2) == 0 ? frame.length - kL3 - 40 + Draw(9) - 4 : Draw(65536));
-      if (Draw(4) == 0) frame.bytes[kL3 + 52] = static_cast<uint8_t>(random_());
+      if (Draw(4) == 0) StateL4(frame.bytes, L4(40), GetParam(), Draw(2) == 0 ? Draw(64) : frame.length - Draw(64));
     }
     ASSERT_NO_FATAL_FAILURE(Check(frames));
   }
@@ -219,14 +244,14 @@ TEST_F(EightFramesV6Test, AnyFrames) {
   EXPECT_GT(refused_, 10'000u);
 }
 
-TEST_F(EightFramesV6Test, AllLengthsOfEveryHeader) {
+TEST_P(EightFramesV6Test, AllLengthsOfEveryHeader) {
   for (const size_t length : {74u, 75u, 114u, 1514u}) {
     Frames frames;
     frames.fill(Begin(length));
-    for (size_t header = 0; header < 16; ++header) {
+    for (const size_t l4 : {0u, 4u, 7u, 8u, 9u, 12u, 16u, 19u, 20u, 24u, 40u, 56u, 60u, 1460u}) {
       for (size_t stated = 0; stated < 2048; stated += kEight) {
         for (size_t i = 0; i < kEight; ++i) {
-          frames[i].bytes[kL3 + 52] = static_cast<uint8_t>(header << 4 | Draw(16));
+          StateL4(frames[i].bytes, L4(40), GetParam(), l4);
           StatePayload(frames[i], stated + i);
         }
         ASSERT_NO_FATAL_FAILURE(Check(frames));
@@ -234,6 +259,8 @@ TEST_F(EightFramesV6Test, AllLengthsOfEveryHeader) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Protocols, EightFramesV6Test, testing::Values(net::kProtocolTcp, net::kProtocolUdp));
 
 }  // namespace
 }  // namespace sluice::test

@@ -193,11 +193,13 @@ class FastPathTest : public TwoDirectorsTest {
     return frame;
   }
 
-  // What IPv4 or TCP, or IPv6 says of its length, by a few bytes; the checksum is right or wrong.
+  // What IP, TCP or UDP says of its length, by a few bytes; the checksum is right or wrong.
   void DamageLength(Bytes& frame) {
     const bool v4 = frame[12] == 0x08;
+    const size_t l4 = kIpOffset + (v4 ? 20u : 40u);
+    const bool tcp = frame.size() > kIpOffset + 9 && frame[kIpOffset + (v4 ? 9u : 6u)] == net::kProtocolTcp;
     const size_t at =
-        Pick<size_t>({kIpOffset + (v4 ? 3u : 5u), kIpOffset + (v4 ? 3u : 5u), kIpOffset + (v4 ? 32u : 52u)});
+        Pick<size_t>({kIpOffset + (v4 ? 3u : 5u), kIpOffset + (v4 ? 3u : 5u), tcp ? l4 + 12 : l4 + 4 + Draw(2)});
     if (frame.size() <= at) return;
     frame[at] = static_cast<uint8_t>(frame[at] + Draw(41) - 20);
     if (v4 && Draw(2) == 0) {
@@ -220,12 +222,14 @@ class FastPathTest : public TwoDirectorsTest {
   }
 
   // One that is checked with seven others, of which one in many does not pass.
-  Bytes FrameOfEights(bool v4) {
+  Bytes FrameOfEights(bool v4, uint8_t protocol) {
     FrameBuilder builder;
+    builder.protocol = protocol;
     builder.source = v4 ? "198.51.100.1" : "2001:db8:c::1";
     builder.destination = v4 ? "203.0.113.20" : "2001:db8:f::20";
     if (Draw(20) == 0) builder.destination = v4 ? "198.51.100.200" : "2001:db8:77::1";
     if (!v4 && Draw(60) == 0) builder.source = Pick<std::string>({"::1", "::", "ff02::1", "::2", builder.destination});
+    if (Draw(60) == 0) builder.source = v4 ? "192.0.2.2" : "2001:db8::2";  // ours
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
     builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 90, 100, 101});
     builder.tcp_flags =
@@ -233,7 +237,7 @@ class FastPathTest : public TwoDirectorsTest {
     builder.payload = Draw(40);
     builder.padding = Draw(3) == 0 ? Draw(10) : 0;
     Bytes frame = builder.Build();
-    if (Draw(2) == 0) PutTimestamps(frame, v4 ? 34 : 54);
+    if (protocol == net::kProtocolTcp && Draw(2) == 0) PutTimestamps(frame, v4 ? 34 : 54);
     if (Draw(30) == 0) ComeBack(frame, builder.destination_port);
     if (Draw(60) == 0) DamageLength(frame);
     return frame;
@@ -295,11 +299,12 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   for (int round = 0; round < 700; ++round) {
     const bool eights = Draw(4) == 0;
     const bool of_v4 = Draw(2) == 0;
+    const uint8_t protocol = Draw(3) == 0 ? net::kProtocolUdp : net::kProtocolTcp;
     std::vector<Bytes> frames(eights ? stage::kEight * (1 + Draw(4)) : 1 + Draw(stage::kBurstSize));
     const std::vector<uint64_t> offloads = Offloads(frames.size());
     std::vector<size_t> segments;
     for (Bytes& frame : frames) {
-      frame = eights ? FrameOfEights(of_v4 != (Draw(30) == 0)) : Frame();
+      frame = eights ? FrameOfEights(of_v4 != (Draw(30) == 0), protocol) : Frame();
       // Also such that only padding is in the second buffer.
       const size_t nearly_all = std::max<size_t>(frame.size(), 70) - Draw(10);
       segments.push_back(Draw(eights ? 500 : 10) != 0 ? SIZE_MAX : Draw(2) == 0 ? 300 + Draw(300) : nearly_all);

@@ -6,11 +6,13 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "dataplane/stage/eight_frames.h"
 #include "dataplane/stage/fast_parse.h"
 #include "tests/stage/frames.h"
 #include "tests/stage/pipeline_fixture.h"
@@ -170,18 +172,39 @@ TEST_P(GroupedBurstsTest, LeaveGrouped) {
   }
 }
 
-// Packets of two kinds in turn are checked eight at a time, too.
+// Packets of several kinds in turn are checked eight at a time, too; of those behind eights of the first kind, too.
 TEST_P(GroupedBurstsTest, HaveEights) {
-  std::vector<rte_mbuf*> mbufs;
-  for (size_t i = 0; i < stage::kBurstSize; ++i)
-    mbufs.push_back(MakeMbuf((i % 2 == 0 ? V6() : FrameBuilder()).Build()));
-  stage::Burst& burst = common_->burst;
-  burst.count = mbufs.size();
-  stage::Parsed parsed;
-  stage::ParseOnFastPath(mbufs.data(), PortId(0), burst, parsed, MakeEnv());
-  EXPECT_EQ(parsed.eights, 0x0000ffffu);
-  EXPECT_EQ(parsed.eights_v6, 0xffff0000u);
-  for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_free(mbuf);
+  std::array<FrameBuilder, 4> kinds = {FrameBuilder(), FrameBuilder(), V6(), V6()};
+  kinds[1].protocol = kinds[3].protocol = net::kProtocolUdp;
+  for (FrameBuilder& kind : kinds) kind.payload = 20;
+  for (size_t pair = 0; pair < kinds.size() * kinds.size(); ++pair) {
+    const size_t first_kind = pair / kinds.size();
+    const size_t second_kind = pair % kinds.size();
+    for (const size_t alone : {0u, 8u, 16u}) {
+      std::array<size_t, kinds.size()> counts{};
+      std::vector<rte_mbuf*> mbufs;
+      for (size_t i = 0; i < stage::kBurstSize; ++i) {
+        // The two in turn, behind those of the first alone.
+        const size_t kind = i < alone || i % 2 == 0 ? first_kind : second_kind;
+        ++counts[kind];
+        mbufs.push_back(MakeMbuf(kinds[kind].Build()));
+      }
+      stage::Burst& burst = common_->burst;
+      burst.count = mbufs.size();
+      stage::Parsed parsed;
+      stage::ParseOnFastPath(mbufs.data(), PortId(0), burst, parsed, MakeEnv());
+      const stage::Parsed::Eights& eights = parsed.eights;
+      size_t begin = 0;
+      size_t kind = 0;
+      for (const stage::Places places : {eights.tcp_v4, eights.udp_v4, eights.tcp_v6, eights.udp_v6}) {
+        const size_t whole = counts[kind] / stage::kEight * stage::kEight;
+        EXPECT_EQ(places, stage::AllPlaces(begin + whole) & ~stage::AllPlaces(begin))
+            << "kind " << kind << " of " << first_kind << " and " << second_kind << ", alone " << alone;
+        begin += counts[kind++];
+      }
+      for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_free(mbuf);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, GroupedBurstsTest, testing::Values(1u));
