@@ -326,7 +326,7 @@ TEST_P(FastKnownTest, SeesWhatBecameOfBackends) {
       Rebuild();
       for (int i = 0; i < 4; ++i) ASSERT_NO_FATAL_FAILURE(ExpectAlike(KnownFrames(count))) << k << " " << count;
       fixture_.hop().resolved = true;
-      fixture_.SpreadOver(PortId());
+      fixture_.odd_hop().reset();
       if (k < 6) {
         fixture_.Drain(backend);
         fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(150 + Draw(50)));

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -120,6 +121,14 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
     return pool;
   }
 
+  // Of half of the backends, or all.
+  fwd::NextHop& AnyHop() {
+    std::optional<fwd::NextHop>& odd = fixture_.odd_hop();
+    if (Draw(2) == 0) return fixture_.hop();
+    if (!odd) odd = fixture_.hop();
+    return *odd;
+  }
+
   // Backends come, go and change between bursts, and time passes.
   void ChangeSomething() {
     if (Draw(4) == 0) now_s_ += static_cast<uint32_t>(Draw(3) == 0 ? Draw(100) : 1);
@@ -141,12 +150,12 @@ class TwoDirectorsTest : public PipelineTest, public testing::WithParamInterface
         fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(100 + Draw(50)));
         break;
       case 4:
-        fixture_.hop().resolved = Draw(6) != 0;
-        fixture_.hop().on_link = Draw(4) != 0;
+        AnyHop().resolved = Draw(6) != 0;
+        AnyHop().on_link = Draw(4) != 0;
         break;
       case 5:
-        fixture_.hop().port = PortId(static_cast<uint8_t>(Draw(2)));
-        fixture_.hop().source_v6 = Draw(3) == 0 ? Address("::") : Address("2001:db8::2");
+        AnyHop().port = PortId(static_cast<uint8_t>(Draw(2)));
+        AnyHop().source_v6 = Draw(3) == 0 ? Address("::") : Address("2001:db8::2");
         break;
     }
     Rebuild();

@@ -141,11 +141,10 @@ std::shared_ptr<const fwd::ForwardingState> StateFixture::Build() {
   SLUICE_CHECK(state.ok());
   built_ = *state;
   const auto lookup = [this](const net::IpAddress& address) {
-    fwd::NextHop hop = hop_;
     const uint8_t last = address.data()[address.size() - 1];
+    fwd::NextHop hop = odd_hop_ && last % 2 == 1 ? *odd_hop_ : hop_;
     const std::array<uint8_t, 6> mac = {2, 0, 0, 0, 1, last};
     hop.destination = net::MacAddress(mac.data());
-    if (odd_port_.valid() && last % 2 == 1) hop.port = odd_port_;
     return hop;
   };
   return fwd::ResolveNextHops(*built_, lookup, client_routes_);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,8 +55,13 @@ class StateFixture {
   fwd::StateSpec& spec() { return spec_; }
   // What every address resolves to; change it before Build. MAC addresses of backends end with the address's last byte.
   fwd::NextHop& hop() { return hop_; }
+  // What odd addresses resolve to, as long as there is one.
+  std::optional<fwd::NextHop>& odd_hop() { return odd_hop_; }
   // Backends with odd addresses are behind another port from now on.
-  void SpreadOver(PortId odd_port) { odd_port_ = odd_port; }
+  void SpreadOver(PortId odd_port) {
+    odd_hop_ = hop_;
+    odd_hop_->port = odd_port;
+  }
 
   // How packets to clients leave: by the first port and the router 02:00:00:00:00:99, unless changed before Build; what
   // is for 192.0.2.2 and 2001:db8::2 is the host's.
@@ -69,7 +75,7 @@ class StateFixture {
 
   fwd::StateSpec spec_;
   fwd::NextHop hop_;
-  PortId odd_port_;  // invalid: all are behind that of hop_
+  std::optional<fwd::NextHop> odd_hop_;
   std::shared_ptr<const fwd::ClientRoutes> client_routes_;
   uint16_t next_backend_ = 0;
   uint64_t generation_ = 0;
