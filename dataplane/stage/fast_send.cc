@@ -1,10 +1,4 @@
-#include <immintrin.h>
 #include <rte_mbuf.h>
-
-#include <algorithm>
-#include <array>
-#include <bit>
-#include <cstring>
 
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
@@ -162,7 +156,7 @@ SLUICE_FAST_PATH Sent SendOnFastPath(Burst& burst, StageEnv& env) {
   // By what Rewrite does of an answer without a session, it may end sessions of packets behind.
   bool sessions_may_end = false;
   const size_t count = burst.count;
-  burst.end()->past = Past::kNothing;  // where SendRun ends at the latest
+  burst.end()->past = Past::kNothing;  // where SendRunBy ends at the latest
   for (size_t i = 0; i < count; ++i) {
     Packet& packet = burst.packets[i];
     if (packet.past != Past::kSelection) [[unlikely]] {

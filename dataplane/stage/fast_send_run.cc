@@ -106,7 +106,8 @@ struct Plain {
     constexpr size_t kPort = offsetof(fwd::BackendEntry, port);
     constexpr size_t kFamily = offsetof(fwd::BackendEntry, family);
     static_assert(kPort >= kLast && kFamily + 2 == sizeof(fwd::BackendEntry), "flags follow the family");
-    constexpr uint64_t kMask = 0xff | uint64_t{0xffff} << 8 * (kFamily - kPort);
+    constexpr uint64_t kFamilyAndFlags = 0xff | 0b11 << 8;  // the first two
+    constexpr uint64_t kMask = 0xff | kFamilyAndFlags << 8 * (kFamily - kPort);
     return Load<uint64_t>(reinterpret_cast<const uint8_t*>(&backend) + kLast) >> 8 * (kPort - kLast) & kMask;
   }
   static void Put(Packet&, uint8_t* frame, const fwd::BackendEntry& backend, uint64_t) {
@@ -243,10 +244,10 @@ SLUICE_FAST_PATH inline RunEnd SendPlainRun(Packet* first, const fwd::BackendEnt
 // family. Returns the first that does not.
 template <Family inner>
 SLUICE_FAST_PATH inline RunEnd SendIpipRun(Packet* first, const fwd::BackendEntry& backend, const StageEnv& env) {
+  const RunEnd none = {.packet = first, .bytes = 0};
+  if (backend.tunnel == 0) return none;  // it may have no port, too
   const NodeTraits& node = *env.node;
   const PortTraits& port = node.ports[backend.port.index()];
-  const RunEnd none = {.packet = first, .bytes = 0};
-  if (backend.tunnel == 0) return none;
   const Run run = {.alike = Ipip::Alike(backend),
                    .most_bytes = Without(std::min<uint64_t>(port.mtu_bytes, UINT16_MAX), OuterIpBytes(backend.family))};
   // A tunnel whose source varies is made by the stages.
@@ -260,7 +261,8 @@ SLUICE_FAST_PATH inline RunEnd SendIpipRun(Packet* first, const fwd::BackendEntr
 
 }  // namespace
 
-RunEnd SendRunBy(fwd::ForwardingMode mode, Packet* first, const fwd::BackendEntry& backend, const StageEnv& env) {
+SLUICE_FAST_PATH RunEnd SendRunBy(fwd::ForwardingMode mode, Packet* first, const fwd::BackendEntry& backend,
+                                  const StageEnv& env) {
   const bool v4 = first->headers.family == Family::kIpv4;
   if (mode == fwd::ForwardingMode::kL2) {
     return v4 ? SendPlainRun<Family::kIpv4>(first, backend, env) : SendPlainRun<Family::kIpv6>(first, backend, env);

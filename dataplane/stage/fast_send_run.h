@@ -2,6 +2,7 @@
 #define SLUICE_DATAPLANE_STAGE_FAST_SEND_RUN_H_
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "dataplane/fwd/forwarding_state.h"

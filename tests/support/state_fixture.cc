@@ -145,6 +145,8 @@ std::shared_ptr<const fwd::ForwardingState> StateFixture::Build() {
     fwd::NextHop hop = odd_hop_ && last % 2 == 1 ? *odd_hop_ : hop_;
     const std::array<uint8_t, 6> mac = {2, 0, 0, 0, 1, last};
     hop.destination = net::MacAddress(mac.data());
+    // To some of those that are not resolved there is no route at all.
+    if (!hop.resolved && last % 4 == 3) hop.port = PortId();
     return hop;
   };
   return fwd::ResolveNextHops(*built_, lookup, client_routes_);
