@@ -11,7 +11,7 @@ from lab import config as lab_config
 from lab.clients.tools import curl
 from lab.leftovers import machine_state
 from lab.network import DIRECTOR
-from lab.process import LabError, session_members, wait_until
+from lab.process import SHORTEST_DEADLINE_S, LabError, session_members, wait_until
 
 READY_S = 30  # EAL and the tables are up long before
 
@@ -95,7 +95,7 @@ class Director:
         process, self._process = self._process, None
         process.send_signal(number_of_signal)
         try:
-            code = process.wait(15)
+            code = process.wait(SHORTEST_DEADLINE_S)
             left = [f"process {pid}" for pid in session_members(process.pid)]
         finally:
             process.kill()

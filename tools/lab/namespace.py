@@ -5,7 +5,7 @@ import ctypes
 import os
 import socket
 
-from lab.process import LabError, Process, run
+from lab.process import SHORTEST_DEADLINE_S, LabError, Process, run
 from lab.registry import end_processes
 
 _CLONE_NEWNET = 0x40000000
@@ -42,7 +42,7 @@ class Namespace:
         """The command that runs `command` in this namespace."""
         return ["ip", "netns", "exec", self.name, *command]
 
-    def run(self, command, timeout=20, check=True, stdin=None):
+    def run(self, command, timeout=SHORTEST_DEADLINE_S, check=True, stdin=None):
         return run(self.inside(command), timeout=timeout, check=check, stdin=stdin)
 
     def start(self, name, command, **streams):

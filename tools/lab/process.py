@@ -14,7 +14,7 @@ class LabError(Exception):
     """The lab could not do what was asked; the message says what and why."""
 
 
-def run(command, timeout=20, check=True, stdin=None):
+def run(command, timeout=SHORTEST_DEADLINE_S, check=True, stdin=None):
     """Runs `command` to its end and returns its CompletedProcess (text). Non-zero raises LabError if `check`."""
     timeout = max(timeout, SHORTEST_DEADLINE_S)
     try:
@@ -64,7 +64,7 @@ def threads(pid):
                 name, _, rest = stat.read().partition("(")[2].rpartition(")")
             with open(f"/proc/{pid}/task/{entry}/wchan", encoding="ascii") as wchan:
                 found.append(f"{name} {rest.split()[0]} {wchan.read()}")
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:
             continue
     return found
 
@@ -125,7 +125,7 @@ class Process:
             raise LabError(f"{self.name} (pid {self.pid}) did not end within {timeout} s; its threads: "
                            f"{', '.join(threads(self.pid))}\n{self.log()}") from error
 
-    def stop(self, number=signal.SIGTERM, timeout=10):
+    def stop(self, number=signal.SIGTERM, timeout=SHORTEST_DEADLINE_S):
         """Asks it to end and returns its exit code; kills it and raises LabError when it does not."""
         if self.running():
             self.send_signal(number)

@@ -200,5 +200,5 @@ def iperf3(namespace, server, address, port, seconds, options=()):
     finally:
         receiver.kill()
     if "error" in answer:
-        raise LabError(f"iperf3: {answer['error']}\n{receiver.log()}")
+        raise LabError(f"iperf3: {answer['error']}; the server: {receiver.log()}")
     return answer["end"]["sum_received"]["bits_per_second"]
