@@ -289,7 +289,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
                          .drops_strangers = !env.node->ports[port.index()].has_exception_port && !Translates(env)};
   const __m256i in_port = InPort(port);
   // Loops are for packets of the eights.
-  const uint64_t eights = parsed.eights.all();
+  const Places eights = parsed.eights.all();
   Looked looked;
   for (size_t i = first; i < count;) {
     Run run = Run::kNone;
@@ -299,7 +299,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
       if ((parsed.eights.tcp_v4 >> i & 1) != 0) [[likely]] {
         constexpr auto kV4 = Family::kIpv4;
         const uint8_t* const frame = parsed.frame[i];
-        WriteRecordOfEight(packet, mbufs[i], parsed, i, in_port);
+        WriteRecordOfEight<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, parsed.ip_bytes[i], in_port);
         found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
                                                            VipKey<kV4>(parsed.vip_key[i]), lookup, run, claims, env);
       } else if (parsed.slot[i] != nullptr) {

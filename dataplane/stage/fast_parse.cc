@@ -125,6 +125,7 @@ SLUICE_FAST_PATH inline bool IsAlike(const rte_mbuf* mbuf, const Alike& alike) {
 }
 
 // The frames from `first` on, or what stands in for them: whether they are of the eights, and what Parsed says of them.
+// Makes the records that it says are made.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(rte_mbuf* const* mbufs,
                                                                       const uint8_t* const* frames, __m128i lengths,
@@ -141,9 +142,8 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(rte_mbuf* 
   const __m256i in_port = InPort(alike.port);
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
     if constexpr (family == Family::kIpv6 || !kIsTcp) {
-      Packet& packet = burst.packets[first + i];
-      WriteRecord<family, protocol>(packet, mbufs[first + i], frames[i], in_port);
-      packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[first + i]);
+      WriteRecordOfEight<family, protocol>(burst.packets[first + i], mbufs[first + i], frames[i],
+                                           parsed.ip_bytes[first + i], in_port);
     }
     // No tunnel is TCP.
     if constexpr (!kIsTcp) {
@@ -174,11 +174,11 @@ SLUICE_FAST_PATH void TakeSome(rte_mbuf* const* mbufs, size_t first, const Alike
                               burst, parsed, env);
 }
 
-// The packets from `first` to `end`, most of which are of the kind: eights of those that are as the first one.
+// The packets from `first` to `end`, eight or more, most of which are of the kind: eights of those that are as the
+// first one.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs, size_t first, size_t end, PortId port,
                                                           Burst& burst, Parsed& parsed, const StageEnv& env) {
-  if (first + kEight > end) return;
   const Alike alike = AlikeTo<family, protocol>(mbufs[first], port, env);
   if (!MayBeEights<family>(mbufs[first], alike)) return;
   for (; first + kEight <= end; first += kEight) TakeSome<family, protocol>(mbufs, first, alike, burst, parsed, env);
@@ -189,8 +189,10 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseSome(rte_mbuf* const* mbufs
 SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, size_t next, PortId port, Burst& burst,
                                                               Parsed& parsed, const StageEnv& env) {
   const KindGroups groups = GroupByKind(mbufs, parsed.eights.tcp_v4 == 0 ? 0 : next, burst.count);
-  ParseSome<Family::kIpv4, net::kProtocolTcp>(mbufs, groups.begin(PacketKind::kTcpV4), groups.end(PacketKind::kTcpV4),
-                                              port, burst, parsed, env);
+  const auto parse_from = [&]<Family family, uint8_t protocol>(size_t first, PacketKind kind) SLUICE_FAST_PATH {
+    const size_t end = groups.end(kind);
+    if (first + kEight <= end) ParseSome<family, protocol>(mbufs, first, end, port, burst, parsed, env);
+  };
   const auto parse = [&]<Family family, uint8_t protocol>(PacketKind kind) SLUICE_FAST_PATH {
     size_t first = groups.begin(kind);
     Places& eights = parsed.EightsOf<family, protocol>();
@@ -199,10 +201,10 @@ SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, 
     } else {
       eights = 0;  // they are not where they were, and parsed once more
     }
-    if (first + kEight <= groups.end(kind)) {
-      ParseSome<family, protocol>(mbufs, first, groups.end(kind), port, burst, parsed, env);
-    }
+    parse_from.template operator()<family, protocol>(first, kind);
   };
+  parse_from.template operator()<Family::kIpv4, net::kProtocolTcp>(groups.begin(PacketKind::kTcpV4),
+                                                                   PacketKind::kTcpV4);
   parse.template operator()<Family::kIpv4, net::kProtocolUdp>(PacketKind::kUdpV4);
   parse.template operator()<Family::kIpv6, net::kProtocolTcp>(PacketKind::kTcpV6);
   parse.template operator()<Family::kIpv6, net::kProtocolUdp>(PacketKind::kUdpV6);

@@ -41,7 +41,17 @@ struct Parsed {
   std::array<const void*, kBurstSize> slot;
 };
 
-// By what a packet of Parsed::eights_of the family is looked for.
+// Makes the record of a packet of the eights. `ip_bytes`: read when it is needed, as there is no register to spare.
+template <net::Family family, uint8_t protocol>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
+                                                                               const uint8_t* frame,
+                                                                               const uint32_t& ip_bytes,
+                                                                               __m256i second_half) {
+  WriteRecord<family, protocol>(packet, mbuf, frame, second_half);
+  packet.headers.ip_length = static_cast<uint16_t>(ip_bytes);
+}
+
+// By what a packet of Parsed::eights_of the kind is looked for.
 template <net::Family family, uint8_t protocol>
 VipKey<family> VipKeyOfEight(const Parsed& parsed, size_t place) {
   if constexpr (family == net::Family::kIpv4) {

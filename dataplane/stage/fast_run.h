@@ -22,14 +22,6 @@
 // What the first pass's loops over packets of one kind have in common.
 namespace sluice::stage {
 
-// Makes the record of a packet of Parsed::Eights::tcp_v4.
-SLUICE_FAST_PATH __attribute__((always_inline)) inline void WriteRecordOfEight(Packet& packet, rte_mbuf* mbuf,
-                                                                               const Parsed& parsed, size_t place,
-                                                                               __m256i second_half) {
-  WriteRecord<net::Family::kIpv4, net::kProtocolTcp>(packet, mbuf, parsed.frame[place], second_half);
-  packet.headers.ip_length = static_cast<uint16_t>(parsed.ip_bytes[place]);
-}
-
 // Prefetches the line in front of the frame, where a tunnel's headers go: the buffer comes from a device, so none of
 // its lines is in this core's cache, and a store to a missing line would hold up those behind it.
 inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) {
@@ -64,7 +56,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf
       break;
     Packet& packet = burst.packets[i];
     if constexpr (family == net::Family::kIpv4 && protocol == net::kProtocolTcp) {
-      WriteRecordOfEight(packet, mbufs[i], parsed, i, second_half);
+      WriteRecordOfEight<family, protocol>(packet, mbufs[i], frame, parsed.ip_bytes[i], second_half);
     } else if (family == net::Family::kIpv6 && IsMartian(family, frame + kSource<family>, frame + kDestination<family>))
         [[unlikely]] {
       break;

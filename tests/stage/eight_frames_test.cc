@@ -44,14 +44,15 @@ struct Eight {
   alignas(16) std::array<uint16_t, kEight> lengths;
 };
 
-constexpr size_t L4(size_t ip_header) { return kL3 + ip_header; }
-
-// Where the length is by which TCP and UDP tell theirs, and one that is right for all frames.
+// What headers of TCP and datagrams state of their length.
+constexpr std::array<size_t, 24> kStated = {0,  4,  7,  8,  9,  12, 16, 19, 20,  24,   28,   32,
+                                            36, 40, 44, 48, 52, 56, 60, 61, 512, 1460, 1480, 65535};
+// Where.
 size_t StatedAt(uint8_t protocol) { return protocol == net::kProtocolTcp ? 12 : 4; }
 void StateL4(std::vector<uint8_t>& frame, size_t l4, uint8_t protocol, size_t stated) {
   uint8_t* const at = &frame[l4 + StatedAt(protocol)];
   if (protocol == net::kProtocolTcp) {
-    at[0] = static_cast<uint8_t>(stated / 4 << 4 | (at[0] & 0xf));
+    at[0] = static_cast<uint8_t>(stated / 4 << 4 | (stated * 5 & 0xf));  // and anything behind it
   } else {
     at[0] = static_cast<uint8_t>(stated >> 8);
     at[1] = static_cast<uint8_t>(stated);
@@ -76,7 +77,7 @@ class EightFramesTest : public testing::TestWithParam<std::tuple<bool, uint8_t>>
     ip[6] &= 0xc0;
     ip[9] = Protocol();
     ip[12] = static_cast<uint8_t>(1 + Draw(126));
-    StateL4(frame.bytes, L4(20), Protocol(), 20);
+    StateL4(frame.bytes, stage::kL4<Family::kIpv4>, Protocol(), 20);
     StateLength(frame, length - kL3);
     return frame;
   }
@@ -134,7 +135,8 @@ TEST_P(EightFramesTest, AnyFrames) {
       if (Draw(16) == 0) continue;
       frame = Begin(std::array<size_t, 8>{54, 55, 60, 66, 74, 100, 1514, 9000}[Draw(8)]);
       if (Draw(4) == 0) StateLength(frame, Draw(2) == 0 ? frame.length - kL3 + Draw(9) - 4 : Draw(100));
-      if (Draw(4) == 0) StateL4(frame.bytes, L4(20), Protocol(), Draw(2) == 0 ? Draw(64) : frame.length - Draw(64));
+      if (Draw(4) == 0)
+        StateL4(frame.bytes, stage::kL4<Family::kIpv4>, Protocol(), Draw(2) == 0 ? Draw(64) : frame.length - Draw(64));
       if (Draw(4) == 0) frame.bytes[kL3 + 12] = std::array<uint8_t, 8>{0, 1, 126, 127, 128, 223, 224, 255}[Draw(8)];
       if (Draw(16) == 0) std::memcpy(&frame.bytes[kL3 + 16], &frame.bytes[kL3 + 12], 4);
       if (Draw(4) != 0) MakeSumGood(frame);
@@ -150,10 +152,10 @@ TEST_P(EightFramesTest, AllLengthsOfEveryHeader) {
   for (const size_t length : {54u, 60u, 74u, 75u, 114u, 1514u}) {
     Frames frames;
     frames.fill(Begin(length));
-    for (const size_t l4 : {0u, 4u, 7u, 8u, 9u, 12u, 16u, 19u, 20u, 24u, 40u, 56u, 60u, 1480u}) {
+    for (const size_t l4 : kStated) {
       for (size_t stated = 0; stated < 2048; stated += kEight) {
         for (size_t i = 0; i < kEight; ++i) {
-          StateL4(frames[i].bytes, L4(20), Protocol(), l4);
+          StateL4(frames[i].bytes, stage::kL4<Family::kIpv4>, Protocol(), l4);
           StateLength(frames[i], stated + i);
           MakeSumGood(frames[i]);
         }
@@ -193,7 +195,7 @@ class EightFramesV6Test : public testing::TestWithParam<uint8_t> {
     frame.bytes[13] = 0xdd;
     frame.bytes[kL3] = 0x60;
     frame.bytes[kL3 + 6] = GetParam();
-    StateL4(frame.bytes, L4(40), GetParam(), 20);
+    StateL4(frame.bytes, stage::kL4<Family::kIpv6>, GetParam(), 20);
     StatePayload(frame, length - kL3 - 40);
     return frame;
   }
@@ -236,7 +238,8 @@ TEST_P(EightFramesV6Test, AnyFrames) {
       if (Draw(16) == 0) continue;
       frame = Begin(std::array<size_t, 6>{74, 75, 86, 100, 1514, 65535}[Draw(6)]);
       if (Draw(4) == 0) StatePayload(frame, Draw(2) == 0 ? frame.length - kL3 - 40 + Draw(9) - 4 : Draw(65536));
-      if (Draw(4) == 0) StateL4(frame.bytes, L4(40), GetParam(), Draw(2) == 0 ? Draw(64) : frame.length - Draw(64));
+      if (Draw(4) == 0)
+        StateL4(frame.bytes, stage::kL4<Family::kIpv6>, GetParam(), Draw(2) == 0 ? Draw(64) : frame.length - Draw(64));
     }
     ASSERT_NO_FATAL_FAILURE(Check(frames));
   }
@@ -248,10 +251,10 @@ TEST_P(EightFramesV6Test, AllLengthsOfEveryHeader) {
   for (const size_t length : {74u, 75u, 114u, 1514u}) {
     Frames frames;
     frames.fill(Begin(length));
-    for (const size_t l4 : {0u, 4u, 7u, 8u, 9u, 12u, 16u, 19u, 20u, 24u, 40u, 56u, 60u, 1460u}) {
+    for (const size_t l4 : kStated) {
       for (size_t stated = 0; stated < 2048; stated += kEight) {
         for (size_t i = 0; i < kEight; ++i) {
-          StateL4(frames[i].bytes, L4(40), GetParam(), l4);
+          StateL4(frames[i].bytes, stage::kL4<Family::kIpv6>, GetParam(), l4);
           StatePayload(frames[i], stated + i);
         }
         ASSERT_NO_FATAL_FAILURE(Check(frames));

@@ -73,7 +73,8 @@ class FastPathTest : public TwoDirectorsTest {
       for (const uint8_t protocol : {uint8_t{6}, uint8_t{17}})
         fixture_.Vip(AddVip(vip, protocol, port, mode)).entry.gue_port = 6080;
     }
-    fixture_.Vip(AddVip(vip, 6, 84, Mode::kIpip)).entry.tracked = false;
+    for (const uint8_t protocol : {uint8_t{6}, uint8_t{17}})
+      fixture_.Vip(AddVip(vip, protocol, 84, Mode::kIpip)).entry.tracked = false;
     fwd::VipSpec& by_client = fixture_.Vip(AddVip(vip, 6, 85, Mode::kIpip));
     by_client.entry.tracked = Draw(2) == 0;
     by_client.entry.hash_input = fwd::HashInput::kClient;
@@ -231,7 +232,9 @@ class FastPathTest : public TwoDirectorsTest {
     if (!v4 && Draw(60) == 0) builder.source = Pick<std::string>({"::1", "::", "ff02::1", "::2", builder.destination});
     if (Draw(60) == 0) builder.source = v4 ? "192.0.2.2" : "2001:db8::2";  // ours
     builder.source_port = static_cast<uint16_t>(40000 + Draw(3));
-    builder.destination_port = Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 90, 100, 101});
+    builder.destination_port = protocol == net::kProtocolTcp
+                                   ? Pick<uint16_t>({80, 81, 82, 83, 84, 87, 88, 89, 90, 100, 101})
+                                   : Pick<uint16_t>({80, 81, 81, 81, 82, 83, 84, 84, 90});
     builder.tcp_flags =
         Pick<uint8_t>({0x10, 0x10, 0x10, 0x10, 0x10, 0x18, 0x18, 0x18, 0x18, 0x02, 0x02, 0x11, 0x04, 0x03, 0x06});
     builder.payload = Draw(40);
@@ -299,12 +302,15 @@ TEST_P(FastPathTest, LeavesEverythingAsTheStagesDo) {
   for (int round = 0; round < 700; ++round) {
     const bool eights = Draw(4) == 0;
     const bool of_v4 = Draw(2) == 0;
-    const uint8_t protocol = Draw(3) == 0 ? net::kProtocolUdp : net::kProtocolTcp;
+    // Of one protocol but for some, or of both.
+    const bool mostly_udp = Draw(3) == 0;
+    const size_t others = Draw(4) == 0 ? 2 : 30;
     std::vector<Bytes> frames(eights ? stage::kEight * (1 + Draw(4)) : 1 + Draw(stage::kBurstSize));
     const std::vector<uint64_t> offloads = Offloads(frames.size());
     std::vector<size_t> segments;
     for (Bytes& frame : frames) {
-      frame = eights ? FrameOfEights(of_v4 != (Draw(30) == 0), protocol) : Frame();
+      const bool udp = mostly_udp != (Draw(others) == 0);
+      frame = eights ? FrameOfEights(of_v4 != (Draw(30) == 0), udp ? net::kProtocolUdp : net::kProtocolTcp) : Frame();
       // Also such that only padding is in the second buffer.
       const size_t nearly_all = std::max<size_t>(frame.size(), 70) - Draw(10);
       segments.push_back(Draw(eights ? 500 : 10) != 0 ? SIZE_MAX : Draw(2) == 0 ? 300 + Draw(300) : nearly_all);
