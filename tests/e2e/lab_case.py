@@ -101,10 +101,12 @@ class LabCase(unittest.TestCase):
         try:
             wait_until(lambda: self.director.flows_alive(pool, name) == 0, 40, f"{pool}/{name} has no live flows")
         except LabError as error:
-            # A flow that two workers entered, as rollover of net_af_packet can bring about, shows in their sums.
+            # Whether both ends have the connection, and whether it was entered twice, by one worker or by two.
             tables = [{key: table for key, table in worker.items() if key.startswith("table_")}
                       for worker in self.director.ctl("get", "workers")["workers"]]
-            raise LabError(f"{error}; tables by worker: {tables}") from error
+            ends = {end.name: end.run(["ss", "-Htan"]).stdout.splitlines()
+                    for end in (self.client, self.lab.network.backends[name])}
+            raise LabError(f"{error}; tables by worker: {tables}; sockets: {ends}") from error
 
     # ---- checks
 
