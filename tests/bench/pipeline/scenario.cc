@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 
 #include "absl/strings/str_cat.h"
 
@@ -93,40 +94,32 @@ std::vector<Scenario> Matrix() {
     change(row);
     rows.push_back(std::move(row));
   };
-  for (const uint32_t flows : {1u, 1000u, 100'000u, 1'000'000u, 10'000'000u}) {
-    for (const Selection selection : {Selection::kHash, Selection::kTable}) {
-      add("flows", base, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+  using Flows = std::initializer_list<uint32_t>;
+  using Selections = std::initializer_list<Selection>;
+  const auto add_each = [&add](std::string_view group, const Scenario& from, Flows all_flows, Selections selections) {
+    for (const uint32_t flows : all_flows) {
+      for (const Selection selection : selections) {
+        add(group, from, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
+      }
     }
-  }
+  };
+  const Selections hash_and_table = {Selection::kHash, Selection::kTable};
+  add_each("flows", base, {1, 1000, 100'000, 1'000'000, 10'000'000}, hash_and_table);
   Scenario v6 = base;
   v6.family = Family::kIpv6;
   v6.packet_bytes = kShortestV6Bytes;
-  for (const uint32_t flows : {1000u, 1'000'000u}) {
-    for (const Selection selection : {Selection::kHash, Selection::kTable}) {
-      add("ipv6", v6, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
-    }
-  }
+  add_each("ipv6", v6, {1000, 1'000'000}, hash_and_table);
   Scenario timestamps = base;
   timestamps.packet_bytes = kTimestampsBytes;
-  for (const uint32_t flows : {1000u, 1'000'000u}) {
-    for (const Selection selection : {Selection::kCookie, Selection::kSlot}) {
-      add("cookies", timestamps, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
-    }
-  }
+  add_each("cookies", timestamps, {1000, 1'000'000}, {Selection::kCookie, Selection::kSlot});
   Scenario datagrams = base;
   datagrams.protocol = net::kProtocolUdp;
   datagrams.packet_bytes = kDatagramBytes;
-  for (const uint32_t flows : {1000u, 1'000'000u}) {
-    for (const Selection selection : {Selection::kHash, Selection::kTable}) {
-      add("udp", datagrams, [&](Scenario& row) { row.flows = flows, row.selection = selection; });
-    }
-  }
+  add_each("udp", datagrams, {1000, 1'000'000}, hash_and_table);
   add("udp", datagrams, [](Scenario& row) { row.family = Family::kIpv6, row.packet_bytes = kDatagramV6Bytes; });
   add("udp", datagrams, [](Scenario& row) { row.mode = config::ForwardingMode::kNat; });
   // The same frames where nobody reads their timestamps.
-  for (const Selection selection : {Selection::kHash, Selection::kTable}) {
-    add("bytes", timestamps, [&](Scenario& row) { row.selection = selection; });
-  }
+  add_each("bytes", timestamps, {base.flows}, hash_and_table);
   for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
     for (const uint32_t flows : {1000u, 1'000'000u}) {
       add("nat", base, [&](Scenario& row) { row.flows = flows, row.mode = mode; });
