@@ -72,6 +72,7 @@ class LabCase(unittest.TestCase):
                 self.assertIn("packet sum: in = out", file.read())
         finally:
             self.director.kill()
+            self.lab.forget_connections()
             if self._failed():
                 with open(log, encoding="utf-8", errors="replace") as file:
                     print(f"---- log of sluiced in {self.id()}\n{file.read()[-6000:]}----", file=sys.stderr)

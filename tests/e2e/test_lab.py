@@ -9,6 +9,9 @@ import unittest
 
 import lab_case  # pylint: disable=unused-import  (finds the lab)
 from lab import registry
+from lab.backends import HTTP_PORT
+from lab.lab import Lab
+from lab.network import INTERFACE, backend_host
 from lab.process import run, start_ticks, wait_until
 
 HOLDER = """
@@ -65,6 +68,28 @@ class CleanupTest(unittest.TestCase):
         self.assertEqual(len(exists(name, nginx)), 7)
         holder.terminate()
         holder.wait(20)
+
+
+class ConnectionsTest(unittest.TestCase):
+    def test_forgotten_at_both_ends(self):
+        """Also one that no process has any more, whose request and FIN the kernel sends until an answer comes."""
+        lab = Lab(backend_count=1)
+        self.addCleanup(lab.remove)
+        backend = lab.network.backends["backend-1"]
+
+        def states(namespace):
+            lines = namespace.run(["ss", "-Htan", "state", "connected"]).stdout.splitlines()
+            return [line.split()[0] for line in lines]
+
+        with lab.client.socket() as connection:
+            connection.settimeout(10)
+            connection.connect((backend_host(1).ipv4, HTTP_PORT))
+            wait_until(lambda: states(backend) == ["ESTAB"], 10, "the backend has the connection")
+            backend.ip(f"link set {INTERFACE} down")
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        self.assertEqual(states(lab.client), ["FIN-WAIT-1"])
+        lab.forget_connections()
+        self.assertEqual(states(lab.client) + states(backend), [])
 
 
 if __name__ == "__main__":

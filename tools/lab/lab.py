@@ -59,6 +59,11 @@ class Lab:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
+    def forget_connections(self):
+        """Neither client nor backends know of a connection any more: the next sluiced sees none of the last one's."""
+        for namespace in (self.client, *self.network.backends.values()):
+            namespace.forget_connections()
+
     def remains(self):
         """What there still is of a removed lab; to be empty."""
         namespaces = run(["ip", "netns", "list"]).stdout.split()
