@@ -111,23 +111,29 @@ std::vector<Scenario> Matrix() {
   add_each("ipv6", v6, {1000, 1'000'000}, hash_and_table);
   Scenario timestamps = base;
   timestamps.packet_bytes = kTimestampsBytes;
-  add_each("cookies", timestamps, {1000, 1'000'000}, {Selection::kCookie, Selection::kSlot});
+  Scenario timestamps_v6 = v6;
+  timestamps_v6.packet_bytes = kTimestampsV6Bytes;
+  for (const Scenario& from : {timestamps, timestamps_v6}) {
+    add_each("cookies", from, {1000, 1'000'000}, {Selection::kCookie, Selection::kSlot});
+  }
   Scenario datagrams = base;
   datagrams.protocol = net::kProtocolUdp;
   datagrams.packet_bytes = kDatagramBytes;
-  add_each("udp", datagrams, {1000, 1'000'000}, hash_and_table);
+  add_each("udp", datagrams, {1000, 100'000, 1'000'000, 10'000'000}, hash_and_table);
   add("udp", datagrams, [](Scenario& row) { row.family = Family::kIpv6, row.packet_bytes = kDatagramV6Bytes; });
   add("udp", datagrams, [](Scenario& row) { row.mode = config::ForwardingMode::kNat; });
   // The same frames where nobody reads their timestamps.
   add_each("bytes", timestamps, {base.flows}, hash_and_table);
-  for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
-    for (const uint32_t flows : {1000u, 1'000'000u}) {
-      add("nat", base, [&](Scenario& row) { row.flows = flows, row.mode = mode; });
+  for (const Scenario& from : {base, v6}) {
+    for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
+      for (const uint32_t flows : {1000u, 1'000'000u}) {
+        add("nat", from, [&](Scenario& row) { row.flows = flows, row.mode = mode; });
+      }
     }
-  }
-  for (const config::ForwardingMode mode : {config::ForwardingMode::kL2, config::ForwardingMode::kGue,
-                                            config::ForwardingMode::kGueDirect, config::ForwardingMode::kGre}) {
-    add("mode", base, [&](Scenario& row) { row.mode = mode; });
+    for (const config::ForwardingMode mode : {config::ForwardingMode::kL2, config::ForwardingMode::kGue,
+                                              config::ForwardingMode::kGueDirect, config::ForwardingMode::kGre}) {
+      add("mode", from, [&](Scenario& row) { row.mode = mode; });
+    }
   }
   for (const uint32_t vips : {1u, 10'000u}) add("vips", base, [&](Scenario& row) { row.vips = vips; });
   for (const uint32_t backends : {10u, 10'000u}) add("backends", base, [&](Scenario& row) { row.backends = backends; });

@@ -38,11 +38,11 @@ struct VipKind {
 
 // Frame sizes without the frame check sequence; kImix is 7 of 60, 4 of 576 and 1 of 1500 bytes. The shortest frame of
 // TCP over IPv4 with timestamps, in which cookies are, reaches into a second cache line, as that of TCP over IPv6 does:
-// frames over IPv4 of this size have timestamps. kShortest: each as short as its kind is, TCP over IPv4
-// with timestamps and datagrams with 32 bytes.
+// frames of kTimestampsBytes over IPv4 and kTimestampsV6Bytes over IPv6 have timestamps. kShortest: each as short as
+// its kind is, TCP over IPv4 with timestamps and datagrams with 32 bytes.
 inline constexpr uint32_t kImix = 0;
 inline constexpr uint32_t kShortest = 1;
-inline constexpr uint32_t kTimestampsBytes = 66;
+inline constexpr uint32_t kTimestampsBytes = 66, kTimestampsV6Bytes = 86;
 inline constexpr uint32_t kShortestV6Bytes = 74;
 inline constexpr uint32_t kDatagramBytes = 74, kDatagramV6Bytes = 94;  // frames of UDP with 32 bytes of data
 

@@ -40,6 +40,20 @@ constexpr size_t kEchoOffset = 8;  // of TSecr among them
 // What a datagram has: as much as a packet of QUIC that acknowledges only.
 constexpr std::array<uint8_t, 32> kDatagram = {};
 
+// Where the addresses of a packet are in its IP header, how long they are, and how long the header is.
+struct IpLayout {
+  size_t source;
+  size_t destination;
+  size_t address_bytes;
+  size_t header_bytes;
+};
+constexpr IpLayout LayoutOf(net::Family family) {
+  return family == net::Family::kIpv4 ? IpLayout{offsetof(net::Ipv4Header, source),
+                                                 offsetof(net::Ipv4Header, destination), 4, sizeof(net::Ipv4Header)}
+                                      : IpLayout{offsetof(net::Ipv6Header, source),
+                                                 offsetof(net::Ipv6Header, destination), 16, sizeof(net::Ipv6Header)};
+}
+
 // Flow numbers in an order that no prefetcher and no cache guesses: a multiplication that is a bijection of 64 bits.
 uint64_t Scatter(uint64_t value) { return value * 0xd134'2543'de82'ef95; }
 
@@ -71,8 +85,9 @@ uint32_t Traffic::VipOf(uint64_t flow) const {
 }
 
 bool Traffic::HasTimestamps(const VipKind& kind) const {
-  const bool wanted = scenario_.packet_bytes == kTimestampsBytes || scenario_.packet_bytes == kShortest;
-  return wanted && kind.family == net::Family::kIpv4 && kind.protocol == net::kProtocolTcp;
+  if (kind.protocol != net::kProtocolTcp) return false;
+  if (kind.family == net::Family::kIpv6) return scenario_.packet_bytes == kTimestampsV6Bytes;
+  return scenario_.packet_bytes == kTimestampsBytes || scenario_.packet_bytes == kShortest;
 }
 
 std::vector<uint8_t>& Traffic::HeadersOf(const VipKind& kind) {
@@ -128,17 +143,18 @@ void Traffic::MakeCookies() {
   keys.Set(0, secret);
   std::vector<uint8_t> frame(2048);
   for (uint64_t flow = 0; flow < scenario_.flows; ++flow) {
-    if (!HasTimestamps(scenario_.KindOf(VipOf(flow)))) continue;
+    const VipKind kind = scenario_.KindOf(VipOf(flow));
+    if (!HasTimestamps(kind)) continue;
     Write(flow, net::kTcpAck, frame.data());
+    const IpLayout at = LayoutOf(kind.family);
     const uint8_t* const ip = frame.data() + sizeof(net::EtherHeader);
-    const uint8_t* const source = ip + offsetof(net::Ipv4Header, source);
-    const uint8_t* const l4 = ip + sizeof(net::Ipv4Header);
-    const lb::FlowTuple tuple = {.source = source,
-                                 .destination = source + 4,
+    const uint8_t* const l4 = ip + at.header_bytes;
+    const lb::FlowTuple tuple = {.source = ip + at.source,
+                                 .destination = ip + at.destination,
                                  .source_port = net::Load<Be16>(l4),
                                  .destination_port = net::Load<Be16>(l4 + 2),
-                                 .protocol = net::kProtocolTcp,
-                                 .family = net::Family::kIpv4};
+                                 .protocol = kind.protocol,
+                                 .family = kind.family};
     const uint32_t backend = CookieIdOf(static_cast<uint32_t>(Scatter(flow) >> 20));
     const uint32_t cookie = lb::EncodeCookie(layout, keys, 0, tuple, {.tier = 0, .backend = backend});
     echoes_[flow] = Be32::FromHost(lb::EncodeTimestamp(layout, 123'456'789, cookie)).raw();
@@ -146,14 +162,16 @@ void Traffic::MakeCookies() {
 }
 
 void Traffic::Learn(uint64_t flow, const uint8_t* forwarded) {
+  const IpLayout at = LayoutOf(scenario_.family);
   const uint8_t* const ip = forwarded + sizeof(net::EtherHeader);
   if (config::IsNat(scenario_.mode)) {
-    learned_[flow] = {.backend = net::Load<uint32_t>(ip + offsetof(net::Ipv4Header, destination)),
-                      .local = net::Load<uint32_t>(ip + offsetof(net::Ipv4Header, source)),
-                      .local_port = net::Load<uint16_t>(ip + sizeof(net::Ipv4Header))};
+    Flow& learned = learned_[flow];
+    std::memcpy(learned.backend.data(), ip + at.destination, at.address_bytes);
+    std::memcpy(learned.local.data(), ip + at.source, at.address_bytes);
+    learned.local_port = net::Load<uint16_t>(ip + at.header_bytes);
   } else if (scenario_.selection == Selection::kSlot) {
-    // In a tunnel of IPv4: the low byte of what the director put into the SYN comes back with every packet.
-    const uint8_t* const options = ip + 2 * sizeof(net::Ipv4Header) + sizeof(net::TcpHeader);
+    // In a tunnel of its own family: the low byte of what the director put into the SYN comes back with every packet.
+    const uint8_t* const options = ip + 2 * at.header_bytes + sizeof(net::TcpHeader);
     const uint32_t told = net::Load<Be32>(options + kEchoOffset).Host();
     echoes_[flow] = Be32::FromHost(123'456u << 8 | (told & 0xff)).raw();
   }
@@ -162,12 +180,16 @@ void Traffic::Learn(uint64_t flow, const uint8_t* forwarded) {
 uint32_t Traffic::WriteReply(uint64_t flow, uint8_t tcp_flags, uint8_t* frame) {
   const uint32_t length = Write(flow, tcp_flags, frame);
   const Flow& learned = learned_[flow];
-  auto& ip = *reinterpret_cast<net::Ipv4Header*>(frame + sizeof(net::EtherHeader));
-  ip.source = Be32::FromRaw(learned.backend);
-  ip.destination = Be32::FromRaw(learned.local);
-  ip.checksum = 0;
-  ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
-  auto& tcp = *reinterpret_cast<net::TcpHeader*>(frame + sizeof(net::EtherHeader) + sizeof(ip));
+  const IpLayout at = LayoutOf(scenario_.family);
+  uint8_t* const ip_at = frame + sizeof(net::EtherHeader);
+  std::memcpy(ip_at + at.source, learned.backend.data(), at.address_bytes);
+  std::memcpy(ip_at + at.destination, learned.local.data(), at.address_bytes);
+  if (scenario_.family == net::Family::kIpv4) {
+    auto& ip = *reinterpret_cast<net::Ipv4Header*>(ip_at);
+    ip.checksum = 0;
+    ip.checksum = net::InternetChecksum(ip_at, sizeof(ip));
+  }
+  auto& tcp = *reinterpret_cast<net::TcpHeader*>(ip_at + at.header_bytes);
   tcp.source_port = Be16::FromHost(kVipPort);
   tcp.destination_port = Be16::FromRaw(learned.local_port);
   return length;

@@ -39,10 +39,10 @@ class Traffic {
   void Learn(uint64_t flow, const uint8_t* forwarded);
 
  private:
-  // What the director made of a flow, in network byte order.
+  // What NAT made of a flow, as it lies in packets.
   struct Flow {
-    uint32_t backend = 0;  // NAT only
-    uint32_t local = 0;    // whom the backend answers
+    std::array<uint8_t, 16> backend{};
+    std::array<uint8_t, 16> local{};  // whom the backend answers
     uint16_t local_port = 0;
   };
 
