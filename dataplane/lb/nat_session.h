@@ -76,7 +76,7 @@ struct alignas(64) NatSession {
   NatAddress backend_address{};
   NatAddress local_address{};
 
-  // The twelve bytes of a side's ends.
+  // The twelve bytes of a side's ends in IPv4.
   static constexpr size_t kTupleBytes = 12;
   const uint8_t* TupleOf(NatSide side) const {
     return reinterpret_cast<const uint8_t*>(&client_v4) + IndexOf(side) * kTupleBytes;

@@ -48,8 +48,8 @@ struct NatTracking {
   // backend acknowledged bytes beyond it.
   bool proxy_sent : 1 = false;
   bool proxy_accepted : 1 = false;
-  uint8_t known : 2 = 0;    // bits by side, see Learn
-  bool unused : 1 = false;  // has a name so that it has a value: sessions are compared by whole bytes (fast_known.cc)
+  uint8_t known : 2 = 0;      // bits by side, see Learn
+  bool known_v6 : 1 = false;  // see Learn; all bits have names and so values, as they are compared by whole bytes
   uint8_t protocol = 0;
   uint8_t proxy_bytes = 0;   // of the PROXY protocol header that goes before the client's data; 0: none
   uint32_t known_in = 0;     // see Learn
@@ -66,12 +66,14 @@ struct NatTracking {
 
   // A note of the fast path's (stage/fast_known.h): packets of this side are the flow's, and need nothing but to be
   // translated, as long as the configuration has the number `in`, which is not 0. `hop`: by which packets to the client
-  // leave then; of the backend's side. Of flows whose backend has answered, without a PROXY protocol header.
-  void Learn(NatSide side, uint32_t in, uint32_t hop) {
+  // leave then; of the backend's side. `v6`: both sides are of IPv6, else of IPv4: packets of another family have other
+  // tuples, even where the bytes are the same. Of flows whose backend has answered, without a PROXY protocol header.
+  void Learn(NatSide side, uint32_t in, uint32_t hop, bool v6) {
     if (known == 0 || known_in != in) {
       known_in = in;
       known = 0;
     }
+    known_v6 = v6;
     known = static_cast<uint8_t>(known | 1u << IndexOf(side)) & 3;
     if (side == NatSide::kBackend) known_hop = hop;
   }

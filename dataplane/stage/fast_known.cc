@@ -19,6 +19,7 @@ namespace sluice::stage {
 namespace {
 
 using lb::NatSide;
+using net::Family;
 using net::Load;
 
 using Link = lb::NatTable::Link;
@@ -27,16 +28,18 @@ using Link = lb::NatTable::Link;
 // three cycles more (row NAT, 1 M flows), 24 and 32 gain nothing.
 constexpr size_t kHeadsAhead = 16;
 
-// What sessions look like whose packets of one side need nothing but to be translated, under the configuration of a
-// number.
+// What sessions of a family look like whose packets of one side need nothing but to be translated, under the
+// configuration of a number.
 class Looks {
  public:
-  Looks(NatSide side, uint8_t protocol, uint32_t number) {
+  Looks(Family family, NatSide side, uint8_t protocol, uint32_t number) {
     lb::NatTracking mask, value;
     mask.state = static_cast<lb::NatState>(0xff);
     mask.protocol = 0xff;
     value.state = MiddleStateOf(protocol);
     value.protocol = protocol;
+    mask.known_v6 = true;
+    value.known_v6 = family == Family::kIpv6;
     for (lb::NatTracking* each : {&mask, &value}) {
       each->confirmed = each->answered = true;
       each->known = static_cast<uint8_t>(1u << lb::IndexOf(side)) & 3;
@@ -57,11 +60,15 @@ class Looks {
   uint64_t value_;
 };
 using LooksBySide = std::array<Looks, 2>;
-LooksBySide LooksOf(uint8_t protocol, uint32_t number) {
-  return {Looks(NatSide::kClient, protocol, number), Looks(NatSide::kBackend, protocol, number)};
+LooksBySide LooksOf(Family family, uint8_t protocol, uint32_t number) {
+  return {Looks(family, NatSide::kClient, protocol, number), Looks(family, NatSide::kBackend, protocol, number)};
 }
 
-uint8_t ProtocolOf(const uint8_t* frame) { return frame[kL3 + offsetof(net::Ipv4Header, protocol)]; }
+template <Family family>
+uint8_t ProtocolOf(const uint8_t* frame) {
+  return frame[kL3 + (family == Family::kIpv4 ? offsetof(net::Ipv4Header, protocol)
+                                              : offsetof(net::Ipv6Header, next_header))];
+}
 
 // Whether a packet of this kind changes nothing in a session but what it acknowledges.
 bool IsMiddle(uint8_t protocol, uint8_t tcp_flags) {
@@ -73,10 +80,11 @@ bool IsMiddle(uint8_t protocol, uint8_t tcp_flags) {
 constexpr uint32_t kNoLink = 0;
 
 // What sessions are looked for with. Local to the loop and read once: see ExactVips::Finder.
+template <Family family>
 struct Search {
   explicit Search(const StageEnv& env)
       : keys(lb::LoadFlowKeys(*env.state->keys)),
-        vips_v4(env.state->vip_table->exact_v4().finder()),
+        exact(VipFinderOf<family>(*env.state)),
         vips(env.state->fast_path_vips->data()),
         sessions(env.tables->nat().table().finder()) {}
 
@@ -84,70 +92,97 @@ struct Search {
   // without translation, kNoLink.
   template <uint8_t protocol>
   SLUICE_FAST_PATH __attribute__((always_inline)) const uint32_t* HeadOf(size_t place, const Parsed& parsed,
+                                                                         const VipKey<family>& key,
                                                                          uint64_t& hash) const {
     const uint8_t* const frame = parsed.frame[place];
-    if (!IsMiddle(protocol, TcpFlagsOf(frame, protocol))) [[unlikely]]
+    if (!IsMiddle(protocol, TcpFlagsOf(frame + kL4<family>, protocol))) [[unlikely]]
       return &kNoLink;
-    const VipKey<kKnownFamily> key(parsed.vip_key[place]);
-    const auto [vip, is_vip] = vips_v4.FindEvenlyIn(parsed.slot[place], key.key, key.address, key.service);
+    const auto [vip, is_vip] = exact.FindEvenlyIn(parsed.slot[place], key.key, key.address, key.service);
     constexpr auto kSession = static_cast<uint64_t>(fwd::FastPathVip::Way::kSession);
     if (((static_cast<uint64_t>(vips[vip].way) ^ kSession) & is_vip) != 0) return &kNoLink;
-    hash = HashOf<kKnownFamily, protocol>(frame + kSource<kKnownFamily>, keys);
+    hash = HashOf<family, protocol>(frame + kSource<family>, keys);
     return sessions.HeadOf(hash);
   }
 
   lb::AesFlowKeys keys;
-  lb::ExactVips<lb::VipAddressV4>::Finder vips_v4;
+  VipFinder<family> exact;
   const fwd::FastPathVip* vips;
   lb::NatTable::Finder sessions;
 };
 
-// HeadOf of a packet that is none of Parsed::Eights::tcp_v4; of one that may have a session it notes what these have.
+// HeadOf of a packet that is none of the eights of TCP; of one that may have a session it notes what these have.
+template <Family family>
 SLUICE_FAST_PATH __attribute__((noinline)) const uint32_t* HeadOfOther(size_t place, const Burst& burst, Parsed& parsed,
                                                                        uint64_t& hash, const StageEnv& env) {
   const Packet& packet = burst.packets[place];
-  if (parsed.slot[place] == nullptr || packet.headers.family != kKnownFamily) return &kNoLink;
+  // Of TCP over IPv4 there is no record yet.
+  const bool has_record = (parsed.eights.tcp_v4 >> place & 1) == 0;
+  if (!has_record || parsed.slot[place] == nullptr || packet.headers.family != family) return &kNoLink;
   const uint8_t* const frame = FrameOf(packet);
   parsed.frame[place] = frame;
   parsed.ip_bytes[place] = packet.headers.ip_length;
-  parsed.vip_key[place] = VipKey<kKnownFamily>(frame, packet.headers.protocol).key;
-  const Search search(env);
-  return packet.headers.protocol == net::kProtocolTcp ? search.HeadOf<net::kProtocolTcp>(place, parsed, hash)
-                                                      : search.HeadOf<net::kProtocolUdp>(place, parsed, hash);
+  const VipKey<family> key(frame, packet.headers.protocol);
+  if constexpr (family == Family::kIpv4) parsed.vip_key[place] = key.key;
+  const Search<family> search(env);
+  return packet.headers.protocol == net::kProtocolTcp
+             ? search.template HeadOf<net::kProtocolTcp>(place, parsed, key, hash)
+             : search.template HeadOf<net::kProtocolUdp>(place, parsed, key, hash);
 }
 
+template <Family family>
 SLUICE_FAST_PATH inline bool HasEnds(const lb::NatSession& session, uint64_t side, const uint8_t* frame) {
-  const uint8_t* const ends = session.TupleOf(NatSide::kClient) + side * lb::NatSession::kTupleBytes;
-  const __m128i differs = _mm_xor_si128(lb::LoadBlock(ends), lb::LoadBlock(frame + kSource<kKnownFamily>));
-  return _mm_testz_si128(differs, _mm_set_epi32(0, -1, -1, -1)) != 0;
+  if constexpr (family == Family::kIpv4) {
+    const uint8_t* const ends = session.TupleOf(NatSide::kClient) + side * lb::NatSession::kTupleBytes;
+    const __m128i differs = _mm_xor_si128(lb::LoadBlock(ends), lb::LoadBlock(frame + kSource<family>));
+    return _mm_testz_si128(differs, _mm_set_epi32(0, -1, -1, -1)) != 0;
+  } else {
+    const __m256i differs = _mm256_xor_si256(Load32(AddressesV6(session, side)), Load32(frame + kSource<family>));
+    const uint32_t ports = Load<uint32_t>(PortsOf(session, side)) ^ Load<uint32_t>(frame + kL4<family>);
+    return ports == 0 && _mm256_testz_si256(differs, differs) != 0;
+  }
+}
+
+// Fetches what HasEnds and TranslateKnown read.
+template <Family family>
+void PrefetchSession(const lb::NatSession* session) {
+  PrefetchLine(session);
+  if constexpr (family == Family::kIpv6) PrefetchLine(&session->client);
+}
+
+// The first session of the chain.
+template <Family family>
+__attribute__((always_inline)) inline void ReadHead(const uint32_t* head, const Search<family>& search,
+                                                    FoundSession& found) {
+  const Link link = Link::FromRaw(*head);
+  if (!link.valid()) [[unlikely]] {
+    found.session = nullptr;
+    return;
+  }
+  found = {.session = search.sessions.at(link.number()), .side = lb::IndexOf(link.side())};
+  PrefetchSession<family>(found.session);
 }
 
 }  // namespace
 
+template <Family family>
 SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, KnownSessions& known, StageEnv& env) {
-  const Search search(env);
+  const Search<family> search(env);
   std::array<const uint32_t*, kBurstSize> heads;
-  const auto read_head = [&](size_t i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    const Link link = Link::FromRaw(*heads[i]);
-    if (!link.valid()) [[unlikely]] {
-      known.found[i].session = nullptr;
-      return;
-    }
-    known.found[i] = {.session = search.sessions.at(link.number()), .side = lb::IndexOf(link.side())};
-    PrefetchLine(known.found[i].session);
-  };
+  const Places tcp = parsed.eights_of<family, net::kProtocolTcp>();
   const size_t count = burst.count;
   for (size_t i = 0; i < count; ++i) {
-    heads[i] = (parsed.eights.tcp_v4 >> i & 1) != 0 ? search.HeadOf<net::kProtocolTcp>(i, parsed, known.hashes[i])
-                                                    : HeadOfOther(i, burst, parsed, known.hashes[i], env);
+    heads[i] = (tcp >> i & 1) != 0
+                   ? search.template HeadOf<net::kProtocolTcp>(
+                         i, parsed, VipKeyOfEight<family, net::kProtocolTcp>(parsed, i), known.hashes[i])
+                   : HeadOfOther<family>(i, burst, parsed, known.hashes[i], env);
     PrefetchLine(heads[i]);
-    if (i >= kHeadsAhead) read_head(i - kHeadsAhead);
+    if (i >= kHeadsAhead) ReadHead(heads[i - kHeadsAhead], search, known.found[i - kHeadsAhead]);
   }
-  for (size_t i = count - std::min(count, kHeadsAhead); i < count; ++i) read_head(i);
+  for (size_t i = count - std::min(count, kHeadsAhead); i < count; ++i) ReadHead(heads[i], search, known.found[i]);
 
   const uint32_t number = env.tables->nat().NumberFor(*env.state);
-  const LooksBySide of_tcp = LooksOf(net::kProtocolTcp, number);
-  const LooksBySide of_udp = LooksOf(net::kProtocolUdp, number);
+  const LooksBySide of_tcp = LooksOf(family, net::kProtocolTcp, number);
+  const LooksBySide of_udp = LooksOf(family, net::kProtocolUdp, number);
   const auto backends = reinterpret_cast<uintptr_t>(env.state->backends->data());
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   const fwd::VipCounters* const vip_counters = env.counters->vips.get();
@@ -161,13 +196,13 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
         continue;
       const lb::NatSession& session = *found.session;
       const uint8_t* const frame = parsed.frame[i];
-      const LooksBySide& looks = ProtocolOf(frame) == net::kProtocolTcp ? of_tcp : of_udp;
-      if (!HasEnds(session, found.side, frame) || !looks[found.side].Fit(session.tracking)) [[unlikely]] {
+      const LooksBySide& looks = ProtocolOf<family>(frame) == net::kProtocolTcp ? of_tcp : of_udp;
+      if (!HasEnds<family>(session, found.side, frame) || !looks[found.side].Fit(session.tracking)) [[unlikely]] {
         const Link next = Link::FromRaw(session.next[found.side]);
         found.session = nullptr;
         if (!next.valid()) continue;
         found = {.session = search.sessions.at(next.number()), .side = lb::IndexOf(next.side())};
-        PrefetchLine(found.session);
+        PrefetchSession<family>(found.session);
         again |= Places{1} << i;
         continue;
       }
@@ -180,5 +215,8 @@ SLUICE_FAST_PATH void FindKnownSessions(const Burst& burst, Parsed& parsed, Know
     left = again;
   }
 }
+
+template SLUICE_FAST_PATH void FindKnownSessions<Family::kIpv4>(const Burst&, Parsed&, KnownSessions&, StageEnv&);
+template SLUICE_FAST_PATH void FindKnownSessions<Family::kIpv6>(const Burst&, Parsed&, KnownSessions&, StageEnv&);
 
 }  // namespace sluice::stage

@@ -36,14 +36,14 @@ constexpr lb::NatState MiddleStateOf(uint8_t protocol) {
   return protocol == net::kProtocolTcp ? lb::NatState::kEstablished : lb::NatState::kUdp;
 }
 
-inline uint8_t TcpFlagsOf(const uint8_t* frame, uint8_t protocol) {
-  constexpr size_t kAt = kL4<kKnownFamily> + offsetof(net::TcpHeader, flags);
-  return protocol == net::kProtocolTcp ? frame[kAt] : uint8_t{0};
+inline uint8_t TcpFlagsOf(const uint8_t* l4, uint8_t protocol) {
+  return protocol == net::kProtocolTcp ? l4[offsetof(net::TcpHeader, flags)] : uint8_t{0};
 }
 
 // Records of packets that come from either side, as FindKnownSessions' caller makes them.
+template <net::Family family>
 constexpr std::array<Packet, 2> MakeSideRecords() {
-  constexpr Packet kPacket = kRecord<kKnownFamily, net::kProtocolTcp>;
+  constexpr Packet kPacket = kRecord<family, net::kProtocolTcp>;
   std::array<Packet, 2> records = {kPacket, kPacket};
   for (Packet& record : records) record.past = Past::kKnownLookup;
   Packet& answer = records[lb::IndexOf(lb::NatSide::kBackend)];
@@ -51,16 +51,19 @@ constexpr std::array<Packet, 2> MakeSideRecords() {
   std::swap(answer.client_offset, answer.vip_offset);
   return records;
 }
-alignas(64) inline constexpr std::array<Packet, 2> kSideRecords = MakeSideRecords();
+template <net::Family family>
+alignas(64) inline constexpr std::array<Packet, 2> kSideRecords = MakeSideRecords<family>();
 
-// Finds the sessions of packets that were `parsed`, and fetches what the next passes read and write; of packets that
-// are none of Parsed::Eights::tcp_v4 it notes there what those have. There are sessions, and VIPs.
+// Finds the sessions of packets of the family that were `parsed`, and fetches what the next passes read and write; of
+// packets that are none of Parsed::Eights' TCP it notes there what those have. There are sessions, and VIPs.
+template <net::Family family>
 void FindKnownSessions(const Burst& burst, Parsed& parsed, KnownSessions& known, StageEnv& env);
 
-// All that becomes of a burst that came by `port`, if the session of each packet is known, as is the case here, and
-// nothing but translation is left to do, to leave by one port: gives that. Otherwise an invalid one, and the burst is
-// to go through the passes; what was noted in sessions is what it will note once more, and its records are to be made
-// again.
+// All that becomes of a burst that came by `port`, if the session of each packet is known and of the family, as is the
+// case here, and nothing but translation is left to do, to leave by one port: gives that. Otherwise an invalid one, and
+// the burst is to go through the passes; what was noted in sessions is what it will note once more, and its records are
+// to be made again.
+template <net::Family family>
 Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const Parsed& parsed, const KnownSessions& known, Burst& burst,
                     StageEnv& env);
 

@@ -17,12 +17,14 @@ namespace sluice::stage {
 namespace {
 
 using lb::NatSide;
+using net::Family;
 using net::Load;
 using net::Store;
 
 // Records of packets from either side that are ready.
+template <Family family>
 constexpr std::array<Packet, 2> MakeReadyRecords() {
-  std::array<Packet, 2> records = kSideRecords;
+  std::array<Packet, 2> records = kSideRecords<family>;
   for (Packet& record : records) {
     record.past = Past::kAll;
     record.fate = Fate::kForwarded;
@@ -30,9 +32,11 @@ constexpr std::array<Packet, 2> MakeReadyRecords() {
   records[lb::IndexOf(NatSide::kClient)].rung = fwd::Rung::kConnectionTable;
   return records;
 }
-alignas(64) constexpr std::array<Packet, 2> kReadyRecords = MakeReadyRecords();
+template <Family family>
+alignas(64) constexpr std::array<Packet, 2> kReadyRecords = MakeReadyRecords<family>();
 
 // But for protocol and TCP flags.
+template <Family family>
 SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i in_port, const uint8_t* frame, uint32_t ip_bytes,
                                        const FoundSession& found, uint32_t number) {
   static_assert(offsetof(Packet, client_offset) >= sizeof(__m256i) && offsetof(Packet, vip_offset) >= sizeof(__m256i) &&
@@ -44,9 +48,9 @@ SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i in_port, const ui
   const auto* const session = reinterpret_cast<const uint8_t*>(found.session);
   const auto vip_and_backend = Load<uint32_t>(session + offsetof(lb::NatSession, vip));
   const uint8_t use = found.session->use;
-  const auto l4_ports = Load<uint32_t>(frame + kL4<kKnownFamily>);
-  const __m256i first_half = Load32(&kReadyRecords[0]);
-  const __m256i second_half = Load32(reinterpret_cast<const uint8_t*>(&kReadyRecords[found.side]) + 32);
+  const auto l4_ports = Load<uint32_t>(frame + kL4<family>);
+  const __m256i first_half = Load32(&kReadyRecords<family>[0]);
+  const __m256i second_half = Load32(reinterpret_cast<const uint8_t*>(&kReadyRecords<family>[found.side]) + 32);
   auto* const at = reinterpret_cast<uint8_t*>(&packet);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), first_half);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), _mm256_or_si256(second_half, in_port));
@@ -59,6 +63,7 @@ SLUICE_FAST_PATH inline void MakeReady(Packet& packet, __m256i in_port, const ui
 
 }  // namespace
 
+template <Family family>
 SLUICE_FAST_PATH Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const Parsed& parsed,
                                      const KnownSessions& known, Burst& burst, StageEnv& env) {
   const fwd::BackendEntry* const backends = env.state->backends->data();
@@ -89,18 +94,18 @@ SLUICE_FAST_PATH Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const 
       most_bytes = env.node->ports[out_port.index()].mtu_bytes;
     }
     const uint32_t ip_bytes = parsed.ip_bytes[i];
-    if (ip_bytes > most_bytes || !HasHopLeft(frame)) [[unlikely]]
+    if (ip_bytes > most_bytes || !HasHopLeft<family>(frame)) [[unlikely]]
       return {};
     ethers[i] = egress.ether;
     const uint8_t protocol = session->tracking.protocol;
-    Note(session->tracking, side, protocol, frame, now_s);
+    Note(session->tracking, side, protocol, frame + kL4<family>, now_s);
     Packet& packet = burst.packets[i];
-    MakeReady(packet, in_port, frame, ip_bytes, found, sessions.NumberOf(session));
+    MakeReady<family>(packet, in_port, frame, ip_bytes, found, sessions.NumberOf(session));
     packet.mbuf = mbufs[i];
     packet.flow_hash = known.hashes[i];
     packet.out_port = out_port;
     if (protocol == net::kProtocolTcp) [[likely]] {
-      packet.headers.tcp_flags = TcpFlagsOf(frame, net::kProtocolTcp);
+      packet.headers.tcp_flags = TcpFlagsOf(frame + kL4<family>, net::kProtocolTcp);
     } else {
       packet.headers.protocol = protocol;
     }
@@ -117,7 +122,7 @@ SLUICE_FAST_PATH Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const 
     const uint64_t ip_bytes = parsed.ip_bytes[i];
     frame_bytes += rte_pktmbuf_pkt_len(mbufs[i]);
     answers += side;
-    Translate(frame, *session, side);
+    TranslateKnown<family>(frame, *session, side);
     std::memcpy(frame, ethers[i], offsetof(net::EtherHeader, ether_type));
     CountTranslated(ip_bytes, side, vip_counters[session->vip.index()], backend_counters[session->backend.index()],
                     nobody);
@@ -126,5 +131,10 @@ SLUICE_FAST_PATH Sent SendKnownBurst(rte_mbuf* const* mbufs, PortId port, const 
   env.counters->nat.replies.Add(answers);
   return {.port = out_port, .bytes = frame_bytes};
 }
+
+template SLUICE_FAST_PATH Sent SendKnownBurst<Family::kIpv4>(rte_mbuf* const*, PortId, const Parsed&,
+                                                             const KnownSessions&, Burst&, StageEnv&);
+template SLUICE_FAST_PATH Sent SendKnownBurst<Family::kIpv6>(rte_mbuf* const*, PortId, const Parsed&,
+                                                             const KnownSessions&, Burst&, StageEnv&);
 
 }  // namespace sluice::stage

@@ -178,10 +178,11 @@ void Translate(uint8_t* frame, uint8_t protocol, const Departure& departure) {
 
 // Departs as `packet`, which was looked up whole: the next ones like it need not be.
 void NoteKnown(const Packet& packet, const Departure& departure, lb::NatSession& session, StageEnv& env) {
-  const bool v4 = session.client_family == Family::kIpv4 && session.backend_family == Family::kIpv4;
-  if (!v4 || !session.tracking.answered || departure.ether == nullptr) return;
+  // There is none between the families.
+  if (!session.tracking.answered || departure.ether == nullptr) return;
   const lb::NatSide side = packet.direction == Direction::kToBackend ? lb::NatSide::kClient : lb::NatSide::kBackend;
-  session.tracking.Learn(side, env.tables->nat().NumberFor(*env.state), departure.hop);
+  session.tracking.Learn(side, env.tables->nat().NumberFor(*env.state), departure.hop,
+                         session.client_family == Family::kIpv6);
 }
 
 // The stages send what begins a connection, but what is seen of the backend's part spares its first answer the search.

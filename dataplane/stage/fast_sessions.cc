@@ -18,14 +18,16 @@
 namespace sluice::stage {
 namespace {
 
+using net::Family;
 using net::Load;
 using net::Store;
 
 // Makes the record of a packet whose session is known.
+template <Family family>
 SLUICE_FAST_PATH inline void MakeRecord(Packet& packet, rte_mbuf* mbuf, PortId port, uint64_t hash,
                                         const uint8_t* frame, const FoundSession& found, const lb::NatTable& table) {
   const lb::NatSession& session = *found.session;
-  const auto* const record = reinterpret_cast<const uint8_t*>(&kSideRecords[found.side]);
+  const auto* const record = reinterpret_cast<const uint8_t*>(&kSideRecords<family>[found.side]);
   auto* const at = reinterpret_cast<uint8_t*>(&packet);
   _mm256_store_si256(reinterpret_cast<__m256i*>(at), Load32(record));
   _mm256_store_si256(reinterpret_cast<__m256i*>(at + 32), Load32(record + 32));
@@ -34,9 +36,9 @@ SLUICE_FAST_PATH inline void MakeRecord(Packet& packet, rte_mbuf* mbuf, PortId p
   packet.in_port = port;
   packet.flow_hash = hash;
   packet.headers.protocol = protocol;
-  packet.headers.tcp_flags = TcpFlagsOf(frame, protocol);
-  packet.headers.ip_length = static_cast<uint16_t>(net::CommonIpBytes(kKnownFamily, frame + kL3));
-  StorePorts(packet, Load<uint32_t>(frame + kL4<kKnownFamily>));
+  packet.headers.tcp_flags = TcpFlagsOf(frame + kL4<family>, protocol);
+  packet.headers.ip_length = static_cast<uint16_t>(net::CommonIpBytes(family, frame + kL3));
+  StorePorts(packet, Load<uint32_t>(frame + kL4<family>));
   // An answer's is not known before its session was looked at again.
   const auto unknown = static_cast<VipId::rep>(0 - found.side);
   packet.vip = VipId(static_cast<VipId::rep>(session.vip.value() | unknown));
@@ -44,27 +46,47 @@ SLUICE_FAST_PATH inline void MakeRecord(Packet& packet, rte_mbuf* mbuf, PortId p
   packet.session_use = session.use;
 }
 
-}  // namespace
-
-SLUICE_FAST_PATH Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Parsed& parsed, Burst& burst, Sent& sent,
-                                          StageEnv& env) {
-  const lb::NatTable& table = env.tables->nat().table();
-  if (table.in_use() == 0 || env.state->fast_path_vips->empty()) return 0;
+// TakeKnownSessions of the packets of one family.
+template <Family family>
+SLUICE_FAST_PATH Places TakeKnownOf(rte_mbuf* const* mbufs, PortId port, Parsed& parsed, Burst& burst, Sent& sent,
+                                    StageEnv& env) {
   KnownSessions known;
-  FindKnownSessions(burst, parsed, known, env);
+  FindKnownSessions<family>(burst, parsed, known, env);
   if (known.places == AllPlaces(burst.count)) [[likely]] {
-    sent = SendKnownBurst(mbufs, port, parsed, known, burst, env);
+    sent = SendKnownBurst<family>(mbufs, port, parsed, known, burst, env);
     if (sent.port.valid()) [[likely]]
       return known.places;
   }
+  const lb::NatTable& table = env.tables->nat().table();
   for (Places left = known.places; left != 0; left &= left - 1) {
     const auto i = static_cast<size_t>(std::countr_zero(left));
-    MakeRecord(burst.packets[i], mbufs[i], port, known.hashes[i], parsed.frame[i], known.found[i], table);
+    MakeRecord<family>(burst.packets[i], mbufs[i], port, known.hashes[i], parsed.frame[i], known.found[i], table);
     parsed.slot[i] = nullptr;
   }
-  parsed.eights.tcp_v4 &= ~known.places;
-  parsed.eights.udp_v4 &= ~known.places;
+  parsed.EightsOf<family, net::kProtocolTcp>() &= ~known.places;
+  parsed.EightsOf<family, net::kProtocolUdp>() &= ~known.places;
   return known.places;
+}
+
+// Places of packets that may be of IPv6. Records of the eights of TCP over IPv4 are not made yet.
+Places OfIpv6(const Burst& burst, const Parsed& parsed) {
+  Places places = parsed.eights.tcp_v6 | parsed.eights.udp_v6;
+  for (Places others = AllPlaces(burst.count) & ~parsed.eights.all(); others != 0; others &= others - 1) {
+    const auto i = static_cast<size_t>(std::countr_zero(others));
+    if (burst.packets[i].headers.family == Family::kIpv6) places |= Places{1} << i;
+  }
+  return places;
+}
+
+}  // namespace
+
+Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Parsed& parsed, Burst& burst, Sent& sent, StageEnv& env) {
+  if (env.tables->nat().table().in_use() == 0 || env.state->fast_path_vips->empty()) return 0;
+  const Places v6 = OfIpv6(burst, parsed);
+  Places taken = 0;
+  if (v6 != AllPlaces(burst.count)) taken |= TakeKnownOf<Family::kIpv4>(mbufs, port, parsed, burst, sent, env);
+  if (v6 != 0) taken |= TakeKnownOf<Family::kIpv6>(mbufs, port, parsed, burst, sent, env);
+  return taken;
 }
 
 namespace {
@@ -100,7 +122,7 @@ size_t SelectKnown(Burst& burst, size_t first, StageEnv& env) {
       packet.past = Past::kSessionLookup;
       break;
     }
-    Note(session.tracking, side, packet.headers.protocol, FrameOf(packet), now_s);
+    Note(session.tracking, side, packet.headers.protocol, FrameOf(packet) + packet.headers.l4_offset, now_s);
     packet.vip = session.vip;
     packet.backend = session.backend;
     packet.rung = side == 0 ? fwd::Rung::kConnectionTable : fwd::Rung::kNone;
@@ -110,6 +132,19 @@ size_t SelectKnown(Burst& burst, size_t first, StageEnv& env) {
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(of_clients);
   return i;
 }
+
+namespace {
+
+// False: no hop is left, and nothing is done.
+template <Family family>
+SLUICE_FAST_PATH bool TranslateIfHopLeft(uint8_t* frame, const lb::NatSession& session, uint64_t side) {
+  if (!HasHopLeft<family>(frame)) [[unlikely]]
+    return false;
+  TranslateKnown<family>(frame, session, side);
+  return true;
+}
+
+}  // namespace
 
 SLUICE_FAST_PATH size_t SendKnown(Burst& burst, size_t first, StageEnv& env) {
   const lb::NatTable& table = env.tables->nat().table();
@@ -136,9 +171,12 @@ SLUICE_FAST_PATH size_t SendKnown(Burst& burst, size_t first, StageEnv& env) {
     const Egress egress = EgressOf(session, side, backend, routes);
     const uint32_t bytes = packet.headers.ip_length;
     auto* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
-    if (bytes > ports[egress.port.index()].mtu_bytes || !HasHopLeft(frame)) [[unlikely]]
+    if (bytes > ports[egress.port.index()].mtu_bytes) [[unlikely]]
       continue;
-    Translate(frame, session, side);
+    const bool v4 = packet.headers.family == Family::kIpv4;
+    if (!(v4 ? TranslateIfHopLeft<Family::kIpv4> : TranslateIfHopLeft<Family::kIpv6>)(frame, session, side))
+        [[unlikely]]
+      continue;
     std::memcpy(frame, egress.ether, offsetof(net::EtherHeader, ether_type));
     MarkReady(packet, egress.port);
     CountTranslated(bytes, side, vip_counters[packet.vip.index()], backend_counters[packet.backend.index()], nobody);

@@ -6,9 +6,9 @@
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
-// Address translation's packets of IPv4 flows in their middle, which are nearly all: TCP segments with ACK and without
-// SYN, FIN and RST, and datagrams. Their session is found by the tuple alone, before it is known which way they go, and
-// says all the rest, if an earlier packet of the same side was looked up whole under the same configuration
+// Address translation's packets of flows of one family in their middle, which are nearly all: TCP segments with ACK and
+// without SYN, FIN and RST, and datagrams. Their session is found by the tuple alone, before it is known which way they
+// go, and says all the rest, if an earlier packet of the same side was looked up whole under the same configuration
 // (lb::NatTracking::Learn). So an answer costs no search among VIPs, backends and routes, and both directions take the
 // same instructions: which one a packet is of, no CPU can predict. All else is for fast_nat.h and the stages.
 namespace sluice::stage {

@@ -1,6 +1,8 @@
 #ifndef SLUICE_DATAPLANE_STAGE_FAST_TRANSLATE_H_
 #define SLUICE_DATAPLANE_STAGE_FAST_TRANSLATE_H_
 
+#include <immintrin.h>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -16,12 +18,12 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_frame.h"
+#include "dataplane/stage/fast_path.h"
 
-// What is done with a packet of IPv4 whose session is known (fast_sessions.h). `side`: lb::IndexOf of the side that it
-// comes from. There is no branch for it, as no CPU can predict it.
+// What is done with a packet whose session is known (fast_sessions.h). `side`: lb::IndexOf of the side that it comes
+// from. There is no branch for it, as no CPU can predict it.
 namespace sluice::stage {
-
-inline constexpr auto kKnownFamily = net::Family::kIpv4;
 
 // Whether the backend is still the one that the session was made for, and takes what comes from this side.
 inline bool Takes(const fwd::BackendEntry& backend, const lb::NatSession& session, uint64_t side) {
@@ -37,13 +39,12 @@ inline bool KnowsStation(const fwd::BackendEntry& backend, uint64_t side) {
   return ((backend.resolved ? 1 : 0) | side) != 0;
 }
 
-// Notes a packet in its session. The line is written once a second and at a change.
-inline void Note(lb::NatTracking& tracking, uint64_t side, uint8_t protocol, const uint8_t* frame, uint32_t now_s) {
+// Notes a packet, whose L4 header is at `l4`, in its session. The line is written once a second and at a change.
+inline void Note(lb::NatTracking& tracking, uint64_t side, uint8_t protocol, const uint8_t* l4, uint32_t now_s) {
   if (tracking.last_seen_s != now_s) [[unlikely]]
     tracking.last_seen_s = now_s;
   if (protocol != net::kProtocolTcp) return;
-  const uint8_t* const tcp = frame + kL4<kKnownFamily>;
-  const uint32_t acknowledged = net::Load<Be32>(tcp + offsetof(net::TcpHeader, acknowledgement)).Host();
+  const uint32_t acknowledged = net::Load<Be32>(l4 + offsetof(net::TcpHeader, acknowledgement)).Host();
   static_assert(offsetof(lb::NatTracking, backend_ack) == offsetof(lb::NatTracking, client_ack) + sizeof(uint32_t));
   uint32_t* const last = &tracking.client_ack + side;
   if (*last != acknowledged) *last = acknowledged;
@@ -64,33 +65,80 @@ inline Egress EgressOf(const lb::NatSession& session, uint64_t side, const fwd::
   return {.ether = line, .port = net::Load<PortId>(line + port_at)};
 }
 
-inline bool HasHopLeft(const uint8_t* frame) { return frame[kL3 + offsetof(net::Ipv4Header, ttl)] > 1; }
+// Where the hop limit is in a frame.
+template <net::Family family>
+inline constexpr size_t kHops =
+    kL3 + (family == net::Family::kIpv4 ? offsetof(net::Ipv4Header, ttl) : offsetof(net::Ipv6Header, hop_limit));
 
-// Gives the frame its new ends and one hop less, of which it has one left. What leaves has the other side's ends, the
-// other way round: source and destination, and their ports, change places.
-inline void Translate(uint8_t* frame, const lb::NatSession& session, uint64_t side) {
+template <net::Family family>
+inline bool HasHopLeft(const uint8_t* frame) {
+  return frame[kHops<family>] > 1;
+}
+
+// A side's addresses of IPv6, source and destination as in a packet that comes from there.
+inline const uint8_t* AddressesV6(const lb::NatSession& session, uint64_t side) {
+  static_assert(offsetof(lb::NatSession, vip_address) == offsetof(lb::NatSession, client) + 16 &&
+                offsetof(lb::NatSession, backend_address) == offsetof(lb::NatSession, client) + 32 &&
+                offsetof(lb::NatSession, local_address) == offsetof(lb::NatSession, client) + 48);
+  return session.client.data() + side * 32;
+}
+// And its ports, whose place is the same in both families.
+inline const uint8_t* PortsOf(const lb::NatSession& session, uint64_t side) {
+  return session.TupleOf(lb::NatSide::kClient) + side * lb::NatSession::kTupleBytes +
+         offsetof(lb::NatSession, client_port);
+}
+
+// The plain sum of eight words, which is one of twice as many (ChecksumDelta::Replace).
+SLUICE_FAST_PATH inline uint64_t SumOf(__m256i words) {
+  const __m256i pairs =
+      _mm256_add_epi64(_mm256_srli_epi64(words, 32), _mm256_blend_epi32(words, _mm256_setzero_si256(), 0b10101010));
+  const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+  return static_cast<uint64_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
+}
+
+// Gives the frame its new addresses, and tells what that changes in checksums over them. What leaves has the other
+// side's ends, the other way round: source and destination change places.
+template <net::Family family>
+SLUICE_FAST_PATH inline void ReplaceAddresses(uint8_t* frame, const lb::NatSession& session, uint64_t other,
+                                              net::ChecksumDelta& delta) {
+  uint8_t* const at = frame + kSource<family>;
+  if constexpr (family == net::Family::kIpv4) {
+    const auto addresses = net::Load<uint64_t>(at);
+    const uint64_t new_addresses =
+        std::rotl(net::Load<uint64_t>(session.TupleOf(lb::NatSide::kClient) + other * lb::NatSession::kTupleBytes), 32);
+    net::Store(at, new_addresses);
+    delta.Replace(addresses, new_addresses);
+  } else {
+    const __m256i addresses = Load32(at);
+    const __m256i new_addresses = _mm256_permute4x64_epi64(Load32(AddressesV6(session, other)), 0b01001110);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), new_addresses);
+    delta.Add(SumOf(_mm256_xor_si256(addresses, _mm256_set1_epi32(-1))) + SumOf(new_addresses));
+  }
+}
+
+// Gives the frame its new ends and one hop less, of which it has one left. The ports change places as addresses do.
+template <net::Family family>
+SLUICE_FAST_PATH inline void TranslateKnown(uint8_t* frame, const lb::NatSession& session, uint64_t side) {
   using net::Load, net::Store;
-  const uint8_t* const ends =
-      session.TupleOf(lb::NatSide::kClient) + Choice::ByIndex(side)(lb::NatSession::kTupleBytes, 0);
-  const auto addresses = Load<uint64_t>(frame + kSource<kKnownFamily>);
-  const uint64_t new_addresses = std::rotl(Load<uint64_t>(ends), 32);
-  const auto ports = Load<uint32_t>(frame + kL4<kKnownFamily>);
-  const uint32_t new_ports = std::rotl(Load<uint32_t>(ends + sizeof(new_addresses)), 16);
-  Store(frame + kSource<kKnownFamily>, new_addresses);
-  Store(frame + kL4<kKnownFamily>, new_ports);
+  const uint64_t other = side ^ 1;
+  const auto ports = Load<uint32_t>(frame + kL4<family>);
+  const uint32_t new_ports = std::rotl(Load<uint32_t>(PortsOf(session, other)), 16);
   net::ChecksumDelta delta;
-  delta.Replace(addresses, new_addresses);
-  // The first byte of a word is one less: whatever that is then, with the complement of what it was it makes this.
-  constexpr uint32_t kOneHop = 0xfffe;
-  --frame[kL3 + offsetof(net::Ipv4Header, ttl)];
-  uint8_t* const ip_checksum = frame + kL3 + offsetof(net::Ipv4Header, checksum);
-  Store(ip_checksum, delta.Apply(Load<uint16_t>(ip_checksum), kOneHop));
+  ReplaceAddresses<family>(frame, session, other, delta);
+  Store(frame + kL4<family>, new_ports);
+  --frame[kHops<family>];
+  if constexpr (family == net::Family::kIpv4) {
+    // The first byte of a word is one less: whatever that is then, with the complement of what it was it makes this.
+    constexpr uint32_t kOneHop = 0xfffe;
+    uint8_t* const ip_checksum = frame + kL3 + offsetof(net::Ipv4Header, checksum);
+    Store(ip_checksum, delta.Apply(Load<uint16_t>(ip_checksum), kOneHop));
+  }
   delta.Replace(ports, new_ports);
   if (session.tracking.protocol == net::kProtocolTcp) [[likely]] {
-    uint8_t* const checksum = frame + kL4<kKnownFamily> + offsetof(net::TcpHeader, checksum);
+    uint8_t* const checksum = frame + kL4<family> + offsetof(net::TcpHeader, checksum);
     Store(checksum, delta.Apply(Load<uint16_t>(checksum)));
   } else {
-    uint8_t* const checksum = frame + kL4<kKnownFamily> + offsetof(net::UdpHeader, checksum);
+    uint8_t* const checksum = frame + kL4<family> + offsetof(net::UdpHeader, checksum);
     Store(checksum, delta.ApplyToUdp(Load<uint16_t>(checksum)));
   }
 }

@@ -1,5 +1,6 @@
 // That bursts of packets whose sessions are known are translated as by the stages, wherever there is another packet
-// among them: through two directors that differ in nothing but in having the fast path.
+// among them: through two directors that differ in nothing but in having the fast path. Flows are of IPv4 with even
+// seeds, of IPv6 with odd ones.
 
 #include "dataplane/stage/fast_known.h"
 
@@ -34,11 +35,11 @@ enum class Odd {
   kTooLong,
   kOtherWay,
   kWithoutSession,
-  kV6,
+  kOtherFamily,
   kFragment,
   kError,
   kMartian,
-  kBadChecksum,
+  kBadIpHeader,
   kCutHeader,
   kTagged,
   kCount
@@ -81,6 +82,8 @@ class FastKnownTest : public TwoDirectorsTest {
     RunOn(*stages_, frames, offloads, segments);
     ExpectEqual(*common_, *stages_, frames.size());
   }
+
+  std::string OtherBackend(size_t from) { return (v4_ ? "192.0.2." : "2001:db8::") + std::to_string(from + Draw(50)); }
 
   // As the other side gets it.
   Bytes Send(const Bytes& frame) {
@@ -137,8 +140,23 @@ class FastKnownTest : public TwoDirectorsTest {
   void OpenAll() {
     flows_.clear();
     for (int i = 0; i < 3; ++i) {
-      flows_.push_back(Open(true, 6, 80));
-      flows_.push_back(Open(true, 6, 81));
+      flows_.push_back(Open(v4_, 6, 80));
+      flows_.push_back(Open(v4_, 6, 81));
+    }
+  }
+
+  static void SetHops(Bytes& frame, uint8_t hops) {
+    frame[nat::kIp + (nat::IsV4(frame) ? 8 : 7)] = hops;
+    if (nat::IsV4(frame)) nat::SealIpv4(frame);
+  }
+
+  // What the IP header says of the packet's length, as it is.
+  static void SetLength(Bytes& frame) {
+    if (nat::IsV4(frame)) {
+      nat::Put16(frame, nat::kIp + 2, frame.size() - nat::kIp);
+      nat::SealIpv4(frame);
+    } else {
+      nat::Put16(frame, nat::kIp + 4, frame.size() - nat::kIp - 40);
     }
   }
 
@@ -146,8 +164,7 @@ class FastKnownTest : public TwoDirectorsTest {
     const Flow& flow = Pick(flows_);
     Bytes frame = WithFlags(Draw(2) == 0 ? flow.from_client : flow.from_backend, Draw(2) == 0 ? 0x10 : 0x18,
                             static_cast<uint32_t>(random_()), static_cast<uint32_t>(Draw(4)));
-    frame[nat::kIp + 8] = static_cast<uint8_t>(2 + Draw(254));
-    nat::SealIpv4(frame);
+    SetHops(frame, static_cast<uint8_t>(2 + Draw(254)));
     // Wrong ones stay wrong, and a datagram's may be none.
     if (Draw(4) == 0) nat::Put16(frame, nat::L4(frame) + (IsTcp(frame) ? 16 : 6), Draw(2) == 0 ? 0 : Draw(65536));
     return frame;
@@ -163,12 +180,12 @@ class FastKnownTest : public TwoDirectorsTest {
     const Bytes& either = Draw(2) == 0 ? flow.from_client : flow.from_backend;
     Bytes frame = either;
     const auto sealed = [&frame] {
-      nat::SealIpv4(frame);
+      if (nat::IsV4(frame)) nat::SealIpv4(frame);
       return std::vector<Bytes>{frame};
     };
     switch (odd) {
       case Odd::kSyn:
-        return {FromClient(true, 6, 80).Build()};
+        return {FromClient(v4_, 6, 80).Build()};
       case Odd::kNoAck:
         return {WithFlags(either, 0, 1, 1)};
       case Odd::kClientEnds:
@@ -184,45 +201,45 @@ class FastKnownTest : public TwoDirectorsTest {
                 WithFlags(flow.from_backend, nat::kAck, 1, 1), WithFlags(flow.from_client, nat::kRst, 1, 0),
                 WithFlags(flow.from_client, nat::kSyn, 9000, 0)};
       case Odd::kUnknownFlow:
-        return {WithFlags(FromClient(true, 6, 80).Build(), nat::kAck, 1, 1)};
+        return {WithFlags(FromClient(v4_, 6, 80).Build(), nat::kAck, 1, 1)};
       case Odd::kUnknownAnswer:
         frame = flow.from_backend;
         frame[nat::L4(frame) + 2] ^= 1;
         return {nat::WithChecksum(frame)};
       case Odd::kNoHopLeft:
       case Odd::kLastHop:
-        frame[nat::kIp + 8] = odd == Odd::kLastHop ? 1 : 0;
-        return sealed();
+        SetHops(frame, odd == Odd::kLastHop ? 1 : 0);
+        return {frame};
       case Odd::kTooLong:
         frame.resize(nat::kIp + kMtu + 1 + Draw(2));
-        nat::Put16(frame, nat::kIp + 2, frame.size() - nat::kIp);
-        return sealed();
+        SetLength(frame);
+        return {frame};
       case Odd::kOtherWay:
-        return {WithFlags(FromClient(true, 6, kOtherWayPort).Build(), nat::kAck, 1, 1)};
+        return {WithFlags(FromClient(v4_, 6, kOtherWayPort).Build(), nat::kAck, 1, 1)};
       case Odd::kWithoutSession:
-        return {WithFlags(FromClient(true, 6, kWithoutSessionPort).Build(), nat::kAck, 1, 1)};
-      case Odd::kV6:
-        return {FromClient(false, 6, 80).Build()};
+        return {WithFlags(FromClient(v4_, 6, kWithoutSessionPort).Build(), nat::kAck, 1, 1)};
+      case Odd::kOtherFamily:
+        return {FromClient(!v4_, 6, 80).Build()};
       case Odd::kFragment:
-        nat::Put16(frame, nat::kIp + 6, 0x2000);
+        if (v4_) {
+          nat::Put16(frame, nat::kIp + 6, 0x2000);
+        } else {
+          const Bytes header = {frame[nat::kIp + 6], 0, 0, 1, 0, 0, 0, 7};
+          frame[nat::kIp + 6] = 44;
+          frame.insert(frame.begin() + nat::kIp + 40, header.begin(), header.end());
+          SetLength(frame);
+        }
         return sealed();
       case Odd::kError: {
-        FrameBuilder error = FromClient(true, 1, 0);
-        error.payload = 0;
-        Bytes bytes = error.Build();
-        bytes.resize(nat::L4(bytes) + 8);
-        bytes[nat::L4(bytes)] = 3;
-        bytes[nat::L4(bytes) + 1] = 3;
-        bytes.insert(bytes.end(), either.begin() + nat::kIp, either.begin() + nat::kIp + 28);
-        nat::Put16(bytes, nat::kIp + 2, bytes.size() - nat::kIp);
-        frame = bytes;
-        return sealed();
+        const FrameBuilder error = FromClient(v4_, v4_ ? 1 : 58, 0);
+        const Bytes about(either.begin(), either.begin() + static_cast<ptrdiff_t>(nat::L4(either) + 20));
+        return {nat::Error(error.source, error.destination, about)};
       }
       case Odd::kMartian:
-        frame[nat::kIp + 12] = 127;
+        frame[nat::kIp + (v4_ ? 12 : 8)] = v4_ ? 127 : 0xff;
         return sealed();
-      case Odd::kBadChecksum:
-        frame[nat::kIp + 11] ^= 1;
+      case Odd::kBadIpHeader:  // its checksum, or its length
+        frame[nat::kIp + (v4_ ? 11 : 4)] ^= 1;
         return {frame};
       case Odd::kCutHeader:
         frame[nat::L4(frame) + (IsTcp(frame) ? 12 : 5)] = 0xf0;
@@ -249,6 +266,7 @@ class FastKnownTest : public TwoDirectorsTest {
   static constexpr uint16_t kWithoutSessionPort = 84;
   static constexpr uint16_t kOtherWayPort = 86;
   static constexpr uint16_t kLastFullNatPort = 90;  // and some behind it
+  const bool v4_ = GetParam() % 2 == 0;
   size_t clients_ = 0;
   std::vector<Flow> flows_;
   const std::unique_ptr<Director> common_ = std::make_unique<Director>(true, NatSetupForTests());
@@ -259,8 +277,8 @@ TEST_P(FastKnownTest, TranslatesWholeBursts) {
   ASSERT_NO_FATAL_FAILURE(OpenAll());
   for (const bool with_datagrams : {false, true}) {
     if (with_datagrams) {
-      flows_.push_back(Open(true, 17, 53));
-      flows_.push_back(Open(true, 17, 54));
+      flows_.push_back(Open(v4_, 17, 53));
+      flows_.push_back(Open(v4_, 17, 54));
     }
     for (size_t count = 1; count <= stage::kBurstSize; ++count) {
       ASSERT_NO_FATAL_FAILURE(ExpectAlike(KnownFrames(count))) << count;
@@ -281,7 +299,7 @@ TEST_P(FastKnownTest, LeavesOthersToTheStagesWhereverTheyAre) {
       now_s_ += 10000;
       ASSERT_NO_FATAL_FAILURE(ExpectAlike({}));
       ASSERT_NO_FATAL_FAILURE(OpenAll());
-      flows_.push_back(Open(true, 17, 54));
+      flows_.push_back(Open(v4_, 17, 54));
       for (size_t place = 0; place < count; place += count < 8 ? 1 : 3) {
         std::vector<Bytes> frames = KnownFrames(count);
         const std::vector<Bytes> odd = OddFrames(static_cast<Odd>(k));
@@ -299,7 +317,7 @@ TEST_P(FastKnownTest, SeesWhatBecameOfBackends) {
       now_s_ += 10000;
       ASSERT_NO_FATAL_FAILURE(ExpectAlike({}));
       ASSERT_NO_FATAL_FAILURE(OpenAll());
-      const auto [backend, pool] = backends_[Draw(4)];
+      const auto [backend, pool] = backends_[(v4_ ? 0 : backends_.size() / 2) + Draw(4)];
       switch (k) {
         case 0:
         case 1:
@@ -311,7 +329,7 @@ TEST_P(FastKnownTest, SeesWhatBecameOfBackends) {
           break;
         case 4:
           fixture_.Drain(backend);
-          fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(100 + Draw(50)));
+          fixture_.Reuse(backend, pool, OtherBackend(100));
           break;
         case 5:
           fixture_.Remove(backend);
@@ -329,7 +347,7 @@ TEST_P(FastKnownTest, SeesWhatBecameOfBackends) {
       fixture_.odd_hop().reset();
       if (k < 6) {
         fixture_.Drain(backend);
-        fixture_.Reuse(backend, pool, "192.0.2." + std::to_string(150 + Draw(50)));
+        fixture_.Reuse(backend, pool, OtherBackend(150));
       }
       Rebuild();
     }
@@ -340,11 +358,11 @@ TEST_P(FastKnownTest, SeesWhatBecameOfBackends) {
 // of the last VIP, of which all or the first one is removed.
 TEST_P(FastKnownTest, SessionsOutliveTheirBackends) {
   for (const size_t removed : {size_t{2}, size_t{1}}) {
-    const PoolId pool = AddPool(true);
-    fixture_.AddVip(Vip(true, 20), 6, static_cast<uint16_t>(kLastFullNatPort + removed), pool, Mode::kFullNat);
+    const PoolId pool = AddPool(v4_);
+    fixture_.AddVip(Vip(v4_, 20), 6, static_cast<uint16_t>(kLastFullNatPort + removed), pool, Mode::kFullNat);
     Rebuild();
     flows_.clear();
-    for (int i = 0; i < 5; ++i) flows_.push_back(Open(true, 6, static_cast<uint16_t>(kLastFullNatPort + removed)));
+    for (int i = 0; i < 5; ++i) flows_.push_back(Open(v4_, 6, static_cast<uint16_t>(kLastFullNatPort + removed)));
     const uint32_t number = state_->vips_number;
     // Where those that are gone lie behind the end.
     const auto table = std::make_shared<fwd::BackendTable>(*state_->backends);
@@ -371,7 +389,7 @@ TEST_P(FastKnownTest, SessionsOutliveAllVips) {
 
 // IPv6, but for family and version all that is asked of a session's packet.
 TEST_P(FastKnownTest, AsksForTheFamily) {
-  ASSERT_NO_FATAL_FAILURE(OpenAll());
+  flows_ = {Open(true, 6, 80), Open(true, 6, 81)};
   for (const Flow& flow : flows_) {
     Bytes frame = FromClient(false, 6, 80).Build();
     frame[nat::kIp + 9] = 6;
@@ -395,7 +413,7 @@ TEST_P(FastKnownTest, LeavesByEachPacketsPort) {
       std::make_shared<const fwd::NeighbourTable>(std::vector<fwd::NeighbourTable::Neighbour>())));
   Rebuild();
   ASSERT_NO_FATAL_FAILURE(OpenAll());
-  node_.ports[1].mtu_bytes = 62;  // so that some fit by one port only
+  node_.ports[1].mtu_bytes = v4_ ? 62 : 82;  // so that some fit by one port only
   for (size_t count = 1; count <= stage::kBurstSize; ++count) {
     ASSERT_NO_FATAL_FAILURE(ExpectAlike(KnownFrames(count))) << count;
     std::vector<Bytes> answers;

@@ -7,12 +7,14 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "tests/stage/cookie_frames.h"
 #include "tests/stage/nat_fixture.h"
 #include "tests/stage/two_directors.h"
@@ -193,7 +195,7 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   auto stages = std::make_unique<Director>(false, setup);
   size_t to_backends = 0;
   size_t to_clients = 0;
-  size_t known = 0;
+  std::array<size_t, 2> known{};  // packets of IPv4, of IPv6
   size_t beside_known = 0;
   for (int round = 0; round < 1000; ++round) {
     std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
@@ -205,7 +207,7 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
     RunOn(*stages, frames, offloads, segments);
     Learn(common->sent);
     ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, frames.size())) << "in round " << round;
-    size_t known_of_burst = 0;
+    std::array<size_t, 2> known_of_burst{};
     size_t named_of_burst = 0;
     for (const stage::Packet& packet : common->burst) {
       if (packet.past != stage::Past::kAll) continue;
@@ -215,10 +217,13 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
       }
       const bool to_backend = packet.direction == stage::Direction::kToBackend;
       ++(to_backend ? to_backends : to_clients);
-      known_of_burst += known_before.count(packet.session * 2u + (to_backend ? 0 : 1));
+      known_of_burst[packet.headers.family == net::Family::kIpv4 ? 0 : 1] +=
+          known_before.count(packet.session * 2u + (to_backend ? 0 : 1));
     }
-    known += known_of_burst;
-    if (known_of_burst != 0) beside_known += named_of_burst;
+    for (size_t family = 0; family < 2; ++family) {
+      known[family] += known_of_burst[family];
+      if (known_of_burst[family] != 0) beside_known += named_of_burst;
+    }
     ChangeSomething();
     ChangeRoutes();
     Replace();
@@ -229,8 +234,53 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   ASSERT_NO_FATAL_FAILURE(ExpectEqual(*common, *stages, 0));
   EXPECT_GT(to_backends, 50u) << "too few packets went the fast path for the test to mean anything";
   EXPECT_GT(to_clients, 50u) << "too few packets went the fast path for the test to mean anything";
-  EXPECT_GT(known, 50u) << "too few packets were of known sessions for the test to mean anything";
+  for (const size_t packets : known) {
+    EXPECT_GT(packets, 50u) << "too few packets were of known sessions of a family for the test to mean anything";
+  }
   EXPECT_GT(beside_known, 10u) << "too few cookies were read beside these for the test to mean anything";
+}
+
+// Frames that hold the very bytes of a flow where those of the other family are, whose chain of sessions is theirs now
+// and then.
+TEST_P(FastNatTest, AFrameOfAnotherFamilyIsNoPacketOfTheFlow) {
+  fwd::NatSetup setup = NatSetupForTests();
+  setup.worker_count = worker_count_ = 1;
+  auto common = std::make_unique<Director>(true, setup);
+  auto stages = std::make_unique<Director>(false, setup);
+  const auto run = [&](const nat::Segment& segment) {
+    const std::vector<Bytes> frames = {segment.Build()};
+    for (Director* director : {common.get(), stages.get()}) RunOn(*director, frames, {0}, {SIZE_MAX});
+    ExpectEqual(*common, *stages, 1);
+  };
+  for (int flow = 0; flow < 300; ++flow) {
+    const int client = 1 + static_cast<int>(Draw(250));
+    const auto port = static_cast<uint16_t>(40000 + Draw(20000));
+    nat::Segment of_client = {.frame = nat::Between("198.51.100." + std::to_string(client), port, "203.0.113.20", 81)};
+    of_client.frame.tcp_flags = nat::kSyn;
+    ASSERT_NO_FATAL_FAILURE(run(of_client));
+    ASSERT_EQ(common->sent.size(), 1u);
+    const Bytes& sent = common->sent[0].frame;
+    const int backend = sent[33];
+    nat::Segment of_backend = {
+        .frame = nat::Between("192.0.2." + std::to_string(backend), 81, "192.0.2.100", nat::Get16(sent, 34)),
+        .acknowledgement = 1};
+    of_backend.frame.tcp_flags = nat::kSyn | nat::kAck;
+    ASSERT_NO_FATAL_FAILURE(run(of_backend));
+    of_client.frame.tcp_flags = of_backend.frame.tcp_flags = nat::kAck;
+    of_client.sequence = of_client.acknowledgement = of_backend.sequence = 1;
+    for (const nat::Segment& each : {of_client, of_backend, of_client, of_backend}) ASSERT_NO_FATAL_FAILURE(run(each));
+    ASSERT_EQ(Known(common->tables.nat()).size(), 2u);
+    // 198.51.100.1 and c633:6401:: begin with the same bytes, and zeros are behind both.
+    of_client.frame.source = absl::StrFormat("c633:64%02x::", client);
+    of_client.frame.destination = "cb00:7114::";
+    of_backend.frame.source = absl::StrFormat("c000:02%02x::", backend);
+    of_backend.frame.destination = "c000:0264::";
+    for (const nat::Segment& each : {of_client, of_backend}) ASSERT_NO_FATAL_FAILURE(run(each)) << "flow " << flow;
+    now_s_ += 10'000;
+    while (common->tables.nat().table().in_use() != 0) {
+      for (Director* director : {common.get(), stages.get()}) RunOn(*director, {}, {}, {});
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FastNatTest, testing::Range(1u, 13u));

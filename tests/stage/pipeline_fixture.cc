@@ -40,19 +40,24 @@ fwd::NatSetup NatSetupForTests() {
   return setup;
 }
 
+void RecordingSink::Take(const Taken& taken) {
+  SLUICE_CHECK(taken_count_ < taken_.size());
+  taken_[taken_count_++] = taken;
+}
+
 void RecordingSink::Transmit(PortId port, rte_mbuf** mbufs, size_t count, uint64_t bytes) {
   EXPECT_EQ(bytes, stage::FrameBytes(mbufs, count));
-  for (size_t i = 0; i < count; ++i) taken_[taken_count_++] = {mbufs[i], port, std::nullopt};
+  for (size_t i = 0; i < count; ++i) Take({mbufs[i], port, std::nullopt});
   counters_.forwarded.Add(count);
 }
 
 void RecordingSink::Answer(PortId port, rte_mbuf* mbuf) {
-  taken_[taken_count_++] = {mbuf, port, std::nullopt};
+  Take({mbuf, port, std::nullopt});
   counters_.answered.Increment();
 }
 
 void RecordingSink::Punt(PortId port, stage::PuntClass punt_class, rte_mbuf* mbuf) {
-  taken_[taken_count_++] = {mbuf, port, punt_class};
+  Take({mbuf, port, punt_class});
   counters_.punted.Increment();
 }
 

@@ -50,8 +50,11 @@ class RecordingSink : public stage::PacketSink {
     PortId port;
     std::optional<stage::PuntClass> punt_class;
   };
+  void Take(const Taken& taken);
+
   fwd::WorkerCounters& counters_;
-  std::array<Taken, 2 * stage::kBurstSize> taken_;
+  // A burst, the pieces that it may come to, and the fragments that were waiting for a packet of it.
+  std::array<Taken, 2 * stage::kBurstSize + stage::ExtraPackets::kMax> taken_;
   size_t taken_count_ = 0;
   std::array<HandedOver, 2 * stage::kBurstSize> handed_over_;
   size_t handed_over_count_ = 0;

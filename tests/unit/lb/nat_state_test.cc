@@ -244,16 +244,16 @@ TEST(NatStateTest, WhatIsKnownIsKnownOfOneSideAndOneConfiguration) {
   Connection c;
   c.Syn();
   c.SynAck();
-  c.tracking.Learn(NatSide::kBackend, 7, 3);
+  c.tracking.Learn(NatSide::kBackend, 7, 3, false);
   EXPECT_FALSE(c.tracking.Knows(NatSide::kClient, 7));
   c.Client(kAck);
   EXPECT_TRUE(c.tracking.confirmed);
   EXPECT_TRUE(c.tracking.Knows(NatSide::kBackend, 7));
   EXPECT_FALSE(c.tracking.Knows(NatSide::kBackend, 8));
-  c.tracking.Learn(NatSide::kClient, 7, 0);
+  c.tracking.Learn(NatSide::kClient, 7, 0, false);
   EXPECT_TRUE(c.tracking.Knows(NatSide::kBackend, 7));
   EXPECT_EQ(c.tracking.known_hop, 3u);
-  c.tracking.Learn(NatSide::kClient, 8, 0);
+  c.tracking.Learn(NatSide::kClient, 8, 0, false);
   EXPECT_TRUE(c.tracking.Knows(NatSide::kClient, 8));
   EXPECT_FALSE(c.tracking.Knows(NatSide::kBackend, 8)) << "its way may be another now";
 }
