@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """sluiced with drivers beside dpdk-testpmd, on the same devices and packets, in turn.
 
-Usage: driver_bench.py --binaries DIR [--seconds N] [--rounds N] [--flows N ...] [--no-scaling]
+Usage: driver_bench.py --binaries DIR [--seconds N] [--rounds N] [--flows N ...] [--no-scaling] [--no-head]
+
+Prints lines of the table (bench_table.py).
 
 Source is net_pcap, which repeats a file of packets from memory (infinite_rx=1), sink is net_null. One worker of sluiced
 (1 000 VIPs, 1 000 backends, IPIP, connection table, 60 B frames of TCP) against one forwarding core of testpmd in
@@ -10,7 +12,7 @@ macswap and 5tswap. What counts is the ratio: the devices are software, and cost
 The programs are started once and stopped (SIGSTOP); then each runs alone for a short while, in turn, for many rounds.
 Rates are packets by the seconds for which the forwarding threads had a CPU: other work on it takes caches then, but no
 time. The machine's speed changes from second to second all the same, so ratios are taken within a round, of windows
-that follow each other, and the median of them is shown.
+that follow each other.
 
 Then two workers against one, beside two cores of testpmd against one: what counts is sluiced's gain by testpmd's, again
 within a round.
@@ -19,7 +21,6 @@ All of it runs at a high priority where it may, so that other work on the machin
 20 000 buffers and one for each flow, of 2.3 KB, for each core and each of both programs.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -33,6 +34,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import bench_table
 
 SOURCE_MAC = bytes.fromhex("027063617000")  # what net_pcap0 has
 VIPS = 1000
@@ -253,12 +256,17 @@ def testpmd(mode, ports, flows, cpus):
             f"--txq={len(cpus)}", f"--total-num-mbufs={len(cpus) * buffers(flows)}"]
 
 
+def at_flows(flows):
+    return f"at {flows:_} flows".replace("_", " ")
+
+
 def fits(flows, cores):
     """Whether there are huge pages for both programs."""
     needed = 2 * (PROGRAM_PAGES + cores * buffers(flows) * 2400 // 2**21)
     free = int(FREE_PAGES.read_text(encoding="ascii"))
     if free < needed:
-        print(f"{flows:8} flows  left out: {free} huge pages of 2 MB are free, {needed} are needed", flush=True)
+        bench_table.show(f"sluiced and testpmd {at_flows(flows)}", bench_table.spread([]),
+                         note=f"left out: {free} huge pages of 2 MB are free, {needed} are needed")
     return free >= needed
 
 
@@ -270,43 +278,41 @@ def both(stack, arguments, directory, flows, cpus):
     return sluiced, Testpmd(stack, directory, ports, flows, cpus)
 
 
+def ratios(over, under):
+    return bench_table.spread(one / other for one, other in zip(over, under))
+
+
 def one_core(arguments, directory, flows, cpu):
     rates = {"sluiced": [], "macswap": [], "5tswap": []}
     with contextlib.ExitStack() as stack:
         sluiced, rival = both(stack, arguments, directory, flows, [cpu])
-        for _ in range(arguments.rounds):
+        for _ in bench_table.each_round(arguments.rounds):
             rates["sluiced"].append(sluiced.rate(arguments.seconds))
             for mode in ("macswap", "5tswap"):
                 rival.set_mode(mode)
                 rates[mode].append(rival.rate(arguments.seconds))
     for name, values in rates.items():
-        ratios = spread(ours / its for ours, its in zip(rates["sluiced"], values))
-        print(f"{flows:8} flows  1 core       {name:8} {spread(value / 1e6 for value in values)} Mpps   "
-              f"sluiced / it {ratios}", flush=True)
+        bench_table.show(f"{name} {at_flows(flows)}", bench_table.spread(value / 1e6 for value in values), "Mpps")
+    for name in ("5tswap", "macswap"):
+        bench_table.show(f"sluiced / {name} {at_flows(flows)}", ratios(rates["sluiced"], rates[name]), "ratio")
 
 
 def two_cores(arguments, directory, flows, cpus):
     gains = {"sluiced": [], "5tswap": []}
     with contextlib.ExitStack() as stack:
         one, two = (both(stack, arguments, directory, flows, share) for share in (cpus[-1:], cpus))
-        for _ in range(arguments.rounds):
+        for _ in bench_table.each_round(arguments.rounds):
             for name, of_one, of_two in zip(gains, one, two):
                 gains[name].append(of_two.rate(arguments.seconds) / of_one.rate(arguments.seconds))
+    what = f"2 cores / 1 core {at_flows(flows)}"
     for name, values in gains.items():
-        print(f"{flows:8} flows  2 cores by 1  {name:8} {spread(values)}   sluiced's by its "
-              f"{spread(ours / its for ours, its in zip(gains['sluiced'], values))}", flush=True)
-
-
-def spread(values):
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:6.2f} ({low:.2f} to {high:.2f})"
+        bench_table.show(f"{what}: {name}", bench_table.spread(values), "ratio")
+    bench_table.show(f"{what}: sluiced / 5tswap", ratios(gains["sluiced"], gains["5tswap"]), "ratio")
 
 
 def argument_parser(description, seconds, rounds):
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binaries", required=True, metavar="DIR", help="those of the build")
+    parser = bench_table.argument_parser(description, rounds)
     parser.add_argument("--seconds", type=float, default=seconds, metavar="N", help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="how often, in turn")
     return parser
 
 
@@ -323,7 +329,8 @@ def main():
     parser.add_argument("--no-scaling", action="store_true", help="one worker only")
     arguments = parser.parse_args()
     take_place()
-    print("median (and quartiles) of the rounds")
+    bench_table.head(arguments)
+    bench_table.section("With drivers, beside testpmd: rates and their ratios in turn")
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         for flows in (flows for flows in arguments.flows if fits(flows, 1)):
             one_core(arguments, directory, flows, CPUS[-1])

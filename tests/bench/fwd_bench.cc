@@ -1,8 +1,10 @@
 // Micro-benchmarks of building and resolving states, and of the selection ladder.
 
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,6 +81,46 @@ BENCHMARK(OneNatBackendChanges)
     ->Args({10000, 2})
     ->Args({10000, 10000})
     ->Unit(benchmark::kMillisecond);
+
+size_t HeapInUse() {
+  const struct mallinfo2 heap = mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
+
+// A state whose VIPs share one pool, with next hops.
+struct StateSize {
+  size_t bytes = 0;
+  size_t tables = 0;  // Maglev tables that packets of its VIPs go by
+};
+
+StateSize SizeOfState(int vips, int backends) {
+  test::StateFixture fixture = MakeFixture(1, backends);
+  for (int i = 1; i < vips; ++i) fixture.AddVip(AddressOf(backends + i), net::kProtocolTcp, 443, PoolId(0));
+  const size_t before = HeapInUse();
+  const auto state = fixture.Build();
+  const size_t bytes = HeapInUse() - before;
+  std::set<const uint16_t*> tables;
+  for (const FastPathVip& vip : *state->fast_path_vips) tables.insert(vip.slots);
+  return {bytes, tables.size()};
+}
+
+// What each further VIP and backend takes. A table of 65 537 slots takes 131 074 bytes, so VIPs have none of their own.
+void StateMemory(benchmark::State& state) {
+  StateSize least;
+  StateSize more_vips;
+  StateSize more_backends;
+  SizeOfState(1'000, 100);  // The heap keeps some of its blocks, so that the next three all find such.
+  for (auto _ : state) {
+    least = SizeOfState(1'000, 100);
+    more_vips = SizeOfState(10'000, 100);
+    more_backends = SizeOfState(1'000, 1'000);
+  }
+  state.counters["bytes_per_vip"] = static_cast<double>(more_vips.bytes - least.bytes) / 9'000;
+  state.counters["bytes_per_backend"] = static_cast<double>(more_backends.bytes - least.bytes) / 900;
+  state.counters["bytes_of_10000_vips"] = static_cast<double>(more_vips.bytes);
+  state.counters["tables_of_10000_vips"] = static_cast<double>(more_vips.tables);
+}
+BENCHMARK(StateMemory)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 // Routes for clients: `routes` prefixes of 8 to 24 bits, and destinations from all over.
 void ClientRouteLookup(benchmark::State& state) {

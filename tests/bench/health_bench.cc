@@ -163,7 +163,13 @@ void BM_ProbesPerSecond(benchmark::State& state) {
     (*runner)->Stop();
   }
 }
-BENCHMARK(BM_ProbesPerSecond)->ArgName("http")->Arg(0)->Arg(1)->Iterations(1)->UseRealTime();
+BENCHMARK(BM_ProbesPerSecond)
+    ->ArgName("http")
+    ->Arg(0)
+    ->Arg(1)
+    ->Iterations(1)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace sluice

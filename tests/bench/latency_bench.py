@@ -1,24 +1,28 @@
 #!/usr/bin/python3
 """Latency through a worker of sluiced, at shares of what it can take; beside dpdk-testpmd 5tswap, in turn.
 
-Usage: latency_bench.py --binaries DIR [--seconds N] [--rounds N] [--flows N] [--loads SHARE ...]
+Usage: latency_bench.py --binaries DIR [--seconds N] [--rounds N] [--flows N] [--loads SHARE ...] [--no-head]
 
-From a packet's arrival until the sink has it. Source and sink are made of net_null by latency_probe.cc, which is
-preloaded into both programs and tells what is measured. The rest is as in driver_bench.py. What the program can take is
-measured right before and right after each load; of several rounds the one where both differ least is shown, because in
-the others the machine's speed changed under way, so that the load was another share. A pause is a time of more than
-50 us in which the program did not poll, as when the kernel or the hypervisor gives the CPU to others. Packets that
-arrive during a pause wait for its end, whoever forwards them.
+Prints lines of the table (bench_table.py), in which p10, median and p90 are of the packets of one round. Noted is the
+rest of them: further percentiles, the share that was missed because the queue was full, pauses and their share of the
+time, what the program could take before and after, and the share of packets below each of some times.
+
+Latency is from a packet's arrival until the sink has it. Source and sink are made of net_null by latency_probe.cc,
+which is preloaded into both programs and tells what is measured. The rest is as in driver_bench.py. What the program
+can take is measured right before and right after each load; of several rounds the one where both differ least is shown,
+because in the others the machine's speed changed under way, so that the load was another share. A pause is a time of
+more than 50 us in which the program did not poll, as when the kernel or the hypervisor gives the CPU to others. Packets
+that arrive during a pause wait for its end, whoever forwards them.
 """
 
 import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
+import bench_table
 import driver_bench
 
 DEVICES = ["net_null0,no-rx=1", "net_null1,no-rx=1"]
@@ -61,11 +65,11 @@ def percentile(histogram, share):
     return 0.0
 
 
-def bounds(histogram):
-    """The share of packets up to each bound and beyond."""
+def below(histogram):
+    """The share of packets below each bound, in per cent."""
     total = sum(count for _, count in histogram) or 1
-    within = [sum(count for begin, count in histogram if begin < bound * 1000) for bound in BOUNDS_US] + [total]
-    return "  ".join(f"{100 * (upper - lower) / total:7.3f}" for lower, upper in zip([0] + within, within))
+    shares = (100 * sum(count for begin, count in histogram if begin < bound * 1000) / total for bound in BOUNDS_US)
+    return " ".join(f"{round(share, 3):g}" for share in shares)
 
 
 def change(load):
@@ -74,14 +78,16 @@ def change(load):
     return abs(after - before) / max(after, before, 1)
 
 
-def report(name, load):
+def show(name, load):
     histogram = load["latency_ns"]
-    times = [percentile(histogram, share) for share in (0.5, 0.9, 0.99, 0.999, 1)]
-    print(f"{name:8} {100 * load['load']:3.0f} % of {load['capacity_pps'] / 1e6:6.2f} Mpps, "
-          f"{load['capacity_after_pps'] / 1e6:5.2f} after  "
-          + " ".join(f"{time:8.2f}" for time in times)
-          + f"  {100 * load['missed'] / max(1, load['arrived']):7.4f} %  "
-          f"{load['pauses']:5} ({100 * load['paused_share']:.2f} %)  {bounds(histogram)}", flush=True)
+    tail = ", ".join(f"{word} {bench_table.number(percentile(histogram, share))}"
+                     for word, share in (("p99", 0.99), ("p99.9", 0.999), ("max", 1)))
+    capacity = " and ".join(f"{load[key] / 1e6:.2f}" for key in ("capacity_pps", "capacity_after_pps"))
+    bench_table.show(
+        name, [percentile(histogram, share) for share in (0.1, 0.5, 0.9)], "us",
+        f"{tail}; missed {100 * load['missed'] / max(1, load['arrived']):.4f} %; "
+        f"{load['pauses']} pauses, {100 * load['paused_share']:.2f} %; of {capacity} Mpps; "
+        f"% below {', '.join(map(str, BOUNDS_US))} us: {below(histogram)}")
 
 
 def main():
@@ -90,21 +96,21 @@ def main():
     parser.add_argument("--loads", type=float, nargs="*", default=[0.1, 0.5, 0.8, 0.95], metavar="SHARE")
     arguments = parser.parse_args()
     driver_bench.take_place()
+    bench_table.head(arguments)
+    bench_table.section(f"Latency {driver_bench.at_flows(arguments.flows)}, by the share of what it can take")
     cpus = driver_bench.CPUS[-1:]
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as directory:
         capture = f"{directory}/capture.pcap"
         driver_bench.write_capture(capture, arguments.flows)
         results = {}
-        for _ in range(arguments.rounds):
+        for _ in bench_table.each_round(arguments.rounds):
             for name, command in commands(arguments, directory, cpus).items():
                 results.setdefault(name, []).append(measure(arguments, directory, capture, command))
-    heads = " ".join(f"{head:>8}" for head in ("p50", "p90", "p99", "p99.9", "max"))
-    print(f"{'latency, us':41} {heads}  {'missed':>9}  pauses          "
-          f"% of packets below {', '.join(map(str, BOUNDS_US))} us, and above")
     for name, rounds in results.items():
         for loads in zip(*rounds):
-            report(name, min(loads, key=change))
+            load = min(loads, key=change)
+            show(f"latency of {name} at {100 * load['load']:.0f} %", load)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

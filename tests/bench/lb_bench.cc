@@ -7,6 +7,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "dataplane/lb/connection_table.h"
@@ -139,29 +140,46 @@ void VipLookup(benchmark::State& state) {
 }
 BENCHMARK(VipLookup)->Arg(1)->Arg(1000)->Arg(10000);
 
-ConnectionKeyV4 Key(uint32_t i) {
-  return {.client = i, .client_port = Be16::FromHost(1), .destination_port = Be16::FromHost(80), .vip = VipId(1)};
+template <typename Key>
+Key KeyOf(uint32_t i) {
+  Key key;
+  if constexpr (std::is_same_v<Key, ConnectionKeyV4>) {
+    key.client = i;
+  } else {
+    key.client_low = i;
+  }
+  key.client_port = Be16::FromHost(1);
+  key.destination_port = Be16::FromHost(80);
+  key.vip = VipId(1);
+  return key;
 }
 
 // Lookups of established flows in random order, each prefetched as many packets ahead as a burst allows.
-void ConnectionLookup(benchmark::State& state) {
+template <typename Table>
+void LookUpConnections(benchmark::State& state) {
+  constexpr auto key = KeyOf<typename Table::Key>;
   const auto flows = static_cast<uint32_t>(state.range(0));
   const auto ahead = static_cast<size_t>(state.range(1));
   test::TestMemory memory;
-  ConnectionTableV4 table(memory.Source()(ConnectionTableV4::BytesFor(flows)), flows);
+  Table table(memory.Source()(Table::BytesFor(flows)), flows);
   std::mt19937_64 random(2);
   std::vector<uint64_t> hashes(flows);
   for (uint32_t i = 0; i < flows; ++i) {
     hashes[i] = random();
-    if (auto* entry = table.Insert(Key(i), hashes[i], 0, [](const auto&) { return false; })) {
+    if (auto* entry = table.Insert(key(i), hashes[i], 0, [](const auto&) { return false; })) {
       entry->set_state(FlowState::kEstablished);
     }
   }
   LookUp(
-      state, flows, ahead, ConnectionTableV4::BytesFor(flows), [&](uint32_t i) { table.Prefetch(hashes[i]); },
-      [&](uint32_t i) { return table.Find(Key(i), hashes[i]); });
+      state, flows, ahead, Table::BytesFor(flows), [&](uint32_t i) { table.Prefetch(hashes[i]); },
+      [&](uint32_t i) { return table.Find(key(i), hashes[i]); });
 }
+
+void ConnectionLookup(benchmark::State& state) { LookUpConnections<ConnectionTableV4>(state); }
 BENCHMARK(ConnectionLookup)->Apply(LookUpSizes);
+
+void ConnectionLookupV6(benchmark::State& state) { LookUpConnections<ConnectionTableV6>(state); }
+BENCHMARK(ConnectionLookupV6)->ArgNames({"flows", "prefetch_ahead"})->Args({1000000, 0})->Args({1000000, 16});
 
 // A packet in two fragments that pass in order, among `packets` others whose rest does not come.
 void FragmentFollow(benchmark::State& state) {

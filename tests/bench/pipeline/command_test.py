@@ -12,6 +12,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import bench_table  # noqa: E402  pylint: disable=wrong-import-position
 import ratio_bench  # noqa: E402  pylint: disable=wrong-import-position
 
 BENCH = sys.argv.pop(1) if len(sys.argv) > 1 else None
@@ -57,6 +58,7 @@ class BenchCommandTest(unittest.TestCase):
         # By which rows are named elsewhere.
         for pair in ratio_bench.PAIRS.values():
             self.assertEqual([row for row in pair if row not in names], [])
+        self.assertEqual([row for row in bench_table.ROWS if row not in names], [])
 
     def test_changes_have_a_cost(self):
         """Of a row with changes; the others have none."""
