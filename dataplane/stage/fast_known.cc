@@ -14,6 +14,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_frame.h"
+#include "dataplane/stage/wide.h"
 
 namespace sluice::stage {
 namespace {
@@ -136,7 +137,7 @@ SLUICE_FAST_PATH inline bool HasEnds(const lb::NatSession& session, uint64_t sid
     const __m128i differs = _mm_xor_si128(lb::LoadBlock(ends), lb::LoadBlock(frame + kSource<family>));
     return _mm_testz_si128(differs, _mm_set_epi32(0, -1, -1, -1)) != 0;
   } else {
-    const __m256i differs = _mm256_xor_si256(Load32(AddressesV6(session, side)), Load32(frame + kSource<family>));
+    const __m256i differs = XorAnywhere32(LoadAligned32(AddressesV6(session, side)), frame + kSource<family>);
     const uint32_t ports = Load<uint32_t>(PortsOf(session, side)) ^ Load<uint32_t>(frame + kL4<family>);
     return ports == 0 && _mm256_testz_si256(differs, differs) != 0;
   }

@@ -10,6 +10,7 @@
 #include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/outer_header.h"
 #include "dataplane/stage/wide.h"
+#include "dataplane/stage/wide_sum.h"
 
 // The fast path's third pass.
 namespace sluice::stage {
@@ -70,6 +71,16 @@ struct Shim {
   uint16_t bytes() const { return ShimBytes(mode); }
 };
 
+// What FillUdpChecksumV6 does (encapsulate.cc). `addresses`: the outer ones, both. `shim_sum`: of WriteShim.
+SLUICE_FAST_PATH inline uint16_t UdpChecksumV6(const uint8_t* addresses, uint16_t udp_bytes, uint64_t shim_sum,
+                                               const uint8_t* inner, size_t inner_bytes) {
+  net::ChecksumDelta sum;
+  sum.Add(SumOf(LoadAnywhere32(addresses)) + SumOf(inner, inner_bytes) + shim_sum + Be16::FromHost(udp_bytes).raw() +
+          Be16::FromHost(net::kProtocolUdp).raw());
+  const uint16_t checksum = sum.Apply(0xffff);
+  return checksum == 0 ? uint16_t{0xffff} : checksum;
+}
+
 // Puts the packet into a tunnel of GRE or GUE whose outer header is of `family`: both headers are copied as one run
 // from the backend's line, and what varies is written over it.
 template <Family family>
@@ -114,11 +125,18 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     outer[offsetof(net::Ipv6Header, next_header)] = protocol;
     Store(outer + offsetof(net::Ipv6Header, payload_length), Be16::FromHost(static_cast<uint16_t>(payload_bytes)));
   }
-  WriteShim(frame + kHeaders, shim.mode, shim.gue_port, packet, static_cast<uint16_t>(payload_bytes));
+  uint8_t* const shim_at = frame + kHeaders;
+  const auto udp_bytes = static_cast<uint16_t>(payload_bytes);
+  const uint64_t shim_sum = WriteShim(shim_at, shim.mode, shim.gue_port, packet, udp_bytes);
+  if (!kV4 && protocol == net::kProtocolUdp) {
+    Store(shim_at + offsetof(net::UdpHeader, checksum),
+          UdpChecksumV6(line + kL3 + offsetof(net::Ipv6Header, source), udp_bytes, shim_sum, old_frame + kL3,
+                        packet.headers.ip_length));
+  }
   return true;
 }
 
-// GUE and GRE. Over IPv6 UDP has a checksum of the whole packet, which the stages make; and they name second backends.
+// GUE and GRE. The stages name second backends.
 SLUICE_FAST_PATH __attribute__((noinline)) bool PutIntoShimmedTunnel(Packet& packet, uint8_t* frame,
                                                                      const fwd::BackendEntry& backend,
                                                                      fwd::ForwardingMode mode, const WayOut& way,
@@ -128,7 +146,6 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool PutIntoShimmedTunnel(Packet& pac
   // The first: address translation.
   if (shim.bytes() == 0 || vip.second_chance || !backend.has_source) return false;
   if (backend.family == Family::kIpv4) return PutIntoTunnel<Family::kIpv4>(packet, frame, backend, way, shim);
-  if (mode != fwd::ForwardingMode::kGre) return false;
   return PutIntoTunnel<Family::kIpv6>(packet, frame, backend, way, shim);
 }
 

@@ -18,8 +18,9 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
-#include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/wide.h"
+#include "dataplane/stage/wide_sum.h"
 
 // What is done with a packet whose session is known (fast_sessions.h). `side`: lb::IndexOf of the side that it comes
 // from. There is no branch for it, as no CPU can predict it.
@@ -88,14 +89,6 @@ inline const uint8_t* PortsOf(const lb::NatSession& session, uint64_t side) {
          offsetof(lb::NatSession, client_port);
 }
 
-// The plain sum of eight words, which is one of twice as many (ChecksumDelta::Replace).
-SLUICE_FAST_PATH inline uint64_t SumOf(__m256i words) {
-  const __m256i pairs =
-      _mm256_add_epi64(_mm256_srli_epi64(words, 32), _mm256_blend_epi32(words, _mm256_setzero_si256(), 0b10101010));
-  const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
-  return static_cast<uint64_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
-}
-
 // Gives the frame its new addresses, and tells what that changes in checksums over them. What leaves has the other
 // side's ends, the other way round: source and destination change places.
 template <net::Family family>
@@ -109,9 +102,9 @@ SLUICE_FAST_PATH inline void ReplaceAddresses(uint8_t* frame, const lb::NatSessi
     net::Store(at, new_addresses);
     delta.Replace(addresses, new_addresses);
   } else {
-    const __m256i addresses = Load32(at);
-    const __m256i new_addresses = _mm256_permute4x64_epi64(Load32(AddressesV6(session, other)), 0b01001110);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), new_addresses);
+    const __m256i addresses = LoadAnywhere32(at);
+    const __m256i new_addresses = _mm256_permute4x64_epi64(LoadAligned32(AddressesV6(session, other)), 0b01001110);
+    StoreAnywhere32(at, new_addresses);
     delta.Add(SumOf(_mm256_xor_si256(addresses, _mm256_set1_epi32(-1))) + SumOf(new_addresses));
   }
 }

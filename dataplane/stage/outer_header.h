@@ -3,6 +3,7 @@
 
 #include <rte_mbuf.h>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -41,28 +42,33 @@ inline uint16_t UdpSourcePort(uint64_t flow_hash) {
 }
 
 // What a mode puts between the outer IP header and the inner packet. `payload_bytes`: of the outer packet.
-// `private_bytes`: of GUE's private data, which are the caller's to write behind it.
-inline void WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_port, const Packet& packet,
-                      uint16_t payload_bytes, uint16_t private_bytes = 0) {
+// `private_bytes`: of GUE's private data, which are the caller's to write behind it. Returns the plain sum of UDP's and
+// GUE's words: read again, they would stall on store forwarding.
+inline uint64_t WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_port, const Packet& packet,
+                          uint16_t payload_bytes, uint16_t private_bytes = 0) {
   const net::Family inner = packet.headers.family;
   if (mode == fwd::ForwardingMode::kGre) {
     net::GreHeader gre{};
     gre.protocol = Be16::FromHost(inner == net::Family::kIpv4 ? net::kEtherTypeIpv4 : net::kEtherTypeIpv6);
     net::Store(at, gre);
-    return;
+    return 0;
   }
-  if (mode != fwd::ForwardingMode::kGue && mode != fwd::ForwardingMode::kGueDirect) return;
+  if (mode != fwd::ForwardingMode::kGue && mode != fwd::ForwardingMode::kGueDirect) return 0;
   net::UdpHeader udp{};
   udp.source_port = Be16::FromHost(UdpSourcePort(packet.flow_hash));
   udp.destination_port = Be16::FromHost(gue_port);
   udp.length = Be16::FromHost(payload_bytes);
   // Over IPv4 the checksum may be left out (RFC 768); over IPv6 it is filled in when the rest is written.
-  net::Store(at, udp);
-  if (mode == fwd::ForwardingMode::kGueDirect) return;
+  const auto udp_words = std::bit_cast<uint64_t>(udp);
+  net::Store(at, udp_words);
+  const uint64_t udp_sum = (udp_words & UINT32_MAX) + (udp_words >> 32);
+  if (mode == fwd::ForwardingMode::kGueDirect) return udp_sum;
   net::GueHeader gue{};
   gue.variant_control_length = static_cast<uint8_t>(private_bytes / 4);
   gue.protocol = InnerProtocol(inner);
-  net::Store(at + sizeof(udp), gue);
+  const auto gue_word = std::bit_cast<uint32_t>(gue);
+  net::Store(at + sizeof(udp), gue_word);
+  return udp_sum + gue_word;
 }
 
 inline void LeaveChecksumToDevice(Packet& packet) {

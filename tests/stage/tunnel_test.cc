@@ -143,6 +143,32 @@ TEST_P(TunnelTest, OuterHeadersAreRightAndTheInnerPacketUntouched) {
   }
 }
 
+// Over IPv6, where zero would say that there is none.
+TEST_P(TunnelTest, AUdpChecksumOfZeroIsAllOnes) {
+  if (outer_v4() || ExpectedProtocol() != 17) return;
+  for (const size_t tags : {size_t{0}, size_t{1}}) {
+    FrameBuilder builder = Inner();
+    builder.payload = 20;
+    builder.vlan_tags = tags;
+    Bytes frame = builder.Build();
+    const size_t ip = 14 + 4 * tags;
+    const size_t checksum_at = ip + 40 + 6;
+    const auto word = [](const Bytes& bytes, size_t at) { return uint32_t{bytes[at]} << 8 | bytes[at + 1]; };
+    Run({frame});
+    ASSERT_EQ(sent().size(), 1u);
+    // What is missing to a sum of all ones, of which the checksum would be zero.
+    const size_t last = frame.size() - 2;
+    uint32_t changed = word(frame, last) + word(sent()[0].frame, checksum_at);
+    changed = (changed & 0xffff) + (changed >> 16);
+    frame[last] = static_cast<uint8_t>(changed >> 8);
+    frame[last + 1] = static_cast<uint8_t>(changed);
+    Run({frame});
+    ASSERT_EQ(sent().size(), 1u);
+    EXPECT_EQ(word(sent()[0].frame, checksum_at), 0xffffu);
+    CheckUdp(sent()[0].frame, ip, ip + 40, sent()[0].frame.size() - ip - 40);
+  }
+}
+
 TEST_P(TunnelTest, ChainsOfBuffers) {
   FrameBuilder builder = Inner();
   builder.payload = 1001;
