@@ -181,6 +181,66 @@ BENCHMARK(ConnectionLookup)->Apply(LookUpSizes);
 void ConnectionLookupV6(benchmark::State& state) { LookUpConnections<ConnectionTableV6>(state); }
 BENCHMARK(ConnectionLookupV6)->ArgNames({"flows", "prefetch_ahead"})->Args({1000000, 0})->Args({1000000, 16});
 
+// A table for 1 M connections that is filled beyond that: it has two places for each, all of which are in use at 200
+// per cent, as nearly as they can be.
+class FilledTable {
+ public:
+  explicit FilledTable(int64_t percent) : table_(memory_.Source()(kBytes), kConnections) {
+    hashes_.reserve(3 * kConnections);
+    keys_.reserve(3 * kConnections);
+    const auto wanted = static_cast<size_t>(kConnections * percent / 100);
+    // What is still to be placed then finds no place in nearly all tries.
+    for (size_t tries = 0; hashes_.size() < wanted && tries < wanted + kConnections / 4; ++tries) Begin();
+  }
+
+  static constexpr size_t kConnections = 1'000'000;
+  static constexpr size_t kBytes = ConnectionTableV4::BytesFor(kConnections);
+
+  size_t count() const { return hashes_.size(); }
+  ConnectionEntry<ConnectionKeyV4>* Find(uint32_t i) {
+    return table_.Find(KeyOf<ConnectionKeyV4>(keys_[i]), hashes_[i]);
+  }
+  void Prefetch(uint32_t i) { table_.Prefetch(hashes_[i]); }
+
+  // Null: there is no place for it.
+  ConnectionEntry<ConnectionKeyV4>* Begin() {
+    const uint64_t hash = random_();
+    auto* const entry = table_.Insert(KeyOf<ConnectionKeyV4>(++next_), hash, 0, [](const auto&) { return false; });
+    if (entry == nullptr) return nullptr;
+    entry->set_state(FlowState::kEstablished);
+    hashes_.push_back(hash);
+    keys_.push_back(next_);
+    return entry;
+  }
+
+ private:
+  test::TestMemory memory_;
+  ConnectionTableV4 table_;
+  std::mt19937_64 random_{3};
+  uint32_t next_ = 0;
+  std::vector<uint64_t> hashes_;
+  std::vector<uint32_t> keys_;
+};
+
+// Known connections in a table filled so far, in random order, prefetched.
+void ConnectionLookupFilled(benchmark::State& state) {
+  FilledTable table(state.range(0));
+  LookUp(
+      state, static_cast<uint32_t>(table.count()), 16, FilledTable::kBytes, [&](uint32_t i) { table.Prefetch(i); },
+      [&](uint32_t i) { return table.Find(i); });
+}
+BENCHMARK(ConnectionLookupFilled)->ArgName("percent")->Arg(50)->Arg(100)->Arg(150)->Arg(190)->Arg(200);
+
+// Further ones that begin, a tenth of what the table is for; some of them, or all, find no place where it is nearly
+// full.
+void ConnectionBegins(benchmark::State& state) {
+  FilledTable table(state.range(0));
+  size_t placed = 0;
+  for (auto _ : state) placed += table.Begin() != nullptr ? 1 : 0;
+  state.counters["placed_per_cent"] = 100.0 * static_cast<double>(placed) / static_cast<double>(state.iterations());
+}
+BENCHMARK(ConnectionBegins)->ArgName("percent")->Arg(50)->Arg(100)->Arg(150)->Arg(190)->Arg(200)->Iterations(100'000);
+
 // A packet in two fragments that pass in order, among `packets` others whose rest does not come.
 void FragmentFollow(benchmark::State& state) {
   const auto packets = static_cast<size_t>(state.range(0));

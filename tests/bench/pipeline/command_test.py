@@ -33,6 +33,7 @@ class BenchCommandTest(unittest.TestCase):
                     "established/ipip/stateful/ipv4/1k-flows", "established/ipip/cookie/ipv6/1k-flows",
                     "established/ipip/stateful/ipv6/1k-flows", "established/nat/table/ipv6/1k-flows",
                     "established/full-nat/table/ipv6/1k-flows", "new/ipip/table/ipv4",
+                    "new/nat/table/ipv4", "new/ipip/cookie/ipv4", "new/ipip/stateful/ipv4",
                     "mixed/ipip/all/ipv4-6/1k-flows", "no-vip/ipip/table/ipv6", "imix", "100-changes"):
             with self.subTest(row=row):
                 done = run("--no-huge", "--json", "--windows", "3", "--row", row)

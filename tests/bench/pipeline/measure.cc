@@ -216,7 +216,7 @@ class Run {
     if (!scenario_.has_new()) return;
     const auto fills = [](const auto& counted) { return counted.unconfirmed * 2 > counted.unconfirmed_limit; };
     fwd::FlowTables& tables = *director_.env().tables;
-    if (fills(tables.v4()) || fills(tables.v6())) director_.Advance(kSynTimeoutS);
+    if (fills(tables.v4()) || fills(tables.v6()) || fills(tables.slots())) director_.Advance(kSynTimeoutS);
   }
 
   static constexpr uint32_t kSynTimeoutS = 31;

@@ -146,6 +146,12 @@ std::vector<Scenario> Matrix() {
   }
   add("new", base, [](Scenario& row) { row.load = Load::kNew; });
   add("new", v6, [](Scenario& row) { row.load = Load::kNew; });
+  for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
+    add("new", base, [&](Scenario& row) { row.load = Load::kNew, row.mode = mode; });
+  }
+  for (const Selection selection : {Selection::kCookie, Selection::kSlot}) {
+    add("new", timestamps, [&](Scenario& row) { row.load = Load::kNew, row.selection = selection; });
+  }
   add("drops", base, [](Scenario& row) { row.load = Load::kNoVip; });
   add("drops", v6, [](Scenario& row) { row.load = Load::kNoVip; });
   return rows;
