@@ -48,7 +48,8 @@ class ChecksumDelta {
   }
   // `size` is a multiple of 4 and at most 64 KiB.
   void Replace(const uint8_t* old_bytes, const uint8_t* new_bytes, size_t size);
-  // Bytes, whose PartialSum is given, that were added or taken away as a whole.
+  // Bytes that were added or taken away as a whole, whose PartialSum is given; or any other sum of their words of 16 or
+  // 32 bits.
   constexpr void Add(uint64_t sum) { Include(sum); }
   constexpr void Add(const ChecksumDelta& other) { Include(other.sum_); }
   constexpr void Remove(uint32_t sum) { Include(static_cast<uint16_t>(~FoldSum(sum))); }

@@ -12,6 +12,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/fast_translate.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/nat_tcp.h"
 
@@ -163,7 +164,7 @@ void Translate(uint8_t* frame, uint8_t protocol, const Departure& departure) {
     uint8_t* const checksum = ip + offsetof(net::Ipv4Header, checksum);
     Store(checksum, header.Apply(Load<uint16_t>(checksum)));
   } else {
-    --frame[kL3 + offsetof(net::Ipv6Header, hop_limit)];
+    --frame[kHops<family>];
   }
   const uint32_t ports = departure.source_port.raw() | uint32_t{departure.destination_port.raw()} << 16;
   delta.Replace(Load<uint32_t>(l4), ports);
@@ -178,7 +179,7 @@ void Translate(uint8_t* frame, uint8_t protocol, const Departure& departure) {
 
 // Departs as `packet`, which was looked up whole: the next ones like it need not be.
 void NoteKnown(const Packet& packet, const Departure& departure, lb::NatSession& session, StageEnv& env) {
-  // There is none between the families.
+  // Of a session between the families there is no departure, so that both sides are of the packet's.
   if (!session.tracking.answered || departure.ether == nullptr) return;
   const lb::NatSide side = packet.direction == Direction::kToBackend ? lb::NatSide::kClient : lb::NatSide::kBackend;
   session.tracking.Learn(side, env.tables->nat().NumberFor(*env.state), departure.hop,
@@ -247,8 +248,7 @@ bool SendTranslated(Packet& packet, StageEnv& env) {
   if (packet.headers.ip_length > env.node->ports[departure.port.index()].mtu_bytes) return false;
   uint8_t* const frame = rte_pktmbuf_mtod(packet.mbuf, uint8_t*);
   const bool v4 = packet.headers.family == Family::kIpv4;
-  const size_t hop_limit = v4 ? offsetof(net::Ipv4Header, ttl) : offsetof(net::Ipv6Header, hop_limit);
-  if (frame[kL3 + hop_limit] <= 1) return false;
+  if (!(v4 ? HasHopLeft<Family::kIpv4>(frame) : HasHopLeft<Family::kIpv6>(frame))) return false;
   if (v4) {
     Translate<Family::kIpv4>(frame, packet.headers.protocol, departure);
   } else {

@@ -68,24 +68,31 @@ SLUICE_FAST_PATH Places TakeKnownOf(rte_mbuf* const* mbufs, PortId port, Parsed&
   return known.places;
 }
 
-// Places of packets that may be of IPv6. Records of the eights of TCP over IPv4 are not made yet.
-Places OfIpv6(const Burst& burst, const Parsed& parsed) {
-  Places places = parsed.eights.tcp_v6 | parsed.eights.udp_v6;
-  for (Places others = AllPlaces(burst.count) & ~parsed.eights.all(); others != 0; others &= others - 1) {
+// Places of packets that may have a session, by family.
+struct Candidates {
+  Places v4;
+  Places v6;
+};
+Candidates CandidatesOf(const Burst& burst, const Parsed& parsed) {
+  const Parsed::Eights& eights = parsed.eights;
+  Candidates candidates = {.v4 = eights.tcp_v4 | eights.udp_v4, .v6 = eights.tcp_v6 | eights.udp_v6};
+  for (Places others = AllPlaces(burst.count) & ~eights.all(); others != 0; others &= others - 1) {
     const auto i = static_cast<size_t>(std::countr_zero(others));
-    if (burst.packets[i].headers.family == Family::kIpv6) places |= Places{1} << i;
+    if (parsed.slot[i] == nullptr) continue;
+    const bool v4 = burst.packets[i].headers.family == Family::kIpv4;
+    (v4 ? candidates.v4 : candidates.v6) |= Places{1} << i;
   }
-  return places;
+  return candidates;
 }
 
 }  // namespace
 
 Places TakeKnownSessions(rte_mbuf* const* mbufs, PortId port, Parsed& parsed, Burst& burst, Sent& sent, StageEnv& env) {
   if (env.tables->nat().table().in_use() == 0 || env.state->fast_path_vips->empty()) return 0;
-  const Places v6 = OfIpv6(burst, parsed);
+  const Candidates candidates = CandidatesOf(burst, parsed);
   Places taken = 0;
-  if (v6 != AllPlaces(burst.count)) taken |= TakeKnownOf<Family::kIpv4>(mbufs, port, parsed, burst, sent, env);
-  if (v6 != 0) taken |= TakeKnownOf<Family::kIpv6>(mbufs, port, parsed, burst, sent, env);
+  if (candidates.v4 != 0) taken |= TakeKnownOf<Family::kIpv4>(mbufs, port, parsed, burst, sent, env);
+  if (candidates.v6 != 0) taken |= TakeKnownOf<Family::kIpv6>(mbufs, port, parsed, burst, sent, env);
   return taken;
 }
 

@@ -55,6 +55,7 @@ class LabCase(unittest.TestCase):
         self.start_configuration({"node": self.director.node(**node), "services": services})
 
     def start_configuration(self, configuration):
+        self.addCleanup(self.lab.forget_connections)  # behind the next
         self.addCleanup(self._finish)
         self.director.start(configuration)
 
@@ -72,7 +73,6 @@ class LabCase(unittest.TestCase):
                 self.assertIn("packet sum: in = out", file.read())
         finally:
             self.director.kill()
-            self.lab.forget_connections()
             if self._failed():
                 with open(log, encoding="utf-8", errors="replace") as file:
                     print(f"---- log of sluiced in {self.id()}\n{file.read()[-6000:]}----", file=sys.stderr)

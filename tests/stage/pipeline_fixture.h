@@ -53,8 +53,8 @@ class RecordingSink : public stage::PacketSink {
   void Take(const Taken& taken);
 
   fwd::WorkerCounters& counters_;
-  // A burst, the pieces that it may come to, and the fragments that were waiting for a packet of it.
-  std::array<Taken, 2 * stage::kBurstSize + stage::ExtraPackets::kMax> taken_;
+  // A burst, what it may come to beside, and the fragments that were waiting for a packet of it.
+  std::array<Taken, 2 * stage::kBurstSize + stage::ExtraPackets::kMax + stage::ExtraPackets::kMaxCopies> taken_;
   size_t taken_count_ = 0;
   std::array<HandedOver, 2 * stage::kBurstSize> handed_over_;
   size_t handed_over_count_ = 0;

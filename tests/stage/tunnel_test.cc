@@ -156,6 +156,7 @@ TEST_P(TunnelTest, AUdpChecksumOfZeroIsAllOnes) {
     const auto word = [](const Bytes& bytes, size_t at) { return uint32_t{bytes[at]} << 8 | bytes[at + 1]; };
     Run({frame});
     ASSERT_EQ(sent().size(), 1u);
+    EXPECT_EQ(record(0).past == stage::Past::kAll, tags == 0) << "both ways are to be tested";
     // What is missing to a sum of all ones, of which the checksum would be zero.
     const size_t last = frame.size() - 2;
     uint32_t changed = word(frame, last) + word(sent()[0].frame, checksum_at);
