@@ -123,7 +123,6 @@ SLUICE_FAST_PATH __attribute__((noinline)) const uint32_t* HeadOfOther(size_t pl
   parsed.frame[place] = frame;
   parsed.ip_bytes[place] = packet.headers.ip_length;
   const VipKey<family> key(frame, packet.headers.protocol);
-  if constexpr (family == Family::kIpv4) parsed.vip_key[place] = key.key;
   const Search<family> search(env);
   return packet.headers.protocol == net::kProtocolTcp
              ? search.template HeadOf<net::kProtocolTcp>(place, parsed, key, hash)
