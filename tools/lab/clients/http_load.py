@@ -2,7 +2,8 @@
 """http_load.py: HTTP requests, counted exactly and never repeated.
 
 Each request is a connection of its own. One that does not end with status 200 and a complete body within the timeout
-is a failure, recorded with its error. The report is one line of JSON on standard output.
+is a failure, recorded with its error. The report is one line of JSON on standard output; its "ports" are the client's
+different ones, of which the kernel may give one twice.
 """
 
 import argparse
@@ -59,6 +60,7 @@ class Load:
         self._begun = 0
         self._ok = 0
         self._backends = collections.Counter()
+        self._ports = set()
         self._errors = collections.Counter()
 
     def run(self):
@@ -74,7 +76,7 @@ class Load:
                 self._time_out()
         return {"requests": self._begun, "ok": self._ok, "failed": self._begun - self._ok,
                 "by_backend": dict(sorted(self._backends.items())), "errors": dict(self._errors),
-                "seconds": round(time.monotonic() - start, 3)}
+                "ports": len(self._ports), "seconds": round(time.monotonic() - start, 3)}
 
     def _more(self):
         return self._begun < self._options.requests
@@ -87,6 +89,7 @@ class Load:
             self._errors[repr(error)] += 1
             return
         self._live[request.socket.fileno()] = request
+        self._ports.add(request.socket.getsockname()[1])
         self._poll.register(request.socket, select.EPOLLOUT)
 
     def _advance(self, request, events):
