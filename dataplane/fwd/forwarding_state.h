@@ -235,9 +235,9 @@ struct FastPathVip {
     kCookie,  // an established flow's backend is what its packets' cookies say; the last: what lies above kHash is this
   };
   // BackendId values. With kHash, and with kTable where that is the scheduler: the slots of the pool's table. With
-  // kCookie: by the ids that cookies name, the pool's backends that keep their flows; the reader bounds those, and
-  // slot_count is 0.
+  // kCookie: by the ids that cookies name, the pool's backends that keep their flows; the reader bounds those.
   const uint16_t* slots = nullptr;
+  // Of the pool's table, where nothing but that schedules connections; else 0.
   uint32_t slot_count = 0;
   Way way = Way::kNone;
   // In one byte: the fast path compares both at once. The family is that of the VIP's address, so of its packets.

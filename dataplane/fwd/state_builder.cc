@@ -304,9 +304,17 @@ uint16_t CookieReaderOf(const VipEntry& vip, const CookieIds& ids, std::vector<l
   return number;
 }
 
+// How many slots the pool's table has, where it alone schedules the VIP's connections; else 0. Without tracking no
+// policy has a say: nothing would remember it. What is tracked only where it is unsafe is for the ladder to begin.
+uint32_t SchedulingSlots(const VipEntry& vip, const PoolTable& pool) {
+  const bool alone = !vip.tracked || (pool.policy == SchedulingPolicy::kMaglev && !vip.unsafe_only);
+  return alone && vip.hash_input == HashInput::kTuple ? static_cast<uint32_t>(pool.slots.size()) : 0;
+}
+
 FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
   if (vip.protocol == 0) return FastPathVip();
   FastPathVip common{.mode = vip.mode};
+  const PoolTable& pool = *state.pools[vip.pool.index()];
   if (IsNat(vip.mode)) {
     const bool has_sessions = vip.nat_sessions || vip.mode == ForwardingMode::kFullNat;
     common.way = has_sessions && !vip.cookies ? FastPathVip::Way::kSession : FastPathVip::Way::kNone;
@@ -318,20 +326,19 @@ FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
     const CookieIds& ids = *state.cookie_ids[vip.pool.index()];
     common.slots = ids.keeping.data();
     common.cookie_reader = CookieReaderOf(vip, ids, state.cookie_readers);
+    const bool tells_tier = vip.cookie_layout.tier_bits > 0 && !vip.first_tier;
+    if (vip.tracked && !vip.is_prefix && !tells_tier) common.slot_count = SchedulingSlots(vip, pool);
     return common;
   }
-  const PoolTable& pool = *state.pools[vip.pool.index()];
-  const bool by_table = vip.hash_input == HashInput::kTuple && !pool.slots.empty();
-  if (vip.cookies || vip.is_prefix || (!vip.tracked && !by_table)) {
+  const uint32_t slots = SchedulingSlots(vip, pool);
+  if (vip.cookies || vip.is_prefix || (!vip.tracked && slots == 0)) {
     common.way = FastPathVip::Way::kLadder;
     return common;
   }
   common.way = vip.tracked ? FastPathVip::Way::kTable : FastPathVip::Way::kHash;
-  // Without tracking no policy has a say: nothing would remember it. What is tracked only where it is unsafe is for the
-  // ladder to begin.
-  if (by_table && (!vip.tracked || (pool.policy == SchedulingPolicy::kMaglev && !vip.unsafe_only))) {
+  if (slots != 0) {
     common.slots = pool.slots.data();
-    common.slot_count = static_cast<uint32_t>(pool.slots.size());
+    common.slot_count = slots;
   }
   return common;
 }

@@ -89,10 +89,27 @@ SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const Wante
   return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, env);
 }
 
+template <Family family>
+SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedEntry<family>* wanted,
+                                       SelectionTables tables, StageEnv& env) {
+  Packet* at = first;
+  for (; at != end && at->past == kPassingLookup<family>; ++at, ++wanted) {
+    if (lb::FindRoom(*wanted->bucket, wanted->entry) == nullptr) [[unlikely]]
+      break;
+    at->rung = fwd::Rung::kHashOnly;
+    MarkChosen(*at, BackendId(*wanted->slot), tables.backends, tables.backend_counters);
+    CountInPlace(tables.vip_counters[at->vip.index()].new_flows, 1);
+  }
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(static_cast<size_t>(at - first));
+  return at;
+}
+
 #define SLUICE_OF_FAMILY(select, family) \
   template Packet* select(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, StageEnv&)
 SLUICE_OF_FAMILY(SelectNoted, Family::kIpv4);
 SLUICE_OF_FAMILY(SelectNoted, Family::kIpv6);
+SLUICE_OF_FAMILY(SelectPassing, Family::kIpv4);
+SLUICE_OF_FAMILY(SelectPassing, Family::kIpv6);
 SLUICE_OF_FAMILY(SelectDatagrams, Family::kIpv4);
 SLUICE_OF_FAMILY(SelectDatagrams, Family::kIpv6);
 #undef SLUICE_OF_FAMILY

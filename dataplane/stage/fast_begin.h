@@ -29,6 +29,11 @@ template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                      SelectionTables tables, StageEnv& env);
 
+// Of those that are kPassingLookup: what of the ladder is left is that their flows have no entry.
+template <net::Family family>
+SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedEntry<family>* wanted,
+                                       SelectionTables tables, StageEnv& env);
+
 // Of datagrams of flows without entry. SYNs that are not kBeginningLookup are to VIPs with another scheduler.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,

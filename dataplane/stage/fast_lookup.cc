@@ -51,6 +51,23 @@ struct Lookup {
   }
 };
 
+// Of a SYN to a VIP with cookies whose connections begin by the pool's table: with timestamps they will be told by
+// cookies, and without they are entered. Not inline, so that loops over cookies keep their registers.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) void BeginWithCookies(Packet& packet, uint64_t hash, const uint8_t* frame,
+                                                                 const Tuple<family, net::kProtocolTcp>& tuple,
+                                                                 const fwd::FastPathVip& entry, const Lookup& lookup,
+                                                                 StageEnv& env) {
+  auto& wanted = lookup.wanted.of<family>()[static_cast<size_t>(&packet - lookup.packets)];
+  Want(tuple, hash, TableOf<family>(*env.tables).table.finder(), packet, wanted);
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
+  wanted.slot = &env.state->pools[vip.pool.index()]->slots[lb::SlotOf(hash, entry.slot_count)];
+  PrefetchLine(wanted.slot);
+  const bool has_timestamps =
+      net::FindTimestamps(frame + kL4<family>, packet.headers.ip_length - kIpBytes<family>).has_value();
+  packet.past = has_timestamps ? kPassingLookup<family> : kBeginningLookup<family>;
+}
+
 // Fetches what the second pass will need of a packet whose way is none of a session, or begins to read its cookie.
 // `run`: set to the loop that packets of its kind have for themselves. Always inline: a call would cost more than what
 // it does, because the loop's constants are in registers.
@@ -69,13 +86,22 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
     if (entry.way > Way::kHash) [[likely]] {
       // What TurnTo turned to suits: it is asked again for `tcp`.
       __m256i tcp;
-      if (claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp) ||
-          (TurnTo(packet, entry, claims, env) &&
-           claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp))) [[likely]] {
-        AddClaim(packet, tuple, entry, tcp, claims);
-        if (family == Family::kIpv4) run = Run::kClaims;
-        return;
+      const auto suits = [&]() SLUICE_FAST_PATH __attribute__((always_inline)) {
+        return claims.usual.Suits<family>(frame, packet.headers.ip_length, entry, tcp);
+      };
+      if (!suits()) [[unlikely]] {
+        if (entry.slot_count != 0 && ChangeBy(packet) == net::kTcpSyn) {
+          BeginWithCookies<family>(packet, hash, frame, tuple, entry, lookup, env);
+          return;
+        }
+        if (!TurnTo(packet, entry, claims, env) || !suits()) {
+          PrefetchForSelection(packet, env);
+          return;
+        }
       }
+      AddClaim(packet, tuple, entry, tcp, claims);
+      if (family == Family::kIpv4) run = Run::kClaims;
+      return;
     }
   }
   if (entry.way == Way::kTable) {

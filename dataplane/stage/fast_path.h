@@ -56,7 +56,7 @@ template <>
 struct WantedEntry<net::Family::kIpv4> {
   __m128i entry;  // as lb::FindWanted has it
   lb::ConnectionTableV4::Entries* bucket;
-  const uint16_t* slot;  // of FastPathVip::slots; with kBeginningLookup only
+  const uint16_t* slot;  // of the pool's table; with kBeginningLookup and kPassingLookup only
 };
 template <>
 struct WantedEntry<net::Family::kIpv6> {
@@ -88,11 +88,14 @@ inline constexpr Past kTrackedLookup = family == net::Family::kIpv4 ? Past::kTra
 template <net::Family family>
 inline constexpr Past kBeginningLookup =
     family == net::Family::kIpv4 ? Past::kBeginningLookupV4 : Past::kBeginningLookupV6;
+template <net::Family family>
+inline constexpr Past kPassingLookup = family == net::Family::kIpv4 ? Past::kPassingLookupV4 : Past::kPassingLookupV6;
 inline bool IsTracked(Past past) {
   return past == kTrackedLookup<net::Family::kIpv4> || past == kTrackedLookup<net::Family::kIpv6>;
 }
 inline bool IsBeginning(Past past) {
-  return past == kBeginningLookup<net::Family::kIpv4> || past == kBeginningLookup<net::Family::kIpv6>;
+  return past == kBeginningLookup<net::Family::kIpv4> || past == kBeginningLookup<net::Family::kIpv6> ||
+         past == kPassingLookup<net::Family::kIpv4> || past == kPassingLookup<net::Family::kIpv6>;
 }
 
 // What InitPacket, Parse, FollowFragments and LookupVip do, of a burst that came by `port` just now; makes its records.

@@ -103,6 +103,14 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
         at = EndRun(at, SelectNoted(at, end, &wanted.v6[place], tables, env), env);
         continue;
       }
+      if (packet.past == kPassingLookup<Family::kIpv4>) {
+        at = EndRun(at, SelectPassing(at, end, &wanted.v4[place], tables, env), env);
+        continue;
+      }
+      if (packet.past == kPassingLookup<Family::kIpv6>) {
+        at = EndRun(at, SelectPassing(at, end, &wanted.v6[place], tables, env), env);
+        continue;
+      }
       if (packet.past == Past::kKnownLookup) {
         at = burst.begin() + SelectKnown(burst, place, env) - 1;
         continue;

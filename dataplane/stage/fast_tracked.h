@@ -26,16 +26,24 @@ namespace sluice::stage {
 // The state of connections that go on.
 constexpr lb::FlowState StateOfRunning(bool tcp) { return tcp ? lb::FlowState::kEstablished : lb::FlowState::kUdp; }
 
-// Notes what the second pass needs of a packet to such a VIP, and fetches it. `connections`: the table's Finder.
+// Notes which entry the connection has if it goes on, and where, and fetches it. `connections`: the table's Finder.
+template <net::Family family, uint8_t protocol, typename Finder>
+SLUICE_FAST_PATH __attribute__((always_inline)) inline void Want(const Tuple<family, protocol>& tuple, uint64_t hash,
+                                                                 const Finder& connections, const Packet& packet,
+                                                                 WantedEntry<family>& wanted) {
+  const lb::FlowState state = StateOfRunning(protocol == net::kProtocolTcp);
+  wanted.entry = lb::EntryOf(TupleOf(tuple), lb::EndOf(packet.vip, state));
+  wanted.bucket = &connections.FirstEntries(hash);
+  PrefetchLine(wanted.bucket);
+}
+
+// Notes what the second pass needs of a packet to such a VIP, and fetches it.
 template <net::Family family, uint8_t protocol, typename Finder>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Track(const Tuple<family, protocol>& tuple, uint64_t hash,
                                                                   const fwd::FastPathVip& vip,
                                                                   const Finder& connections, Packet& packet,
                                                                   WantedEntry<family>& wanted) {
-  const lb::FlowState state = StateOfRunning(protocol == net::kProtocolTcp);
-  wanted.entry = lb::EntryOf(TupleOf(tuple), lb::EndOf(packet.vip, state));
-  wanted.bucket = &connections.FirstEntries(hash);
-  PrefetchLine(wanted.bucket);
+  Want(tuple, hash, connections, packet, wanted);
   const unsigned change = ChangeBy(packet);
   if (change == 0) [[likely]] {
     packet.past = kTrackedLookup<family>;

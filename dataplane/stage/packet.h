@@ -48,6 +48,8 @@ enum class Past : uint8_t {
   kTrackedLookupV6,
   kBeginningLookupV4,  // the same, of a SYN to a VIP whose scheduler is the pool's table alone (WantedEntries)
   kBeginningLookupV6,
+  kPassingLookupV4,  // as kBeginningLookup, but nothing is entered: its cookies will tell where it went
+  kPassingLookupV6,
   kSessionLookup,     // the same, of a packet whose flow has a session of address translation, in either direction
   kKnownLookup,       // the same, with the session (fast_sessions.h)
   kSelection,         // SelectBackends too

@@ -113,6 +113,20 @@ TEST_F(StateBuilderTest, FastPathVipsSayModeAndFamily) {
   EXPECT_EQ(vips[v4.index()].mode, ForwardingMode::kIpip);
 }
 
+TEST_F(StateBuilderTest, WithoutTrackingConnectionsGoByThePoolsTableWhateverItsPolicy) {
+  const VipId id = fixture_.AddVip("203.0.113.99", net::kProtocolTcp, 80, web_, ForwardingMode::kIpip);
+  fixture_.spec().pools[web_.index()].policy = SchedulingPolicy::kWeightedRoundRobin;
+  const auto tracked = fixture_.Build();
+  EXPECT_EQ((*tracked->fast_path_vips)[id.index()].way, FastPathVip::Way::kTable);
+  EXPECT_EQ((*tracked->fast_path_vips)[id.index()].slot_count, 0u);
+  fixture_.Vip(id).entry.tracked = false;
+  const auto untracked = fixture_.Build();
+  const FastPathVip& vip = (*untracked->fast_path_vips)[id.index()];
+  EXPECT_EQ(vip.way, FastPathVip::Way::kHash);
+  EXPECT_EQ(vip.slot_count, untracked->pools[web_.index()]->slots.size());
+  EXPECT_EQ(vip.slots, untracked->pools[web_.index()]->slots.data());
+}
+
 TEST_F(StateBuilderTest, SecondLinesAreReadOfIpv6AndOfCookies) {
   test::StateFixture v4;
   const PoolId pool = v4.AddPool();
