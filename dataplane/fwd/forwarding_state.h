@@ -234,7 +234,7 @@ struct FastPathVip {
     kHash,     // all packets go by the hash of their tuple alone
     kCookie,  // an established flow's backend is what its packets' cookies say; the last: what lies above kHash is this
   };
-  // BackendId values. With kHash, and with kTable where that is the scheduler: the slots of the pool's table. With
+  // BackendId values. With kHash, kTable and kSession where that is the scheduler: the slots of the pool's table. With
   // kCookie: by the ids that cookies name, the pool's backends that keep their flows; the reader bounds those.
   const uint16_t* slots = nullptr;
   // Of the pool's table, where nothing but that schedules connections; else 0.

@@ -65,6 +65,19 @@ class NatFlows {
   };
   // Makes the session of a new flow with full NAT, at a local end of this worker's part; its tracking is to be begun.
   Opened OpenFull(const ForwardingState& state, const Opening& opening, uint32_t now_s, WorkerCounters& counters);
+  // The end that it looks at first, for a flow to a backend of the family: 4 or 16 bytes of an address, null where
+  // there is none, and the port.
+  struct LocalEnd {
+    const uint8_t* address = nullptr;
+    Be16 port;
+  };
+  LocalEnd FirstEnd(net::Family family, uint64_t client_hash) const {
+    const lb::LocalAddresses& local = setup_.ends.of(family);
+    if (local.count == 0 || ports_.count == 0) return {};
+    const lb::LocalEndStart start = lb::StartOf(local, ports_, client_hash);
+    return {.address = local.addresses[start.address].data(),
+            .port = Be16::FromHost(static_cast<uint16_t>(ports_.first + start.port))};
+  }
   // The same for a flow whose source stays as it is.
   Opened OpenDestination(const ForwardingState& state, const Opening& opening, uint32_t now_s,
                          WorkerCounters& counters);

@@ -311,6 +311,12 @@ uint32_t SchedulingSlots(const VipEntry& vip, const PoolTable& pool) {
   return alone && vip.hash_input == HashInput::kTuple ? static_cast<uint32_t>(pool.slots.size()) : 0;
 }
 
+void UseSlots(const PoolTable& pool, uint32_t count, FastPathVip& vip) {
+  if (count == 0) return;
+  vip.slots = pool.slots.data();
+  vip.slot_count = count;
+}
+
 FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
   if (vip.protocol == 0) return FastPathVip();
   FastPathVip common{.mode = vip.mode};
@@ -318,6 +324,7 @@ FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
   if (IsNat(vip.mode)) {
     const bool has_sessions = vip.nat_sessions || vip.mode == ForwardingMode::kFullNat;
     common.way = has_sessions && !vip.cookies ? FastPathVip::Way::kSession : FastPathVip::Way::kNone;
+    if (common.way == FastPathVip::Way::kSession) UseSlots(pool, SchedulingSlots(vip, pool), common);
     return common;
   }
   if (vip.cookies && !vip.quic && vip.protocol == net::kProtocolTcp) {
@@ -336,10 +343,7 @@ FastPathVip FastPathVipOf(const VipEntry& vip, ForwardingState& state) {
     return common;
   }
   common.way = vip.tracked ? FastPathVip::Way::kTable : FastPathVip::Way::kHash;
-  if (slots != 0) {
-    common.slots = pool.slots.data();
-    common.slot_count = slots;
-  }
+  UseSlots(pool, slots, common);
   return common;
 }
 

@@ -88,8 +88,19 @@ inline constexpr EndOffer kEndOfUnconfirmed = 1;
 inline constexpr EndOffer kEndOfClosed = EndOffer{1} << 32;
 inline constexpr EndOffer kEndFree = UINT64_MAX;
 
+// Where the search for a new flow's local end begins: at which of the addresses, and at which of the worker's ports.
+// There are some of both. `hash`: the flow's; the same flow begins with the same port.
+struct LocalEndStart {
+  uint32_t address;
+  uint32_t port;
+};
+inline LocalEndStart StartOf(const LocalAddresses& local, const LocalPortPart& ports, uint64_t hash) {
+  return {.address = static_cast<uint32_t>(hash >> 48) % local.count,
+          .port = static_cast<uint32_t>(((hash & 0xffff'ffff) * ports.count) >> 32)};
+}
+
 // Chooses the local end of a new flow: address and port of `reply`, the tuple of the backend's packets, of which the
-// source and the protocol are given. `hash` decides where the search begins: the same flow begins with the same port.
+// source and the protocol are given. `hash`: see StartOf.
 // `offer(reply)` is asked about tuples. A free port is taken if one is found, else that of the closed session or, where
 // there is none, of the unconfirmed one that was seen to be the oldest: neither connections that ended nor a flood of
 // spoofed packets use up the ports. Returns the end's offer;
@@ -100,8 +111,7 @@ EndOffer ChooseLocalEnd(const LocalAddresses& local, const LocalPortPart& ports,
   if (local.count == 0 || ports.count == 0) return kEndTaken;
   const uint32_t addresses = std::min<uint32_t>(local.count, kMaxAddressProbes);
   const uint32_t probes = std::min(ports.count, kMaxPortProbes / addresses);
-  const auto first_address = static_cast<uint32_t>(hash >> 48);
-  const auto first_port = static_cast<uint32_t>(((hash & 0xffff'ffff) * ports.count) >> 32);
+  const LocalEndStart start = StartOf(local, ports, hash);
   // Few ports are tried one by one, so that all are; of many, every so many-th, because neighbours are used together.
   // An odd step passes over all values of the lower bits, on which the NIC's choice hangs.
   const uint32_t step =
@@ -110,9 +120,9 @@ EndOffer ChooseLocalEnd(const LocalAddresses& local, const LocalPortPart& ports,
   NatTuple best_reply;
   uint32_t passed_over = 0;
   for (uint32_t a = 0; a < addresses && best != kEndFree; ++a) {
-    reply.destination = local.addresses[(first_address + a) % local.count];
+    reply.destination = local.addresses[(start.address + a) % local.count];
     const uint32_t base = steering != nullptr ? steering->HashWithoutPort(reply) : 0;
-    uint32_t at = first_port;
+    uint32_t at = start.port;
     for (uint32_t p = 0; p < probes; ++p, at = (at + step) % ports.count) {
       reply.destination_port = Be16::FromHost(static_cast<uint16_t>(ports.first + at));
       const bool steered = steering == nullptr || steering->ArrivesHere(reply.family, base, reply.destination_port);

@@ -28,17 +28,18 @@ const ConnectionSlot* SlotTable::Search(uint64_t hash, VipId vip) const {
   return newest;
 }
 
+void SlotTable::PrefetchRoom(uint64_t hash) const {
+  if (block_count_ == 0) return;
+  const FreeSlots& free = free_[BlockOf(hash)];
+  if (free.any()) PrefetchLine(&slots_[IndexOf(hash, free.next())]);
+}
+
 std::optional<uint8_t> SlotTable::Insert(uint64_t hash, VipId vip, FlowState first, uint32_t now_s) {
   if (block_count_ == 0) return std::nullopt;
   FreeSlots& free = free_[BlockOf(hash)];
-  uint8_t number = 0;
-  if (free.stacked > 0) {
-    number = free.stack[--free.stacked];
-  } else if (free.never_used < kBlockSlots) {
-    number = static_cast<uint8_t>(free.never_used++);
-  } else {
-    return std::nullopt;
-  }
+  if (!free.any()) return std::nullopt;
+  const uint8_t number = free.next();
+  free.Take();
   ConnectionSlot slot;
   slot.check = hash;
   slot.vip = vip;

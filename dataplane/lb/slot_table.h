@@ -69,6 +69,13 @@ class SlotTable {
     if (block_count_ > 0) PrefetchLine(&slots_[IndexOf(hash, slot)]);
   }
 
+  // Fetches what Insert reads first, and once that is there, what it reads and writes then, unless another connection
+  // takes the slot before.
+  void PrefetchFree(uint64_t hash) const {
+    if (block_count_ > 0) PrefetchLine(&free_[BlockOf(hash)]);
+  }
+  void PrefetchRoom(uint64_t hash) const;
+
   // The connection that has this slot of its block, if it is the one with this hash; else null. `hash`: the flow's
   // keyed hash (flow_hash.h). O(1), one cache line.
   ConnectionSlot* Find(uint64_t hash, VipId vip, uint8_t slot) {
@@ -106,6 +113,11 @@ class SlotTable {
     uint16_t stacked = 0;
     uint16_t never_used = 0;
     std::array<uint8_t, kBlockSlots> stack{};
+
+    bool any() const { return stacked > 0 || never_used < kBlockSlots; }
+    // Of those that there are, the one to be taken next.
+    uint8_t next() const { return stacked > 0 ? stack[stacked - 1u] : static_cast<uint8_t>(never_used); }
+    void Take() { stacked > 0 ? --stacked : ++never_used; }
   };
   static_assert(sizeof(FreeSlots) == kBlockSlots + 4);
 

@@ -28,7 +28,7 @@ using net::Load;
 using Way = fwd::FastPathVip::Way;
 
 // What has a loop of its own. Packets behind one of such a kind most often are of it too.
-enum class Run : uint8_t { kNone, kTracked, kClaims };
+enum class Loop : uint8_t { kNone, kTracked, kClaims };
 
 // What all packets of a burst are looked up with. Local to the loop and read once: see ExactVips::Finder.
 struct Lookup {
@@ -69,13 +69,13 @@ SLUICE_FAST_PATH __attribute__((noinline)) void BeginWithCookies(Packet& packet,
 }
 
 // Fetches what the second pass will need of a packet whose way is none of a session, or begins to read its cookie.
-// `run`: set to the loop that packets of its kind have for themselves. Always inline: a call would cost more than what
+// `loop`: set to the loop that packets of its kind have for themselves. Always inline: a call would cost more than what
 // it does, because the loop's constants are in registers.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& packet, uint64_t hash, const uint8_t* frame,
                                                                     const Tuple<family, protocol>& tuple,
                                                                     const fwd::FastPathVip& entry, const Lookup& lookup,
-                                                                    Run& run, Claims& claims, StageEnv& env) {
+                                                                    Loop& loop, Claims& claims, StageEnv& env) {
   if (entry.way == Way::kHash) {
     PrefetchSlot(entry, hash);
     return;
@@ -100,14 +100,14 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
         }
       }
       AddClaim(packet, tuple, entry, tcp, claims);
-      if (family == Family::kIpv4) run = Run::kClaims;
+      if (family == Family::kIpv4) loop = Loop::kClaims;
       return;
     }
   }
   if (entry.way == Way::kTable) {
     Track(tuple, hash, entry, TableOf<family>(*env.tables).table.finder(), packet,
           lookup.wanted.of<family>()[static_cast<size_t>(&packet - lookup.packets)]);
-    run = Run::kTracked;
+    loop = Loop::kTracked;
     return;
   }
   if constexpr (protocol == net::kProtocolTcp) {
@@ -115,6 +115,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
       env.tables->slots().table.Prefetch(hash, SlotOfClaim(packet, frame + kL4<family>));
       return;
     }
+    if (entry.way == Way::kSlot) env.tables->slots().table.PrefetchFree(hash);
   }
   PrefetchForSelection(packet, env);
 }
@@ -193,8 +194,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) VipId LookUpOther(Packet& packet, con
 template <Family family, uint8_t protocol, bool source_is_checked>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet& packet, const uint8_t* frame,
                                                                          const void* slot, const VipKey<family>& wanted,
-                                                                         const Lookup& lookup, Run& run, Claims& claims,
-                                                                         StageEnv& env) {
+                                                                         const Lookup& lookup, Loop& loop,
+                                                                         Claims& claims, StageEnv& env) {
   const auto& finder = lookup.vips_of<family>();
   VipId vip = finder.FindIn(slot, wanted.key, wanted.address, wanted.service);
   if (!vip.valid()) [[unlikely]] {
@@ -220,7 +221,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpPacket(Packet&
   packet.past = Past::kLookup;
   PrefetchHeadroom(frame, entry);
   PrefetchLine(&lookup.counters[vip.index()]);
-  Prepare(packet, hash, frame, tuple, entry, lookup, run, claims, env);
+  Prepare(packet, hash, frame, tuple, entry, lookup, loop, claims, env);
   return true;
 }
 
@@ -234,11 +235,11 @@ inline uint16_t FamilyAndProtocol(const Packet& packet) {
 }
 
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool LookUpAny(Packet& packet, const void* slot,
-                                                                      const Lookup& lookup, Run& run, Claims& claims,
+                                                                      const Lookup& lookup, Loop& loop, Claims& claims,
                                                                       StageEnv& env) {
   const uint8_t* const frame = FrameOf(packet);
   const auto as = [&]<Family family, uint8_t protocol>() SLUICE_FAST_PATH __attribute__((always_inline)) {
-    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, run,
+    return LookUpPacket<family, protocol, false>(packet, frame, slot, VipKey<family>(frame, protocol), lookup, loop,
                                                  claims, env);
   };
   const uint16_t kind = FamilyAndProtocol(packet);
@@ -318,8 +319,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
   const Places eights = parsed.eights.all();
   Looked looked;
   for (size_t i = first; i < count;) {
-    Run run = Run::kNone;
-    for (; i < count && (run == Run::kNone || (eights >> i & 1) == 0); ++i) {
+    Loop loop = Loop::kNone;
+    for (; i < count && (loop == Loop::kNone || (eights >> i & 1) == 0); ++i) {
       Packet& packet = burst.packets[i];
       bool found;
       if ((parsed.eights.tcp_v4 >> i & 1) != 0) [[likely]] {
@@ -327,9 +328,9 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
         const uint8_t* const frame = parsed.frame[i];
         WriteRecordOfEight<kV4, net::kProtocolTcp>(packet, mbufs[i], frame, parsed.ip_bytes[i], in_port);
         found = LookUpPacket<kV4, net::kProtocolTcp, true>(packet, frame, parsed.slot[i],
-                                                           VipKey<kV4>(parsed.vip_key[i]), lookup, run, claims, env);
+                                                           VipKey<kV4>(parsed.vip_key[i]), lookup, loop, claims, env);
       } else if (parsed.slot[i] != nullptr) {
-        found = LookUpAny(packet, parsed.slot[i], lookup, run, claims, env);
+        found = LookUpAny(packet, parsed.slot[i], lookup, loop, claims, env);
       } else {
         looked.left += ~taken >> i & 1;
         continue;
@@ -340,8 +341,8 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
       looked.refused += packet.fate == Fate::kDropped ? 1 : 0;
     }
     if (i == count) break;
-    i = run == Run::kClaims ? AddClaimRun(mbufs, port, i, parsed, burst, claims, env)
-                            : LookUpTracked(mbufs, port, i, parsed, burst, wanted, env);
+    i = loop == Loop::kClaims ? AddClaimRun(mbufs, port, i, parsed, burst, claims, env)
+                              : LookUpTracked(mbufs, port, i, parsed, burst, wanted, env);
   }
   if (claims.any()) ReadClaims(claims, env);
   looked.selected = claims.selected;

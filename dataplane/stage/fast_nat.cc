@@ -11,6 +11,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/fast_begin_nat.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/fast_translate.h"
 #include "dataplane/stage/nat.h"
@@ -210,14 +211,19 @@ void PrefetchSessions(const Burst& burst, StageEnv& env) {
   };
   std::array<Link, kBurstSize> chains;
   size_t count = 0;
+  NatBeginnings beginnings(env);
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
     if (packet.past != Past::kSessionLookup) continue;
     const Link first = table.First(packet.flow_hash);
-    if (!first.valid()) continue;
+    if (!first.valid()) {
+      beginnings.Add(packet);
+      continue;
+    }
     prefetch(first);
     chains[count++] = first;
   }
+  beginnings.Prefetch();
   for (size_t i = 0; i < count; ++i) {
     const BackendId backend = table.at(chains[i].number()).backend;
     PrefetchLine(&(*env.state->backends)[backend.index()]);

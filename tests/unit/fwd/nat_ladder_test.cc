@@ -111,6 +111,20 @@ class NatLadderTest : public testing::Test {
   uint32_t now_s_ = 1000;
 };
 
+TEST_F(NatLadderTest, AFlowTakesItsFirstEndWhereThatIsFree) {
+  for (uint32_t client = 1; client <= kSessions; ++client) {
+    const NatFlows::LocalEnd end =
+        tables_.nat().FirstEnd(net::Family::kIpv4, HashOf(ClientTuple(client, net::kProtocolTcp)));
+    const lb::NatSession* const session = Send(full_, client, {.flags = kTcpSyn}).session;
+    ASSERT_NE(session, nullptr);
+    EXPECT_EQ(session->local_address, lb::LoadNatAddress(net::Family::kIpv4, end.address));
+    EXPECT_EQ(session->local_port, end.port);
+    now_s_ += 1000;
+    SweepAll();
+  }
+  EXPECT_EQ(tables_.nat().FirstEnd(net::Family::kIpv6, 1).address, nullptr) << "there are no addresses of the family";
+}
+
 TEST_F(NatLadderTest, AFullTableRefusesNewFlowsAndKeepsTheOthers) {
   std::set<uint32_t> confirmed;
   for (uint32_t client = 1; client <= kSessions; ++client) {
