@@ -234,10 +234,11 @@ struct FastPathVip {
     kHash,     // all packets go by the hash of their tuple alone
     kCookie,  // an established flow's backend is what its packets' cookies say; the last: what lies above kHash is this
   };
-  // BackendId values. With kHash, kTable and kSession where that is the scheduler: the slots of the pool's table. With
-  // kCookie: by the ids that cookies name, the pool's backends that keep their flows; the reader bounds those.
+  // BackendId values. With kHash, kTable and kSession: the slots of the pool's table, where that alone schedules
+  // connections. With kCookie: by the ids that cookies name, the pool's backends that keep their flows; the reader
+  // bounds those.
   const uint16_t* slots = nullptr;
-  // Of the pool's table, where nothing but that schedules connections; else 0.
+  // Of the pool's table, with kCookie too, where that alone schedules connections; else 0.
   uint32_t slot_count = 0;
   Way way = Way::kNone;
   // In one byte: the fast path compares both at once. The family is that of the VIP's address, so of its packets.

@@ -304,10 +304,11 @@ uint16_t CookieReaderOf(const VipEntry& vip, const CookieIds& ids, std::vector<l
   return number;
 }
 
-// How many slots the pool's table has, where it alone schedules the VIP's connections; else 0. Without tracking no
-// policy has a say: nothing would remember it. What is tracked only where it is unsafe is for the ladder to begin.
+// How many slots the pool's table has, where it alone schedules the VIP's connections; else 0. Where neither entries
+// nor sessions remember them no policy has a say. What is tracked only where it is unsafe is for the ladder to begin.
 uint32_t SchedulingSlots(const VipEntry& vip, const PoolTable& pool) {
-  const bool alone = !vip.tracked || (pool.policy == SchedulingPolicy::kMaglev && !vip.unsafe_only);
+  const bool remembered = vip.tracked || IsNat(vip.mode);
+  const bool alone = !remembered || (pool.policy == SchedulingPolicy::kMaglev && !vip.unsafe_only);
   return alone && vip.hash_input == HashInput::kTuple ? static_cast<uint32_t>(pool.slots.size()) : 0;
 }
 

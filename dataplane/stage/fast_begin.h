@@ -19,22 +19,22 @@ struct SelectionTables {
 };
 
 // The second pass of connections that begin, to VIPs whose scheduler is the pool's table alone, from `first` on for as
-// long as packets of the one kind follow each other: enters their flows where there is an entry free at the first look,
-// as the ladder does. Returns the first packet of which nothing was changed; where that is `first`, the ladder has to
-// look. `wanted`: the first packet's. Tables by value, so that the caller's own tables have no address and stay in
-// registers.
+// long as packets of the one kind follow each other, as the ladder does it. Returns the first packet of which nothing
+// was changed; where that is `first`, the ladder has to look. `wanted`: the first packet's. Tables by value, so that
+// the caller's own tables have no address and stay in registers.
 
-// Of those that are kBeginningLookup.
+// Of those that are kBeginningLookup: enters their flows where there is an entry free at the first look.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                      SelectionTables tables, StageEnv& env);
 
-// Of those that are kPassingLookup: what of the ladder is left is that their flows have no entry.
+// Of those that are kPassingLookup, whose flows are not entered: where they certainly have no entry.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                        SelectionTables tables, StageEnv& env);
 
-// Of datagrams of flows without entry. SYNs that are not kBeginningLookup are to VIPs with another scheduler.
+// Of datagrams of flows without entry, which are entered as well. SYNs that are neither of the above are to VIPs with
+// another scheduler.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                          SelectionTables tables, StageEnv& env);

@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/base/prefetch.h"
+#include "dataplane/net/headers.h"
 #include "dataplane/stage/fast_path.h"
 
 namespace sluice::stage {
@@ -10,14 +11,16 @@ namespace sluice::stage {
 void NatBeginnings::Add(const Packet& packet) {
   if (packet.direction != Direction::kToBackend) return;
   const fwd::FastPathVip& vip = (*env_.state->fast_path_vips)[packet.vip.index()];
-  // The pool's policy may choose another one than its table.
+  // Where another policy than the pool's table has a say, its choice is not known yet.
   if (vip.slots == nullptr) return;
+  const bool full = vip.mode == fwd::ForwardingMode::kFullNat;
+  if (full && packet.headers.protocol == net::kProtocolTcp && (packet.headers.tcp_flags & net::kTcpSyn) == 0) return;
   packets_[count_] = &packet;
   slots_[count_] = SlotOf(vip, packet.flow_hash);
   PrefetchLine(slots_[count_]);
   ++count_;
   // What has no session may have been without one so far.
-  if (vip.mode == fwd::ForwardingMode::kFullNat) return;
+  if (full) return;
   if (packet.headers.family == net::Family::kIpv4) {
     env_.tables->v4().table.Prefetch(packet.flow_hash);
   } else {
@@ -26,6 +29,7 @@ void NatBeginnings::Add(const Packet& packet) {
 }
 
 void NatBeginnings::Prefetch() {
+  if (count_ == 0) return;
   const fwd::BackendEntry* const backends = env_.state->backends->data();
   for (size_t i = 0; i < count_; ++i) {
     PrefetchLine(&backends[*slots_[i]]);

@@ -115,7 +115,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void Prepare(Packet& pack
       env.tables->slots().table.Prefetch(hash, SlotOfClaim(packet, frame + kL4<family>));
       return;
     }
-    if (entry.way == Way::kSlot) env.tables->slots().table.PrefetchFree(hash);
+    if (entry.way == Way::kSlot && ChangeBy(packet) == net::kTcpSyn) env.tables->slots().table.PrefetchFree(hash);
   }
   PrefetchForSelection(packet, env);
 }

@@ -16,8 +16,9 @@ inline bool Translates(const StageEnv& env) {
   return !env.state->returns->empty() || ends.v4.count + ends.v6.count != 0;
 }
 
-// Between the first pass and the second: fetches the sessions that the second will look at. A session lies two accesses
-// to memory away, which no CPU overlaps for packets whose work is done one after the other.
+// Between the first pass and the second: fetches the sessions that the second will look at, and what those begin with
+// that it will make. A session lies two accesses to memory away, which no CPU overlaps for packets whose work is done
+// one after the other.
 void PrefetchSessions(const Burst& burst, StageEnv& env);
 
 // Second pass, of a packet of either direction: the session, what is noted in it, and the backend. False: the stages

@@ -48,8 +48,8 @@ using Places = uint32_t;
 static_assert(kBurstSize == 32);
 constexpr Places AllPlaces(size_t count) { return count == 0 ? 0 : ~Places{0} >> (kBurstSize - count); }
 
-// What the first pass has in registers and the second needs of packets to VIPs of the way kTable. Nearly all of them
-// are kTrackedLookup, because they neither begin nor end a connection.
+// What the first pass has in registers and the second needs of packets to VIPs of the way kTable, and of SYNs to those
+// of kCookie. Nearly all of the former are kTrackedLookup, because they neither begin nor end a connection.
 template <net::Family family>
 struct WantedEntry;
 template <>
@@ -108,7 +108,8 @@ void SelectOnFastPath(Burst& burst, const WantedEntries& wanted, StageEnv& env);
 // What Rewrite does of most packets.
 Sent SendOnFastPath(Burst& burst, StageEnv& env);
 
-// The slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots.
+// The slot of the pool's table that a packet goes by, or a connection that begins. `vip` has slots, and is not of the
+// way kCookie, whose slots are other ones.
 inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
   return &vip.slots[lb::SlotOf(hash, vip.slot_count)];
 }

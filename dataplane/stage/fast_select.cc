@@ -65,8 +65,10 @@ inline bool MayTakeSlot(const Packet& packet, const SelectionTables& tables) {
 // Fetches the slots that connections will take which begin with packets from `at` on, all at once: one by one each
 // would be waited for twice (half of row new, stateful).
 void PrefetchRooms(const Packet* at, const Packet* end, const SelectionTables& tables, const StageEnv& env) {
+  const auto& slots = env.tables->slots();
+  if (slots.unconfirmed >= slots.unconfirmed_limit) return;  // in a flood: there is room for none
   for (; at != end; ++at) {
-    if (MayTakeSlot(*at, tables)) env.tables->slots().table.PrefetchRoom(at->flow_hash);
+    if (MayTakeSlot(*at, tables)) slots.table.PrefetchRoom(at->flow_hash);
   }
 }
 

@@ -27,17 +27,20 @@ class FastBeginCookiesTest : public TwoDirectorsRunsTest {
     const lb::CookieLayout tiers = {.key_bits = 2, .tier_bits = 2, .backend_bits = 5};
     Add(by_table_, Mode::kIpip, plain);
     Add(by_table_, Mode::kL2, plain);
-    Add(by_table_, Mode::kGue, tiers, [](fwd::VipEntry& vip) { vip.first_tier = true; });
+    Add(by_table_, Mode::kGue, tiers, [](fwd::VipSpec& vip) { vip.entry.first_tier = true; });
+    Add(by_table_, Mode::kGue, plain, [](fwd::VipSpec& vip) { vip.entry.second_chance = true; });
+    Add(by_table_, Mode::kIpip, plain, [](fwd::VipSpec& vip) { vip.last_port = 1000; });
+    last_port_ = 1000;
     Add(others_, Mode::kIpip, tiers);
-    Add(others_, Mode::kIpip, plain, [](fwd::VipEntry& vip) { vip.hash_input = fwd::HashInput::kClient; });
-    Add(others_, Mode::kIpip, plain, [](fwd::VipEntry& vip) { vip.tracked = false; });
-    Add(others_, Mode::kIpip, plain, [](fwd::VipEntry& vip) { vip.unsafe_only = true; });
-    Add(others_, Mode::kIpip, plain, [](fwd::VipEntry& vip) { vip.slots = true; });
-    Add(others_, Mode::kIpip, plain, [this](fwd::VipEntry& vip) {
-      fixture_.spec().pools[vip.pool.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
+    Add(others_, Mode::kIpip, plain, [](fwd::VipSpec& vip) { vip.entry.hash_input = fwd::HashInput::kClient; });
+    Add(others_, Mode::kIpip, plain, [](fwd::VipSpec& vip) { vip.entry.tracked = false; });
+    Add(others_, Mode::kIpip, plain, [](fwd::VipSpec& vip) { vip.entry.unsafe_only = true; });
+    Add(others_, Mode::kIpip, plain, [](fwd::VipSpec& vip) { vip.entry.slots = true; });
+    Add(others_, Mode::kIpip, plain, [this](fwd::VipSpec& vip) {
+      fixture_.spec().pools[vip.entry.pool.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
     });
     Add(
-        prefixes_, Mode::kIpip, plain, [](fwd::VipEntry&) {}, true);
+        prefixes_, Mode::kIpip, plain, [](fwd::VipSpec&) {}, true);
     fixture_.spec().cookie_keys[0] = lb::AesBlock{7};
     Rebuild();
     LimitUnconfirmed(kConnections);
@@ -46,14 +49,14 @@ class FastBeginCookiesTest : public TwoDirectorsRunsTest {
   // One of each family, at the port that is returned.
   void Add(
       std::vector<uint16_t>& ports, fwd::ForwardingMode mode, const lb::CookieLayout& layout,
-      const std::function<void(fwd::VipEntry&)>& change = [](fwd::VipEntry&) {}, bool is_prefix = false) {
+      const std::function<void(fwd::VipSpec&)>& change = [](fwd::VipSpec&) {}, bool is_prefix = false) {
     ports.push_back(++last_port_);
     for (const bool v4 : {true, false}) {
       std::string address = DestinationOf(v4, last_port_);
       if (is_prefix) address = v4 ? "198.18.0.0/24" : "2001:db8:18::/64";
-      fwd::VipEntry& vip = fixture_.Vip(AddVip(address, net::kProtocolTcp, last_port_, mode)).entry;
-      vip.cookies = true;
-      vip.cookie_layout = layout;
+      fwd::VipSpec& vip = fixture_.Vip(AddVip(address, net::kProtocolTcp, last_port_, mode));
+      vip.entry.cookies = true;
+      vip.entry.cookie_layout = layout;
       change(vip);
     }
   }

@@ -33,6 +33,8 @@ class FastNatTest : public TwoDirectorsTest {
       const auto vip = [v4](int last) { return (v4 ? "203.0.113." : "2001:db8:f::") + std::to_string(last); };
       // Two VIPs with the same backends: what these send may be either's, so each flow has a session.
       const PoolId shared = AddPool(v4);
+      if (GetParam() % 3 == 0)
+        fixture_.spec().pools[shared.index()].policy = fwd::SchedulingPolicy::kWeightedRoundRobin;
       for (const int last : {20, 21}) {
         fixture_.AddVip(vip(last), 6, 80, shared, Mode::kNat);
         fixture_.AddVip(vip(last), 17, 53, shared, Mode::kNat);
