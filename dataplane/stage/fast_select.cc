@@ -78,6 +78,14 @@ void MarkSelected(Packet& packet) {
   packet.past = packet.session == lb::NatTable::kNone ? Past::kSelection : Past::kSessionSelection;
 }
 
+// The run of packets of the first's kind, which begins a connection.
+template <Family family>
+SLUICE_FAST_PATH inline Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry<family>* wanted,
+                                                SelectionTables tables, StageEnv& env) {
+  const auto select = first->past == kPassingLookup<family> ? SelectPassing<family> : SelectNoted<family>;
+  return select(first, end, wanted, tables, env);
+}
+
 // Ends a run that came as far as `next`, and gives its last packet. Where it is empty, the ladder looks for its first.
 Packet* EndRun(Packet* first, Packet* next, StageEnv& env) {
   if (next != first) return next - 1;
@@ -113,20 +121,11 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
         at = burst.begin() + SelectTrackedRun(place, burst, wanted, env) - 1;
         continue;
       }
-      if (packet.past == kBeginningLookup<Family::kIpv4>) {
-        at = EndRun(at, SelectNoted(at, end, &wanted.v4[place], tables, env), env);
-        continue;
-      }
-      if (packet.past == kBeginningLookup<Family::kIpv6>) {
-        at = EndRun(at, SelectNoted(at, end, &wanted.v6[place], tables, env), env);
-        continue;
-      }
-      if (packet.past == kPassingLookup<Family::kIpv4>) {
-        at = EndRun(at, SelectPassing(at, end, &wanted.v4[place], tables, env), env);
-        continue;
-      }
-      if (packet.past == kPassingLookup<Family::kIpv6>) {
-        at = EndRun(at, SelectPassing(at, end, &wanted.v6[place], tables, env), env);
+      if (IsBeginning(packet.past)) {
+        Packet* const next = packet.headers.family == Family::kIpv4
+                                 ? SelectBeginning(at, end, &wanted.v4[place], tables, env)
+                                 : SelectBeginning(at, end, &wanted.v6[place], tables, env);
+        at = EndRun(at, next, env);
         continue;
       }
       if (packet.past == Past::kKnownLookup) {
