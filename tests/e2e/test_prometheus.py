@@ -13,8 +13,10 @@ from lab_case import LabCase
 from lab import config
 from lab.backends import UDP_PORT
 from lab.clients.tools import HeldConnections, Wrk, http_load, ping
+from lab.director import Director
 from lab.hold_thread import held
-from lab.network import CLIENT, DIRECTOR, INTERFACE, VIP4, VIP6
+from lab.lab import default_binaries
+from lab.network import CLIENT, DIRECTOR, DIRECTOR_2, INTERFACE, VIP4, VIP6
 from lab.process import wait_until
 from lab.prometheus import Prometheus, quick_rules
 
@@ -27,6 +29,7 @@ TABLE = 1024  # entries of each table: fewer than a flood has flows
 NAT_PORT = 8080
 OWNED_PORT = 8081
 CHECKED_PORT = 8082
+COOKIE_PORT = 8083
 NAT = {"local_addresses": ["192.0.2.3"], "local_ports": "20000-20031"}
 SPARE = "tap-spare"  # a second port, whose link the test takes away
 DASHBOARD_VALUES = {"__rate_interval": "20s", "job": "sluice"}  # of the dashboards' variables; of others: all
@@ -36,6 +39,7 @@ STAYS_ZERO = {
     "sluice_port_rx_no_buffer_total": "no device of the lab counts it",
     "sluice_port_rx_errors_total": "no device of the lab counts it",
     "sluice_port_rx_missed_total": "no device of the lab counts it",
+    "sluice_worker_copies_no_buffer_total": "there are buffers enough",
     "sluice_connection_table_insert_full_total": "the limit of unconfirmed flows comes first",
 }
 
@@ -71,6 +75,11 @@ class PrometheusTest(LabCase):
                               {"name": "spare6", "backends": [config.backend(2, 6)]}, checked]
         services["vips"].append({"name": "checked", "address": VIP4, "protocol": "tcp", "port": CHECKED_PORT,
                                  "pool": "checked"})
+        services["pools"].append({"name": "named", "backends": [
+            config.backend(index, cookie_id=index) for index in (1, 2, 3)]})
+        services["vips"].append({"name": "cookies", "address": VIP4, "protocol": "tcp", "port": COOKIE_PORT,
+                                 "pool": "named", "mode": "gue", "consistency": "cookie"})
+        services["cookie_keys"] = [{"number": 0, "file": self.cookie_key("cookie.key", 1)}]
         for mode, port in (("full-nat", NAT_PORT), ("nat", OWNED_PORT)):
             services["vips"].append({"name": mode, "address": VIP4, "protocol": "tcp", "port": port, "pool": "nat",
                                      "mode": mode})
@@ -87,6 +96,11 @@ class PrometheusTest(LabCase):
                             "-days", "2", "-subj", "/CN=sluiced", "-keyout", paths["key"], "-out",
                             paths["certificate"]], check=True, capture_output=True, timeout=20)
         return {**paths, "client_ca": paths["certificate"]}
+
+    def cookie_key(self, name, byte):
+        path = pathlib.Path(self.lab.run.directory, name)
+        path.write_text(bytes([byte] * 16).hex() + "\n", encoding="ascii")
+        return str(path)
 
     def setUp(self):
         self.start_configuration(self.configuration())
@@ -126,6 +140,28 @@ class PrometheusTest(LabCase):
 
     def certificate_that_ends(self):
         self.prometheus.wait_fired("SluiceCertificateExpires")
+
+    def director_that_reads_cookies_differently(self):
+        """Another one of the job, with another key."""
+        other = Director(self.lab.run, self.director.namespace, default_binaries(), DIRECTOR_2)
+        services = self.configuration()["services"]
+        services["cookie_keys"][0]["file"] = self.cookie_key("other.key", 2)
+        port = {"name": "wan", "devices": ["net_null0"], "addresses": ["198.51.100.2/24"],
+                "exception": {"enabled": False}}
+        other.start({"node": other.node(ports=[port], nat=NAT,
+                                        metrics={"listen": f"127.0.0.1:{config.METRICS_PORT + 1}"}),
+                     "services": services})
+        try:
+            self.prometheus.scrape(config.METRICS_PORT, config.METRICS_PORT + 1)
+            self.prometheus.wait_fired("SluiceCookiesDisagree")
+        finally:
+            self.prometheus.scrape(config.METRICS_PORT)
+            other.kill()
+
+    def resets_that_name_nobody(self):
+        """More than are copied to all backends within a second."""
+        flood = self.flood("--target", VIP4, "--port", COOKIE_PORT, "--flags", 4, seconds=3)
+        flood.popen.communicate()
 
     def overload(self):
         """Said by their health checks."""
@@ -249,7 +285,8 @@ class PrometheusTest(LabCase):
         self.traffic()
         self.assertLessEqual(self.prometheus.firing(), {"SluiceBackendOverloaded", "SluiceCertificateExpires"},
                              "nothing else is wrong yet")
-        for happening in (self.certificate_that_ends, self.pool_without_backends, self.overload, self.drains,
+        for happening in (self.certificate_that_ends, self.director_that_reads_cookies_differently,
+                          self.resets_that_name_nobody, self.pool_without_backends, self.overload, self.drains,
                           self.backends_that_are_down, self.backend_removed_with_connections,
                           self.backend_that_is_not_there, self.nat_without_ports, self.floods, self.port_without_link,
                           self.file_that_is_wrong, self.worker_that_stands_still, self.process_that_ends,

@@ -37,9 +37,11 @@ class Prometheus:
         configuration = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yml"],
-            "scrape_configs": [{"job_name": "sluice", "static_configs": [
-                {"targets": [f"127.0.0.1:{config.METRICS_PORT}"]}]}],
+            "scrape_configs": [{"job_name": "sluice", "file_sd_configs": [
+                {"files": ["targets.json"], "refresh_interval": "1s"}]}],
         }
+        self._targets_path = os.path.join(directory, "targets.json")
+        self.scrape(config.METRICS_PORT)
         for name, document in (("prometheus.yml", configuration), ("rules.yml", quick_rules())):
             with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
                 yaml.safe_dump(document, file)
@@ -59,6 +61,13 @@ class Prometheus:
         self._stop.set()
         self._thread.join(30)
         self._process.stop(timeout=30)
+
+    def scrape(self, *ports):
+        """From now on the endpoints at these, of one job."""
+        path = self._targets_path + ".new"
+        with open(path, "w", encoding="ascii") as file:
+            json.dump([{"targets": [f"127.0.0.1:{port}" for port in ports]}], file)
+        os.replace(path, self._targets_path)
 
     def watch_queries(self, queries):
         self._queries = tuple(queries)

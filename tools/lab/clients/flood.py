@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""flood.py: TCP SYNs or UDP datagrams to one address, at a bounded rate, through a packet socket.
+"""flood.py: TCP SYNs, segments with other flags, or UDP datagrams to one address, at a bounded rate.
 
-Frames are made once and sent again and again. To closed ports of a machine (--first-port) the ports vary; to one open
-port (--port) the sources do: each frame is of another spoofed client of 198.18.0.0/16 or 2001:db8:99::/64. SIGTERM ends
-it before its time. The report is one line of JSON.
+Frames are made once and sent again and again, through a packet socket. To closed ports of a machine (--first-port) the
+ports vary; to one open port (--port) the sources do: each frame is of another spoofed client of 198.18.0.0/16 or
+2001:db8:99::/64. SIGTERM ends it before its time. The report is one line of JSON.
 """
 
 import argparse
@@ -25,9 +25,9 @@ def checksum(data):
 
 
 def transport(options, source_port, port, pseudo):
-    """A TCP SYN, or a UDP datagram of 8 bytes; `pseudo`: the pseudo header but for the length."""
+    """A TCP segment without data, or a UDP datagram of 8 bytes; `pseudo`: the pseudo header but for the length."""
     if options.protocol == "tcp":
-        message, at = struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 5 << 4, 2, 1024, 0, 0), 16
+        message, at = struct.pack("!HHIIBBHHH", source_port, port, 1, 0, 5 << 4, options.flags, 1024, 0, 0), 16
     else:
         message, at = struct.pack("!HHHH8s", source_port, port, 16, 0, b"flooding"), 6
     total = checksum(pseudo + struct.pack("!I", len(message)) + message) or 0xFFFF
@@ -60,6 +60,7 @@ def main():
     parser.add_argument("--first-port", type=int, default=40000, help="of the closed ones")
     parser.add_argument("--port", type=int, help="the open port, to which spoofed clients send")
     parser.add_argument("--protocol", choices=("tcp", "udp"), default="tcp")
+    parser.add_argument("--flags", type=int, default=2, help="of TCP")
     parser.add_argument("--frames", type=int, default=512, help="different ones; at most 65536")
     parser.add_argument("--rate", type=int, default=50000, help="packets per second")
     parser.add_argument("--seconds", type=float, default=3)
