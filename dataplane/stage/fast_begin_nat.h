@@ -14,7 +14,7 @@ namespace sluice::stage {
 
 // Packets of a burst whose flows have no session yet but may get one, as in a flood all of them. What that asks for
 // lies in four places of memory one behind the other, which no CPU overlaps for packets whose work is done one after
-// the other: they are fetched for all packets at once (a quarter of row new, NAT).
+// the other: they are fetched for all packets at once (four tenths of row new, NAT).
 class NatBeginnings {
  public:
   explicit NatBeginnings(const StageEnv& env) : env_(env) {}
