@@ -5,6 +5,7 @@
 #include "dataplane/base/prefetch.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/stages.h"
 
 namespace sluice::stage {
 
@@ -20,12 +21,7 @@ void NatBeginnings::Add(const Packet& packet) {
   PrefetchLine(slots_[count_]);
   ++count_;
   // What has no session may have been without one so far.
-  if (full) return;
-  if (packet.headers.family == net::Family::kIpv4) {
-    env_.tables->v4().table.Prefetch(packet.flow_hash);
-  } else {
-    env_.tables->v6().table.Prefetch(packet.flow_hash);
-  }
+  if (!full) PrefetchConnection(packet, env_);
 }
 
 void NatBeginnings::Prefetch() {
@@ -38,14 +34,14 @@ void NatBeginnings::Prefetch() {
   std::array<lb::FlowTuple, kBurstSize> replies;
   size_t found = 0;
   for (size_t i = 0; i < count_; ++i) {
-    if (FindReply(*packets_[i], backends[*slots_[i]], replies[found])) ++found;
+    if (ReplyTo(*packets_[i], backends[*slots_[i]], replies[found])) ++found;
   }
   std::array<uint64_t, kBurstSize> hashes;
   lb::FlowHashes(*env_.state->keys, replies.data(), found, hashes.data());
   for (size_t i = 0; i < found; ++i) env_.tables->nat().table().Prefetch(hashes[i]);
 }
 
-bool NatBeginnings::FindReply(const Packet& packet, const fwd::BackendEntry& backend, lb::FlowTuple& reply) const {
+bool NatBeginnings::ReplyTo(const Packet& packet, const fwd::BackendEntry& backend, lb::FlowTuple& reply) const {
   const net::ParsedHeaders& headers = packet.headers;
   reply = {.source = backend.address(),
            .destination = FrameOf(packet) + packet.client_offset,

@@ -27,7 +27,7 @@ class NatBeginnings {
 
  private:
   // The tuple of what the backend will send, if the first local end is free. False: there is none.
-  bool FindReply(const Packet& packet, const fwd::BackendEntry& backend, lb::FlowTuple& reply) const;
+  bool ReplyTo(const Packet& packet, const fwd::BackendEntry& backend, lb::FlowTuple& reply) const;
 
   const StageEnv& env_;
   std::array<const Packet*, kBurstSize> packets_;

@@ -174,6 +174,11 @@ void PrefetchForSelection(const Packet& packet, StageEnv& env) {
     env.tables->nat().table().Prefetch(packet.flow_hash);
     return;
   }
+  PrefetchConnection(packet, env);
+}
+
+void PrefetchConnection(const Packet& packet, const StageEnv& env) {
+  const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
   if (!vip.tracked) return;
   if (vip.is_prefix) {
     env.tables->wide().table.Prefetch(packet.flow_hash);

@@ -26,6 +26,8 @@ void SelectBackendFor(Packet& packet, StageEnv& env);
 
 // Fetches what SelectBackends and the counters need of a packet that LookupVip is done with.
 void PrefetchForSelection(const Packet& packet, StageEnv& env);
+// Of that the connection table's part: where a flow to the packet's VIP has its entry, if it may have one.
+void PrefetchConnection(const Packet& packet, const StageEnv& env);
 
 // Gives the packets the headers that bring them to their backends, by the VIP's forwarding mode. What would not fit the
 // MTU is answered with "fragmentation needed" or "packet too big" where it may not be fragmented.
