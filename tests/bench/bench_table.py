@@ -13,6 +13,10 @@ import statistics
 import subprocess
 import sys
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+
+from lab.stop import stop_by_exception  # noqa: E402
+
 WHAT_COLUMNS = 88
 LAYOUT = f"{{:{WHAT_COLUMNS}}} " + "{:>8} {:>8} {:>8}  {:6} {:>6} {:>6}  {:7}  {}"
 HEAD = LAYOUT.format("what", "p10", "median", "p90", "unit", "must", "aim", "verdict", "note")
@@ -141,7 +145,8 @@ def each_round(count):
 
 
 def run(main):
-    """Ends with a line about it when a program that `main` ran has failed."""
+    """Ends with a line about it when a program that `main` ran has failed, and so that `main` cleans up by signals."""
+    stop_by_exception()
     try:
         main()
     except subprocess.CalledProcessError as error:

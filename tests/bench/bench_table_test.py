@@ -1,11 +1,15 @@
 #!/usr/bin/python3
-"""The table of tools/bench: verdicts, numbers, its last line; nothing is measured."""
+"""The table of tools/bench: verdicts, numbers, its last line; and how it ends. Nothing is measured."""
 
 import argparse
 import contextlib
 import io
+import os
 import pathlib
+import signal
+import subprocess
 import sys
+import time
 import unittest
 from unittest import mock
 
@@ -153,6 +157,45 @@ class Summary(unittest.TestCase):
 
     def test_nothing_was_printed(self):
         self.assertTrue(bench_table.summary([]).endswith("; not measured: " + ", ".join(bench_table.GOALS)))
+
+
+# Of a script that has started a program, stopped it, and tells its pid.
+SCRIPT = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+import bench_table, driver_bench
+def main():
+    with driver_bench.running(["sleep", "600"], os.devnull) as process:
+        process.send_signal(signal.SIGSTOP)
+        print(process.pid, flush=True)
+        process.wait()
+bench_table.run(main)
+"""
+
+
+def runs(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Ending(unittest.TestCase):
+    def test_programs_end_with_the_script(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+            with self.subTest(signal=number.name), subprocess.Popen(
+                    [sys.executable, "-c", SCRIPT, os.path.dirname(bench_table.__file__)],
+                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as script:
+                pid = int(script.stdout.readline())
+                self.assertTrue(runs(pid))
+                script.send_signal(number)
+                script.wait(30)
+                if number in (signal.SIGTERM, signal.SIGHUP):
+                    self.assertEqual(script.returncode, 128 + number, "it cleaned up")
+                deadline = time.monotonic() + 10
+                while runs(pid) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                self.assertFalse(runs(pid))
 
 
 if __name__ == "__main__":

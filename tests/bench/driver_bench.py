@@ -36,6 +36,7 @@ import tempfile
 import time
 
 import bench_table
+from lab.stop import end_with_parent
 
 SOURCE_MAC = bytes.fromhex("027063617000")  # what net_pcap0 has
 VIPS = 1000
@@ -116,11 +117,16 @@ def buffers(flows):
     return 16384 + flows
 
 
+def begin():
+    """Of a program, on the CPUs that this process left to it."""
+    os.sched_setaffinity(0, CPUS)
+    end_with_parent()
+
+
 @contextlib.contextmanager
 def running(command, log, **options):
     with open(log, "w", encoding="utf-8") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
-                                   preexec_fn=lambda: os.sched_setaffinity(0, CPUS), **options)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, preexec_fn=begin, **options)
     try:
         yield process
     finally:

@@ -14,7 +14,6 @@ cycles over the median, of all packets together, by the cycles of a hundredth of
 """
 
 import json
-import os
 import statistics
 import subprocess
 
@@ -37,9 +36,7 @@ SAME_SPEED = 1.06  # of reference loops, one by the other
 
 def measure(binaries, row, windows):
     command = [binaries / "sluice-bench", "--json", "--row", row, "--windows", str(windows)]
-    # On the CPU that it chooses itself, which this process left to it.
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True,
-                          preexec_fn=lambda: os.sched_setaffinity(0, driver_bench.CPUS))
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, preexec_fn=driver_bench.begin)
     return json.loads(done.stdout)
 
 

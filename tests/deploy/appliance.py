@@ -16,9 +16,10 @@
 
 from lab import registry
 from lab.backends import Backends
-from lab.lab import default_binaries, stop_by_exception
+from lab.lab import default_binaries
 from lab.network import DIRECTOR, INTERFACE, Network
 from lab.process import run
+from lab.stop import stop_by_exception
 
 WAN_PCI, LAN_PCI = "0000:00:05.0", "0000:00:06.0"
 LAN_MAC = "02:5c:00:00:01:02"

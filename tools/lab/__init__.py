@@ -3,6 +3,7 @@
     network.py    namespaces, the switch between them, addresses, routes
     namespace.py  one network namespace: commands, processes and sockets inside it
     process.py    commands with a timeout, background processes with a log
+    stop.py       ends by signals, and together
     registry.py   what a run created, on disk, so that it can be removed even after a kill -9
     leftovers.py  what a stopped director must not leave behind
     director.py   sluiced: its configuration, start, reload, stop; sluicectl; metrics; packet sum

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 
 from lab import registry
 from lab.backends import Backends
@@ -10,6 +9,7 @@ from lab.director import Director
 from lab.leftovers import machine_interfaces
 from lab.network import Network
 from lab.process import LabError, run, session_members
+from lab.stop import stop_by_exception
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -72,10 +72,3 @@ class Lab:
         left += [f"interface {name}" for name in sorted(machine_interfaces() - self._interfaces)]
         left += [f"directory {self.run.directory}"] if os.path.exists(self.run.directory) else []
         return left
-
-
-def stop_by_exception():
-    """SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises KeyboardInterrupt, so that cleaning up runs."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, lambda received, _: sys.exit(128 + received))
