@@ -4,6 +4,7 @@
 
 #include "dataplane/lb/find_known.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/stage/fast_run.h"
 #include "dataplane/stage/fast_tracked.h"
 #include "dataplane/stage/fast_tuple.h"
 
@@ -15,6 +16,7 @@ using net::Family;
 // Which packets are of a run, and the slots by which their backends are chosen. Those that the first pass noted:
 template <Family family>
 struct NotedRun {
+  static constexpr bool kHeadroomIsFetched = false;  // LookUpTrackedRun left it to this pass
   bool Has(const Packet& packet, const SelectionTables&) const { return packet.past == kBeginningLookup<family>; }
   const uint16_t* SlotFor(const Packet&, const WantedEntry<family>& wanted, const SelectionTables&) const {
     return wanted.slot;
@@ -23,6 +25,7 @@ struct NotedRun {
 // Datagrams, which are kTrackedLookup, but for the first, of which SelectTrackedRun has found no entry:
 template <Family family>
 struct DatagramRun {
+  static constexpr bool kHeadroomIsFetched = true;
   bool Has(const Packet& packet, const SelectionTables& tables) const {
     if (packet.past != Past::kLookup && packet.past != kTrackedLookup<family>) return false;
     if (packet.headers.protocol != net::kProtocolUdp) return false;
@@ -50,6 +53,11 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
                                      .state_bits = static_cast<uint8_t>(state)};
   // From what the first pass noted: the entry of a connection that goes on.
   const uint64_t to_begin = lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(tcp));
+  // Read once: to the compiler, a byte written into a packet may be where the tables' addresses are.
+  const fwd::FastPathVip* const vips = tables.vips;
+  const Marks marks = tables.marks;
+  const fwd::BackendEntry* const backends = tables.backends;
+  const fwd::BackendCounters* const backend_counters = tables.backend_counters;
   Packet* at = first;
   for (; at != end; ++at, ++wanted) {
     Packet& packet = *at;
@@ -59,9 +67,10 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
     if (entry == nullptr) [[unlikely]]
       break;
     const BackendId backend(*run.SlotFor(packet, *wanted, tables));
-    lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, tables.marks.GenerationOf(backend));
+    lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, marks.GenerationOf(backend));
     packet.rung = fwd::Rung::kScheduler;
-    MarkChosen(packet, backend, tables.backends, tables.backend_counters);
+    MarkChosen(packet, backend, backends, backend_counters);
+    if constexpr (!Run::kHeadroomIsFetched) PrefetchHeadroom(FrameOf(packet), vips[packet.vip.index()]);
   }
   // Once the backends' lines are there: counted above, each would be waited for (7 % of row new).
   for (const Packet* packet = first; packet != at; ++packet) {

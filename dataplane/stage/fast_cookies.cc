@@ -98,6 +98,7 @@ SLUICE_FAST_PATH size_t AddClaimRun(rte_mbuf* const* mbufs, PortId port, size_t 
           SLUICE_FAST_PATH __attribute__((always_inline)) {
             claims.tweaks[place] = usual.TweakOf<kFamily>(tuple, tcp);
             claims.slots[place] = vip.slots;
+            PrefetchHeadroom(parsed.frame[place], vip);
           });
   claims.places |= AllPlaces(end) & ~AllPlaces(first);
   return end;

@@ -33,7 +33,7 @@ inline void PrefetchHeadroom(const uint8_t* frame, const fwd::FastPathVip& vip) 
 // is known yet.
 //   second_half                            of TCP over IPv4: as WriteRecord has it
 //   suits(place, vip, frame)               whether the loop is for the packet
-//   note(place, packet, vip, tuple, hash)  the rest of the look-up; the packet has VIP and hash
+//   note(place, packet, vip, tuple, hash)  what else is fetched and noted; the packet has VIP and hash
 template <net::Family family, uint8_t protocol, typename Suits, typename Note>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf* const* mbufs, size_t first,
                                                                         const Parsed& parsed, Burst& burst,
@@ -61,7 +61,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t LookUpRun(rte_mbuf
         [[unlikely]] {
       break;
     }
-    PrefetchHeadroom(frame, entry);
     PrefetchLine(&counters[vip.index()]);
     const Tuple<family, protocol> tuple(frame + kSource<family>);
     const uint64_t hash = HashOf(tuple, keys);
