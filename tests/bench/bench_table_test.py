@@ -181,6 +181,13 @@ def runs(pid):
 
 
 class Ending(unittest.TestCase):
+    def test_all_scripts_run_so(self):
+        scripts = list(pathlib.Path(bench_table.__file__).parent.glob("*_bench.py"))
+        self.assertGreaterEqual(len(scripts), 4)
+        for script in scripts:
+            with self.subTest(script=script.name):
+                self.assertTrue(script.read_text(encoding="utf-8").endswith("    bench_table.run(main)\n"))
+
     def test_programs_end_with_the_script(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
             with self.subTest(signal=number.name), subprocess.Popen(

@@ -113,4 +113,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    bench_table.run(main)
