@@ -33,8 +33,8 @@ struct MaglevMember {
 // is at least the largest weight, which is then taken off. The order of members is part of the result: callers sort by
 // name, so that all directors agree. Empty when there are no members. O(M log M) on average.
 //
-// A change builds the table anew. A repair that comes to the same table moves turns of nearly all members, but for
-// pools with more members than each has slots, and takes 0.4 to 12 times as long (MaglevRepair in tests/bench).
+// A change builds the table anew. A repair that comes to the same table would take 0.4 to 12 times as long: it
+// moves many turns of most members, but where members are many more than each has slots (MaglevRepair in tests/bench).
 //
 // `heirs`, where wanted: for each slot the member that first came to it when it was taken, 0xffff without a second
 // member. Most of the slots of a member that goes get them as owners (85 % of 1009 slots with 40 members, 98 % of 65537

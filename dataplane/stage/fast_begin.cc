@@ -16,7 +16,7 @@ using net::Family;
 // Which packets are of a run, and the slots by which their backends are chosen. Those that the first pass noted:
 template <Family family>
 struct NotedRun {
-  static constexpr bool kHeadroomIsFetched = false;  // LookUpTrackedRun left it to this pass
+  static constexpr bool kFetchesHeadroom = true;  // LookUpTrackedRun left it to this pass
   bool Has(const Packet& packet, const SelectionTables&) const { return packet.past == kBeginningLookup<family>; }
   const uint16_t* SlotFor(const Packet&, const WantedEntry<family>& wanted, const SelectionTables&) const {
     return wanted.slot;
@@ -25,7 +25,7 @@ struct NotedRun {
 // Datagrams, which are kTrackedLookup, but for the first, of which SelectTrackedRun has found no entry:
 template <Family family>
 struct DatagramRun {
-  static constexpr bool kHeadroomIsFetched = true;
+  static constexpr bool kFetchesHeadroom = false;
   bool Has(const Packet& packet, const SelectionTables& tables) const {
     if (packet.past != Past::kLookup && packet.past != kTrackedLookup<family>) return false;
     if (packet.headers.protocol != net::kProtocolUdp) return false;
@@ -42,7 +42,7 @@ struct DatagramRun {
 template <Family family, typename Run>
 SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end,
                                                             const WantedEntry<family>* wanted, const Run& run,
-                                                            const SelectionTables& tables, StageEnv& env) {
+                                                            const SelectionTables tables, StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
   const size_t room = counted.unconfirmed_limit - std::min(counted.unconfirmed, counted.unconfirmed_limit);
   if (room < static_cast<size_t>(end - first)) end = first + room;
@@ -53,11 +53,6 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
                                      .state_bits = static_cast<uint8_t>(state)};
   // From what the first pass noted: the entry of a connection that goes on.
   const uint64_t to_begin = lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(tcp));
-  // Read once: to the compiler, a byte written into a packet may be where the tables' addresses are.
-  const fwd::FastPathVip* const vips = tables.vips;
-  const Marks marks = tables.marks;
-  const fwd::BackendEntry* const backends = tables.backends;
-  const fwd::BackendCounters* const backend_counters = tables.backend_counters;
   Packet* at = first;
   for (; at != end; ++at, ++wanted) {
     Packet& packet = *at;
@@ -67,10 +62,10 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
     if (entry == nullptr) [[unlikely]]
       break;
     const BackendId backend(*run.SlotFor(packet, *wanted, tables));
-    lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, marks.GenerationOf(backend));
+    lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, tables.marks.GenerationOf(backend));
     packet.rung = fwd::Rung::kScheduler;
-    MarkChosen(packet, backend, backends, backend_counters);
-    if constexpr (!Run::kHeadroomIsFetched) PrefetchHeadroom(FrameOf(packet), vips[packet.vip.index()]);
+    MarkChosen(packet, backend, tables.backends, tables.backend_counters);
+    if constexpr (Run::kFetchesHeadroom) PrefetchHeadroom(FrameOf(packet), tables.vips[packet.vip.index()]);
   }
   // Once the backends' lines are there: counted above, each would be waited for (7 % of row new).
   for (const Packet* packet = first; packet != at; ++packet) {

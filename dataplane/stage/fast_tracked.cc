@@ -19,7 +19,7 @@ SLUICE_FAST_PATH size_t LookUpTrackedRun(rte_mbuf* const* mbufs, PortId port, si
           uint64_t hash) SLUICE_FAST_PATH __attribute__((always_inline)) {
         Track(tuple, hash, vip, connections, packet, wanted.of<family>()[place]);
         // Of one that begins it is left to the second pass: bucket and slot are what this one waits for (row new 0.98).
-        if (packet.past == kTrackedLookup<family>) PrefetchHeadroom(parsed.frame[place], vip);
+        if (packet.past != kBeginningLookup<family>) PrefetchHeadroom(parsed.frame[place], vip);
       });
 }
 template size_t LookUpTrackedRun<net::Family::kIpv4, net::kProtocolTcp>(rte_mbuf* const*, PortId, size_t, const Parsed&,

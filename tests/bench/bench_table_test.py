@@ -164,6 +164,9 @@ SCRIPT = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import bench_table, driver_bench
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 def main():
     with driver_bench.running(["sleep", "600"], os.devnull) as process:
         process.send_signal(signal.SIGSTOP)
@@ -196,7 +199,10 @@ class Ending(unittest.TestCase):
                 pid = int(script.stdout.readline())
                 self.assertTrue(runs(pid))
                 script.send_signal(number)
-                script.wait(30)
+                try:
+                    script.wait(30)
+                finally:
+                    script.kill()
                 if number in (signal.SIGTERM, signal.SIGHUP):
                     self.assertEqual(script.returncode, 128 + number, "it cleaned up")
                 deadline = time.monotonic() + 10

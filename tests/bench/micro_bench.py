@@ -15,6 +15,7 @@ import statistics
 import subprocess
 
 import bench_table
+from lab.stop import end_with_parent
 
 PROGRAMS = {
     "sluice_micro_bench": "Micro-benchmarks of tables and algorithms",
@@ -39,7 +40,7 @@ def measure(program, name, rounds):
     """One object for each round."""
     command = [program, f"--benchmark_filter=^{re.escape(name)}$", "--benchmark_format=json",
                "--benchmark_min_time=0.04", f"--benchmark_repetitions={1 if is_long(name) else rounds}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=end_with_parent)
     return [run for run in json.loads(done.stdout)["benchmarks"] if run["run_type"] == "iteration"]
 
 
