@@ -84,6 +84,12 @@ class NatTest(NatCase):
     def with_cookies(self, weights, keys):
         return {"node": self.director.node(), "services": self.cookie_services(weights, keys)}
 
+    def all_acknowledged(self):
+        sockets = [line for namespace in self.lab.network.backends.values()
+                   for line in namespace.run(["ss", "-Htn", "state", "connected"]).stdout.splitlines()]
+        self.assertTrue(sockets)
+        return all(int(line.split()[2]) == 0 for line in sockets)  # State, Recv-Q, Send-Q
+
     def test_cookies_outlive_the_director(self):
         """A director that knows nothing of connections goes on with them, although it would choose other backends."""
         self.start(self.cookie_services({1: 100, 2: 100}))
@@ -103,12 +109,14 @@ class NatTest(NatCase):
         for connections in held + new:
             self.assert_all_speak(connections)
         # Without the old key a director that knows nothing of them loses these alone. It would adopt those of which it
-        # sees a backend's answer first, with the key that it has: so none is on its way.
-        for connections in held:
+        # sees a backend's answer first, with the key that it has: so none is on its way, nor would be sent again
+        # because the client's ACK is lost with the old director.
+        for connections in held + new:
             connections.pause()
+        wait_until(self.all_acknowledged, 10, "backends have the ACKs of all their answers")
         self.director.kill()
         self.director.start(self.with_cookies({1: 0, 2: 0, 3: 900}, keys=(1,)))
-        for connections in held:
+        for connections in held + new:
             connections.resume()
         for connections in new:
             self.assert_all_speak(connections)
