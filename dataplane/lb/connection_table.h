@@ -59,6 +59,11 @@ class ConnectionTable {
     return buckets_[first].overflow() == 0 ? nullptr : &buckets_[SecondBucket(key, first)].entries;
   }
 
+  // Fetches the second bucket.
+  void PrefetchSecond(const Key& key, uint64_t hash) const {
+    PrefetchLine(&buckets_[SecondBucket(key, FirstBucket(hash))]);
+  }
+
   // Whether connections that belong in the bucket with these entries lie in their second one.
   static bool Overflows(const Entries& entries) { return (entries[0].value.state_bits & kBucketBits) != 0; }
 

@@ -152,6 +152,19 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(Connectio
   return room;
 }
 
+// Whether a connection that these entries of its first bucket do not have may lie in its second one, or begin there.
+// Without a branch for each entry, as above.
+__attribute__((target("avx2,bmi"))) inline bool NeedsSecond(const ConnectionTableV4::Entries& entries) {
+  const EqualHalves equal = CompareHalves(entries, _mm_setzero_si128(), kStateOfEnd);
+  const __m256i free = _mm256_unpackhi_epi64(equal.first_two, equal.last_two);
+  const auto is_full = static_cast<unsigned>(_mm256_testz_si256(free, free));
+  return (is_full | static_cast<unsigned>(ConnectionTableV4::Overflows(entries))) != 0;
+}
+inline bool NeedsSecond(const ConnectionTableV6::Entries& entries) {
+  const auto is_taken = [&](size_t i) { return static_cast<unsigned>(entries[i].state() != FlowState::kFree); };
+  return ((is_taken(0) & is_taken(1)) | static_cast<unsigned>(ConnectionTableV6::Overflows(entries))) != 0;
+}
+
 // Makes an entry that FindRoom gave the connection's, in few stores. `whole`: EntryOf it, with backend and generation
 // 0, which are what varies in a run of connections that begin.
 __attribute__((target("avx2,bmi"))) inline void Fill(ConnectionEntryV4& entry, __m128i whole, BackendId backend,

@@ -23,7 +23,7 @@ struct SelectionTables {
 // was changed; where that is `first`, the ladder has to look. `wanted`: the first packet's. Tables by value, so that
 // the caller's own tables have no address and stay in registers.
 
-// Of those that are kBeginningLookup: enters their flows where there is an entry free at the first look.
+// Of those that are kBeginningLookup, whose flows are entered: up to one that has an entry, or room nowhere.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                      SelectionTables tables, StageEnv& env);

@@ -33,24 +33,6 @@ template size_t LookUpTrackedRun<net::Family::kIpv6, net::kProtocolUdp>(rte_mbuf
 
 namespace {
 
-template <net::Family family>
-auto KeyOf(const Packet& packet, const uint8_t* frame) {
-  const uint8_t* const client = frame + kSource<family>;
-  const net::ParsedHeaders& headers = packet.headers;
-  if constexpr (family == net::Family::kIpv4) {
-    return lb::ConnectionKeyV4{.client = net::Load<uint32_t>(client),
-                               .client_port = headers.source_port,
-                               .destination_port = headers.destination_port,
-                               .vip = packet.vip};
-  } else {
-    return lb::ConnectionKeyV6{.client_high = net::Load<uint64_t>(client),
-                               .client_low = net::Load<uint64_t>(client + 8),
-                               .client_port = headers.source_port,
-                               .destination_port = headers.destination_port,
-                               .vip = packet.vip};
-  }
-}
-
 // The connection's entry in its second bucket. Of IPv6 one connection in fourteen lies there, and two alone share a
 // bucket: left to the ladder, these would double the row's cost. Not inline, so that what it takes is not kept in
 // registers for all others.

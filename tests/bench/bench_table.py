@@ -45,6 +45,7 @@ ROWS = {
     row("established/nat/table/ipv4/1M-flows", 60): Goal(160, 130),
     row("established/full-nat/table/ipv4/1M-flows", 60): Goal(160, 130),
     row("new/ipip/table/ipv4/1M-flows", 60): Goal(145, 120),
+    row("new/ipip/table/ipv4/1M-flows", 60) + "/1250k-connections": Goal(145, 120),
     row("no-vip/ipip/table/ipv4/1M-flows", 60): Goal(35, 25),
 }
 GOALS = {

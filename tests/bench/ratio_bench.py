@@ -23,11 +23,14 @@ import driver_bench
 HASH, HASH_TIMESTAMPS = (bench_table.row("established/ipip/hash/ipv4/1M-flows", frame) for frame in (60, 66))
 COOKIE = bench_table.row("established/ipip/cookie/ipv4/1M-flows", 66)
 TABLE = bench_table.row("established/ipip/table/ipv4/1M-flows", 60)
+SYN = bench_table.row("new/ipip/table/ipv4/1M-flows", 60)
 CHANGES = TABLE + "/100-changes"
 PAIRS = {
     "cookie / plain hash": (COOKIE, HASH),
     "cookie / plain hash, the same frames": (COOKIE, HASH_TIMESTAMPS),
-    "SYN / established": (bench_table.row("new/ipip/table/ipv4/1M-flows", 60), TABLE),
+    # In one table: those that begin have room in it for their timeout. And in one that is as full as it was made for.
+    "SYN / established": (SYN, TABLE + "/5M-connections"),
+    "SYN / established, full table": (SYN + "/1250k-connections", TABLE),
     "with / without changes, between them": (CHANGES, TABLE),
 }
 CHANGES_SHARE = "100 changes a second: share of the time"

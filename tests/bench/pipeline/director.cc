@@ -67,22 +67,15 @@ config::ServiceConfig Services(const Scenario& scenario) {
   return services;
 }
 
-// A quarter more than the flows, as an operator would have it; for new ones room to wait for their timeout.
-uint32_t Capacity(const Scenario& scenario) {
-  const uint64_t flows = scenario.has_new() ? 4ull * scenario.flows : scenario.flows;
-  return static_cast<uint32_t>(
-      std::clamp<uint64_t>(flows + flows / 4, config::limits::kConnections.min, config::limits::kConnections.max));
-}
-
 fwd::TableCapacities Capacities(const Scenario& scenario) {
   const auto least = static_cast<uint32_t>(config::limits::kConnections.min);
   const bool both = scenario.load == Load::kMixed;
   const bool v4 = scenario.family == net::Family::kIpv4;
-  return {.v4 = both || v4 ? Capacity(scenario) : least,
-          .v6 = both || !v4 ? Capacity(scenario) : least,
+  return {.v4 = both || v4 ? scenario.Connections() : least,
+          .v6 = both || !v4 ? scenario.Connections() : least,
           .wide = least,
-          .nat = config::IsNat(scenario.mode) ? Capacity(scenario) : 0,
-          .stateful = scenario.selection == Selection::kSlot ? Capacity(scenario) : 0};
+          .nat = config::IsNat(scenario.mode) ? scenario.Connections() : 0,
+          .stateful = scenario.selection == Selection::kSlot ? scenario.Connections() : 0};
 }
 
 fwd::NatSetup NatSetupOf(const Scenario& scenario) {

@@ -40,14 +40,14 @@ void ReportJson(const Result& result, std::ostream& out) {
   const Scenario& s = result.scenario;
   out << absl::StreamFormat(
       R"({"scenario": "%s", "group": "%s", "load": "%s", "mode": "%s", "selection": "%s", "family": %s, "protocol": %s, )"
-      R"("flows": %d, "vips": %d, "backends": %d, "packet_bytes": %s, "burst": %d, "changes_per_s": %d, )"
+      R"("flows": %d, "vips": %d, "backends": %d, "packet_bytes": %s, "burst": %d, "changes_per_s": %d, "connections": %d, )"
       R"("cycles_per_packet_p50": %.2f, "cycles_per_packet_p10": %.2f, "cycles_per_packet_p90": %.2f, "mpps": %.3f, )"
       R"("reference_cycles_p50": %.2f, "clock_cycles": %d, "packets": %d, "changes": %d, )"
       R"("cycles_per_change": %.0f})",
       s.Name(), s.group, std::string(LoadName(s.load)), std::string(config::ModeName(s.mode)),
       std::string(SelectionName(s)), FamilyText(s), ProtocolText(s), s.flows, s.vips, s.backends, BytesText(s), s.burst,
-      s.changes_per_s, result.cycles.p50, result.cycles.p10, result.cycles.p90, result.mpps, result.reference.p50,
-      result.clock_cycles, result.packets, result.changes, result.cycles_per_change);
+      s.changes_per_s, s.Connections(), result.cycles.p50, result.cycles.p10, result.cycles.p90, result.mpps,
+      result.reference.p50, result.clock_cycles, result.packets, result.changes, result.cycles_per_change);
   out << "\n";
   out.flush();
 }

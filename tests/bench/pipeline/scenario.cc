@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "absl/strings/str_cat.h"
+#include "config/limits.h"
 
 namespace sluice::bench {
 namespace {
@@ -26,6 +27,9 @@ constexpr std::array<VipKind, 8> kMixedKinds = {{{Selection::kTable, Family::kIp
                                                  {Selection::kTable, Family::kIpv6, net::kProtocolTcp},
                                                  {Selection::kHash, Family::kIpv4, net::kProtocolTcp},
                                                  {Selection::kTable, Family::kIpv6, net::kProtocolUdp}}};
+
+// Of 1 M flows: what Connections() is of those that go on, and of those that begin.
+constexpr uint32_t kFittingConnections = 1'250'000, kRoomyConnections = 5'000'000;
 
 std::string SizeName(uint32_t packet_bytes) {
   if (packet_bytes == kImix) return "imix";
@@ -71,7 +75,16 @@ std::string Scenario::Name() const {
                       std::string(SelectionName(*this)), "/", std::string(datagrams), "ipv", std::string(version), "/",
                       Count(flows), "-flows/", Count(vips), "-vips/", Count(backends), "-backends/",
                       SizeName(packet_bytes), "/burst-", burst,
-                      changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "");
+                      changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "",
+                      connections != 0 ? absl::StrCat("/", Count(connections), "-connections") : "");
+}
+
+uint32_t Scenario::Connections() const {
+  using config::limits::kConnections;
+  if (connections != 0) return connections;
+  const uint64_t enough = flows + uint64_t{flows} / 4;
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(has_new() ? 4 * enough : enough, kConnections.min, kConnections.max));
 }
 
 VipKind Scenario::KindOf(uint32_t vip) const {
@@ -144,8 +157,13 @@ std::vector<Scenario> Matrix() {
     add("mixed", base,
         [&](Scenario& row) { row.load = Load::kMixed, row.packet_bytes = kShortest, row.flows = flows; });
   }
-  add("new", base, [](Scenario& row) { row.load = Load::kNew; });
-  add("new", v6, [](Scenario& row) { row.load = Load::kNew; });
+  for (const Scenario& from : {base, v6}) {
+    add("new", from, [](Scenario& row) { row.load = Load::kNew; });
+    // The table as full as one that was made for these flows.
+    add("new", from, [](Scenario& row) { row.load = Load::kNew, row.connections = kFittingConnections; });
+  }
+  // Those that go on, in the table of those that begin.
+  add("flows", base, [](Scenario& row) { row.connections = kRoomyConnections; });
   for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
     add("new", base, [&](Scenario& row) { row.load = Load::kNew, row.mode = mode; });
   }

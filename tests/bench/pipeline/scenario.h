@@ -60,11 +60,15 @@ struct Scenario {
   uint32_t packet_bytes = 60;
   uint32_t burst = 32;
   uint32_t changes_per_s = 0;  // of a backend's weight, published while packets flow
+  // That a table is made for; 0: a quarter more than the flows, as an operator would have it, and where connections
+  // begin four times that, so that those are few in it that wait for their timeout.
+  uint32_t connections = 0;
 
   std::string Name() const;
   // Of VIP `vip`: as the row says, or with kMixed one of eight kinds, of which half are TCP over IPv4.
   VipKind KindOf(uint32_t vip) const;
   bool has_new() const { return load == Load::kNew || load == Load::kMixed; }
+  uint32_t Connections() const;
   // Whether any VIP selects so.
   bool Has(Selection) const;
 };

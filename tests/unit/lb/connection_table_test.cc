@@ -65,8 +65,8 @@ TEST(ConnectionTableTest, InsertFindEnd) {
 }
 
 // FindWanted finds nothing but entries of exactly the key and state, in the first bucket. FindRoom gives what Insert
-// takes for a key that is not there, or nothing, and Fill leaves there what Insert and its caller do. `tuple_of` reads
-// the key.
+// takes for a key that is not there, or nothing, and Fill leaves there what Insert and its caller do. NeedsSecond says
+// where that does not do. `tuple_of` reads the key.
 template <typename Table, typename TupleOf>
 __attribute__((target("avx2,bmi"))) void ExpectFindWanted(TupleOf tuple_of) {
   ASSERT_TRUE(__builtin_cpu_supports("avx2")) << "this CPU has no AVX2, so the search with it cannot be tested";
@@ -94,13 +94,19 @@ __attribute__((target("avx2,bmi"))) void ExpectFindWanted(TupleOf tuple_of) {
     const auto state = static_cast<FlowState>(1 + random() % 6);
     auto* const entry = holder.table.Find(key, hash);
     auto& entries = holder.table.FirstEntries(hash);
-    const bool in_first = entry >= entries.data() && entry < entries.data() + entries.size();
+    const auto is_in_first = [&](const auto* at) {
+      return at >= entries.data() && at < entries.data() + entries.size();
+    };
+    const bool in_first = is_in_first(entry);
     const bool known = entry != nullptr && in_first && entry->state() == state;
     const auto wanted = EntryOf(tuple_of(key), EndOf(key.vip, state));
     ASSERT_EQ(FindWanted(entries, wanted), known ? entry : nullptr);
     found += known ? 1 : 0;
     auto* const room = FindRoom(entries, wanted);
+    const bool needs_second = NeedsSecond(entries);
+    ASSERT_TRUE(needs_second || entry == nullptr || in_first);
     if (entry == nullptr) {
+      ASSERT_FALSE(needs_second && room != nullptr);
       const ConnectionValue value = {.backend = BackendId(static_cast<uint16_t>(random())),
                                      .last_seen_s = static_cast<uint16_t>(random()),
                                      .generation = static_cast<uint8_t>(random()),
@@ -118,6 +124,7 @@ __attribute__((target("avx2,bmi"))) void ExpectFindWanted(TupleOf tuple_of) {
         ASSERT_EQ(made, room);
       }
       rooms += room != nullptr ? 1 : 0;
+      ASSERT_TRUE(needs_second || is_in_first(made));
       if (made == nullptr) continue;
       made->value.backend = value.backend;
       made->value.generation = value.generation;
