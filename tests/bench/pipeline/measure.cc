@@ -216,10 +216,10 @@ class Run {
     if (!scenario_.has_new()) return;
     const auto fills = [](const auto& counted) { return counted.unconfirmed * 2 > counted.unconfirmed_limit; };
     fwd::FlowTables& tables = *director_.env().tables;
-    if (fills(tables.v4()) || fills(tables.v6()) || fills(tables.slots())) director_.Advance(kSynTimeoutS);
+    if (fills(tables.v4()) || fills(tables.v6()) || fills(tables.slots())) director_.Advance(kFirstPacketTimeoutS);
   }
 
-  static constexpr uint32_t kSynTimeoutS = 31;
+  static constexpr uint32_t kFirstPacketTimeoutS = 61;  // beyond that of a SYN, and of a datagram
 
   const uint64_t clock_cycles_ = ClockCycles();
   const Scenario& scenario_;

@@ -162,6 +162,7 @@ std::vector<Scenario> Matrix() {
     // The table as full as one that was made for these flows.
     add("new", from, [](Scenario& row) { row.load = Load::kNew, row.connections = kFittingConnections; });
   }
+  add("new", datagrams, [](Scenario& row) { row.load = Load::kNew; });
   // Those that go on, in the table of those that begin.
   add("flows", base, [](Scenario& row) { row.connections = kRoomyConnections; });
   for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
