@@ -37,9 +37,43 @@ struct DatagramRun {
   }
 };
 
-// Those that have room in their first bucket, of which nothing lies elsewhere: up to one that has not. A loop of its
-// own, which has registers for all that it needs: in that of known connections a SYN takes 29 instructions more (row
-// new).
+// Fetches the second buckets of those from `first` on that need them, all at once: one by one each would be waited for
+// (a sixth of row new in a table as full as it was made for, where one SYN in eight needs it).
+template <Family family, typename Run>
+SLUICE_FAST_PATH void PrefetchSecondBuckets(const Packet* first, const Packet* end, const WantedEntry<family>* wanted,
+                                            const Run& run, const SelectionTables& tables, StageEnv& env) {
+  const auto& table = TableOf<family>(*env.tables).table;
+  for (const Packet* at = first; at != end && run.Has(*at, tables); ++at, ++wanted) {
+    if (lb::NeedsSecond(*wanted->bucket)) table.PrefetchSecond(KeyOf<family>(*at, FrameOf(*at)), at->flow_hash);
+  }
+}
+
+template <Family family>
+fwd::TableCounters& TableCountersOf(fwd::WorkerCounters& counters) {
+  return family == Family::kIpv4 ? counters.table_v4 : counters.table_v6;
+}
+
+// Enters the flow of a packet for which its first bucket alone does not do, as the ladder enters it. False: nothing was
+// changed, and the ladder has to look. Not inline, so that the others' loop keeps its registers.
+template <Family family>
+SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& packet, const lb::ConnectionValue& value,
+                                                              StageEnv& env) {
+  auto& counted = TableOf<family>(*env.tables);
+  const auto key = KeyOf<family>(packet, FrameOf(packet));
+  if (counted.table.Find(key, packet.flow_hash) != nullptr) return false;
+  auto* const entry = counted.table.Insert(key, packet.flow_hash, env.now_s, [&](const auto& old) {
+    return fwd::EndIfOver(old, *env.state, env.now_s, counted.unconfirmed, TableCountersOf<family>(*env.counters),
+                          *env.counters);
+  });
+  if (entry == nullptr) return false;
+  entry->value.backend = value.backend;
+  entry->value.generation = value.generation;
+  entry->set_state(static_cast<lb::FlowState>(value.state_bits));
+  return true;
+}
+
+// A loop of its own, which has registers for all that it needs: in that of known connections a SYN takes 29
+// instructions more (row new).
 template <Family family, typename Run>
 SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end,
                                                             const WantedEntry<family>* wanted, const Run& run,
@@ -49,21 +83,29 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
   if (room < static_cast<size_t>(end - first)) end = first + room;
   const bool tcp = first->headers.protocol == net::kProtocolTcp;
   const lb::FlowState state = tcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
-  const lb::ConnectionValue begin = {.backend = BackendId(0),
-                                     .last_seen_s = static_cast<uint16_t>(env.now_s),
-                                     .state_bits = static_cast<uint8_t>(state)};
+  lb::ConnectionValue begin = {.backend = BackendId(0),
+                               .last_seen_s = static_cast<uint16_t>(env.now_s),
+                               .state_bits = static_cast<uint8_t>(state)};
   // From what the first pass noted: the entry of a connection that goes on.
   const uint64_t to_begin = lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(tcp));
+  bool seconds_are_fetched = false;
   Packet* at = first;
   for (; at != end; ++at, ++wanted) {
     Packet& packet = *at;
     if (!run.Has(packet, tables)) [[unlikely]]
       break;
-    auto* const entry = lb::FindRoom(*wanted->bucket, wanted->entry);
-    if (entry == nullptr) [[unlikely]]
-      break;
     const BackendId backend(*run.SlotFor(packet, *wanted, tables));
-    lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, tables.marks.GenerationOf(backend));
+    const uint8_t generation = tables.marks.GenerationOf(backend);
+    if (auto* const entry = lb::FindRoom(*wanted->bucket, wanted->entry); entry != nullptr) [[likely]] {
+      lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, generation);
+    } else {
+      if (!lb::NeedsSecond(*wanted->bucket)) break;
+      if (!seconds_are_fetched) PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
+      seconds_are_fetched = true;
+      begin.backend = backend;
+      begin.generation = generation;
+      if (!EnterInEither<family>(packet, begin, env)) break;
+    }
     packet.rung = fwd::Rung::kScheduler;
     MarkChosen(packet, backend, tables.backends, tables.backend_counters);
     if constexpr (Run::kFetchesHeadroom) PrefetchHeadroom(FrameOf(packet), tables.vips[packet.vip.index()]);
@@ -76,63 +118,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
   const auto begun = static_cast<size_t>(at - first);
   counted.unconfirmed += begun;
   env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(begun);
-  (family == Family::kIpv4 ? env.counters->table_v4 : env.counters->table_v6).inserted.Add(begun);
+  TableCountersOf<family>(*env.counters).inserted.Add(begun);
   return at;
-}
-
-// Fetches the second buckets of those from `first` on that need them, all at once: one by one each would be waited for
-// (a sixth of row new in a table as full as it was made for, where one SYN in eight needs it).
-template <Family family, typename Run>
-SLUICE_FAST_PATH void PrefetchSecondBuckets(const Packet* first, const Packet* end, const WantedEntry<family>* wanted,
-                                            const Run& run, const SelectionTables& tables, StageEnv& env) {
-  const auto& table = TableOf<family>(*env.tables).table;
-  for (const Packet* at = first; at != end && run.Has(*at, tables); ++at, ++wanted) {
-    if (lb::NeedsSecond(*wanted->bucket)) table.PrefetchSecond(KeyOf<family>(*at, FrameOf(*at)), at->flow_hash);
-  }
-}
-
-// One that is not for BeginRun, as the ladder begins it, for half of the instructions. False: nothing was changed, and
-// the ladder has to look.
-template <Family family, typename Run>
-SLUICE_FAST_PATH bool BeginInEitherBucket(Packet& packet, const WantedEntry<family>& wanted, const Run& run,
-                                          const SelectionTables& tables, StageEnv& env) {
-  auto& counted = TableOf<family>(*env.tables);
-  fwd::TableCounters& table_counters = family == Family::kIpv4 ? env.counters->table_v4 : env.counters->table_v6;
-  const auto key = KeyOf<family>(packet, FrameOf(packet));
-  if (counted.unconfirmed >= counted.unconfirmed_limit || counted.table.Find(key, packet.flow_hash) != nullptr)
-    return false;
-  auto* const entry = counted.table.Insert(key, packet.flow_hash, env.now_s, [&](const auto& old) {
-    return fwd::EndIfOver(old, *env.state, env.now_s, counted.unconfirmed, table_counters, *env.counters);
-  });
-  if (entry == nullptr) return false;
-  const BackendId backend(*run.SlotFor(packet, wanted, tables));
-  entry->value.backend = backend;
-  entry->value.generation = tables.marks.GenerationOf(backend);
-  entry->set_state(packet.headers.protocol == net::kProtocolTcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew);
-  ++counted.unconfirmed;
-  table_counters.inserted.Increment();
-  tables.backend_counters[backend.index()].flows_started.Increment();
-  tables.vip_counters[packet.vip.index()].new_flows.Increment();
-  packet.rung = fwd::Rung::kScheduler;
-  env.counters->rungs[static_cast<size_t>(packet.rung)].Increment();
-  MarkChosen(packet, backend, tables.backends, tables.backend_counters);
-  if constexpr (Run::kFetchesHeadroom) PrefetchHeadroom(FrameOf(packet), tables.vips[packet.vip.index()]);
-  return true;
-}
-
-// The run from `first` on, up to a packet that has an entry, or room nowhere.
-template <Family family, typename Run>
-SLUICE_FAST_PATH Packet* BeginAll(Packet* first, Packet* end, const WantedEntry<family>* first_wanted, const Run& run,
-                                  const SelectionTables& tables, StageEnv& env) {
-  bool seconds_are_fetched = false;
-  for (Packet* at = first;; ++at) {
-    at = BeginRun<family>(at, end, first_wanted + (at - first), run, tables, env);
-    const WantedEntry<family>* const wanted = first_wanted + (at - first);
-    if (at == end || !run.Has(*at, tables) || !lb::NeedsSecond(*wanted->bucket)) return at;
-    if (!seconds_are_fetched) PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
-    seconds_are_fetched = true;
-    if (!BeginInEitherBucket<family>(*at, *wanted, run, tables, env)) return at;
-  }
 }
 
 }  // namespace
@@ -140,13 +127,13 @@ SLUICE_FAST_PATH Packet* BeginAll(Packet* first, Packet* end, const WantedEntry<
 template <Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                      SelectionTables tables, StageEnv& env) {
-  return BeginAll<family>(first, end, wanted, NotedRun<family>(), tables, env);
+  return BeginRun<family>(first, end, wanted, NotedRun<family>(), tables, env);
 }
 
 template <Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                          SelectionTables tables, StageEnv& env) {
-  return BeginAll<family>(first, end, wanted, DatagramRun<family>(), tables, env);
+  return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, env);
 }
 
 template <Family family>
