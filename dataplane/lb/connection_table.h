@@ -59,9 +59,9 @@ class ConnectionTable {
     return buckets_[first].overflow() == 0 ? nullptr : &buckets_[SecondBucket(key, first)].entries;
   }
 
-  // Fetches the second bucket.
-  void PrefetchSecond(const Key& key, uint64_t hash) const {
-    PrefetchLine(&buckets_[SecondBucket(key, FirstBucket(hash))]);
+  // The entries of the connection's second bucket, whatever they are.
+  const Entries& EntriesOfSecond(const Key& key, uint64_t hash) const {
+    return buckets_[SecondBucket(key, FirstBucket(hash))].entries;
   }
 
   // Whether connections that belong in the bucket with these entries lie in their second one.

@@ -152,17 +152,21 @@ __attribute__((target("avx2,bmi"))) inline ConnectionEntryV6* FindRoom(Connectio
   return room;
 }
 
-// Whether a connection that these entries of its first bucket do not have may lie in its second one, or begin there.
-// Without a branch for each entry, as above.
-__attribute__((target("avx2,bmi"))) inline bool NeedsSecond(const ConnectionTableV4::Entries& entries) {
+// Whether all of a bucket's entries are taken. Without a branch for each, as above.
+__attribute__((target("avx2,bmi"))) inline bool IsFull(const ConnectionTableV4::Entries& entries) {
   const EqualHalves equal = CompareHalves(entries, _mm_setzero_si128(), kStateOfEnd);
   const __m256i free = _mm256_unpackhi_epi64(equal.first_two, equal.last_two);
-  const auto is_full = static_cast<unsigned>(_mm256_testz_si256(free, free));
-  return (is_full | static_cast<unsigned>(ConnectionTableV4::Overflows(entries))) != 0;
+  return _mm256_testz_si256(free, free) != 0;
 }
-inline bool NeedsSecond(const ConnectionTableV6::Entries& entries) {
+inline bool IsFull(const ConnectionTableV6::Entries& entries) {
   const auto is_taken = [&](size_t i) { return static_cast<unsigned>(entries[i].state() != FlowState::kFree); };
-  return ((is_taken(0) & is_taken(1)) | static_cast<unsigned>(ConnectionTableV6::Overflows(entries))) != 0;
+  return (is_taken(0) & is_taken(1)) != 0;
+}
+// Whether a connection that these entries of its first bucket do not have may lie in its second one, or begin there.
+template <typename Entry, size_t ways>
+__attribute__((target("avx2,bmi"))) inline bool NeedsSecond(const std::array<Entry, ways>& entries) {
+  const bool overflows = ConnectionTable<Entry>::Overflows(entries);
+  return (static_cast<unsigned>(IsFull(entries)) | static_cast<unsigned>(overflows)) != 0;
 }
 
 // Makes an entry that FindRoom gave the connection's, in few stores. `whole`: EntryOf it, with backend and generation

@@ -37,15 +37,19 @@ struct DatagramRun {
   }
 };
 
-// Fetches the second buckets of those from `first` on that need them, all at once: one by one each would be waited for
-// (a sixth of row new in a table as full as it was made for, where one SYN in eight needs it).
+// Fetches the second buckets of the run's packets from `at` on that need them, all at once: one by one each would be
+// waited for (a sixth of row new in a table as full as it was made for, where one SYN in eight needs it). Returns the
+// run's end.
 template <Family family, typename Run>
-SLUICE_FAST_PATH void PrefetchSecondBuckets(const Packet* first, const Packet* end, const WantedEntry<family>* wanted,
-                                            const Run& run, const SelectionTables& tables, StageEnv& env) {
+SLUICE_FAST_PATH const Packet* PrefetchSecondBuckets(const Packet* at, const Packet* end,
+                                                     const WantedEntry<family>* wanted, const Run& run,
+                                                     const SelectionTables& tables, StageEnv& env) {
   const auto& table = TableOf<family>(*env.tables).table;
-  for (const Packet* at = first; at != end && run.Has(*at, tables); ++at, ++wanted) {
-    if (lb::NeedsSecond(*wanted->bucket)) table.PrefetchSecond(KeyOf<family>(*at, FrameOf(*at)), at->flow_hash);
+  for (; at != end && run.Has(*at, tables); ++at, ++wanted) {
+    if (!lb::NeedsSecond(*wanted->bucket)) continue;
+    PrefetchLine(&table.EntriesOfSecond(KeyOf<family>(*at, FrameOf(*at)), at->flow_hash));
   }
+  return at;
 }
 
 template <Family family>
@@ -54,21 +58,29 @@ fwd::TableCounters& TableCountersOf(fwd::WorkerCounters& counters) {
 }
 
 // Enters the flow of a packet for which its first bucket alone does not do, as the ladder enters it. False: nothing was
-// changed, and the ladder has to look. Not inline, so that the others' loop keeps its registers.
+// changed, and the ladder has to look: there most likely is no room, or the flow has an entry. Not inline, so that the
+// others' loop keeps its registers.
 template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& packet, const lb::ConnectionValue& value,
-                                                              StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& packet, const WantedEntry<family>& wanted,
+                                                              BackendId backend, uint8_t generation,
+                                                              lb::FlowState state, StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
+  auto& table = counted.table;
   const auto key = KeyOf<family>(packet, FrameOf(packet));
-  if (counted.table.Find(key, packet.flow_hash) != nullptr) return false;
-  auto* const entry = counted.table.Insert(key, packet.flow_hash, env.now_s, [&](const auto& old) {
+  // In a table with more connections than it was made for there is room for few: they would be looked for twice.
+  if (counted.RefusedLately(env.now_s) && lb::IsFull(*wanted.bucket) &&
+      lb::IsFull(table.EntriesOfSecond(key, packet.flow_hash))) {
+    return false;
+  }
+  if (table.Find(key, packet.flow_hash) != nullptr) return false;
+  auto* const entry = table.Insert(key, packet.flow_hash, env.now_s, [&](const auto& old) {
     return fwd::EndIfOver(old, *env.state, env.now_s, counted.unconfirmed, TableCountersOf<family>(*env.counters),
                           *env.counters);
   });
   if (entry == nullptr) return false;
-  entry->value.backend = value.backend;
-  entry->value.generation = value.generation;
-  entry->set_state(static_cast<lb::FlowState>(value.state_bits));
+  entry->value.backend = backend;
+  entry->value.generation = generation;
+  entry->set_state(state);
   return true;
 }
 
@@ -77,18 +89,18 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& pack
 template <Family family, typename Run>
 SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end,
                                                             const WantedEntry<family>* wanted, const Run& run,
-                                                            const SelectionTables tables, StageEnv& env) {
+                                                            const SelectionTables tables, const Packet*& seconds_end,
+                                                            StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
   const size_t room = counted.unconfirmed_limit - std::min(counted.unconfirmed, counted.unconfirmed_limit);
   if (room < static_cast<size_t>(end - first)) end = first + room;
   const bool tcp = first->headers.protocol == net::kProtocolTcp;
   const lb::FlowState state = tcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
-  lb::ConnectionValue begin = {.backend = BackendId(0),
-                               .last_seen_s = static_cast<uint16_t>(env.now_s),
-                               .state_bits = static_cast<uint8_t>(state)};
+  const lb::ConnectionValue begin = {.backend = BackendId(0),
+                                     .last_seen_s = static_cast<uint16_t>(env.now_s),
+                                     .state_bits = static_cast<uint8_t>(state)};
   // From what the first pass noted: the entry of a connection that goes on.
   const uint64_t to_begin = lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(tcp));
-  bool seconds_are_fetched = false;
   Packet* at = first;
   for (; at != end; ++at, ++wanted) {
     Packet& packet = *at;
@@ -100,11 +112,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
       lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, generation);
     } else {
       if (!lb::NeedsSecond(*wanted->bucket)) break;
-      if (!seconds_are_fetched) PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
-      seconds_are_fetched = true;
-      begin.backend = backend;
-      begin.generation = generation;
-      if (!EnterInEither<family>(packet, begin, env)) break;
+      if (at >= seconds_end) seconds_end = PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
+      if (!EnterInEither<family>(packet, *wanted, backend, generation, state, env)) break;
     }
     packet.rung = fwd::Rung::kScheduler;
     MarkChosen(packet, backend, tables.backends, tables.backend_counters);
@@ -126,14 +135,14 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
 
 template <Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                     SelectionTables tables, StageEnv& env) {
-  return BeginRun<family>(first, end, wanted, NotedRun<family>(), tables, env);
+                                     SelectionTables tables, const Packet*& seconds_end, StageEnv& env) {
+  return BeginRun<family>(first, end, wanted, NotedRun<family>(), tables, seconds_end, env);
 }
 
 template <Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                         SelectionTables tables, StageEnv& env) {
-  return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, env);
+                                         SelectionTables tables, const Packet*& seconds_end, StageEnv& env) {
+  return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, seconds_end, env);
 }
 
 template <Family family>
@@ -151,14 +160,14 @@ SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedE
   return at;
 }
 
-#define SLUICE_OF_FAMILY(select, family) \
-  template Packet* select(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, StageEnv&)
-SLUICE_OF_FAMILY(SelectNoted, Family::kIpv4);
-SLUICE_OF_FAMILY(SelectNoted, Family::kIpv6);
-SLUICE_OF_FAMILY(SelectPassing, Family::kIpv4);
-SLUICE_OF_FAMILY(SelectPassing, Family::kIpv6);
-SLUICE_OF_FAMILY(SelectDatagrams, Family::kIpv4);
-SLUICE_OF_FAMILY(SelectDatagrams, Family::kIpv6);
+#define SLUICE_OF_FAMILY(family)                                                                                  \
+  template Packet* SelectNoted(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, const Packet*&,     \
+                               StageEnv&);                                                                        \
+  template Packet* SelectPassing(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, StageEnv&);       \
+  template Packet* SelectDatagrams(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, const Packet*&, \
+                                   StageEnv&)
+SLUICE_OF_FAMILY(Family::kIpv4);
+SLUICE_OF_FAMILY(Family::kIpv6);
 #undef SLUICE_OF_FAMILY
 
 }  // namespace sluice::stage

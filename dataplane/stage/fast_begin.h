@@ -23,21 +23,23 @@ struct SelectionTables {
 // was changed; where that is `first`, the ladder has to look. `wanted`: the first packet's. Tables by value, so that
 // the caller's own tables have no address and stay in registers.
 
-// Of those that are kBeginningLookup, whose flows are entered: up to one that has an entry, or room nowhere.
+// Of those that are kBeginningLookup, whose flows are entered: up to one that has or may have an entry, or for which
+// there is no room. `seconds_end`: second buckets were fetched for the packets in front of it; the burst's begin before
+// its first run.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                     SelectionTables tables, StageEnv& env);
+                                     SelectionTables tables, const Packet*& seconds_end, StageEnv& env);
 
 // Of those that are kPassingLookup, whose flows are not entered: where they certainly have no entry.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedEntry<family>* wanted,
                                        SelectionTables tables, StageEnv& env);
 
-// Of datagrams of flows without entry, which are entered as well. SYNs that are neither of the above are to VIPs with
+// Of datagrams of flows without entry, which are entered likewise. SYNs that are neither of the above are to VIPs with
 // another scheduler.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                         SelectionTables tables, StageEnv& env);
+                                         SelectionTables tables, const Packet*& seconds_end, StageEnv& env);
 
 }  // namespace sluice::stage
 

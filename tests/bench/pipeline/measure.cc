@@ -216,10 +216,11 @@ class Run {
     if (!scenario_.has_new()) return;
     const auto fills = [](const auto& counted) { return counted.unconfirmed * 2 > counted.unconfirmed_limit; };
     fwd::FlowTables& tables = *director_.env().tables;
-    if (fills(tables.v4()) || fills(tables.v6()) || fills(tables.slots())) director_.Advance(kFirstPacketTimeoutS);
+    if (fills(tables.v4()) || fills(tables.v6()) || fills(tables.slots())) director_.Advance(FirstPacketTimeoutS());
   }
 
-  static constexpr uint32_t kFirstPacketTimeoutS = 61;  // beyond that of a SYN, and of a datagram
+  // Of datagrams it is that of all others, too: then those that were opened end with them.
+  uint32_t FirstPacketTimeoutS() const { return scenario_.protocol == net::kProtocolUdp ? 61 : 31; }
 
   const uint64_t clock_cycles_ = ClockCycles();
   const Scenario& scenario_;
