@@ -89,7 +89,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& pack
 template <Family family, typename Run>
 SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end,
                                                             const WantedEntry<family>* wanted, const Run& run,
-                                                            const SelectionTables tables, const Packet*& seconds_end,
+                                                            const SelectionTables tables, const Packet*& fetched_end,
                                                             StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
   const size_t room = counted.unconfirmed_limit - std::min(counted.unconfirmed, counted.unconfirmed_limit);
@@ -106,13 +106,15 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
     Packet& packet = *at;
     if (!run.Has(packet, tables)) [[unlikely]]
       break;
+    auto* const entry = lb::FindRoom(*wanted->bucket, wanted->entry);
+    if (entry == nullptr && !lb::NeedsSecond(*wanted->bucket)) [[unlikely]]
+      break;
     const BackendId backend(*run.SlotFor(packet, *wanted, tables));
     const uint8_t generation = tables.marks.GenerationOf(backend);
-    if (auto* const entry = lb::FindRoom(*wanted->bucket, wanted->entry); entry != nullptr) [[likely]] {
+    if (entry != nullptr) [[likely]] {
       lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, generation);
     } else {
-      if (!lb::NeedsSecond(*wanted->bucket)) break;
-      if (at >= seconds_end) seconds_end = PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
+      if (at >= fetched_end) fetched_end = PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
       if (!EnterInEither<family>(packet, *wanted, backend, generation, state, env)) break;
     }
     packet.rung = fwd::Rung::kScheduler;
@@ -135,14 +137,14 @@ SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packe
 
 template <Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                     SelectionTables tables, const Packet*& seconds_end, StageEnv& env) {
-  return BeginRun<family>(first, end, wanted, NotedRun<family>(), tables, seconds_end, env);
+                                     SelectionTables tables, const Packet*& fetched_end, StageEnv& env) {
+  return BeginRun<family>(first, end, wanted, NotedRun<family>(), tables, fetched_end, env);
 }
 
 template <Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                         SelectionTables tables, const Packet*& seconds_end, StageEnv& env) {
-  return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, seconds_end, env);
+                                         SelectionTables tables, const Packet*& fetched_end, StageEnv& env) {
+  return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, fetched_end, env);
 }
 
 template <Family family>

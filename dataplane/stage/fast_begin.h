@@ -24,11 +24,11 @@ struct SelectionTables {
 // the caller's own tables have no address and stay in registers.
 
 // Of those that are kBeginningLookup, whose flows are entered: up to one that has or may have an entry, or for which
-// there is no room. `seconds_end`: second buckets were fetched for the packets in front of it; the burst's begin before
+// there is no room. `fetched_end`: second buckets were fetched for the packets in front of it; the burst's begin before
 // its first run.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                     SelectionTables tables, const Packet*& seconds_end, StageEnv& env);
+                                     SelectionTables tables, const Packet*& fetched_end, StageEnv& env);
 
 // Of those that are kPassingLookup, whose flows are not entered: where they certainly have no entry.
 template <net::Family family>
@@ -39,7 +39,7 @@ SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedE
 // another scheduler.
 template <net::Family family>
 SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                         SelectionTables tables, const Packet*& seconds_end, StageEnv& env);
+                                         SelectionTables tables, const Packet*& fetched_end, StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -81,9 +81,9 @@ void MarkSelected(Packet& packet) {
 // The run of packets of the first's kind, which begins a connection.
 template <Family family>
 SLUICE_FAST_PATH inline Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                                SelectionTables tables, const Packet*& seconds_end, StageEnv& env) {
+                                                SelectionTables tables, const Packet*& fetched_end, StageEnv& env) {
   return first->past == kPassingLookup<family> ? SelectPassing<family>(first, end, wanted, tables, env)
-                                               : SelectNoted<family>(first, end, wanted, tables, seconds_end, env);
+                                               : SelectNoted<family>(first, end, wanted, tables, fetched_end, env);
 }
 
 // Ends a run that came as far as `next`, and gives its last packet. Where it is empty, the ladder looks for its first.
@@ -110,7 +110,7 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
                                   .backend_counters = env.counters->backends.get()};
   Chosen chosen;
   bool rooms_are_fetched = false;
-  const Packet* seconds_end = burst.begin();
+  const Packet* fetched_end = burst.begin();
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
   Packet* const end = burst.end();
@@ -124,8 +124,8 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
       }
       if (IsBeginning(packet.past)) {
         Packet* const next = packet.headers.family == Family::kIpv4
-                                 ? SelectBeginning(at, end, &wanted.v4[place], tables, seconds_end, env)
-                                 : SelectBeginning(at, end, &wanted.v6[place], tables, seconds_end, env);
+                                 ? SelectBeginning(at, end, &wanted.v4[place], tables, fetched_end, env)
+                                 : SelectBeginning(at, end, &wanted.v6[place], tables, fetched_end, env);
         at = EndRun(at, next, env);
         continue;
       }
@@ -152,8 +152,8 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
       if (vip.way == Way::kTable && packet.headers.protocol == net::kProtocolUdp) {
         const auto place = static_cast<size_t>(at - burst.begin());
         next = packet.headers.family == Family::kIpv4
-                   ? SelectDatagrams(at, end, &wanted.v4[place], tables, seconds_end, env)
-                   : SelectDatagrams(at, end, &wanted.v6[place], tables, seconds_end, env);
+                   ? SelectDatagrams(at, end, &wanted.v4[place], tables, fetched_end, env)
+                   : SelectDatagrams(at, end, &wanted.v6[place], tables, fetched_end, env);
       }
       at = EndRun(at, next, env);
       continue;

@@ -257,9 +257,9 @@ TEST_P(FastBeginTest, TakesAllForWhichThereIsRoom) {
       const bool noted = stage::IsBeginning(burst.packets[0].past);
       ASSERT_EQ(noted, kind.protocol == net::kProtocolTcp);
       const auto select = [&]<net::Family family>(const stage::WantedEntry<family>* wanted) {
-        const stage::Packet* seconds_end = burst.begin();
+        const stage::Packet* fetched_end = burst.begin();
         return (noted ? stage::SelectNoted<family> : stage::SelectDatagrams<family>)(burst.begin(), burst.end(), wanted,
-                                                                                     tables, seconds_end, pass.env);
+                                                                                     tables, fetched_end, pass.env);
       };
       const stage::Packet* const next = kind.v4 ? select(pass.wanted.v4.data()) : select(pass.wanted.v6.data());
       const auto begun = static_cast<size_t>(next - burst.begin());

@@ -28,9 +28,6 @@ constexpr std::array<VipKind, 8> kMixedKinds = {{{Selection::kTable, Family::kIp
                                                  {Selection::kHash, Family::kIpv4, net::kProtocolTcp},
                                                  {Selection::kTable, Family::kIpv6, net::kProtocolUdp}}};
 
-// Of 1 M flows: what Connections() is of those that go on, and of those that begin.
-constexpr uint32_t kFittingConnections = 1'250'000, kRoomyConnections = 5'000'000;
-
 std::string SizeName(uint32_t packet_bytes) {
   if (packet_bytes == kImix) return "imix";
   if (packet_bytes == kShortest) return "shortest";
@@ -160,11 +157,13 @@ std::vector<Scenario> Matrix() {
   for (const Scenario& from : {base, v6}) {
     add("new", from, [](Scenario& row) { row.load = Load::kNew; });
     // The table as full as one that was made for these flows.
-    add("new", from, [](Scenario& row) { row.load = Load::kNew, row.connections = kFittingConnections; });
+    add("new", from, [&](Scenario& row) { row.load = Load::kNew, row.connections = from.Connections(); });
   }
   add("new", datagrams, [](Scenario& row) { row.load = Load::kNew; });
   // Those that go on, in the table of those that begin.
-  add("flows", base, [](Scenario& row) { row.connections = kRoomyConnections; });
+  Scenario begins = base;
+  begins.load = Load::kNew;
+  add("flows", base, [&](Scenario& row) { row.connections = begins.Connections(); });
   for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
     add("new", base, [&](Scenario& row) { row.load = Load::kNew, row.mode = mode; });
   }
