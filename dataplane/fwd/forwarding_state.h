@@ -240,8 +240,9 @@ struct FastPathVip {
   const uint16_t* slots = nullptr;
   // Of the pool's table, with kCookie too, where that alone schedules connections; else 0.
   uint32_t slot_count = 0;
+  // Way, mode and family side by side, the last two in one byte: the fast path compares two or all of them at once. The
+  // family is that of the VIP's address, so of its packets.
   Way way = Way::kNone;
-  // In one byte: the fast path compares both at once. The family is that of the VIP's address, so of its packets.
   ForwardingMode mode : 4 = ForwardingMode::kL2;
   net::Family family : 4 = net::Family::kIpv4;
   // With kCookie: of ForwardingState::cookie_readers; of others kNoReader, so that a comparison with one tells the way.
@@ -249,6 +250,7 @@ struct FastPathVip {
   uint16_t cookie_reader = kNoReader;
 };
 static_assert(sizeof(FastPathVip) == 16);
+static_assert(offsetof(FastPathVip, cookie_reader) == offsetof(FastPathVip, way) + sizeof(uint16_t));
 
 struct ForwardingState {
   uint64_t generation = 0;

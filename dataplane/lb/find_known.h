@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "dataplane/lb/connection_table.h"
+#include "dataplane/net/bytes.h"
 
 // Connections that go on, which are nearly all that a packet is ever looked up for, found without a branch for each
 // entry: which of a bucket's entries it is, no CPU can predict. One comparison of all entries takes key and state
@@ -52,6 +53,23 @@ __attribute__((target("avx2,bmi"))) inline EntryBytesV6 EntryOf(const TupleV6& t
   return {.client = tuple.client,
           .ports_and_end =
               _mm_set_epi32(0, static_cast<int>(end >> 32), static_cast<int>(end), static_cast<int>(tuple.ports))};
+}
+
+// The key of an entry that EntryOf made, where its bytes are wanted.
+inline ConnectionKeyV4 KeyOf(const __m128i& entry) {
+  const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
+  return {.client = net::Load<uint32_t>(at),
+          .client_port = net::Load<Be16>(at + 4),
+          .destination_port = net::Load<Be16>(at + 6),
+          .vip = net::Load<VipId>(at + 8)};
+}
+inline ConnectionKeyV6 KeyOf(const EntryBytesV6& entry) {
+  const auto* const at = reinterpret_cast<const uint8_t*>(&entry);
+  return {.client_high = net::Load<uint64_t>(at),
+          .client_low = net::Load<uint64_t>(at + 8),
+          .client_port = net::Load<Be16>(at + 16),
+          .destination_port = net::Load<Be16>(at + 18),
+          .vip = net::Load<VipId>(at + 20)};
 }
 
 // The entry with another end; `change`: the bits in which the ends differ.

@@ -13,7 +13,9 @@
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
+#include "dataplane/stage/encapsulate.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/wide.h"
 
 // Frames of the most common kinds, TCP and UDP over IPv4 without options and over IPv6, are checked eight at a time, in
 // registers that hold one field of all eight, with a lane for each, most often of 32 bits (rows hash and udp, 1 k
@@ -71,6 +73,8 @@ struct EightConstants {
   // In lanes of 16 bits.
   static constexpr Lanes Words(uint32_t word) { return Lanes(word * 0x0001'0001); }
   Lanes shortest_v4 = Words(net::kCommonBytesV4), shortest_v6 = Words(net::kCommonBytesV6);
+  // Of a TCP header's data offset and flags, as words: the flags.
+  Lanes change_flags = Words(uint32_t{net::kTcpSyn | net::kTcpFin | net::kTcpRst} << 8);
   Lanes headers_v6 = Words(kL4<net::Family::kIpv6>);
   Lanes tcp_header_word = Words(sizeof(net::TcpHeader)), data_offset_word = Words(0xf0 >> 2);
   Lanes udp_header_word = Words(sizeof(net::UdpHeader));
@@ -112,17 +116,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i LoadFour(const ui
     return _mm_insert_epi64(first, net::Load<int64_t>(frames[i + 1] + offset), 1);
   };
   return _mm256_inserti128_si256(_mm256_castsi128_si256(two(0)), two(2), 1);
-}
-
-// A byte of each frame, with three behind it that can be read.
-SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i GatherBytes(const uint8_t* const* frames,
-                                                                           size_t offset) {
-  __m128i bytes = _mm_cvtsi32_si128(net::Load<int32_t>(frames[0] + offset));
-  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    constexpr auto kLane = static_cast<int>(LaneOf(i));
-    if constexpr (i != 0) bytes = _mm_insert_epi8(bytes, frames[i][offset], kLane);
-  });
-  return _mm256_cvtepu8_epi32(bytes);
 }
 
 // Two bytes of each frame in words by LaneOf, as they are in memory.
@@ -169,14 +162,28 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline __m256i AreMartian(const 
   return _mm256_or_si256(nobody, _mm256_cmpeq_epi32(source, destination));
 }
 
+// Words by LaneOf in the order of frames.
+SLUICE_FAST_PATH inline __m128i WordsInOrder(__m128i words) {
+  return _mm_shuffle_epi8(words, _mm_setr_epi8(0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15));
+}
+
+// Where CheckEight writes what it has of eight frames.
+struct EightFields {
+  uint32_t* ip_bytes;
+  uint64_t* vip_keys;
+  // Of TCP only:
+  uint16_t* changes;          // Parsed::changes
+  uint32_t* tos_and_lengths;  // Parsed::tos_and_length
+};
+
 // Eight frames, each of which begins as kStart<kIpv4, protocol> with the station's address and has kCommonBytesV4, or
 // is kNoFrame. `lengths`: words by LaneOf, how long each is. `sums_are_good`: the device found so. Returns a bit for
 // each that is sound, as ParseCommonIp and CommonIpv4ChecksumIsValid want it, and from where clients are (not
-// IsMartian); and of all the length of the IP packet and VipKey::key.
+// IsMartian); and the fields of all.
 template <uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const uint8_t* const* frames,
                                                                            __m128i lengths, bool sums_are_good,
-                                                                           uint32_t* ip_bytes_of, uint64_t* vip_keys) {
+                                                                           const EightFields& fields) {
   using net::Family, net::Ipv4Header, net::TcpHeader, net::UdpHeader;
   constexpr bool kIsTcp = protocol == net::kProtocolTcp;
   const EightConstants& constants = ReadEightConstants();
@@ -189,17 +196,23 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const
   const __m256i destination = _mm256_castps_si256(
       _mm256_shuffle_ps(_mm256_castsi256_ps(to_first), _mm256_castsi256_ps(to_last), _MM_SHUFFLE(2, 0, 2, 0)));
 
-  // The start's last two bytes, in network byte order.
-  static_assert(offsetof(Ipv4Header, total_length) == 2);
-  const __m256i length_bytes = _mm256_setr_epi8(3, 2, -1, -1, 7, 6, -1, -1, 11, 10, -1, -1, 15, 14, -1, -1,  //
-                                                3, 2, -1, -1, 7, 6, -1, -1, 11, 10, -1, -1, 15, 14, -1, -1);
-  const __m256i ip_bytes = _mm256_shuffle_epi8(ip.first, length_bytes);
+  // The start's last two bytes, in network byte order, below the one in front of them.
+  static_assert(offsetof(Ipv4Header, tos) == 1 && offsetof(Ipv4Header, total_length) == 2);
+  const __m256i host_order = _mm256_setr_epi8(3, 2, 1, -1, 7, 6, 5, -1, 11, 10, 9, -1, 15, 14, 13, -1,  //
+                                              3, 2, 1, -1, 7, 6, 5, -1, 11, 10, 9, -1, 15, 14, 13, -1);
+  const __m256i tos_and_length = _mm256_shuffle_epi8(ip.first, host_order);
+  const __m256i ip_bytes = _mm256_and_si256(tos_and_length, constants.low_16);
   const __m256i most_bytes = _mm256_sub_epi32(_mm256_cvtepu16_epi32(lengths), constants.ether_header);
   // What TCP says of its header, and UDP of the datagram.
   __m256i stated;
   if constexpr (kIsTcp) {
-    const __m256i offsets = GatherBytes(frames, kL4<Family::kIpv4> + offsetof(TcpHeader, data_offset));
-    stated = _mm256_and_si256(_mm256_srli_epi32(offsets, 2), constants.data_offset);
+    static_assert(offsetof(TcpHeader, flags) == offsetof(TcpHeader, data_offset) + 1);
+    const __m128i words = GatherWords(frames, kL4<Family::kIpv4> + offsetof(TcpHeader, data_offset));
+    stated = _mm256_and_si256(_mm256_srli_epi32(_mm256_cvtepu16_epi32(words), 2), constants.data_offset);
+    const __m128i changes = WordsInOrder(_mm_and_si128(words, constants.change_flags));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(fields.changes), changes);
+    static_assert(OuterIpBytes(Family::kIpv4) == sizeof(Ipv4Header));
+    StoreAnywhere32(fields.tos_and_lengths, InOrder(_mm256_add_epi32(tos_and_length, constants.ip_header)));
   } else {
     stated = _mm256_cvtepu16_epi32(GatherNumbers(frames, kL4<Family::kIpv4> + offsetof(UdpHeader, length)));
   }
@@ -217,11 +230,10 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEight(const
     return _mm256_or_si256(_mm256_and_si256(to, constants.address_and_vip_port),
                            kIsTcp ? constants.tcp : constants.udp);
   };
-  auto* const keys = reinterpret_cast<__m256i*>(vip_keys);
   // Not aligned: a group of a burst begins anywhere.
-  _mm256_storeu_si256(keys, key_of(to_first));
-  _mm256_storeu_si256(keys + 1, key_of(to_last));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
+  StoreAnywhere32(fields.vip_keys, key_of(to_first));
+  StoreAnywhere32(fields.vip_keys + kEight / 2, key_of(to_last));
+  StoreAnywhere32(fields.ip_bytes, InOrder(ip_bytes));
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(good)));
 }
 
@@ -235,7 +247,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEightV6(con
   const __m128i l4_bytes = GatherNumbers(frames, kL3 + offsetof(Ipv6Header, payload_length));
   __m128i stated;
   if constexpr (kIsTcp) {
-    static_assert(offsetof(TcpHeader, flags) == offsetof(TcpHeader, data_offset) + 1);
     const __m128i offsets = GatherWords(frames, kL4<Family::kIpv6> + offsetof(TcpHeader, data_offset));
     stated = _mm_and_si128(_mm_srli_epi16(offsets, 2), constants.data_offset_word);
   } else {
@@ -248,7 +259,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline uint32_t CheckEightV6(con
   const __m128i bad = _mm_or_si128(_mm_or_si128(too_long, cut), too_short);
   const __m128i good = _mm_cmpeq_epi16(bad, _mm_setzero_si128());
   const __m256i ip_bytes = _mm256_add_epi32(_mm256_cvtepu16_epi32(l4_bytes), constants.ip_header_v6);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(ip_bytes_of), InOrder(ip_bytes));
+  StoreAnywhere32(ip_bytes_of, InOrder(ip_bytes));
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(InOrder(_mm256_cvtepi16_epi32(good)))));
 }
 

@@ -63,7 +63,7 @@ void WriteOuterV4(uint8_t* at, const Outer& outer, Packet& packet, const fwd::Ba
     ApplySourcePrefix(source, packet.flow_hash, reinterpret_cast<uint8_t*>(&ip) + offsetof(net::Ipv4Header, source), 4);
   }
   if (env.node->ports[backend.port.index()].tx_ipv4_checksum) {
-    LeaveChecksumToDevice(packet);
+    LeaveChecksumToDevice(packet.mbuf, packet.headers.l3_offset);
   } else if (source.enabled) {
     ip.checksum = net::InternetChecksum(reinterpret_cast<const uint8_t*>(&ip), sizeof(ip));
   } else {

@@ -6,6 +6,7 @@
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/fast_run.h"
 #include "dataplane/stage/fast_tracked.h"
+#include "dataplane/stage/fast_tracked_burst.h"
 #include "dataplane/stage/fast_tuple.h"
 
 namespace sluice::stage {
@@ -13,43 +14,114 @@ namespace {
 
 using net::Family;
 
-// Which packets are of a run, and the slots by which their backends are chosen. Those that the first pass noted:
+// A run's packets, one after the other. Of those that have records:
 template <Family family>
-struct NotedRun {
-  static constexpr bool kFetchesHeadroom = true;  // LookUpTrackedRun left it to this pass
-  bool Has(const Packet& packet, const SelectionTables&) const { return packet.past == kBeginningLookup<family>; }
-  const uint16_t* SlotFor(const Packet&, const WantedEntry<family>& wanted, const SelectionTables&) const {
-    return wanted.slot;
+class Recorded {
+ public:
+  Recorded(size_t first, Burst& burst, const WantedEntries& wanted)
+      : packet_(&burst.packets[first]),
+        wanted_(&wanted.of<family>()[first]),
+        first_wanted_(wanted.of<family>().data()) {}
+
+  void Skip(size_t packets) {
+    packet_ += packets;
+    wanted_ += packets;
+  }
+  bool IsAt(const Recorded& other) const { return packet_ == other.packet_; }
+  size_t place() const { return static_cast<size_t>(wanted_ - first_wanted_); }
+  const WantedEntry<family>& wanted() const { return *wanted_; }
+  uint64_t hash() const { return packet_->flow_hash; }
+  void Choose(BackendId backend, const SelectionTables& tables) const {
+    packet_->rung = fwd::Rung::kScheduler;
+    MarkChosen(*packet_, backend, tables.backends, tables.backend_counters);
+  }
+  fwd::VipCounters& vip_counters(const SelectionTables& tables) const {
+    return tables.vip_counters[packet_->vip.index()];
+  }
+  fwd::BackendCounters& backend_counters(const SelectionTables& tables) const {
+    return tables.backend_counters[packet_->backend.index()];
+  }
+
+ protected:
+  Packet* packet_;
+
+ private:
+  const WantedEntry<family>* wanted_;
+  const WantedEntry<family>* first_wanted_;
+};
+// Those that the first pass noted:
+template <Family family>
+struct NotedRun : Recorded<family> {
+  static constexpr bool kTcp = true;
+  using Recorded<family>::Recorded;
+  bool Has(const SelectionTables&) const { return this->packet_->past == kBeginningLookup<family>; }
+  const uint16_t* slot(const SelectionTables&) const { return this->wanted().slot; }
+  void Choose(BackendId backend, const SelectionTables& tables) const {
+    Recorded<family>::Choose(backend, tables);
+    // LookUpTrackedRun left it to this pass.
+    PrefetchHeadroom(FrameOf(*this->packet_), tables.vips[this->packet_->vip.index()]);
   }
 };
 // Datagrams, which are kTrackedLookup, but for the first, of which SelectTrackedRun has found no entry:
 template <Family family>
-struct DatagramRun {
-  static constexpr bool kFetchesHeadroom = false;
-  bool Has(const Packet& packet, const SelectionTables& tables) const {
+struct DatagramRun : Recorded<family> {
+  static constexpr bool kTcp = false;
+  using Recorded<family>::Recorded;
+  bool Has(const SelectionTables& tables) const {
+    const Packet& packet = *this->packet_;
     if (packet.past != Past::kLookup && packet.past != kTrackedLookup<family>) return false;
     if (packet.headers.protocol != net::kProtocolUdp) return false;
     const fwd::FastPathVip& vip = tables.vips[packet.vip.index()];
     return vip.way == fwd::FastPathVip::Way::kTable && vip.slots != nullptr;
   }
-  const uint16_t* SlotFor(const Packet& packet, const WantedEntry<family>&, const SelectionTables& tables) const {
-    return SlotOf(tables.vips[packet.vip.index()], packet.flow_hash);
+  const uint16_t* slot(const SelectionTables& tables) const {
+    return SlotOf(tables.vips[this->packet_->vip.index()], this->packet_->flow_hash);
   }
 };
+// Those that have none:
+class UnrecordedRun {
+ public:
+  static constexpr bool kTcp = true;
+  UnrecordedRun(size_t first, Parsed& parsed, const WantedEntry<Family::kIpv4>* wanted, const StageEnv& env)
+      : place_(first), parsed_(parsed), wanted_(wanted), env_(env) {}
 
-// Fetches the second buckets of the run's packets from `at` on that need them, all at once: one by one each would be
-// waited for (a sixth of row new in a table as full as it was made for, where one SYN in eight needs it). Returns the
-// run's end.
-template <Family family, typename Run>
-SLUICE_FAST_PATH const Packet* PrefetchSecondBuckets(const Packet* at, const Packet* end,
-                                                     const WantedEntry<family>* wanted, const Run& run,
-                                                     const SelectionTables& tables, StageEnv& env) {
-  const auto& table = TableOf<family>(*env.tables).table;
-  for (; at != end && run.Has(*at, tables); ++at, ++wanted) {
-    if (!lb::NeedsSecond(*wanted->bucket)) continue;
-    PrefetchLine(&table.EntriesOfSecond(KeyOf<family>(*at, FrameOf(*at)), at->flow_hash));
+  void Skip(size_t packets) { place_ += packets; }
+  bool IsAt(const UnrecordedRun& other) const { return place_ == other.place_; }
+  size_t place() const { return place_; }
+  const WantedEntry<Family::kIpv4>& wanted() const { return wanted_[place_]; }
+  SLUICE_FAST_PATH uint64_t hash() const { return HashOfUnrecorded(parsed_, place_, env_); }
+  static bool Has(const SelectionTables&) { return true; }
+  const uint16_t* slot(const SelectionTables&) const { return wanted().slot; }
+  void Choose(BackendId backend, const SelectionTables& tables) const {
+    ChooseUnrecorded(parsed_, place_, backend.index(), tables.backends, tables.backend_counters);
+    PrefetchLine(parsed_.frame[place_] - 1);  // as of NotedRun
   }
-  return at;
+  fwd::VipCounters& vip_counters(const SelectionTables& tables) const {
+    return VipIndex::At(parsed_.vip_offset[place_]).of(tables.vip_counters);
+  }
+  fwd::BackendCounters& backend_counters(const SelectionTables& tables) const {
+    return BackendIndex::At(parsed_.backend_offset[place_]).of(tables.backend_counters);
+  }
+
+ private:
+  size_t place_;
+  Parsed& parsed_;
+  const WantedEntry<Family::kIpv4>* wanted_;
+  const StageEnv& env_;
+};
+
+// Fetches the second buckets of the run's packets up to `end` that need them, all at once: one by one each would be
+// waited for (a sixth of row new in a table as full as it was made for, where one SYN in eight needs it). Returns the
+// place behind the last of the run.
+template <Family family, typename Run>
+SLUICE_FAST_PATH size_t PrefetchSecondBuckets(Run run, const Run& end, const SelectionTables& tables, StageEnv& env) {
+  const auto& table = TableOf<family>(*env.tables).table;
+  for (; !run.IsAt(end) && run.Has(tables); run.Skip(1)) {
+    const WantedEntry<family>& wanted = run.wanted();
+    if (!lb::NeedsSecond(*wanted.bucket)) continue;
+    PrefetchLine(&table.EntriesOfSecond(lb::KeyOf(wanted.entry), run.hash()));
+  }
+  return run.place();
 }
 
 template <Family family>
@@ -61,19 +133,18 @@ fwd::TableCounters& TableCountersOf(fwd::WorkerCounters& counters) {
 // changed, and the ladder has to look: there most likely is no room, or the flow has an entry. Not inline, so that the
 // others' loop keeps its registers.
 template <Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& packet, const WantedEntry<family>& wanted,
+SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const WantedEntry<family>& wanted, uint64_t hash,
                                                               BackendId backend, uint8_t generation,
                                                               lb::FlowState state, StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
   auto& table = counted.table;
-  const auto key = KeyOf<family>(packet, FrameOf(packet));
+  const auto key = lb::KeyOf(wanted.entry);
   // In a table with more connections than it was made for there is room for few: they would be looked for twice.
-  if (counted.RefusedLately(env.now_s) && lb::IsFull(*wanted.bucket) &&
-      lb::IsFull(table.EntriesOfSecond(key, packet.flow_hash))) {
+  if (counted.RefusedLately(env.now_s) && lb::IsFull(*wanted.bucket) && lb::IsFull(table.EntriesOfSecond(key, hash))) {
     return false;
   }
-  if (table.Find(key, packet.flow_hash) != nullptr) return false;
-  auto* const entry = table.Insert(key, packet.flow_hash, env.now_s, [&](const auto& old) {
+  if (table.Find(key, hash) != nullptr) return false;
+  auto* const entry = table.Insert(key, hash, env.now_s, [&](const auto& old) {
     return fwd::EndIfOver(old, *env.state, env.now_s, counted.unconfirmed, TableCountersOf<family>(*env.counters),
                           *env.counters);
   });
@@ -85,89 +156,93 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const Packet& pack
 }
 
 // A loop of its own, which has registers for all that it needs: in that of known connections a SYN takes 29
-// instructions more (row new).
+// instructions more (row new). Of the run's packets `most` at most; returns how many begin.
 template <Family family, typename Run>
-SLUICE_FAST_PATH __attribute__((noinline)) Packet* BeginRun(Packet* first, Packet* end,
-                                                            const WantedEntry<family>* wanted, const Run& run,
-                                                            const SelectionTables tables, const Packet*& fetched_end,
-                                                            StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((noinline)) size_t BeginRun(Run run, size_t most, const SelectionTables tables,
+                                                           size_t& fetched_end, StageEnv& env) {
   auto& counted = TableOf<family>(*env.tables);
-  const size_t room = counted.unconfirmed_limit - std::min(counted.unconfirmed, counted.unconfirmed_limit);
-  if (room < static_cast<size_t>(end - first)) end = first + room;
-  const bool tcp = first->headers.protocol == net::kProtocolTcp;
-  const lb::FlowState state = tcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
+  most = std::min(most, counted.unconfirmed_limit - std::min(counted.unconfirmed, counted.unconfirmed_limit));
+  constexpr lb::FlowState kState = Run::kTcp ? lb::FlowState::kNew : lb::FlowState::kUdpNew;
   const lb::ConnectionValue begin = {.backend = BackendId(0),
                                      .last_seen_s = static_cast<uint16_t>(env.now_s),
-                                     .state_bits = static_cast<uint8_t>(state)};
+                                     .state_bits = static_cast<uint8_t>(kState)};
   // From what the first pass noted: the entry of a connection that goes on.
-  const uint64_t to_begin = lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(tcp));
-  Packet* at = first;
-  for (; at != end; ++at, ++wanted) {
-    Packet& packet = *at;
-    if (!run.Has(packet, tables)) [[unlikely]]
+  const uint64_t to_begin = lb::EndOf(VipId(0), begin) ^ lb::EndOf(VipId(0), StateOfRunning(Run::kTcp));
+  const Run first = run;
+  Run end = run;
+  end.Skip(most);
+  for (; !run.IsAt(end); run.Skip(1)) {
+    if (!run.Has(tables)) [[unlikely]]
       break;
-    auto* const entry = lb::FindRoom(*wanted->bucket, wanted->entry);
-    if (entry == nullptr && !lb::NeedsSecond(*wanted->bucket)) [[unlikely]]
+    const WantedEntry<family>& wanted = run.wanted();
+    auto* const entry = lb::FindRoom(*wanted.bucket, wanted.entry);
+    if (entry == nullptr && !lb::NeedsSecond(*wanted.bucket)) [[unlikely]]
       break;
-    const BackendId backend(*run.SlotFor(packet, *wanted, tables));
+    const BackendId backend(*run.slot(tables));
     const uint8_t generation = tables.marks.GenerationOf(backend);
     if (entry != nullptr) [[likely]] {
-      lb::Fill(*entry, lb::ChangeEnd(wanted->entry, to_begin), backend, generation);
+      lb::Fill(*entry, lb::ChangeEnd(wanted.entry, to_begin), backend, generation);
     } else {
-      if (at >= fetched_end) fetched_end = PrefetchSecondBuckets<family>(at, end, wanted, run, tables, env);
-      if (!EnterInEither<family>(packet, *wanted, backend, generation, state, env)) break;
+      if (run.place() >= fetched_end) fetched_end = PrefetchSecondBuckets<family>(run, end, tables, env);
+      if (!EnterInEither<family>(wanted, run.hash(), backend, generation, kState, env)) break;
     }
-    packet.rung = fwd::Rung::kScheduler;
-    MarkChosen(packet, backend, tables.backends, tables.backend_counters);
-    if constexpr (Run::kFetchesHeadroom) PrefetchHeadroom(FrameOf(packet), tables.vips[packet.vip.index()]);
+    run.Choose(backend, tables);
   }
   // Once the backends' lines are there: counted above, each would be waited for (7 % of row new).
-  for (const Packet* packet = first; packet != at; ++packet) {
-    CountInPlace(tables.backend_counters[packet->backend.index()].flows_started, 1);
-    CountInPlace(tables.vip_counters[packet->vip.index()].new_flows, 1);
+  for (Run begun = first; !begun.IsAt(run); begun.Skip(1)) {
+    CountInPlace(begun.backend_counters(tables).flows_started, 1);
+    CountInPlace(begun.vip_counters(tables).new_flows, 1);
   }
-  const auto begun = static_cast<size_t>(at - first);
-  counted.unconfirmed += begun;
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(begun);
-  TableCountersOf<family>(*env.counters).inserted.Add(begun);
-  return at;
+  const size_t count = run.place() - first.place();
+  counted.unconfirmed += count;
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Add(count);
+  TableCountersOf<family>(*env.counters).inserted.Add(count);
+  return count;
 }
 
 }  // namespace
 
 template <Family family>
-SLUICE_FAST_PATH Packet* SelectNoted(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                     SelectionTables tables, const Packet*& fetched_end, StageEnv& env) {
-  return BeginRun<family>(first, end, wanted, NotedRun<family>(), tables, fetched_end, env);
+SLUICE_FAST_PATH size_t SelectNoted(size_t first, Burst& burst, const WantedEntries& wanted, SelectionTables tables,
+                                    size_t& fetched_end, StageEnv& env) {
+  const NotedRun<family> run(first, burst, wanted);
+  return first + BeginRun<family>(run, burst.count - first, tables, fetched_end, env);
 }
 
 template <Family family>
-SLUICE_FAST_PATH Packet* SelectDatagrams(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                         SelectionTables tables, const Packet*& fetched_end, StageEnv& env) {
-  return BeginRun<family>(first, end, wanted, DatagramRun<family>(), tables, fetched_end, env);
+SLUICE_FAST_PATH size_t SelectDatagrams(size_t first, Burst& burst, const WantedEntries& wanted, SelectionTables tables,
+                                        size_t& fetched_end, StageEnv& env) {
+  const DatagramRun<family> run(first, burst, wanted);
+  return first + BeginRun<family>(run, burst.count - first, tables, fetched_end, env);
+}
+
+SLUICE_FAST_PATH size_t SelectUnrecorded(size_t first, size_t end, Parsed& parsed, const WantedEntries& wanted,
+                                         SelectionTables tables, size_t& fetched_end, StageEnv& env) {
+  const UnrecordedRun run(first, parsed, wanted.v4.data(), env);
+  return first + BeginRun<Family::kIpv4>(run, end - first, tables, fetched_end, env);
 }
 
 template <Family family>
-SLUICE_FAST_PATH Packet* SelectPassing(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                       SelectionTables tables, StageEnv& env) {
-  Packet* at = first;
-  for (; at != end && at->past == kPassingLookup<family>; ++at, ++wanted) {
-    if (lb::FindRoom(*wanted->bucket, wanted->entry) == nullptr) [[unlikely]]
+SLUICE_FAST_PATH size_t SelectPassing(size_t first, Burst& burst, const WantedEntries& wanted, SelectionTables tables,
+                                      StageEnv& env) {
+  const WantedEntry<family>* look_for = &wanted.of<family>()[first];
+  Packet* at = &burst.packets[first];
+  for (; at != burst.end() && at->past == kPassingLookup<family>; ++at, ++look_for) {
+    if (lb::FindRoom(*look_for->bucket, look_for->entry) == nullptr) [[unlikely]]
       break;
     at->rung = fwd::Rung::kHashOnly;
-    MarkChosen(*at, BackendId(*wanted->slot), tables.backends, tables.backend_counters);
+    MarkChosen(*at, BackendId(*look_for->slot), tables.backends, tables.backend_counters);
     CountInPlace(tables.vip_counters[at->vip.index()].new_flows, 1);
   }
-  env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(static_cast<size_t>(at - first));
-  return at;
+  const auto next = static_cast<size_t>(at - burst.begin());
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kHashOnly)].Add(next - first);
+  return next;
 }
 
 #define SLUICE_OF_FAMILY(family)                                                                                  \
-  template Packet* SelectNoted(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, const Packet*&,     \
-                               StageEnv&);                                                                        \
-  template Packet* SelectPassing(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, StageEnv&);       \
-  template Packet* SelectDatagrams(Packet*, Packet*, const WantedEntry<family>*, SelectionTables, const Packet*&, \
-                                   StageEnv&)
+  template size_t SelectNoted<family>(size_t, Burst&, const WantedEntries&, SelectionTables, size_t&, StageEnv&); \
+  template size_t SelectPassing<family>(size_t, Burst&, const WantedEntries&, SelectionTables, StageEnv&);        \
+  template size_t SelectDatagrams<family>(size_t, Burst&, const WantedEntries&, SelectionTables, size_t&, StageEnv&)
 SLUICE_OF_FAMILY(Family::kIpv4);
 SLUICE_OF_FAMILY(Family::kIpv6);
 #undef SLUICE_OF_FAMILY

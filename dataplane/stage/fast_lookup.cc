@@ -14,6 +14,7 @@
 #include "dataplane/stage/fast_run.h"
 #include "dataplane/stage/fast_sessions.h"
 #include "dataplane/stage/fast_tracked.h"
+#include "dataplane/stage/fast_tracked_burst.h"
 #include "dataplane/stage/fast_tuple.h"
 #include "dataplane/stage/martian.h"
 #include "dataplane/stage/nat.h"
@@ -59,7 +60,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) void BeginWithCookies(Packet& packet,
                                                                  const fwd::FastPathVip& entry, const Lookup& lookup,
                                                                  StageEnv& env) {
   auto& wanted = lookup.wanted.of<family>()[static_cast<size_t>(&packet - lookup.packets)];
-  Want(tuple, hash, TableOf<family>(*env.tables).table.finder(), packet, wanted);
+  Want(tuple, hash, TableOf<family>(*env.tables).table.finder(), packet.vip, wanted);
   const fwd::VipEntry& vip = (*env.state->vips)[packet.vip.index()];
   wanted.slot = &env.state->pools[vip.pool.index()]->slots[lb::SlotOf(hash, entry.slot_count)];
   PrefetchLine(wanted.slot);
@@ -296,7 +297,13 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
   }
   // A burst of nothing else needs none of the tables below.
   size_t first = 0;
-  if (StartsTracked(parsed, *env.state)) {
+  if (const std::optional<Places> running = RunningOfTracked(parsed, env)) {
+    Unfinished unfinished;
+    const Sent sent = SendTrackedBurst(mbufs, port, *running, parsed, burst, wanted, unfinished, env);
+    if (sent.port.valid()) return {.sent = sent};
+    first = unfinished.looked_up;
+    if (first == count) return {.selected = unfinished.selected, .sent = {}};
+  } else if (StartsTracked(parsed, *env.state)) {
     first = LookUpTracked(mbufs, port, 0, parsed, burst, wanted, env);
   } else if (claims.expects_any()) {
     first = AddClaimRun(mbufs, port, 0, parsed, burst, claims, env);

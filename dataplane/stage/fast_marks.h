@@ -16,10 +16,8 @@ struct Marks {
       : marks(state.backend_marks.data()), count(static_cast<uint16_t>(state.backend_marks.size())) {}
 
   // Whether the connection's backend is there still, and up.
-  bool IsUp(const lb::ConnectionValue& value) const {
-    const size_t i = value.backend.index();
-    return i < count && marks[i].is_up == value.generation;
-  }
+  bool IsUp(const lb::ConnectionValue& value) const { return IsUp(value.backend.index(), value.generation); }
+  bool IsUp(size_t backend, uint8_t generation) const { return backend < count && marks[backend].is_up == generation; }
   bool Keeps(BackendId backend, uint8_t generation) const {
     const size_t i = backend.index();
     return i < count && marks[i].keeps_flows == generation;

@@ -89,6 +89,12 @@ SLUICE_FAST_PATH inline __m128i TraitsThatMatter() {
                         int64_t{0xffff} << 8 * (offsetof(rte_mbuf, nb_segs) - kTraits));
 }
 
+// Of TraitsOf, what tells how far the frame is from the buffer's start.
+SLUICE_FAST_PATH inline __m128i HeadroomTraits() {
+  static_assert(offsetof(rte_mbuf, data_off) == kTraits);
+  return _mm_set_epi64x(0, UINT16_MAX);
+}
+
 // What frames that are checked together are compared with, and what is made of them.
 struct Alike {
   __m256i start;
@@ -135,7 +141,11 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline void TakeEight(rte_mbuf* 
   constexpr bool kIsTcp = protocol == net::kProtocolTcp;
   Places good;
   if constexpr (family == Family::kIpv4) {
-    good = CheckEight<protocol>(frames, lengths, alike.sums_are_good, &parsed.ip_bytes[first], &parsed.vip_key[first]);
+    good = CheckEight<protocol>(frames, lengths, alike.sums_are_good,
+                                {.ip_bytes = &parsed.ip_bytes[first],
+                                 .vip_keys = &parsed.vip_key[first],
+                                 .changes = &parsed.changes[first],
+                                 .tos_and_lengths = &parsed.tos_and_length[first]});
   } else {
     good = CheckEightV6<protocol>(frames, lengths, &parsed.ip_bytes[first]);
   }
@@ -215,7 +225,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, 
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf* const* mbufs, size_t first,
                                                                        const Alike& alike,
-                                                                       const VipFinder<family>& vips, Burst& burst,
+                                                                       const VipFinder<family>& vips,
+                                                                       __m128i& unlike_headroom, Burst& burst,
                                                                        Parsed& parsed, const StageEnv& env) {
   // What is unlike in any of them is put together, for one branch. None is read before all are known to be long enough.
   std::array<const uint8_t*, kEight> frames;
@@ -229,6 +240,7 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf*
   });
   if (_mm_testz_si128(unlike_traits, TraitsThatMatter<family>()) == 0) [[unlikely]]
     return false;
+  unlike_headroom = _mm_or_si128(unlike_headroom, unlike_traits);
   const EightConstants& constants = ReadEightConstants();
   const __m128i missing =
       _mm_subs_epu16(family == Family::kIpv4 ? constants.shortest_v4 : constants.shortest_v6, lengths);
@@ -275,10 +287,14 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t ParseEights(rte_mb
   if (!MayBeEights<family>(mbufs[0], alike)) return 0;
   const auto vips = VipFinderOf<family>(*env.state);
   const size_t end = burst.count / kEight * kEight;
+  __m128i unlike_headroom = _mm_setzero_si128();
   for (size_t next = 0; next != end; next += kEight) {
-    if (!ParseEight<family, protocol>(mbufs, next, alike, vips, burst, parsed, env)) [[unlikely]]
+    // Or the compiler would keep an address for each array of Parsed, of which this kind has most.
+    if constexpr (family == Family::kIpv4 && protocol == net::kProtocolTcp) asm("" : "+r"(next));
+    if (!ParseEight<family, protocol>(mbufs, next, alike, vips, unlike_headroom, burst, parsed, env)) [[unlikely]]
       return next;
   }
+  parsed.same_headroom = _mm_testz_si128(unlike_headroom, HeadroomTraits()) != 0;
   return end;
 }
 

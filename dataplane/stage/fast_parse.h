@@ -33,12 +33,23 @@ struct Parsed {
   Places eights_of() const {
     return const_cast<Parsed*>(this)->EightsOf<family, protocol>();
   }
+  // All lie as far from the starts of their buffers as the first. Asked of bursts of nothing but eights of the kind
+  // that the first is of.
+  bool same_headroom = false;
   std::array<const uint8_t*, kBurstSize> frame;
   alignas(32) std::array<uint32_t, kBurstSize> ip_bytes;
   alignas(32) std::array<uint64_t, kBurstSize> vip_key;  // VipKey::key
+  // Of `eights.tcp_v4`: the TCP flags that begin and end connections, as the second byte of a word; and of a tunnel's
+  // IPv4 header what TosAndLength says.
+  alignas(32) std::array<uint16_t, kBurstSize> changes;
+  alignas(32) std::array<uint32_t, kBurstSize> tos_and_length;
   // The slot of ExactVips that its VIP can be in, on its way into the cache; null: the packet is not of a common kind,
   // and left to the stages.
   std::array<const void*, kBurstSize> slot;
+
+  // What the other passes add of packets that have no records (fast_tracked_burst.h): VipIndex and BackendIndex.
+  // Here, so that one address does for all.
+  std::array<uint32_t, kBurstSize> vip_offset, backend_offset;
 };
 
 // Makes the record of a packet of the eights. `ip_bytes`: read when it is needed, as there is no register to spare.

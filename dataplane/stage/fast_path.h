@@ -7,6 +7,7 @@
 
 #include "dataplane/base/count_in_place.h"
 #include "dataplane/base/prefetch.h"
+#include "dataplane/base/scaled_index.h"
 #include "dataplane/lb/connection_table.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash.h"
@@ -18,8 +19,8 @@
 // backends behind L2 or a tunnel, or by sessions of address translation (fast_nat.h). It does in three passes over a
 // burst what the stages do in five, with fewer and wider instructions, and leaves each packet that it does not know for
 // sure to the stages, at the point up to which they need not look again (Past). The stages alone are the reference: for
-// every burst, bytes, records, tables and counters come out the same with and without the fast path
-// (tests/stage/fast_path_test.cc, fast_nat_test.cc).
+// every burst, bytes, records, tables and counters come out the same with and without the fast path, but for records
+// that nobody asks for (tests/stage/fast_path_test.cc, fast_nat_test.cc, fast_tracked_burst_test.cc).
 //
 // Needs AVX2, BMI, AES-NI and PCLMULQDQ, as all x86 servers of the last ten years have; elsewhere the stages do all the
 // work.
@@ -39,7 +40,7 @@ struct Sent {
 struct Looked {
   size_t left = 0;      // nothing was decided: they are left to the stages
   size_t refused = 0;   // dropped with kPuntNoHost, which is not counted yet
-  size_t selected = 0;  // Past::kSelection
+  size_t selected = 0;  // Past::kSelection or kAll
   Sent sent;            // valid: nothing else is to be done
 };
 
@@ -99,7 +100,8 @@ inline bool IsBeginning(Past past) {
 }
 
 // What InitPacket, Parse, FollowFragments and LookupVip do, of a burst that came by `port` just now; makes its records.
-// And what SelectBackends does where a cookie names the backend, and all stages do of bursts of known sessions.
+// And what SelectBackends does where a cookie names the backend, and all stages do of bursts of known sessions, and of
+// those that need no records.
 Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, WantedEntries& wanted, StageEnv& env);
 
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
@@ -115,14 +117,23 @@ inline const uint16_t* SlotOf(const fwd::FastPathVip& vip, uint64_t hash) {
 }
 inline void PrefetchSlot(const fwd::FastPathVip& vip, uint64_t hash) { PrefetchLine(SlotOf(vip, hash)); }
 
-// The backend is chosen, and counted by the caller as chosen in its way. Fetches what the next pass reads and writes
-// first: its line and its counters.
+// Into what the fast path reads and counts of VIPs and of backends.
+using VipIndex = ScaledIndex<sizeof(fwd::FastPathVip)>;
+using BackendIndex = ScaledIndex<sizeof(fwd::BackendCounters)>;
+
+// Fetches what the third pass reads and writes first of a backend: its line and its counters.
+inline void PrefetchBackend(const BackendIndex& index, const fwd::BackendEntry* backends,
+                            const fwd::BackendCounters* counters) {
+  PrefetchLine(&index.of(backends));
+  PrefetchLine(&index.of(counters));
+}
+
+// The backend is chosen, and counted by the caller as chosen in its way.
 inline void MarkChosen(Packet& packet, BackendId backend, const fwd::BackendEntry* backends,
                        const fwd::BackendCounters* counters) {
   packet.backend = backend;
   packet.past = Past::kSelection;
-  PrefetchLine(&backends[backend.index()]);
-  PrefetchLine(&counters[backend.index()]);
+  PrefetchBackend(BackendIndex(backend.index()), backends, counters);
 }
 
 // The packet is ready to leave by `port`, and nothing is left to do for the stages: in one store.

@@ -80,15 +80,16 @@ void MarkSelected(Packet& packet) {
 
 // The run of packets of the first's kind, which begins a connection.
 template <Family family>
-SLUICE_FAST_PATH inline Packet* SelectBeginning(Packet* first, Packet* end, const WantedEntry<family>* wanted,
-                                                SelectionTables tables, const Packet*& fetched_end, StageEnv& env) {
-  return first->past == kPassingLookup<family> ? SelectPassing<family>(first, end, wanted, tables, env)
-                                               : SelectNoted<family>(first, end, wanted, tables, fetched_end, env);
+SLUICE_FAST_PATH inline size_t SelectBeginning(size_t first, Burst& burst, const WantedEntries& wanted,
+                                               SelectionTables tables, size_t& fetched_end, StageEnv& env) {
+  return burst.packets[first].past == kPassingLookup<family>
+             ? SelectPassing<family>(first, burst, wanted, tables, env)
+             : SelectNoted<family>(first, burst, wanted, tables, fetched_end, env);
 }
 
 // Ends a run that came as far as `next`, and gives its last packet. Where it is empty, the ladder looks for its first.
-Packet* EndRun(Packet* first, Packet* next, StageEnv& env) {
-  if (next != first) return next - 1;
+Packet* EndRun(Packet* first, size_t next, Burst& burst, StageEnv& env) {
+  if (&burst.packets[next] != first) return &burst.packets[next - 1];
   SelectBackendFor(*first, env);
   MarkSelected(*first);
   return first;
@@ -103,14 +104,10 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
     first = SelectTrackedRun(0, burst, wanted, env);
     if (first == burst.count) return;
   }
-  const SelectionTables tables = {.vips = env.state->fast_path_vips->data(),
-                                  .marks = Marks(*env.state),
-                                  .backends = env.state->backends->data(),
-                                  .vip_counters = env.counters->vips.get(),
-                                  .backend_counters = env.counters->backends.get()};
+  const SelectionTables tables(env);
   Chosen chosen;
   bool rooms_are_fetched = false;
-  const Packet* fetched_end = burst.begin();
+  size_t fetched_end = 0;
   if (Translates(env)) [[unlikely]]
     PrefetchSessions(burst, env);
   Packet* const end = burst.end();
@@ -123,10 +120,9 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
         continue;
       }
       if (IsBeginning(packet.past)) {
-        Packet* const next = packet.headers.family == Family::kIpv4
-                                 ? SelectBeginning(at, end, &wanted.v4[place], tables, fetched_end, env)
-                                 : SelectBeginning(at, end, &wanted.v6[place], tables, fetched_end, env);
-        at = EndRun(at, next, env);
+        const auto select =
+            packet.headers.family == Family::kIpv4 ? SelectBeginning<Family::kIpv4> : SelectBeginning<Family::kIpv6>;
+        at = EndRun(at, select(place, burst, wanted, tables, fetched_end, env), burst, env);
         continue;
       }
       if (packet.past == Past::kKnownLookup) {
@@ -148,14 +144,13 @@ SLUICE_FAST_PATH void SelectOnFastPath(Burst& burst, const WantedEntries& wanted
         PrefetchRooms(at, end, tables, env);
         rooms_are_fetched = true;
       }
-      Packet* next = at;
+      size_t next = static_cast<size_t>(at - burst.begin());
       if (vip.way == Way::kTable && packet.headers.protocol == net::kProtocolUdp) {
-        const auto place = static_cast<size_t>(at - burst.begin());
-        next = packet.headers.family == Family::kIpv4
-                   ? SelectDatagrams(at, end, &wanted.v4[place], tables, fetched_end, env)
-                   : SelectDatagrams(at, end, &wanted.v6[place], tables, fetched_end, env);
+        const auto select =
+            packet.headers.family == Family::kIpv4 ? SelectDatagrams<Family::kIpv4> : SelectDatagrams<Family::kIpv6>;
+        next = select(next, burst, wanted, tables, fetched_end, env);
       }
-      at = EndRun(at, next, env);
+      at = EndRun(at, next, burst, env);
       continue;
     }
     MarkChosen(packet, backend, tables.backends, tables.backend_counters);

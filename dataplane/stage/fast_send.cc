@@ -111,7 +111,7 @@ SLUICE_FAST_PATH inline bool PutIntoTunnel(Packet& packet, uint8_t* old_frame, c
     const auto length = Be16::FromHost(static_cast<uint16_t>(OuterIpBytes(family) + payload_bytes));
     uint16_t checksum = 0;
     if (way.device_sums) [[unlikely]] {
-      LeaveChecksumToDevice(packet);
+      LeaveChecksumToDevice(packet.mbuf, packet.headers.l3_offset);
     } else {
       checksum = CompleteChecksum(backend.outer_sum(), length.Host(), traffic_class, protocol);
     }

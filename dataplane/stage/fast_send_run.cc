@@ -3,12 +3,11 @@
 #include <immintrin.h>
 #include <rte_mbuf.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/encapsulate.h"
+#include "dataplane/stage/fast_outer_v4.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/outer_header.h"
 #include "dataplane/stage/wide.h"
@@ -18,7 +17,6 @@ namespace {
 
 using net::Family;
 using net::Load;
-using net::Store;
 
 // What packets have in common that leave by one port for stations, or in tunnels of one family. Their own family is a
 // parameter of the run's kind.
@@ -27,71 +25,12 @@ struct Run {
   uint64_t most_bytes;  // the longest IP packet that can go so
 };
 
-// Makes room, which there is, for headers in front of the IP packet, which begins at `old_frame` + kL3; what follows it
-// in the frame is Ethernet padding, and left out.
+// Makes room, which there is, for headers in front of the IP packet, which begins at `old_frame` + kL3.
 inline uint8_t* MakeRoom(rte_mbuf* mbuf, uint8_t* old_frame, uint32_t bytes, uint64_t ip_bytes) {
   // In place: the compiler would keep what was read for the check, and there are no registers to spare.
   asm("subw %1, %0" : "+m"(mbuf->data_off) : "er"(static_cast<uint16_t>(bytes)));
-  uint64_t frame_bytes = kL3 + bytes + ip_bytes;
-  // Or the compiler would compute its lower half once more.
-  asm("" : "+r"(frame_bytes));
-  mbuf->data_len = static_cast<uint16_t>(frame_bytes);
-  mbuf->pkt_len = static_cast<uint32_t>(frame_bytes);
+  SetFrameBytes(mbuf, bytes, ip_bytes);
   return old_frame - bytes;
-}
-
-// The start of a backend's line, in which the outer header has the protocol of IP in IP of its own family, with that of
-// `inner`.
-template <Family inner, Family outer>
-SLUICE_FAST_PATH inline __m256i WithProtocol(__m256i start) {
-  if constexpr (inner == outer) return start;
-  constexpr size_t kAt =
-      kL3 + (outer == Family::kIpv4 ? offsetof(net::Ipv4Header, protocol) : offsetof(net::Ipv6Header, next_header));
-  alignas(32) static constexpr auto kChange = [] {
-    std::array<uint8_t, sizeof(__m256i)> bytes{};
-    bytes[kAt] = InnerProtocol(inner) ^ InnerProtocol(outer);
-    return bytes;
-  }();
-  return _mm256_xor_si256(start, LoadAligned32(kChange.data()));
-}
-
-// TOS and total length of an outer IPv4 header, in host byte order, as checksums are summed: the length in the lower
-// half of the first 32 bits, the TOS in the upper one. The others are nobody's.
-template <Family inner>
-SLUICE_FAST_PATH inline __m128i TosAndLength(const uint8_t* ip, uint64_t ip_bytes) {
-  constexpr int kOverhead = OuterIpBytes(Family::kIpv4);
-  if constexpr (inner == Family::kIpv4) {
-    static_assert(offsetof(net::Ipv4Header, tos) == 1 && offsetof(net::Ipv4Header, total_length) == 2);
-    const __m128i host_order = _mm_setr_epi8(3, 2, 1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    const __m128i inner_ones = _mm_shuffle_epi8(_mm_cvtsi32_si128(Load<int32_t>(ip)), host_order);
-    return _mm_add_epi32(inner_ones, _mm_set1_epi32(kOverhead));
-  }
-  return _mm_cvtsi32_si128(static_cast<int>(uint64_t{TrafficClassOf(ip, inner)} << 16 | (ip_bytes + kOverhead)));
-}
-
-// The outer header's checksum, in the upper half of the first 32 bits.
-template <Family inner>
-SLUICE_FAST_PATH inline __m128i ChecksumOf(const fwd::BackendEntry& backend, __m128i tos_and_length) {
-  constexpr int kProtocolSum = InnerProtocol(inner) - InnerProtocol(Family::kIpv4);
-  if constexpr (kProtocolSum != 0) tos_and_length = _mm_add_epi32(tos_and_length, _mm_set1_epi32(kProtocolSum));
-  const uint8_t* const outer_sum = backend.outer.data() + fwd::BackendEntry::kOuterSum;
-  const __m128i sum = _mm_add_epi32(tos_and_length, _mm_loadu_si128(reinterpret_cast<const __m128i*>(outer_sum)));
-  const __m128i halves_swapped = _mm_shufflelo_epi16(sum, 0b10'11'00'01);
-  return _mm_xor_si128(_mm_add_epi32(sum, halves_swapped), _mm_set1_epi32(-1));
-}
-
-// Writes Ethernet and outer IP header: what varies by packet is put into its places among the backend's line.
-template <Family inner>
-SLUICE_FAST_PATH inline void WriteHeadersV4(uint8_t* frame, const fwd::BackendEntry& backend, __m128i tos_and_length,
-                                            __m128i checksum) {
-  const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
-  const __m256i places = _mm256_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2,  //
-                                          1, 0, -1, -1, -1, -1, -1, -1, 7, 6, -1, -1, -1, -1, -1, -1);
-  const __m256i varying = _mm256_broadcastq_epi64(_mm_unpacklo_epi32(tos_and_length, checksum));
-  const __m256i start = WithProtocol<inner, Family::kIpv4>(LoadAligned32(&backend));
-  const auto end = Load<uint16_t>(line + sizeof(start));
-  StoreAnywhere32(frame, _mm256_or_si256(start, _mm256_shuffle_epi8(varying, places)));
-  Store(frame + sizeof(start), end);
 }
 
 // Without a tunnel: to the backend's station.
@@ -118,10 +57,7 @@ struct Plain {
 // IP in IP.
 struct Ipip {
   static constexpr auto kMode = fwd::ForwardingMode::kIpip;
-  // Port and tunnel.
-  static uint16_t Alike(const fwd::BackendEntry& backend) {
-    return Load<uint16_t>(reinterpret_cast<const uint8_t*>(&backend.port));
-  }
+  static uint16_t Alike(const fwd::BackendEntry& backend) { return PortAndTunnelOf(backend); }
 };
 
 template <Family inner, bool device_sums>
@@ -131,14 +67,7 @@ struct IpipV4 : Ipip {
   SLUICE_FAST_PATH static void Put(Packet& packet, uint8_t* old_frame, const fwd::BackendEntry& backend,
                                    uint64_t ip_bytes) {
     uint8_t* const frame = MakeRoom(packet.mbuf, old_frame, kOverhead, ip_bytes);
-    const __m128i tos_and_length = TosAndLength<inner>(old_frame + kL3, ip_bytes);
-    __m128i checksum = _mm_setzero_si128();
-    if constexpr (device_sums) {
-      LeaveChecksumToDevice(packet);
-    } else {
-      checksum = ChecksumOf<inner>(backend, tos_and_length);
-    }
-    WriteHeadersV4<inner>(frame, backend, tos_and_length, checksum);
+    WriteHeadersV4<inner, device_sums>(packet.mbuf, frame, backend, TosAndLength<inner>(old_frame + kL3, ip_bytes));
   }
 };
 
@@ -170,24 +99,6 @@ struct IpipV6 : Ipip {
   }
 };
 
-// An index into tables whose elements have different multiples of `unit` bytes: scaled by one shift for all of them.
-template <size_t unit>
-class ScaledIndex {
- public:
-  explicit ScaledIndex(size_t index) : offset_(index * unit) {
-    // Or the compiler would shift anew for each table.
-    asm("" : "+r"(offset_));
-  }
-  template <typename T>
-  T& of(T* table) const {
-    static_assert(sizeof(T) % unit == 0);
-    return *reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(table) + offset_ * (sizeof(T) / unit));
-  }
-
- private:
-  size_t offset_;
-};
-
 // Sends the packets from `packet` on that go the way.
 template <typename Kind>
 SLUICE_FAST_PATH __attribute__((noinline)) RunEnd SendRun(Packet* packet, Run run, const StageEnv& env) {
@@ -203,8 +114,8 @@ SLUICE_FAST_PATH __attribute__((noinline)) RunEnd SendRun(Packet* packet, Run ru
   for (;; ++packet) {
     if (packet->past != Past::kSelection) [[unlikely]]
       break;
-    const ScaledIndex<sizeof(fwd::FastPathVip)> vip_index(packet->vip.index());
-    const ScaledIndex<sizeof(fwd::BackendCounters)> backend_index(packet->backend.index());
+    const VipIndex vip_index(packet->vip.index());
+    const BackendIndex backend_index(packet->backend.index());
     const fwd::FastPathVip& vip = vip_index.of(vips);
     const fwd::BackendEntry& backend = backend_index.of(backends);
     if (vip.mode != Kind::kMode || vip.family != Kind::kInner || Kind::Alike(backend) != alike) [[unlikely]]
@@ -248,8 +159,7 @@ SLUICE_FAST_PATH inline RunEnd SendIpipRun(Packet* first, const fwd::BackendEntr
   if (backend.tunnel == 0) return none;  // it may have no port, too
   const NodeTraits& node = *env.node;
   const PortTraits& port = node.ports[backend.port.index()];
-  const Run run = {.alike = Ipip::Alike(backend),
-                   .most_bytes = Without(std::min<uint64_t>(port.mtu_bytes, UINT16_MAX), OuterIpBytes(backend.family))};
+  const Run run = {.alike = Ipip::Alike(backend), .most_bytes = MostBytesInTunnel(port, backend.family)};
   // A tunnel whose source varies is made by the stages.
   if (backend.family == Family::kIpv6) {
     return node.tunnel_source_v6.enabled ? none : SendRun<IpipV6<inner>>(first, run, env);

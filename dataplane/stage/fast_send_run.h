@@ -8,6 +8,7 @@
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/stage/encapsulate.h"
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
@@ -28,6 +29,16 @@ inline bool MayHaveComeFrom(const fwd::BackendEntry& backend, const uint8_t* fra
   const auto* const line = reinterpret_cast<const uint8_t*>(&backend);
   return net::Load<uint32_t>(frame + offsetof(net::EtherHeader, source) + 2) ==
          net::Load<uint32_t>(line + offsetof(net::EtherHeader, destination) + 2);
+}
+
+// Port and tunnel of the backend's packets, which lie side by side.
+inline uint16_t PortAndTunnelOf(const fwd::BackendEntry& backend) {
+  return net::Load<uint16_t>(reinterpret_cast<const uint8_t*>(&backend.port));
+}
+
+// The longest IP packet that leaves by the port in a tunnel of the family.
+inline uint64_t MostBytesInTunnel(const PortTraits& port, net::Family family) {
+  return Without(std::min<uint64_t>(port.mtu_bytes, UINT16_MAX), OuterIpBytes(family));
 }
 
 // How far a run came: the first packet that does not go the way, and the bytes of the frames before it, as they leave.

@@ -1,7 +1,5 @@
 #include "dataplane/stage/fast_tracked.h"
 
-#include "dataplane/net/bytes.h"
-#include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_marks.h"
 #include "dataplane/stage/fast_run.h"
 
@@ -31,21 +29,6 @@ template size_t LookUpTrackedRun<net::Family::kIpv6, net::kProtocolTcp>(rte_mbuf
 template size_t LookUpTrackedRun<net::Family::kIpv6, net::kProtocolUdp>(rte_mbuf* const*, PortId, size_t, const Parsed&,
                                                                         Burst&, WantedEntries&, const StageEnv&);
 
-namespace {
-
-// The connection's entry in its second bucket. Of IPv6 one connection in fourteen lies there, and two alone share a
-// bucket: left to the ladder, these would double the row's cost. Not inline, so that what it takes is not kept in
-// registers for all others.
-template <net::Family family>
-SLUICE_FAST_PATH __attribute__((noinline)) auto* FindInSecond(const Packet& packet, const WantedEntry<family>& wanted,
-                                                              StageEnv& env) {
-  auto& table = TableOf<family>(*env.tables).table;
-  auto* const second = table.SecondEntries(KeyOf<family>(packet, FrameOf(packet)), packet.flow_hash);
-  return second == nullptr ? nullptr : lb::FindWanted(*second, wanted.entry);
-}
-
-}  // namespace
-
 template <net::Family family>
 SLUICE_FAST_PATH size_t SelectTrackedRunOf(size_t first, Burst& burst, const WantedEntries& wanted, StageEnv& env) {
   const Marks marks(*env.state);
@@ -61,7 +44,7 @@ SLUICE_FAST_PATH size_t SelectTrackedRunOf(size_t first, Burst& burst, const Wan
       break;
     auto* entry = lb::FindWanted(*look_for->bucket, look_for->entry);
     if (entry == nullptr) [[unlikely]]
-      entry = FindInSecond<family>(packet, *look_for, env);
+      entry = FindInSecond<family>(*look_for, packet.flow_hash, env);
     if (entry == nullptr || !marks.IsUp(entry->value)) [[unlikely]] {
       packet.past = Past::kLookup;
       break;

@@ -6,9 +6,7 @@
 #include "dataplane/fwd/flow_tables.h"
 #include "dataplane/lb/find_known.h"
 #include "dataplane/lb/flow_hash_aes.h"
-#include "dataplane/net/bytes.h"
 #include "dataplane/net/headers.h"
-#include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/packet.h"
@@ -37,25 +35,6 @@ SLUICE_FAST_PATH inline lb::TupleV4 TupleOf(const Tuple<net::Family::kIpv4, prot
 template <uint8_t protocol>
 SLUICE_FAST_PATH inline lb::TupleV6 TupleOf(const Tuple<net::Family::kIpv6, protocol>& tuple) {
   return {.client = tuple.source, .ports = static_cast<uint32_t>(_mm_cvtsi128_si32(tuple.tail))};
-}
-
-// The same where its bytes are wanted.
-template <net::Family family>
-auto KeyOf(const Packet& packet, const uint8_t* frame) {
-  const uint8_t* const client = frame + kSource<family>;
-  const net::ParsedHeaders& headers = packet.headers;
-  if constexpr (family == net::Family::kIpv4) {
-    return lb::ConnectionKeyV4{.client = net::Load<uint32_t>(client),
-                               .client_port = headers.source_port,
-                               .destination_port = headers.destination_port,
-                               .vip = packet.vip};
-  } else {
-    return lb::ConnectionKeyV6{.client_high = net::Load<uint64_t>(client),
-                               .client_low = net::Load<uint64_t>(client + 8),
-                               .client_port = headers.source_port,
-                               .destination_port = headers.destination_port,
-                               .vip = packet.vip};
-  }
 }
 
 }  // namespace sluice::stage

@@ -71,12 +71,13 @@ inline uint64_t WriteShim(uint8_t* at, fwd::ForwardingMode mode, uint16_t gue_po
   return udp_sum + gue_word;
 }
 
-inline void LeaveChecksumToDevice(Packet& packet) {
+// `l2_bytes`: in front of the outer header, at most 22.
+inline void LeaveChecksumToDevice(rte_mbuf* mbuf, size_t l2_bytes) {
   // Of a fragment there was something else (travel_note.h).
-  packet.mbuf->tx_offload = 0;
-  packet.mbuf->l2_len = packet.headers.l3_offset & 0x7f;  // 7 bits wide; at most 22
-  packet.mbuf->l3_len = sizeof(net::Ipv4Header);
-  packet.mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
+  mbuf->tx_offload = 0;
+  mbuf->l2_len = l2_bytes & 0x7f;  // 7 bits wide
+  mbuf->l3_len = sizeof(net::Ipv4Header);
+  mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 }
 
 // The outer header's checksum of which BackendEntry::outer_sum is the sum without TOS and length, for IP in IPv4 or

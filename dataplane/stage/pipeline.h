@@ -37,7 +37,8 @@ class PacketSink {
 // Carries `count` (<= kBurstSize) received packets through all stages: counts them as received on `port`, decides each
 // one's fate, and hands it to `sink` or frees it. Puts `mbufs` into groups of one kind (GroupByKind). `burst` is the
 // caller's scratch space; after the call its records say what was decided for each packet, in the order of `mbufs` as
-// it is then (the mbufs themselves are gone). Worker thread; no allocation, lock or system call.
+// it is then (the mbufs themselves are gone). Unless env.wants_records a burst may go without: its count is 0 then.
+// Worker thread; no allocation, lock or system call.
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink);
 
 // The same for packets that another worker handed over: they run through all stages once more, and are not counted as

@@ -103,6 +103,7 @@ struct StageEnv {
   ExtraPackets extras = {};
   const fwd::ProbePorts* probes = nullptr;  // of the host's health checks; null: there are none
   bool fast_path = FastPathIsSupported();   // false: the stages do all the work (stage/fast_path.h)
+  bool wants_records = false;               // true: RunPipeline makes the records of each burst
 };
 
 }  // namespace sluice::stage

@@ -15,8 +15,9 @@ SLUICE_FAST_PATH inline __m256i LoadAnywhere32(const uint8_t* at) {
   return _mm256_lddqu_si256(reinterpret_cast<const __m256i*>(at));
 }
 
-SLUICE_FAST_PATH inline void StoreAnywhere32(uint8_t* at, __m256i bytes) {
-  asm("vmovdqu %1, %0" : "=m"(*reinterpret_cast<uint8_t(*)[sizeof(bytes)]>(at)) : "x"(bytes));
+template <typename T>
+SLUICE_FAST_PATH inline void StoreAnywhere32(T* at, __m256i bytes) {
+  asm("vmovdqu %1, %0" : "=m"(*reinterpret_cast<T(*)[sizeof(bytes) / sizeof(T)]>(at)) : "x"(bytes));
 }
 
 // `lanes` and the bytes.

@@ -217,9 +217,10 @@ Outcome RunFrame(const uint8_t* data, size_t size, bool fast_path) {
   const size_t split = size > 7 ? (size_t{data[6]} << 8 | data[7]) % (size + 1) : size;
   const bool vouched = size > 8 && (data[8] & 1) != 0;
   for (const size_t first : {size, split}) {
-    for (const uint32_t now_s : {1u, 100u}) {
-      // As many as are checked at once and one by itself, the first time; then fewer.
-      std::vector<rte_mbuf*> copies(now_s == 1 ? stage::kEight + 1 : 3);
+    // As many as are checked at once and one by itself, then a full burst, then fewer.
+    for (const auto& [now_s, count] :
+         {std::pair<uint32_t, size_t>{1, stage::kEight + 1}, {1, stage::kBurstSize}, {100, 3}}) {
+      std::vector<rte_mbuf*> copies(count);
       for (rte_mbuf*& copy : copies) {
         copy = test::MakeExactMbuf(world.pool, data, size, first);
         // Few mutations keep the IPv4 checksum right; a device that vouches for it lets the others in.

@@ -160,6 +160,21 @@ class ReplayCommandTest(unittest.TestCase):
         rungs = [p["rung"] for p in report["packets"]]
         self.assertEqual(rungs, ["scheduler"] + ["connection_table"] * 2 + ["scheduler", "connection_table"])
 
+    def test_bursts_of_known_connections_have_records(self):
+        """Of which workers make none."""
+        case = kit.Case("known")
+        case.pool("web", {"web-1": "192.0.2.11"})
+        case.vip("www", kit.VIP_V4, "tcp", 80, "web", "ipip")
+        self.write_config(case)
+        ip = IP(src=kit.CLIENT_V4, dst=kit.VIP_V4)
+        packets = [ip / TCP(sport=port, dport=80, flags=flags) for flags in "SAA" for port in range(1000, 1064)]
+        capture.write(self.path("in.pcap"), [(START_NS, bytes(kit.ether_in() / packet)) for packet in packets])
+        report = json.loads(self.replay("--json"))
+        told = [(p["fate"], p["vip"], p["backend"], p["rung"]) for p in report["packets"]]
+        rungs = ["scheduler"] * 64 + ["connection_table"] * 128
+        self.assertEqual(told, [("forwarded", "www", "web/web-1", rung) for rung in rungs])
+        self.assertEqual(len(capture.read(self.path("out.pcap"))), len(packets))
+
     def test_an_empty_capture(self):
         capture.write(self.path("in.pcap"), [])
         report = json.loads(self.replay("--json"))

@@ -96,12 +96,17 @@ class EightFramesTest : public testing::TestWithParam<std::tuple<bool, uint8_t>>
     const auto& begins = eight.begins;
     alignas(32) std::array<uint32_t, kEight> ip_bytes;
     alignas(32) std::array<uint64_t, kEight> keys;
+    std::array<uint16_t, kEight> changes;
+    std::array<uint32_t, kEight> tos_and_lengths;
+    const stage::EightFields fields = {.ip_bytes = ip_bytes.data(),
+                                       .vip_keys = keys.data(),
+                                       .changes = changes.data(),
+                                       .tos_and_lengths = tos_and_lengths.data()};
     const bool sums_are_good = SumsAreGood();
-    const uint32_t good = Protocol() == net::kProtocolTcp
-                              ? stage::CheckEight<net::kProtocolTcp>(begins.data(), eight.Lengths(), sums_are_good,
-                                                                     ip_bytes.data(), keys.data())
-                              : stage::CheckEight<net::kProtocolUdp>(begins.data(), eight.Lengths(), sums_are_good,
-                                                                     ip_bytes.data(), keys.data());
+    const uint32_t good =
+        Protocol() == net::kProtocolTcp
+            ? stage::CheckEight<net::kProtocolTcp>(begins.data(), eight.Lengths(), sums_are_good, fields)
+            : stage::CheckEight<net::kProtocolUdp>(begins.data(), eight.Lengths(), sums_are_good, fields);
     ASSERT_EQ(good >> kEight, 0u);
     for (size_t i = 0; i < kEight; ++i) {
       if (frames[i].bytes.empty()) {
@@ -120,6 +125,9 @@ class EightFramesTest : public testing::TestWithParam<std::tuple<bool, uint8_t>>
       ASSERT_EQ(ip_bytes[i], headers.ip_length);
       ASSERT_EQ(keys[i],
                 Vips::KeyOf({net::Load<uint32_t>(ip + 16)}, Vips::ServiceOf(Protocol(), headers.destination_port)));
+      if (Protocol() != net::kProtocolTcp) continue;
+      ASSERT_EQ(changes[i], (headers.tcp_flags & (net::kTcpSyn | net::kTcpFin | net::kTcpRst)) << 8);
+      ASSERT_EQ(tos_and_lengths[i], (uint32_t{ip[1]} << 16) + headers.ip_length + 20);
     }
   }
 

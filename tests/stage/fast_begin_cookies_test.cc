@@ -179,17 +179,10 @@ TEST_P(FastBeginCookiesTest, PassInRuns) {
       now_s_ += 5000;
       RunOn(*common_, {FrameOf(v4, by_table_[0], 1000 * known + known, Options::kNone)}, {0}, {SIZE_MAX});
       FirstPass pass = LookUp(*common_, frames);
-      const stage::SelectionTables tables = {.vips = state_->fast_path_vips->data(),
-                                             .marks = stage::Marks(*state_),
-                                             .backends = state_->backends->data(),
-                                             .vip_counters = common_->counters.vips.get(),
-                                             .backend_counters = common_->counters.backends.get()};
-      stage::Burst& burst = common_->burst;
-      const stage::Packet* const next =
-          v4 ? stage::SelectPassing(burst.begin(), burst.end(), pass.wanted.v4.data(), tables, pass.env)
-             : stage::SelectPassing(burst.begin(), burst.end(), pass.wanted.v6.data(), tables, pass.env);
-      ASSERT_LE(next - burst.begin(), static_cast<long>(known));
-      passed += static_cast<size_t>(next - burst.begin());
+      const auto select = v4 ? stage::SelectPassing<net::Family::kIpv4> : stage::SelectPassing<net::Family::kIpv6>;
+      const size_t next = select(0, common_->burst, pass.wanted, stage::SelectionTables(pass.env), pass.env);
+      ASSERT_LE(next, known);
+      passed += next;
     }
     EXPECT_GT(passed, stage::kBurstSize * (stage::kBurstSize - 1) / 4);
   }

@@ -129,16 +129,6 @@ class FastBeginTest : public TrackedVipsTest {
     return builder.Build();
   }
 
-  // All connections are over, and both directors have noticed.
-  void EndAll() {
-    now_s_ += 5000;
-    for (Director* const director : {common_.get(), stages_.get()}) {
-      // A pass may have begun before.
-      for (int pass = 0; pass < 2; ++pass)
-        director->tables.Sweep(director->tables.bucket_count(), now_s_, *state_, director->counters);
-    }
-  }
-
   const fwd::TableCounters& TableCounters(const Kind& kind) const {
     return kind.v4 ? common_->counters.table_v4 : common_->counters.table_v6;
   }
@@ -249,20 +239,15 @@ TEST_P(FastBeginTest, TakesAllForWhichThereIsRoom) {
       LimitUnconfirmed(limit);
       stage::Burst& burst = common_->burst;
       FirstPass pass = LookUp(*common_, Firsts(kind, 1 + Draw(stage::kBurstSize)));
-      const stage::SelectionTables tables = {.vips = state_->fast_path_vips->data(),
-                                             .marks = stage::Marks(*state_),
-                                             .backends = state_->backends->data(),
-                                             .vip_counters = common_->counters.vips.get(),
-                                             .backend_counters = common_->counters.backends.get()};
+      const stage::SelectionTables tables(pass.env);
       const bool noted = stage::IsBeginning(burst.packets[0].past);
       ASSERT_EQ(noted, kind.protocol == net::kProtocolTcp);
-      const auto select = [&]<net::Family family>(const stage::WantedEntry<family>* wanted) {
-        const stage::Packet* fetched_end = burst.begin();
-        return (noted ? stage::SelectNoted<family> : stage::SelectDatagrams<family>)(burst.begin(), burst.end(), wanted,
-                                                                                     tables, fetched_end, pass.env);
+      size_t fetched_end = 0;
+      const auto select = [&]<net::Family family>() {
+        return (noted ? stage::SelectNoted<family> : stage::SelectDatagrams<family>)(0, burst, pass.wanted, tables,
+                                                                                     fetched_end, pass.env);
       };
-      const stage::Packet* const next = kind.v4 ? select(pass.wanted.v4.data()) : select(pass.wanted.v6.data());
-      const auto begun = static_cast<size_t>(next - burst.begin());
+      const size_t begun = kind.v4 ? select.operator()<net::Family::kIpv4>() : select.operator()<net::Family::kIpv6>();
       ASSERT_LE(begun, std::min(limit, burst.count));
       ASSERT_EQ(common_->tables.v4().unconfirmed + common_->tables.v6().unconfirmed, begun);
       taken += begun;

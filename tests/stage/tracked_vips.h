@@ -32,6 +32,16 @@ class TrackedVipsTest : public TwoDirectorsRunsTest {
       director->tables.v4().unconfirmed_limit = director->tables.v6().unconfirmed_limit = limit;
   }
 
+  // All connections are over, and both directors have noticed.
+  void EndAll() {
+    now_s_ += 5000;
+    for (Director* const director : {common_.get(), stages_.get()}) {
+      // A pass may have begun before.
+      for (int pass = 0; pass < 2; ++pass)
+        director->tables.Sweep(director->tables.bucket_count(), now_s_, *state_, director->counters);
+    }
+  }
+
   static constexpr uint16_t kL2Port = 80, kIpipPort = 81, kHashPort = 84, kTurnsPort = 86;
 };
 

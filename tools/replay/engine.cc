@@ -185,6 +185,7 @@ class EngineImpl final : public Engine {
     env_.counters = &dataplane_.counters();
     env_.fragments = &fragments_;
     env_.unresolved = &unresolved_;
+    env_.wants_records = true;
     for (const uint16_t port : node.punt.management_ports) node_.management_ports.set(port);
   }
 
