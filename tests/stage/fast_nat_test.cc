@@ -216,10 +216,10 @@ TEST_P(FastNatTest, LeavesEverythingAsTheStagesDo) {
   std::array<size_t, 2> known{};  // packets of IPv4, of IPv6
   size_t beside_known = 0;
   size_t without_records = 0;
-  for (int round = 0; round < 1000; ++round) {
+  for (int round = 0; round < 1400; ++round) {
     std::vector<Bytes> frames(1 + Draw(stage::kBurstSize));
     std::generate(frames.begin(), frames.end(), [this] { return NatFrame(); });
-    if (Draw(4) == 0) frames = TunnelBurst();
+    if (Draw(8) == 0) frames = TunnelBurst();
     const std::vector<uint64_t> offloads(frames.size(), RTE_MBUF_F_RX_IP_CKSUM_GOOD);
     const std::vector<size_t> segments(frames.size(), SIZE_MAX);
     const std::set<uint64_t> known_before = Known(common->tables.nat());
