@@ -49,9 +49,9 @@ template <net::Family family>
 SLUICE_FAST_PATH size_t SelectDatagrams(size_t first, Burst& burst, const WantedEntries& wanted, SelectionTables tables,
                                         size_t& fetched_end, StageEnv& env);
 
-// As SelectNoted, of packets up to `end` that have no records (fast_tracked_burst.h).
-SLUICE_FAST_PATH size_t SelectUnrecorded(size_t first, size_t end, Parsed& parsed, const WantedEntries& wanted,
-                                         SelectionTables tables, size_t& fetched_end, StageEnv& env);
+// As SelectNoted, of a full burst that has no records (fast_tracked_burst.h).
+SLUICE_FAST_PATH size_t SelectUnrecorded(Parsed& parsed, const WantedEntries& wanted, SelectionTables tables,
+                                         StageEnv& env);
 
 }  // namespace sluice::stage
 

@@ -297,9 +297,9 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
   }
   // A burst of nothing else needs none of the tables below.
   size_t first = 0;
-  if (const std::optional<Places> running = RunningOfTracked(parsed, env)) {
+  if (const TrackedBurst kind = TrackedBurstOf(parsed, env); kind != TrackedBurst::kNone) {
     Unfinished unfinished;
-    const Sent sent = SendTrackedBurst(mbufs, port, *running, parsed, burst, wanted, unfinished, env);
+    const Sent sent = SendTrackedBurst(mbufs, port, kind, parsed, burst, wanted, unfinished, env);
     if (sent.port.valid()) return {.sent = sent};
     first = unfinished.looked_up;
     if (first == count) return {.selected = unfinished.selected, .sent = {}};

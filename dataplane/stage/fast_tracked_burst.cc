@@ -3,7 +3,6 @@
 #include <immintrin.h>
 
 #include <array>
-#include <bit>
 
 #include "dataplane/base/check.h"
 #include "dataplane/base/prefetch.h"
@@ -26,16 +25,15 @@ using net::Load;
 
 constexpr uint32_t kOverhead = OuterIpBytes(Family::kIpv4);
 
-// The places whose word is this one. In pieces as they were stored: wider loads would wait for the last stores.
-SLUICE_FAST_PATH inline Places PlacesOf(const std::array<uint16_t, kBurstSize>& words, unsigned word) {
-  const auto half = [&](size_t first) SLUICE_FAST_PATH {
-    const auto eight = [&](size_t i) SLUICE_FAST_PATH {
-      const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(word));
-      return _mm_cmpeq_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(&words[i])), wanted);
-    };
-    return static_cast<Places>(_mm_movemask_epi8(_mm_packs_epi16(eight(first), eight(first + kEight))));
-  };
-  return half(0) | half(2 * kEight) << 2 * kEight;
+// Whether all words are this one. In pieces as they were stored: wider loads would wait for the last stores.
+SLUICE_FAST_PATH inline bool AllAre(const std::array<uint16_t, kBurstSize>& words, unsigned word) {
+  const __m128i wanted = _mm_set1_epi16(static_cast<int16_t>(word));
+  __m128i differs = _mm_setzero_si128();
+  for (size_t i = 0; i < kBurstSize; i += kEight) {
+    const __m128i eight = _mm_load_si128(reinterpret_cast<const __m128i*>(&words[i]));
+    differs = _mm_or_si128(differs, _mm_xor_si128(eight, wanted));
+  }
+  return _mm_testz_si128(differs, differs) != 0;
 }
 
 // Way, mode and family of the VIPs, as they lie side by side.
@@ -48,27 +46,11 @@ uint16_t WantedKind() {
   return KindOf(vip);
 }
 
-// Calls take(runs, first, end) for runs of packets that go on or do not, which returns how far it came, as long as that
-// is `end`. Returns where it ended.
-template <typename Take>
-SLUICE_FAST_PATH inline size_t InRuns(Places running, const Take& take) {
-  size_t i = 0;
-  while (i != kBurstSize) {
-    const bool runs = (running >> i & 1) != 0;
-    const size_t end = i + static_cast<size_t>(std::countr_one((runs ? running : ~running) >> i));
-    i = take(runs, i, end);
-    if (i != end) break;
-  }
-  return i;
-}
-
-// The first pass of packets from `first` to `end`, which all begin a connection or all go on. Returns the first that is
-// to no VIP of the kind, or begins where more than the pool's table schedules. `whole`: they are the burst, and the
-// loop has no bounds to keep (row table, 1 k flows: 0.95).
-template <bool begins, bool whole>
-SLUICE_FAST_PATH __attribute__((noinline)) size_t LookUp(size_t first, size_t end, Parsed& parsed,
-                                                         WantedEntry<Family::kIpv4>* wanted, const StageEnv& env) {
-  if constexpr (whole) first = 0, end = kBurstSize;
+// The first pass of a burst of which all packets begin a connection, or all go on. Returns the first that is to no VIP
+// of the kind, or begins where more than the pool's table schedules.
+template <bool begins>
+SLUICE_FAST_PATH __attribute__((noinline)) size_t LookUp(Parsed& parsed, WantedEntry<Family::kIpv4>* wanted,
+                                                         const StageEnv& env) {
   const auto exact_vips = VipFinderOf<Family::kIpv4>(*env.state);
   const lb::AesFlowKeys keys = lb::LoadFlowKeys(*env.state->keys);
   const fwd::FastPathVip* const vips = env.state->fast_path_vips->data();
@@ -78,7 +60,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t LookUp(size_t first, size_t en
   // Or the compiler would mask what it compares with a constant.
   asm("" : "+r"(kind));
 #pragma GCC unroll 4
-  for (size_t i = first; i < end; ++i) {
+  for (size_t i = 0; i < kBurstSize; ++i) {
     const VipKey<Family::kIpv4> key(parsed.vip_key[i]);
     const VipId vip = exact_vips.FindIn(parsed.slot[i], key.key, key.address, key.service);
     if (!vip.valid()) [[unlikely]]
@@ -100,7 +82,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t LookUp(size_t first, size_t en
       PrefetchLine(frame - 1);  // as PrefetchHeadroom; of those that begin it is the second pass's
     }
   }
-  return end;
+  return kBurstSize;
 }
 
 // Not inline, as FindInSecond.
@@ -109,20 +91,17 @@ SLUICE_FAST_PATH __attribute__((noinline)) lb::ConnectionEntryV4* FindUnrecorded
   return FindInSecond<Family::kIpv4>(wanted, HashOfUnrecorded(parsed, place, env), env);
 }
 
-// The second pass of packets from `first` to `end`, which all go on. Returns the first that has no entry, or whose
-// backend is not up.
-template <bool whole>
-SLUICE_FAST_PATH __attribute__((noinline)) size_t SelectRunning(size_t first, size_t end, Parsed& parsed,
+// The second pass of a burst whose packets all go on. Returns the first that has no entry, or whose backend is not up.
+SLUICE_FAST_PATH __attribute__((noinline)) size_t SelectRunning(Parsed& parsed,
                                                                 const WantedEntry<Family::kIpv4>* wanted,
                                                                 StageEnv& env) {
-  if constexpr (whole) first = 0, end = kBurstSize;
   const Marks marks(*env.state);
   const fwd::BackendEntry* const backends = env.state->backends->data();
   const fwd::BackendCounters* const backend_counters = env.counters->backends.get();
   const auto now_s = static_cast<uint16_t>(env.now_s);
-  const WantedEntry<Family::kIpv4>* look_for = &wanted[first];
+  const WantedEntry<Family::kIpv4>* look_for = wanted;
 #pragma GCC unroll 4
-  for (size_t i = first; i < end; ++i, ++look_for) {
+  for (size_t i = 0; i < kBurstSize; ++i, ++look_for) {
     auto* entry = lb::FindWanted(*look_for->bucket, look_for->entry);
     if (entry == nullptr) [[unlikely]] {
       entry = FindUnrecordedInSecond(parsed, i, *look_for, env);
@@ -135,33 +114,14 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t SelectRunning(size_t first, si
     NoteSeen(entry->value, now_s);
     ChooseUnrecorded(parsed, i, backend, backends, backend_counters);
   }
-  return end;
+  return kBurstSize;
 }
 
-// Both passes of the whole burst, in runs of those that begin and those that go on. Return how many packets they did.
-SLUICE_FAST_PATH size_t LookUpAll(Places running, Parsed& parsed, WantedEntry<Family::kIpv4>* wanted,
-                                  const StageEnv& env) {
-  if (running == AllPlaces(kBurstSize)) return LookUp<false, true>(0, 0, parsed, wanted, env);
-  if (running == 0) return LookUp<true, true>(0, 0, parsed, wanted, env);
-  return InRuns(running, [&](bool runs, size_t first, size_t end) {
-    return runs ? LookUp<false, false>(first, end, parsed, wanted, env)
-                : LookUp<true, false>(first, end, parsed, wanted, env);
-  });
-}
-SLUICE_FAST_PATH size_t SelectAll(Places running, Parsed& parsed, const WantedEntries& wanted, StageEnv& env) {
-  auto& known = env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)];
-  if (running == AllPlaces(kBurstSize)) {
-    const size_t next = SelectRunning<true>(0, 0, parsed, wanted.v4.data(), env);
-    known.Add(next);
-    return next;
-  }
-  size_t fetched_end = 0;
-  return InRuns(running, [&](bool runs, size_t first, size_t end) {
-    if (!runs) return SelectUnrecorded(first, end, parsed, wanted, SelectionTables(env), fetched_end, env);
-    const size_t next = SelectRunning<false>(first, end, parsed, wanted.v4.data(), env);
-    known.Add(next - first);
-    return next;
-  });
+SLUICE_FAST_PATH inline size_t Select(TrackedBurst kind, Parsed& parsed, const WantedEntries& wanted, StageEnv& env) {
+  if (kind == TrackedBurst::kBeginning) return SelectUnrecorded(parsed, wanted, SelectionTables(env), env);
+  const size_t next = SelectRunning(parsed, wanted.v4.data(), env);
+  env.counters->rungs[static_cast<size_t>(fwd::Rung::kConnectionTable)].Add(next);
+  return next;
 }
 
 // The burst's IP packets together.
@@ -226,13 +186,13 @@ SLUICE_FAST_PATH size_t SendAll(rte_mbuf* const* mbufs, const Parsed& parsed, Se
 }
 
 // Makes the records of a burst that is not finished. The first `ready` packets leave by `out_port`.
-SLUICE_FAST_PATH __attribute__((noinline)) void MakeRecords(rte_mbuf* const* mbufs, PortId port, Places running,
+SLUICE_FAST_PATH __attribute__((noinline)) void MakeRecords(rte_mbuf* const* mbufs, PortId port, TrackedBurst kind,
                                                             const Parsed& parsed, const Unfinished& unfinished,
                                                             size_t ready, PortId out_port, Burst& burst,
                                                             const StageEnv& env) {
   const __m256i in_port = InPort(port);
+  const bool runs = kind == TrackedBurst::kRunning;
   for (size_t i = 0; i < unfinished.looked_up; ++i) {
-    const bool runs = (running >> i & 1) != 0;
     Packet& packet = burst.packets[i];
     WriteRecordOfEight<Family::kIpv4, net::kProtocolTcp>(packet, mbufs[i], parsed.frame[i], parsed.ip_bytes[i],
                                                          in_port);
@@ -249,28 +209,33 @@ SLUICE_FAST_PATH __attribute__((noinline)) void MakeRecords(rte_mbuf* const* mbu
 
 }  // namespace
 
-SLUICE_FAST_PATH std::optional<Places> RunningOfTracked(const Parsed& parsed, const StageEnv& env) {
-  if (parsed.eights.tcp_v4 != AllPlaces(kBurstSize) || !parsed.same_headroom || env.wants_records) return {};
+SLUICE_FAST_PATH TrackedBurst TrackedBurstOf(const Parsed& parsed, const StageEnv& env) {
+  constexpr auto kNone = TrackedBurst::kNone;
+  if (parsed.eights.tcp_v4 != AllPlaces(kBurstSize) || !parsed.same_headroom || env.wants_records) return kNone;
   // Most bursts of others are told by their first.
   const VipKey<Family::kIpv4> key(parsed.vip_key[0]);
   const VipId first = VipFinderOf<Family::kIpv4>(*env.state).FindIn(parsed.slot[0], key.key, key.address, key.service);
-  if (!first.valid() || KindOf((*env.state->fast_path_vips)[first.index()]) != WantedKind()) return {};
+  if (!first.valid()) return kNone;
+  const fwd::FastPathVip& vip = (*env.state->fast_path_vips)[first.index()];
+  if (KindOf(vip) != WantedKind()) return kNone;
+  // A pool's backends nearly all have addresses of one family: where it is the other, the first two passes were in vain
+  // (1.09 of the cycles).
+  if (vip.slots != nullptr && (*env.state->backends)[vip.slots[0]].family != Family::kIpv4) return kNone;
   // A tunnel whose source varies is made by the stages.
-  if (env.node->tunnel_source_v4.enabled) return {};
-  const Places running = PlacesOf(parsed.changes, 0);
-  const Places beginning = PlacesOf(parsed.changes, unsigned{net::kTcpSyn} << 8);
-  if ((running | beginning) != AllPlaces(kBurstSize)) return {};
-  return running;
+  if (env.node->tunnel_source_v4.enabled) return kNone;
+  if (AllAre(parsed.changes, 0)) return TrackedBurst::kRunning;
+  return AllAre(parsed.changes, unsigned{net::kTcpSyn} << 8) ? TrackedBurst::kBeginning : kNone;
 }
 
-SLUICE_FAST_PATH Sent SendTrackedBurst(rte_mbuf* const* mbufs, PortId port, Places running, Parsed& parsed,
+SLUICE_FAST_PATH Sent SendTrackedBurst(rte_mbuf* const* mbufs, PortId port, TrackedBurst kind, Parsed& parsed,
                                        Burst& burst, WantedEntries& wanted, Unfinished& unfinished, StageEnv& env) {
-  SLUICE_DCHECK(burst.count == kBurstSize);
-  unfinished = {.looked_up = LookUpAll(running, parsed, wanted.v4.data(), env)};
+  SLUICE_DCHECK(burst.count == kBurstSize && kind != TrackedBurst::kNone);
+  const auto look_up = kind == TrackedBurst::kRunning ? LookUp<false> : LookUp<true>;
+  unfinished = {.looked_up = look_up(parsed, wanted.v4.data(), env)};
   Sent sent;
   size_t ready = 0;
   if (unfinished.looked_up == kBurstSize) {
-    unfinished.selected = SelectAll(running, parsed, wanted, env);
+    unfinished.selected = Select(kind, parsed, wanted, env);
     if (unfinished.selected == kBurstSize) {
       ready = SendAll(mbufs, parsed, sent, env);
       if (ready == kBurstSize) [[likely]] {
@@ -279,7 +244,7 @@ SLUICE_FAST_PATH Sent SendTrackedBurst(rte_mbuf* const* mbufs, PortId port, Plac
       }
     }
   }
-  MakeRecords(mbufs, port, running, parsed, unfinished, ready, sent.port, burst, env);
+  MakeRecords(mbufs, port, kind, parsed, unfinished, ready, sent.port, burst, env);
   return {};
 }
 

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 
 #include "dataplane/fwd/forwarding_state.h"
 #include "dataplane/fwd/worker_counters.h"
@@ -18,16 +17,17 @@
 #include "dataplane/stage/packet.h"
 #include "dataplane/stage/stage_env.h"
 
-// Full bursts of nothing but TCP over IPv4 whose connections go on or begin, to VIPs of the way kTable whose backends
-// are behind tunnels of IP in IPv4. Workers ask for no records, so none are made: what one pass tells the next it
-// writes into short arrays, and what does not vary from packet to packet is asked once a burst. That saves a fifth of
-// the instructions (rows table, 1 k flows, and new). Where a packet turns up that is not of the kind, or is the
+// Full bursts of nothing but TCP over IPv4 whose connections all go on, or all begin, to VIPs of the way kTable whose
+// backends are behind tunnels of IP in IPv4. Workers ask for no records, so none are made: what one pass tells the next
+// it writes into short arrays, and what does not vary from packet to packet is asked once a burst. That saves a fifth
+// of the instructions (rows table, 1 k flows, and new). Where a packet turns up that is not of the kind, or is the
 // ladder's, records are made of what is known, and the other passes go on from there.
 namespace sluice::stage {
 
-// Where a burst may be of the kind, by what its frames tell and by its first VIP, and nobody wants its records: the
-// places of the connections that go on; all others begin.
-std::optional<Places> RunningOfTracked(const Parsed& parsed, const StageEnv& env);
+// What a burst's packets all do to their connections, where it may be of the kind by what its frames tell and by its
+// first VIP, and nobody wants its records.
+enum class TrackedBurst : uint8_t { kNone, kRunning, kBeginning };
+TrackedBurst TrackedBurstOf(const Parsed& parsed, const StageEnv& env);
 
 // What all passes do of such a burst, which came by `port`. A valid port: all is done, and burst.count is 0, because
 // there are no records. Invalid: records tell how far each packet is, as those of the other passes do, for the first
@@ -36,7 +36,7 @@ struct Unfinished {
   size_t looked_up = 0;
   size_t selected = 0;
 };
-Sent SendTrackedBurst(rte_mbuf* const* mbufs, PortId port, Places running, Parsed& parsed, Burst& burst,
+Sent SendTrackedBurst(rte_mbuf* const* mbufs, PortId port, TrackedBurst kind, Parsed& parsed, Burst& burst,
                       WantedEntries& wanted, Unfinished& unfinished, StageEnv& env);
 
 // The packet's backend is chosen: as MarkChosen.
