@@ -15,6 +15,7 @@
 #include "controlplane/rpc/server.h"
 #include "controlplane/store/memory_journal.h"
 #include "sluice/v1/sluice.grpc.pb.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/controlplane/fake_dataplane.h"
 #include "tests/unit/controlplane/sample.h"
 
@@ -29,14 +30,8 @@ inline std::string TextOf(const std::filesystem::path& path) {
 class ManageTest : public ::testing::Test {
  protected:
   ManageTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "sluice-manage-XXXXXX").string();
-    directory_ = mkdtemp(pattern.data());
     reconciler_.Attach(&journal_, &events_, nullptr);
     EXPECT_TRUE(reconciler_.Apply(SampleServices(), {.author = {"start", "Start"}}).ok());
-  }
-  ~ManageTest() override {
-    server_.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   void Start() {
@@ -101,7 +96,8 @@ class ManageTest : public ::testing::Test {
     channel_ = grpc::CreateChannel(server_->tcp_address(), grpc::SslCredentials(options));
   }
 
-  std::filesystem::path directory_;
+  const TemporaryDirectory temporary_;  // until the server has gone
+  const std::filesystem::path& directory_ = temporary_.path();
   FakeDataplane dataplane_;
   model::EventBus events_;
   store::MemoryJournal journal_;

@@ -23,6 +23,7 @@
 #include "controlplane/probe/socket.h"
 #include "controlplane/probe/tcp_prober.h"
 #include "controlplane/probe/udp_prober.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/controlplane/sample.h"
 
 namespace sluice::probe {
@@ -147,7 +148,8 @@ class ProbeTest : public testing::Test, public health::ProbeSink {
   static uint16_t ClosedPort() { return Server().port(); }
   static std::string At(uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
 
-  const std::string directory_ = testing::TempDir();
+  const TemporaryDirectory temporary_;
+  const std::string directory_ = temporary_.path().string();
   EventLoop loop_;
   FakeWays ways_;
   std::optional<ProbeResult> result_;
@@ -272,29 +274,27 @@ TEST_F(ProbeTest, CommandsEndWithTheirVerdict) {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   };
   CheckSpec spec = SpecFor(80, config::CheckType::kCommand);
-  spec.config.command = "sluice-probe-test-good";
+  spec.config.command = "good";
   write(spec.config.command, "echo $SLUICE_ADDRESS $SLUICE_PORT $SLUICE_BACKEND");
-  EXPECT_EQ(Text(Probe(spec)), "passed: command sluice-probe-test-good ended with 0: 127.0.0.1 80 127.0.0.1");
-  spec.config.command = "sluice-probe-test-bad";
+  EXPECT_EQ(Text(Probe(spec)), "passed: command good ended with 0: 127.0.0.1 80 127.0.0.1");
+  spec.config.command = "bad";
   write(spec.config.command, "echo 'replication is late'; exit 3");
-  EXPECT_EQ(Text(Probe(spec)), "failed: command sluice-probe-test-bad ended with 3: replication is late");
-  spec.config.command = "sluice-probe-test-none";
-  EXPECT_EQ(Text(Probe(spec)),
-            "not made: command " + directory_ + "/sluice-probe-test-none: No such file or directory");
+  EXPECT_EQ(Text(Probe(spec)), "failed: command bad ended with 3: replication is late");
+  spec.config.command = "none";
+  EXPECT_EQ(Text(Probe(spec)), "not made: command " + directory_ + "/none: No such file or directory");
   // One that does not end is killed with what it started.
-  spec.config.command = "sluice-probe-test-slow";
-  write(spec.config.command, "sleep 1000 & echo $! > " + directory_ + "/sluice-probe-test-pid; sleep 1000");
+  spec.config.command = "slow";
+  write(spec.config.command, "sleep 1000 & echo $! > " + directory_ + "/pid; sleep 1000");
   CommandProber command(directory_, loop_, ways_, *this);
   command.Start(1, spec);
   pid_t child = 0;
-  while (child == 0) std::ifstream(directory_ + "/sluice-probe-test-pid") >> child;
-  EXPECT_EQ(command.Cancel(1), "command sluice-probe-test-slow");
+  while (child == 0) std::ifstream(directory_ + "/pid") >> child;
+  EXPECT_EQ(command.Cancel(1), "command slow");
   while (kill(child, 0) == 0 && std::ifstream("/proc/" + std::to_string(child) + "/stat").good()) {
     std::string stat;
     std::getline(std::ifstream("/proc/" + std::to_string(child) + "/stat"), stat);
     if (stat.find(") Z") != std::string::npos || stat.empty()) break;  // nobody collects it here
   }
-  std::filesystem::remove(directory_ + "/sluice-probe-test-pid");
 }
 
 TEST(GrpcHealthTest, MessagesAreAsOnTheWire) {

@@ -1,7 +1,6 @@
 #include "tests/unit/controlplane/recorded_machine.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -9,8 +8,6 @@
 namespace sluice {
 
 RecordedMachine::RecordedMachine(const std::string& name) {
-  root_ = (std::filesystem::temp_directory_path() / "sluice-machine-XXXXXX").string();
-  if (mkdtemp(root_.data()) == nullptr) ADD_FAILURE() << "no temporary directory";
   std::ifstream recording(std::string(SLUICE_MACHINES) + "/" + name + ".txt");
   EXPECT_TRUE(recording.is_open()) << name;
   for (std::string line; std::getline(recording, line);) {
@@ -27,11 +24,6 @@ RecordedMachine::RecordedMachine(const std::string& name) {
       ADD_FAILURE() << name << ": not a line of a recording: " << line;
     }
   }
-}
-
-RecordedMachine::~RecordedMachine() {
-  std::error_code error;
-  std::filesystem::remove_all(root_, error);
 }
 
 void RecordedMachine::Write(const std::string& path, const std::string& text) const {

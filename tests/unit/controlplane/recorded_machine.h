@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tests/support/temporary_directory.h"
+
 namespace sluice {
 
 inline constexpr uint64_t kMegabyte = 1 << 20;
@@ -13,9 +15,6 @@ inline constexpr uint64_t kMegabyte = 1 << 20;
 class RecordedMachine {
  public:
   explicit RecordedMachine(const std::string& name);
-  ~RecordedMachine();
-  RecordedMachine(const RecordedMachine&) = delete;
-  RecordedMachine& operator=(const RecordedMachine&) = delete;
 
   // Stands before the absolute path of each file.
   const std::string& root() const { return root_; }
@@ -24,7 +23,8 @@ class RecordedMachine {
   void Link(const std::string& path, const std::string& target) const;
 
  private:
-  std::string root_;
+  const TemporaryDirectory directory_;
+  const std::string root_ = directory_.path().string();
 };
 
 }  // namespace sluice

@@ -17,6 +17,7 @@
 #include "controlplane/rpc/grpc_status.h"
 #include "controlplane/rpc/listen_address.h"
 #include "sluice/v1/sluice.grpc.pb.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/controlplane/fake_dataplane.h"
 #include "tests/unit/controlplane/sample.h"
 
@@ -28,13 +29,7 @@ using ::testing::HasSubstr;
 
 class ServerTest : public ::testing::Test {
  protected:
-  ServerTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "sluice-rpc-XXXXXX").string();
-    directory_ = mkdtemp(pattern.data());
-    socket_ = directory_ / "run" / "api.sock";
-    EXPECT_TRUE(reconciler_.Apply(SampleServices()).ok());
-  }
-  ~ServerTest() override { std::filesystem::remove_all(directory_); }
+  ServerTest() { EXPECT_TRUE(reconciler_.Apply(SampleServices()).ok()); }
 
   absl::StatusOr<std::unique_ptr<Server>> Start() {
     const Instance instance{"edge-1", "1.2.3", std::chrono::steady_clock::now(), &calls_};
@@ -53,8 +48,8 @@ class ServerTest : public ::testing::Test {
     return (stub.get()->*method)(&context, request, response);
   }
 
-  std::filesystem::path directory_;
-  std::filesystem::path socket_;
+  const TemporaryDirectory directory_;
+  const std::filesystem::path socket_ = directory_.path() / "run" / "api.sock";
   FakeDataplane dataplane_;
   model::CallStats calls_;
   reconcile::Reconciler reconciler_{kSampleLimits, ValidateSample, dataplane_, dataplane_};

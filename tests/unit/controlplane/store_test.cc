@@ -22,6 +22,7 @@
 #include "controlplane/store/segment.h"
 #include "controlplane/store/spare_segment.h"
 #include "controlplane/store/state_file.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/unit/controlplane/journal_sample.h"
 
 namespace sluice::store {
@@ -32,12 +33,6 @@ using ::testing::HasSubstr;
 
 class FileJournalTest : public ::testing::Test {
  protected:
-  FileJournalTest() {
-    std::string pattern = (fs::temp_directory_path() / "sluice-store-XXXXXX").string();
-    directory_ = fs::path(mkdtemp(pattern.data())) / "state";
-  }
-  ~FileJournalTest() override { fs::remove_all(directory_.parent_path()); }
-
   std::unique_ptr<FileJournal> Open() {
     auto journal = FileJournal::Open(directory_.string());
     EXPECT_TRUE(journal.ok()) << journal.status();
@@ -73,7 +68,8 @@ class FileJournalTest : public ::testing::Test {
     fs::resize_file(path, bytes.find_last_not_of('\0') - 10);
   }
 
-  fs::path directory_;
+  const TemporaryDirectory temporary_;
+  const fs::path directory_ = temporary_.path() / "state";
 };
 
 TEST_F(FileJournalTest, EmptyStoreIsForItsOwnerOnlyAndHasNothing) {

@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <fstream>
 #include <sstream>
 
+#include "tests/support/temporary_directory.h"
 #include "tools/backend/check.h"
 #include "tools/backend/command_line.h"
 
@@ -71,16 +71,13 @@ TEST(OptionsFileTest, ProblemsAreNamedWithTheirLines) {
 
 class CookieOptionsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    path_ = testing::TempDir() + "/sluice_cookie_test.key";
-    std::ofstream(path_) << "000102030405060708090a0B0C0D0E0F\n";
-  }
-  void TearDown() override { std::remove(path_.c_str()); }
+  void SetUp() override { std::ofstream(path_) << "000102030405060708090a0B0C0D0E0F\n"; }
   // The section with this VIP.
   std::string Text(const std::string& vip) const {
     return "cookies:\n  keys: [{number: 1, file: " + path_ + "}]\n  vips: [{vip: 203.0.113.10, key: 1, " + vip + "}]\n";
   }
-  std::string path_;
+  const TemporaryDirectory directory_;
+  const std::string path_ = directory_.path() / "cookie.key";
 };
 
 TEST_F(CookieOptionsTest, AllFields) {
