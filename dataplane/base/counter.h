@@ -24,6 +24,17 @@ class Counter {
   std::atomic<uint64_t> value_ = 0;
 };
 
+// Packets and their bytes, side by side for CountInPlace.
+struct alignas(2 * sizeof(Counter)) TrafficCounters {
+  // Of one more packet. Only the owning thread.
+  void Add(uint64_t packet_bytes) {
+    packets.Increment();
+    bytes.Add(packet_bytes);
+  }
+
+  Counter packets, bytes;
+};
+
 // A value with one writing thread that moves both ways.
 class Gauge {
  public:

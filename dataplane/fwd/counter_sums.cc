@@ -18,20 +18,20 @@ void AddTotals(const WorkerCounters& counters, PacketTotals& totals) {
 void AddVip(const WorkerCounters& counters, VipId id, VipStats& stats) {
   if (!id.valid() || id.index() >= counters.vip_count) return;
   const VipCounters& vip = counters.vips[id.index()];
-  stats.packets += vip.packets.Value();
-  stats.bytes += vip.bytes.Value();
+  stats.packets += vip.requests.packets.Value();
+  stats.bytes += vip.requests.bytes.Value();
   stats.new_flows += vip.new_flows.Value();
   stats.dropped += vip.dropped.Value();
-  stats.reply_packets += vip.reply_packets.Value();
-  stats.reply_bytes += vip.reply_bytes.Value();
+  stats.reply_packets += vip.replies.packets.Value();
+  stats.reply_bytes += vip.replies.bytes.Value();
   stats.unprotected += vip.unprotected.Value();
 }
 
 void AddBackend(const WorkerCounters& counters, BackendId id, BackendStats& stats) {
   if (!id.valid() || id.index() >= counters.backend_count) return;
   const BackendCounters& backend = counters.backends[id.index()];
-  stats.packets += backend.packets.Value();
-  stats.bytes += backend.bytes.Value();
+  stats.packets += backend.requests.packets.Value();
+  stats.bytes += backend.requests.bytes.Value();
   // Ended ones first: `flows_started` only grows, so a flow that begins and ends between the two reads is not missed.
   stats.flows_ended += backend.flows_ended.Value();
   stats.flows_started += backend.flows_started.Value();

@@ -276,9 +276,12 @@ struct ForwardingState {
   // Two states of one process have the same number only if they share keys, VIPs and `returns`: then they say the same
   // of whose a packet is. Not 0.
   uint32_t vips_number = 0;
-  // Packets are told by what may lie in their second cache line: the TCP flags of IPv6, cookies, connection ids. Where
-  // there are no such VIPs, TCP over IPv6 and quotes in ICMP errors wait for theirs, which come seldom.
+  // On the fast path packets are told by what may lie in their second cache line: the TCP flags of IPv6, cookies,
+  // connection ids. Where there are no such VIPs, TCP over IPv6 and quotes in ICMP errors wait for theirs, which come
+  // seldom.
   bool reads_second_lines = false;
+  // Some backend has an address of IPv6: else no pool is asked for the family of its backends.
+  bool has_v6_backends = false;
   // Where packets to clients leave; never null, and without routes until the publisher knows some.
   std::shared_ptr<const ClientRoutes> client_routes;
   // Filled by ResolveNextHops (resolve.h); a state without it is never given to workers.

@@ -359,14 +359,19 @@ void BuildFastPathVips(ForwardingState& state) {
   state.fast_path_vips = std::move(common);
 }
 
+bool IsV6(const net::IpAddress& address) { return address.family() == net::Family::kIpv6; }
+
+bool HasV6Backends(const ForwardingState& state) {
+  return std::any_of(state.backend_infos->begin(), state.backend_infos->end(),
+                     [](const BackendInfo& backend) { return IsV6(backend.address); });
+}
+
 // Backends of IPv6 may answer for VIPs of IPv4.
 bool ReadsSecondLines(const ForwardingState& state) {
-  const auto is_v6 = [](const net::IpAddress& address) { return address.family() == net::Family::kIpv6; };
   return std::any_of(state.vips->begin(), state.vips->end(), [](const VipEntry& vip) { return vip.cookies; }) ||
          std::any_of(state.vip_table->vips().begin(), state.vip_table->vips().end(),
-                     [&](const lb::VipTable::Vip& vip) { return is_v6(vip.prefix.address); }) ||
-         std::any_of(state.backend_infos->begin(), state.backend_infos->end(),
-                     [&](const BackendInfo& backend) { return is_v6(backend.address); });
+                     [](const lb::VipTable::Vip& vip) { return IsV6(vip.prefix.address); }) ||
+         state.has_v6_backends;
 }
 
 // See ForwardingState::vips_number.
@@ -394,6 +399,7 @@ absl::StatusOr<std::shared_ptr<const ForwardingState>> BuildState(const StateSpe
   if (absl::Status status = BuildVips(spec, previous, *state); !status.ok()) return status;
   BuildCookies(spec, previous, *state);
   BuildFastPathVips(*state);
+  state->has_v6_backends = HasV6Backends(*state);
   state->reads_second_lines = ReadsSecondLines(*state);
   BuildQuic(spec, previous, *state);
   BuildPoolBackends(spec, previous, *state);

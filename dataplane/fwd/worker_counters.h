@@ -57,13 +57,14 @@ struct PortCounters {
 
 // One cache line: all that a packet counts of its VIP.
 struct alignas(64) VipCounters {
-  Counter packets, bytes, new_flows, dropped;
-  Counter reply_packets, reply_bytes;  // of backends, with address translation
-  Counter unprotected;                 // see UnprotectedCounters; packets of all causes
+  TrafficCounters requests;
+  Counter new_flows, dropped;
+  TrafficCounters replies;  // of backends, with address translation
+  Counter unprotected;      // see UnprotectedCounters; packets of all causes
 };
 
 struct alignas(32) BackendCounters {
-  Counter packets, bytes;
+  TrafficCounters requests;
   // Entries of the connection table: those made, and those that ended. Their difference is the flows alive now.
   Counter flows_started, flows_ended;
 };

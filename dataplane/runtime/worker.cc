@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "dataplane/stage/encapsulate.h"
+#include "dataplane/stage/frame_bytes.h"
 #include "dataplane/stage/probes.h"
 
 namespace sluice::runtime {

@@ -156,7 +156,7 @@ SLUICE_FAST_PATH __attribute__((noinline)) bool EnterInEither(const WantedEntry<
 }
 
 // Of the run's packets `most` at most; returns how many begin. Inline in functions that are not: a cursor handed over
-// in memory would be waited for once a run (0.88 of the cycles where every other packet begins a connection).
+// in memory would be waited for once a run (0.89 of the cycles where every other packet begins a connection).
 template <Family family, typename Run>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t BeginRun(Run run, size_t most,
                                                                        const SelectionTables& tables,

@@ -16,6 +16,7 @@
 #include "dataplane/stage/fast_tracked.h"
 #include "dataplane/stage/fast_tracked_burst.h"
 #include "dataplane/stage/fast_tuple.h"
+#include "dataplane/stage/frame_bytes.h"
 #include "dataplane/stage/martian.h"
 #include "dataplane/stage/nat.h"
 #include "dataplane/stage/stages.h"
@@ -289,6 +290,7 @@ SLUICE_FAST_PATH Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& b
   Parsed parsed;
   ParseOnFastPath(mbufs, port, burst, parsed, env);
   const size_t count = burst.count;
+  CountReceived(count, parsed.frame_bytes, port, *env.counters);
   Places taken = 0;
   if (Translates(env)) {
     Looked looked;

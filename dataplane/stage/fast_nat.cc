@@ -24,6 +24,7 @@ using net::Family;
 using net::Load;
 using net::Store;
 using Way = fwd::FastPathVip::Way;
+using Link = lb::NatTable::Link;
 
 // Segments that more is done about than to translate them.
 bool IsPlain(const Packet& packet) { return (packet.headers.tcp_flags & net::kTcpSyn) == 0; }
@@ -193,17 +194,14 @@ void NoteBeginning(const Packet& packet, lb::NatSession& session, StageEnv& env)
   NoteKnown(packet, ToClient(packet, session, env), session, env);
 }
 
-void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
+SLUICE_FAST_PATH void CountReply(const Packet& packet, fwd::WorkerCounters& counters) {
   CountInPlace(counters.nat.replies, 1);
-  fwd::VipCounters& vip = counters.vips[packet.vip.index()];
-  static_assert(offsetof(fwd::VipCounters, reply_bytes) == offsetof(fwd::VipCounters, reply_packets) + sizeof(Counter));
-  CountInPlace(vip.reply_packets, vip.reply_bytes, packet.headers.ip_length);
+  CountInPlace(counters.vips[packet.vip.index()].replies, packet.headers.ip_length);
 }
 
 }  // namespace
 
 void PrefetchSessions(const Burst& burst, StageEnv& env) {
-  using Link = lb::NatTable::Link;
   const lb::NatTable& table = env.tables->nat().table();
   const auto prefetch = [&table](Link link) {
     PrefetchLine(&table.at(link.number()));
@@ -239,7 +237,7 @@ bool SelectSession(Packet& packet, StageEnv& env) {
   return packet.direction == Direction::kToBackend ? SelectOfClient(packet, env) : SelectOfBackend(packet, env);
 }
 
-bool SendTranslated(Packet& packet, StageEnv& env) {
+SLUICE_FAST_PATH bool SendTranslated(Packet& packet, StageEnv& env) {
   // Another packet of the burst may have ended it: see SessionOf.
   lb::NatSession* const session = &env.tables->nat().table().at(packet.session);
   if (session->use != packet.session_use || session->tracking.state == lb::NatState::kFree) return false;

@@ -4,12 +4,12 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/base/prefetch.h"
-#include "dataplane/lb/flow_hash_aes.h"
 #include "dataplane/lb/vip_table.h"
 #include "dataplane/net/common_frame.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/common_offsets.h"
 #include "dataplane/stage/eight_frames.h"
+#include "dataplane/stage/fast_buffers.h"
 #include "dataplane/stage/fast_frame.h"
 #include "dataplane/stage/fast_path.h"
 #include "dataplane/stage/group_by_kind.h"
@@ -74,25 +74,6 @@ SLUICE_FAST_PATH __attribute__((always_inline)) inline const void* ParseAny(Pack
   }
   InitPacket(packet, mbuf, port);
   return nullptr;
-}
-
-// What of a buffer is the same for all frames that are checked together: of 16 bytes of a rte_mbuf, how many buffers
-// the frame has, and what the device found of its checksum.
-constexpr size_t kTraits = offsetof(rte_mbuf, rearm_data);
-SLUICE_FAST_PATH inline __m128i TraitsOf(const rte_mbuf* mbuf) {
-  static_assert(offsetof(rte_mbuf, ol_flags) == kTraits + 8);
-  return lb::LoadBlock(reinterpret_cast<const uint8_t*>(mbuf) + kTraits);
-}
-template <Family family>
-SLUICE_FAST_PATH inline __m128i TraitsThatMatter() {
-  return _mm_set_epi64x(family == Family::kIpv4 ? RTE_MBUF_F_RX_IP_CKSUM_MASK : 0,
-                        int64_t{0xffff} << 8 * (offsetof(rte_mbuf, nb_segs) - kTraits));
-}
-
-// Of TraitsOf, what tells how far the frame is from the buffer's start.
-SLUICE_FAST_PATH inline __m128i HeadroomTraits() {
-  static_assert(offsetof(rte_mbuf, data_off) == kTraits);
-  return _mm_set_epi64x(0, UINT16_MAX);
 }
 
 // What frames that are checked together are compared with, and what is made of them.
@@ -224,30 +205,23 @@ SLUICE_FAST_PATH __attribute__((noinline)) void GroupAndParse(rte_mbuf** mbufs, 
 // arrive. False: some are of another kind, and nothing is done yet.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline bool ParseEight(rte_mbuf* const* mbufs, size_t first,
-                                                                       const Alike& alike,
-                                                                       const VipFinder<family>& vips,
-                                                                       __m128i& unlike_headroom, Burst& burst,
+                                                                       const Buffers::Eight& eight, const Alike& alike,
+                                                                       const VipFinder<family>& vips, Burst& burst,
                                                                        Parsed& parsed, const StageEnv& env) {
-  // What is unlike in any of them is put together, for one branch. None is read before all are known to be long enough.
-  std::array<const uint8_t*, kEight> frames;
-  __m128i lengths = _mm_setzero_si128(), unlike_traits = _mm_setzero_si128();
-  ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
-    const rte_mbuf* const mbuf = mbufs[first + i];
-    unlike_traits = _mm_or_si128(unlike_traits, _mm_xor_si128(TraitsOf(mbuf), alike.traits));
-    constexpr auto kLane = static_cast<int>(LaneOf(i));
-    lengths = _mm_insert_epi16(lengths, rte_pktmbuf_data_len(mbuf), kLane);
-    frames[i] = parsed.frame[first + i] = FrameOf(mbuf);
-  });
-  if (_mm_testz_si128(unlike_traits, TraitsThatMatter<family>()) == 0) [[unlikely]]
+  // None is read before all are known to be long enough.
+  if (_mm_testz_si128(eight.unlike, TraitsThatMatter<family>()) == 0) [[unlikely]]
     return false;
-  unlike_headroom = _mm_or_si128(unlike_headroom, unlike_traits);
   const EightConstants& constants = ReadEightConstants();
+  const __m128i lengths = eight.lengths;
   const __m128i missing =
       _mm_subs_epu16(family == Family::kIpv4 ? constants.shortest_v4 : constants.shortest_v6, lengths);
   if (_mm_testz_si128(missing, missing) == 0) [[unlikely]]
     return false;
+  // What is unlike in any of them is put together, for one branch.
+  std::array<const uint8_t*, kEight> frames;
   __m256i unlike_start = _mm256_setzero_si256();
   ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
+    frames[i] = parsed.frame[first + i];
     unlike_start = _mm256_or_si256(unlike_start, XorAnywhere32(alike.start, frames[i]));
   });
   if (_mm256_testz_si256(unlike_start, Load32(kMask<family>.data())) == 0) [[unlikely]]
@@ -281,33 +255,33 @@ SLUICE_FAST_PATH __attribute__((noinline)) void ParseOthers(rte_mbuf* const* mbu
 // looked at.
 template <Family family, uint8_t protocol>
 SLUICE_FAST_PATH __attribute__((always_inline)) inline size_t ParseEights(rte_mbuf* const* mbufs, PortId port,
-                                                                          Burst& burst, Parsed& parsed,
-                                                                          const StageEnv& env) {
+                                                                          const Buffers& buffers, Burst& burst,
+                                                                          Parsed& parsed, const StageEnv& env) {
   const Alike alike = AlikeTo<family, protocol>(mbufs[0], port, env);
   if (!MayBeEights<family>(mbufs[0], alike)) return 0;
   const auto vips = VipFinderOf<family>(*env.state);
   const size_t end = burst.count / kEight * kEight;
-  __m128i unlike_headroom = _mm_setzero_si128();
   for (size_t next = 0; next != end; next += kEight) {
     // Or the compiler would keep an address for each array of Parsed, of which this kind has most.
     if constexpr (family == Family::kIpv4 && protocol == net::kProtocolTcp) asm("" : "+r"(next));
-    if (!ParseEight<family, protocol>(mbufs, next, alike, vips, unlike_headroom, burst, parsed, env)) [[unlikely]]
+    if (!ParseEight<family, protocol>(mbufs, next, buffers.eights[next / kEight], alike, vips, burst, parsed, env))
+        [[unlikely]]
       return next;
   }
-  parsed.same_headroom = _mm_testz_si128(unlike_headroom, HeadroomTraits()) != 0;
   return end;
 }
 
 // The same of a burst that does not begin with TCP over IPv4. Not inline: registers are for that.
-SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseOtherEights(rte_mbuf* const* mbufs, PortId port, Burst& burst,
-                                                                   Parsed& parsed, const StageEnv& env) {
+SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseOtherEights(rte_mbuf* const* mbufs, PortId port,
+                                                                   const Buffers& buffers, Burst& burst, Parsed& parsed,
+                                                                   const StageEnv& env) {
   switch (KindOf(FrameOf(mbufs[0]), rte_pktmbuf_data_len(mbufs[0]))) {
     case PacketKind::kUdpV4:
-      return ParseEights<Family::kIpv4, net::kProtocolUdp>(mbufs, port, burst, parsed, env);
+      return ParseEights<Family::kIpv4, net::kProtocolUdp>(mbufs, port, buffers, burst, parsed, env);
     case PacketKind::kTcpV6:
-      return ParseEights<Family::kIpv6, net::kProtocolTcp>(mbufs, port, burst, parsed, env);
+      return ParseEights<Family::kIpv6, net::kProtocolTcp>(mbufs, port, buffers, burst, parsed, env);
     case PacketKind::kUdpV6:
-      return ParseEights<Family::kIpv6, net::kProtocolUdp>(mbufs, port, burst, parsed, env);
+      return ParseEights<Family::kIpv6, net::kProtocolUdp>(mbufs, port, buffers, burst, parsed, env);
     case PacketKind::kTcpV4:
     case PacketKind::kOther:
       break;
@@ -320,10 +294,13 @@ SLUICE_FAST_PATH __attribute__((noinline)) size_t ParseOtherEights(rte_mbuf* con
 SLUICE_FAST_PATH void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, Parsed& parsed,
                                       const StageEnv& env) {
   const size_t count = burst.count;
+  Buffers buffers;
+  parsed.frame_bytes = ReadBuffers(mbufs, count, env.state->reads_second_lines, parsed.frame.data(), buffers);
+  parsed.same_headroom = _mm_testz_si128(buffers.unlike_any, HeadroomTraits()) != 0;
   static_assert(kLeastGrouped == kEight);
   if (count >= kEight) {
-    size_t next = ParseEights<Family::kIpv4, net::kProtocolTcp>(mbufs, port, burst, parsed, env);
-    if (next == 0) next = ParseOtherEights(mbufs, port, burst, parsed, env);
+    size_t next = ParseEights<Family::kIpv4, net::kProtocolTcp>(mbufs, port, buffers, burst, parsed, env);
+    if (next == 0) next = ParseOtherEights(mbufs, port, buffers, burst, parsed, env);
     if (next < count) [[unlikely]]
       GroupAndParse(mbufs, next, port, burst, parsed, env);
   }

@@ -33,10 +33,10 @@ struct Parsed {
   Places eights_of() const {
     return const_cast<Parsed*>(this)->EightsOf<family, protocol>();
   }
-  // All lie as far from the starts of their buffers as the first. Asked of bursts of nothing but eights of the kind
-  // that the first is of.
-  bool same_headroom = false;
-  std::array<const uint8_t*, kBurstSize> frame;
+  uint64_t frame_bytes;  // FrameBytes of all
+  // Of a full burst: all lie as far from the starts of their buffers as the first.
+  bool same_headroom;
+  std::array<const uint8_t*, kBurstSize> frame;  // of places that are no eights' it may be another packet's
   alignas(32) std::array<uint32_t, kBurstSize> ip_bytes;
   alignas(32) std::array<uint64_t, kBurstSize> vip_key;  // VipKey::key
   // Of `eights.tcp_v4`: the TCP flags that begin and end connections, as the second byte of a word; and of a tunnel's
@@ -72,9 +72,9 @@ VipKey<family> VipKeyOfEight(const Parsed& parsed, size_t place) {
   }
 }
 
-// What InitPacket, Parse and FollowFragments do, of a burst that came by `port` just now, but for the records of
-// `eights.tcp_v4`. Asks the tables nothing: the slots come from the second-level cache, and waiting for each packet's
-// would take longer than all that is done here (rows with 1 000 VIPs).
+// What InitPacket, Parse and FollowFragments do, of a burst that came by `port` just now and is not empty, but for the
+// records of `eights.tcp_v4`. Asks the tables nothing: the slots come from the second-level cache, and waiting for each
+// packet's would take longer than all that is done here (rows with 1 000 VIPs).
 void ParseOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, Parsed& parsed, const StageEnv& env);
 
 }  // namespace sluice::stage

@@ -99,9 +99,9 @@ inline bool IsBeginning(Past past) {
          past == kPassingLookup<net::Family::kIpv4> || past == kPassingLookup<net::Family::kIpv6>;
 }
 
-// What InitPacket, Parse, FollowFragments and LookupVip do, of a burst that came by `port` just now; makes its records.
-// And what SelectBackends does where a cookie names the backend, and all stages do of bursts of known sessions, and of
-// those that need no records.
+// What CountReceived, InitPacket, Parse, FollowFragments and LookupVip do, of a burst that came by `port` just now and
+// is not empty; makes its records. And what SelectBackends does where a cookie names the backend, and all stages do of
+// bursts of known sessions, and of those that need no records.
 Looked LookUpOnFastPath(rte_mbuf** mbufs, PortId port, Burst& burst, WantedEntries& wanted, StageEnv& env);
 
 // What SelectBackends does of the others, in the burst's order, because packets of one flow may be in it.
@@ -149,15 +149,11 @@ inline void MarkReady(Packet& packet, PortId port) {
 
 // A loop over packets reads the counters' addresses once: to the compiler, a byte written into a packet may be one of
 // them. `bytes`: of the IP packet as the client sent it.
-inline void CountForwarded(fwd::VipCounters& vip, fwd::BackendCounters& backend, uint64_t bytes) {
-  using Vip = fwd::VipCounters;
-  using Backend = fwd::BackendCounters;
-  static_assert(offsetof(Vip, bytes) == offsetof(Vip, packets) + sizeof(Counter));
-  static_assert(offsetof(Backend, bytes) == offsetof(Backend, packets) + sizeof(Counter));
-  CountInPlace(vip.packets, vip.bytes, bytes);
-  CountInPlace(backend.packets, backend.bytes, bytes);
+SLUICE_FAST_PATH inline void CountForwarded(fwd::VipCounters& vip, fwd::BackendCounters& backend, uint64_t bytes) {
+  CountInPlace(vip.requests, bytes);
+  CountInPlace(backend.requests, bytes);
 }
-inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
+SLUICE_FAST_PATH inline void CountForwarded(const Packet& packet, fwd::WorkerCounters& counters) {
   CountForwarded(counters.vips[packet.vip.index()], counters.backends[packet.backend.index()],
                  packet.headers.ip_length);
 }

@@ -138,18 +138,14 @@ SLUICE_FAST_PATH inline void TranslateKnown(uint8_t* frame, const lb::NatSession
 
 // What CountForwarded does; of an answer, what CountReply does (fast_nat.cc). `nobody`: counts what is no backend's, in
 // a line that is at hand.
-inline void CountTranslated(uint64_t bytes, uint64_t side, fwd::VipCounters& vip, fwd::BackendCounters& backend,
-                            fwd::BackendCounters& nobody) {
+SLUICE_FAST_PATH inline void CountTranslated(uint64_t bytes, uint64_t side, fwd::VipCounters& vip,
+                                             fwd::BackendCounters& backend, fwd::BackendCounters& nobody) {
   using Vip = fwd::VipCounters;
-  using Backend = fwd::BackendCounters;
-  static_assert(offsetof(Vip, packets) == 0 && offsetof(Vip, bytes) == sizeof(Counter) &&
-                offsetof(Vip, reply_bytes) == offsetof(Vip, reply_packets) + sizeof(Counter) &&
-                offsetof(Backend, bytes) == offsetof(Backend, packets) + sizeof(Counter));
-  auto* const packets =
-      reinterpret_cast<Counter*>(reinterpret_cast<uint8_t*>(&vip) + side * offsetof(Vip, reply_packets));
-  CountInPlace(packets[0], packets[1], bytes);
-  Backend& counted = *Choice::ByIndex(side)(&backend, &nobody);
-  CountInPlace(counted.packets, counted.bytes, bytes);
+  static_assert(offsetof(Vip, requests) == 0);
+  auto* const of_vip =
+      reinterpret_cast<TrafficCounters*>(reinterpret_cast<uint8_t*>(&vip) + side * offsetof(Vip, replies));
+  CountInPlace(*of_vip, bytes);
+  CountInPlace(Choice::ByIndex(side)(&backend, &nobody)->requests, bytes);
 }
 
 }  // namespace sluice::stage

@@ -9,6 +9,7 @@
 #include "dataplane/base/check.h"
 #include "dataplane/base/prefetch.h"
 #include "dataplane/stage/fast_path.h"
+#include "dataplane/stage/frame_bytes.h"
 #include "dataplane/stage/group_by_kind.h"
 #include "dataplane/stage/stages.h"
 #include "dataplane/stage/travel_note.h"
@@ -17,38 +18,6 @@ namespace sluice::stage {
 namespace {
 
 constexpr std::array kStages = {Parse, FollowFragments, LookupVip, SelectBackends, Rewrite};
-
-// Fetches what the parser reads of the frames first; returns how many bytes they have. `second_lines`: see
-// ForwardingState::reads_second_lines.
-template <bool second_lines>
-uint64_t FetchFrames(rte_mbuf* const* mbufs, size_t count) {
-  uint64_t bytes = 0;
-  // A number that the compiler does not know: it would load it anew for each packet.
-  size_t in_second_line = 65;
-  asm("" : "+r"(in_second_line));
-#pragma GCC unroll 4
-  for (size_t i = 0; i < count; ++i) {
-    // Reading the mbuf here brings it in; its first header bytes are needed next.
-    const auto* const frame = rte_pktmbuf_mtod(mbufs[i], const uint8_t*);
-    const size_t length = rte_pktmbuf_pkt_len(mbufs[i]);
-    bytes += length;
-    PrefetchLine(frame);
-    // Of IPv6 what is needed goes on in the second line: TCP's flags; and of cookies, which lie in TSecr. Of a frame
-    // that has none, the first once more: what is fetched for nothing costs a tenth of all (rows of 66 B). (In a chain
-    // of buffers it may lie in the next one; those are the stages'.)
-    if constexpr (second_lines) PrefetchLine(frame + std::min(length, in_second_line) - 1);
-  }
-  return bytes;
-}
-
-void CountReceived(rte_mbuf* const* mbufs, size_t count, PortId port, bool second_lines,
-                   fwd::WorkerCounters& counters) {
-  const uint64_t bytes = second_lines ? FetchFrames<true>(mbufs, count) : FetchFrames<false>(mbufs, count);
-  counters.received.Add(count);
-  fwd::PortCounters& port_counters = counters.ports[port.index()];
-  port_counters.rx_packets.Add(count);
-  port_counters.rx_bytes.Add(bytes);
-}
 
 // For packets that come back: they were counted, and say themselves where they came from.
 void Readmit(Packet& packet, rte_mbuf* mbuf) {
@@ -80,23 +49,16 @@ void Readmit(Packet& packet, const lb::FragmentTable::Released& released) {
 void CountServices(const Burst& burst, fwd::WorkerCounters& counters) {
   for (size_t i = 0; i < burst.count; ++i) {
     const Packet& packet = burst.packets[i];
-    if (packet.past == Past::kAll) continue;
-    if (packet.fate == Fate::kForwarded && packet.direction == Direction::kToBackend) [[likely]] {
-      CountForwarded(packet, counters);
-      continue;
-    }
-    if (!packet.vip.valid() || packet.fate == Fate::kHandedOver || packet.fate == Fate::kBuffered) continue;
+    if (packet.past == Past::kAll || !packet.vip.valid()) continue;
+    if (packet.fate == Fate::kHandedOver || packet.fate == Fate::kBuffered) continue;
     fwd::VipCounters& vip = counters.vips[packet.vip.index()];
-    if (packet.direction != Direction::kToBackend) {
-      vip.reply_packets.Increment();
-      vip.reply_bytes.Add(packet.headers.ip_length);
-      if (packet.fate == Fate::kDropped) vip.dropped.Increment();
-      continue;
-    }
-    vip.packets.Increment();
-    // The IP packet as the client sent it: the same whatever the encapsulation.
-    vip.bytes.Add(packet.headers.ip_length);
+    const bool to_backend = packet.direction == Direction::kToBackend;
+    // The IP packet as it came: the same whatever the encapsulation.
+    (to_backend ? vip.requests : vip.replies).Add(packet.headers.ip_length);
     if (packet.fate == Fate::kDropped) vip.dropped.Increment();
+    if (to_backend && packet.fate == Fate::kForwarded) {
+      counters.backends[packet.backend.index()].requests.Add(packet.headers.ip_length);
+    }
   }
 }
 
@@ -199,7 +161,6 @@ void Settle(Burst& burst, StageEnv& env, PacketSink& sink) {
 // Frees a burst of packets that were dropped unread, which nearly always came from one pool and go back to it as one:
 // what rte_pktmbuf_free_bulk does to tell the rest costs as much as looking at them did (row no-vip).
 void FreeRefused(rte_mbuf** mbufs, size_t count) {
-  if (count == 0) return;
   rte_mempool* const pool = mbufs[0]->pool;
   std::array<void*, kBurstSize> freed;
   unsigned freed_count = 0;
@@ -218,9 +179,11 @@ void FreeRefused(rte_mbuf** mbufs, size_t count) {
 
 void RunPipeline(rte_mbuf** mbufs, size_t count, PortId port, StageEnv& env, Burst& burst, PacketSink& sink) {
   SLUICE_DCHECK(count <= kBurstSize);
-  CountReceived(mbufs, count, port, env.state->reads_second_lines, *env.counters);
   burst.count = count;
+  if (count == 0) return;
   if (!env.fast_path) {
+    for (size_t i = 0; i < count; ++i) PrefetchLine(FrameOf(mbufs[i]));
+    CountReceived(count, FrameBytes(mbufs, count), port, *env.counters);
     if (count >= kLeastGrouped) GroupByKind(mbufs, 0, count);
     for (size_t i = 0; i < count; ++i) InitPacket(burst.packets[i], mbufs[i], port);
     for (const auto stage : kStages) stage(burst, env);

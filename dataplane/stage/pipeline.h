@@ -11,13 +11,6 @@
 
 namespace sluice::stage {
 
-// Of whole packets, which may be chains of buffers.
-inline uint64_t FrameBytes(rte_mbuf* const* mbufs, size_t count) {
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < count; ++i) bytes += rte_pktmbuf_pkt_len(mbufs[i]);
-  return bytes;
-}
-
 // Takes packets off the pipeline's hands: the worker's queues and rings, a replay's files, a test's vectors.
 class PacketSink {
  public:

@@ -33,6 +33,21 @@ SLUICE_FAST_PATH inline __m256i LoadAligned32(const void* at) {
   return _mm256_load_si256(static_cast<const __m256i*>(at));
 }
 
+// All lanes of 32 bits together, by what puts four and four of them together.
+template <typename Both>
+SLUICE_FAST_PATH inline uint32_t Fold(__m256i lanes, const Both& both) {
+  __m128i half = both(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+  half = both(half, _mm_shuffle_epi32(half, _MM_SHUFFLE(1, 0, 3, 2)));
+  half = both(half, _mm_shuffle_epi32(half, _MM_SHUFFLE(2, 3, 0, 1)));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(half));
+}
+SLUICE_FAST_PATH inline uint32_t Sum(__m256i lanes) {
+  return Fold(lanes, [](__m128i a, __m128i b) SLUICE_FAST_PATH { return _mm_add_epi32(a, b); });
+}
+SLUICE_FAST_PATH inline uint32_t Max(__m256i lanes) {
+  return Fold(lanes, [](__m128i a, __m128i b) SLUICE_FAST_PATH { return _mm_max_epu32(a, b); });
+}
+
 }  // namespace sluice::stage
 
 #endif  // SLUICE_DATAPLANE_STAGE_WIDE_H_

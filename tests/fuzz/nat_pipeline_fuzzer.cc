@@ -14,6 +14,7 @@
 #include "dataplane/base/check.h"
 #include "dataplane/fwd/flow_tables.h"
 #include "dataplane/net/headers.h"
+#include "dataplane/stage/frame_bytes.h"
 #include "dataplane/stage/pipeline.h"
 #include "tests/fuzz/exact_mbuf.h"
 #include "tests/support/state_fixture.h"

@@ -19,6 +19,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/headers.h"
 #include "dataplane/stage/eight_frames.h"
+#include "dataplane/stage/frame_bytes.h"
 #include "dataplane/stage/pipeline.h"
 #include "tests/fuzz/exact_mbuf.h"
 #include "tests/support/counter_values.h"

@@ -143,7 +143,7 @@ TEST_F(DropTest, NoBackend) {
   Rebuild();
   ExpectDrop(FrameBuilder().Build(), DropReason::kNoBackend);
   EXPECT_EQ(counters_.vips[0].dropped.Value(), 1u);
-  EXPECT_EQ(counters_.vips[0].packets.Value(), 1u);
+  EXPECT_EQ(counters_.vips[0].requests.packets.Value(), 1u);
 }
 
 TEST_F(DropTest, NextHops) {

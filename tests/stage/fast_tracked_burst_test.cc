@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/stage/eight_frames.h"
 #include "tests/stage/cookie_frames.h"
 #include "tests/stage/tracked_vips.h"
 
@@ -169,7 +170,7 @@ class FastTrackedBurstTest : public TrackedVipsTest {
       headrooms.push_back(placed.headroom);
     }
     std::vector<uint64_t> offloads(frames.size(), Draw(2) == 0 ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD);
-    if (two_verdicts_) offloads.back() ^= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+    for (size_t i = other_verdict_from_; i < offloads.size(); ++i) offloads[i] ^= RTE_MBUF_F_RX_IP_CKSUM_GOOD;
     const std::vector<size_t> segments(frames.size(), SIZE_MAX);
     for (Director* const director : {common_.get(), stages_.get()})
       RunOn(*director, frames, offloads, segments, headrooms);
@@ -202,7 +203,8 @@ class FastTrackedBurstTest : public TrackedVipsTest {
   static constexpr size_t kMtu = 1500;
   static constexpr size_t kTcpFlags = kIpOffset + 20 + 13;
   static constexpr uint16_t kIpv6Port = 87, kOtherIpipPort = 88;
-  bool two_verdicts_ = false;  // of the last frame another than of the others, as no device has them
+  // From this place on frames have another verdict of the device than those before.
+  size_t other_verdict_from_ = stage::kBurstSize;
   size_t begun_ = 0;
   size_t whole_ = 0;
 };
@@ -256,6 +258,15 @@ TEST_P(FastTrackedBurstTest, KnowsConnectionsThatBeganInTheSameBurst) {
   }
 }
 
+// Eights of the same kind, of which the device says different things.
+TEST_P(FastTrackedBurstTest, TakesVerdictsThatDifferByEights) {
+  BeginAll();
+  for (other_verdict_from_ = 0; other_verdict_from_ <= stage::kBurstSize; ++other_verdict_from_) {
+    const bool by_eights = other_verdict_from_ % stage::kEight == 0;
+    EXPECT_EQ(Went(Burst(Other::kKnown)), by_eights) << "another from " << other_verdict_from_ << " on";
+  }
+}
+
 // Where none has room for the outer header, the stages say so.
 TEST_P(FastTrackedBurstTest, AsksForHeadroom) {
   BeginAll();
@@ -295,7 +306,7 @@ TEST_P(FastTrackedBurstTest, KeepsToAnyMixture) {
     if (Draw(40) == 0) EndAll();
     if (Draw(8) == 0) BeginAll();
     LimitUnconfirmed(Draw(8) == 0 ? Draw(40) : kConnections);
-    two_verdicts_ = Draw(16) == 0;
+    other_verdict_from_ = Draw(32) == 0 ? Draw(stage::kBurstSize) : stage::kBurstSize;
     std::vector<Placed> burst = Burst(Other::kKnown);
     const size_t others = Draw(3) == 0 ? 0 : Draw(4);
     for (size_t i = 0; i < others; ++i)

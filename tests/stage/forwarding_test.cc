@@ -76,10 +76,10 @@ TEST_F(ForwardingTest, RecordsAndCountersSayWhatHappened) {
   EXPECT_EQ(record(1).rung, fwd::Rung::kConnectionTable);
   EXPECT_EQ(record(0).backend, backend_v4_);
   EXPECT_EQ(record(0).fate, Fate::kForwarded);
-  EXPECT_EQ(counters_.vips[0].packets.Value(), 2u);
-  EXPECT_EQ(counters_.vips[0].bytes.Value(), 140u + 40u);
-  EXPECT_EQ(counters_.backends[backend_v4_.index()].packets.Value(), 2u);
-  EXPECT_EQ(counters_.backends[backend_v4_.index()].bytes.Value(), 180u);
+  EXPECT_EQ(counters_.vips[0].requests.packets.Value(), 2u);
+  EXPECT_EQ(counters_.vips[0].requests.bytes.Value(), 140u + 40u);
+  EXPECT_EQ(counters_.backends[backend_v4_.index()].requests.packets.Value(), 2u);
+  EXPECT_EQ(counters_.backends[backend_v4_.index()].requests.bytes.Value(), 180u);
   EXPECT_EQ(counters_.ports[0].rx_packets.Value(), 2u);
   EXPECT_EQ(counters_.ports[0].rx_bytes.Value(), 154u + 54u);
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "dataplane/base/check.h"
+#include "dataplane/stage/frame_bytes.h"
 #include "tests/stage/allocation_guard.h"
 
 namespace sluice::test {

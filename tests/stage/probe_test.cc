@@ -76,8 +76,8 @@ TEST_F(ProbeTest, GoesToTheBackendOfItsSourcePortAndToNoOther) {
             Bytes(result.probes[2].begin(), result.probes[2].begin() + 12));
   EXPECT_EQ(counters_.probes.Value(), 3u);
   // They are nobody's traffic.
-  EXPECT_EQ(counters_.backends[backend_v4_.index()].packets.Value(), 0u);
-  EXPECT_EQ(counters_.vips[vip_v4_.index()].packets.Value(), 0u);
+  EXPECT_EQ(counters_.backends[backend_v4_.index()].requests.packets.Value(), 0u);
+  EXPECT_EQ(counters_.vips[vip_v4_.index()].requests.packets.Value(), 0u);
 }
 
 TEST_F(ProbeTest, IsEncapsulatedAsTrafficIs) {

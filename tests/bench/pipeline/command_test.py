@@ -34,7 +34,8 @@ class BenchCommandTest(unittest.TestCase):
                     "established/ipip/stateful/ipv6/1k-flows", "established/nat/table/ipv6/1k-flows",
                     "established/full-nat/table/ipv6/1k-flows", "new/ipip/table/ipv4",
                     "new/nat/table/ipv4", "new/ipip/cookie/ipv4", "new/ipip/stateful/ipv4",
-                    "mixed/ipip/all/ipv4-6/1k-flows", "no-vip/ipip/table/ipv6", "imix", "100-changes"):
+                    "mixed/ipip/all/ipv4-6/1k-flows", "no-vip/ipip/table/ipv6", "imix", "100-changes",
+                    "1k-flows/1k-vips/1k-backends/60B/burst-32/one-new-in-2", "1k-backends/74B/burst-32/over-ipv4"):
             with self.subTest(row=row):
                 done = run("--no-huge", "--json", "--windows", "3", "--row", row)
                 self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -44,7 +44,7 @@ config::ServiceConfig Services(const Scenario& scenario) {
     for (uint32_t b = p * kPoolBackends; b < std::min(scenario.backends, (p + 1) * kPoolBackends); ++b) {
       config::BackendConfig backend;
       backend.name = absl::StrCat("backend-", b);
-      backend.address = BackendAddress(FamilyOfPool(scenario, p), b);
+      backend.address = BackendAddress(scenario.BackendFamily(FamilyOfPool(scenario, p)), b);
       if (has_cookies) backend.cookie_id = CookieIdOf(b);
       pool.backends.push_back(std::move(backend));
     }

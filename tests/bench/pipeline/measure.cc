@@ -256,9 +256,11 @@ absl::Status CheckFates(const Scenario& scenario, const fwd::WorkerCounters& cou
                                 ? counters.dropped[static_cast<size_t>(DropReason::kPuntNoHost)].Value()
                                 : counters.forwarded.Value();
   const fwd::Rung rung = RungOf(scenario);
-  const uint64_t on_rung = counters.rungs[static_cast<size_t>(rung)].Value();
-  // Those that opened the connections went by the scheduler. Answers of backends have no rung.
-  const uint64_t not_on_rung = scenario.selection == Selection::kHash ? 0 : 2ull * scenario.flows;
+  // What begins, first of all what opened the connections, goes by the scheduler. Answers of backends have no rung.
+  const bool both = scenario.one_new_in != 0;
+  const uint64_t begun = both ? counters.rungs[static_cast<size_t>(fwd::Rung::kScheduler)].Value() : 0;
+  const uint64_t on_rung = counters.rungs[static_cast<size_t>(rung)].Value() + begun;
+  const uint64_t not_on_rung = both || scenario.selection == Selection::kHash ? 0 : 2ull * scenario.flows;
   const bool has_no_rung = scenario.load == Load::kNoVip || config::IsNat(scenario.mode);
   const bool as_selected = scenario.load == Load::kMixed ? HasItsRungs(counters, 2ull * scenario.flows)
                                                          : has_no_rung || on_rung + not_on_rung >= received;

@@ -73,6 +73,8 @@ std::string Scenario::Name() const {
                       Count(flows), "-flows/", Count(vips), "-vips/", Count(backends), "-backends/",
                       SizeName(packet_bytes), "/burst-", burst,
                       changes_per_s != 0 ? absl::StrCat("/", changes_per_s, "-changes") : "",
+                      one_new_in != 0 ? absl::StrCat("/one-new-in-", one_new_in) : "",
+                      other_family ? absl::StrCat("/over-ipv", family == Family::kIpv4 ? "6" : "4") : "",
                       connections != 0 ? absl::StrCat("/", Count(connections), "-connections") : "");
 }
 
@@ -82,6 +84,25 @@ uint32_t Scenario::Connections() const {
   const uint64_t enough = flows + uint64_t{flows} / 4;
   return static_cast<uint32_t>(
       std::clamp<uint64_t>(has_new() ? 4 * enough : enough, kConnections.min, kConnections.max));
+}
+
+uint32_t Scenario::OneNewIn() const {
+  switch (load) {
+    case Load::kEstablished:
+      return one_new_in;
+    case Load::kNew:
+      return 1;
+    case Load::kMixed:
+      return 16;
+    case Load::kNoVip:
+      return 0;
+  }
+  return 0;
+}
+
+Family Scenario::BackendFamily(Family of_vip) const {
+  const Family other = of_vip == Family::kIpv4 ? Family::kIpv6 : Family::kIpv4;
+  return other_family ? other : of_vip;
 }
 
 VipKind Scenario::KindOf(uint32_t vip) const {
@@ -145,6 +166,11 @@ std::vector<Scenario> Matrix() {
       add("mode", from, [&](Scenario& row) { row.mode = mode; });
     }
   }
+  for (const Scenario& from : {base, v6}) {
+    for (const uint32_t flows : {1000u, 1'000'000u}) {
+      add("mode", from, [&](Scenario& row) { row.flows = flows, row.other_family = true; });
+    }
+  }
   for (const uint32_t vips : {1u, 10'000u}) add("vips", base, [&](Scenario& row) { row.vips = vips; });
   for (const uint32_t backends : {10u, 10'000u}) add("backends", base, [&](Scenario& row) { row.backends = backends; });
   for (const uint32_t bytes : {1500u, kImix}) add("bytes", base, [&](Scenario& row) { row.packet_bytes = bytes; });
@@ -160,10 +186,17 @@ std::vector<Scenario> Matrix() {
     add("new", from, [&](Scenario& row) { row.load = Load::kNew, row.connections = from.Connections(); });
   }
   add("new", datagrams, [](Scenario& row) { row.load = Load::kNew; });
-  // Those that go on, in the table of those that begin.
+  // Those that go on, in the table of those that begin; and bursts of both.
   Scenario begins = base;
   begins.load = Load::kNew;
-  add("flows", base, [&](Scenario& row) { row.connections = begins.Connections(); });
+  Scenario both = base;
+  both.connections = begins.Connections();
+  add("flows", both, [](Scenario&) {});
+  for (const uint32_t one_in : {2u, 10u}) {
+    for (const uint32_t flows : {1000u, 1'000'000u}) {
+      add("new", both, [&](Scenario& row) { row.flows = flows, row.one_new_in = one_in; });
+    }
+  }
   for (const config::ForwardingMode mode : {config::ForwardingMode::kNat, config::ForwardingMode::kFullNat}) {
     add("new", base, [&](Scenario& row) { row.load = Load::kNew, row.mode = mode; });
   }

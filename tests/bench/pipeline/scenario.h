@@ -15,10 +15,12 @@ namespace sluice::bench {
 
 // What the packets of a row are.
 enum class Load : uint8_t {
-  kEstablished,  // packets of connections that were opened before, in random order; with NAT of both directions
-  kNew,          // the first packet of a connection each
-  kMixed,        // of all kinds of VIPs in turn (Scenario::KindOf), one packet in 16 the first of a connection
-  kNoVip,        // a flood to an address that is no VIP's: dropped, because the port has no exception port
+  // Packets of connections that were opened before, in random order, but for Scenario::one_new_in; with NAT of both
+  // directions.
+  kEstablished,
+  kNew,    // the first packet of a connection each
+  kMixed,  // of all kinds of VIPs in turn (Scenario::KindOf), one packet in 16 the first of a connection
+  kNoVip,  // a flood to an address that is no VIP's: dropped, because the port has no exception port
 };
 
 // How a backend is found.
@@ -32,7 +34,7 @@ enum class Selection : uint8_t {
 // What the VIPs of a row differ in.
 struct VipKind {
   Selection selection;
-  net::Family family;  // of the VIP, its clients and backends
+  net::Family family;  // of the VIP and its clients
   uint8_t protocol;
 };
 
@@ -60,14 +62,19 @@ struct Scenario {
   uint32_t packet_bytes = 60;
   uint32_t burst = 32;
   uint32_t changes_per_s = 0;  // of a backend's weight, published while packets flow
+  uint32_t one_new_in = 0;     // with kEstablished: of so many packets one is the first of a connection; 0: of none
+  bool other_family = false;   // the backends have addresses of the family that the VIPs are not of
   // That a table is made for; 0: a quarter more than the flows, as an operator would have it, and where connections
   // begin four times that, so that those are few in it that wait for their timeout.
   uint32_t connections = 0;
 
   std::string Name() const;
+  net::Family BackendFamily(net::Family of_vip) const;
   // Of VIP `vip`: as the row says, or with kMixed one of eight kinds, of which half are TCP over IPv4.
   VipKind KindOf(uint32_t vip) const;
-  bool has_new() const { return load == Load::kNew || load == Load::kMixed; }
+  // As `one_new_in`, with any load.
+  uint32_t OneNewIn() const;
+  bool has_new() const { return OneNewIn() != 0; }
   uint32_t Connections() const;
   // Whether any VIP selects so.
   bool Has(Selection) const;

@@ -210,7 +210,8 @@ uint32_t Traffic::FrameBytes() {
 }
 
 uint32_t Traffic::Next(uint8_t* frame) {
-  const bool begins = scenario_.load == Load::kNew || (scenario_.load == Load::kMixed && Random() % 16 == 0);
+  const uint32_t one_new_in = scenario_.OneNewIn();
+  const bool begins = one_new_in == 1 || (one_new_in != 0 && Random() % one_new_in == 0);
   if (begins) return Write(scenario_.flows + next_new_flow_++, net::kTcpSyn, frame);
   const uint64_t flow = Random() % scenario_.flows;
   const bool reply = config::IsNat(scenario_.mode) && Random() % 2 == 0;

@@ -145,8 +145,10 @@ TEST_F(StateBuilderTest, SecondLinesAreReadOfIpv6AndOfCookies) {
   EXPECT_TRUE(v4.Build()->reads_second_lines);
   v4.spec().vips.pop_back();
   EXPECT_FALSE(v4.Build()->reads_second_lines);
+  EXPECT_FALSE(v4.Build()->has_v6_backends);
   v4.AddBackend(pool, "2001:db8::10");
   EXPECT_TRUE(v4.Build()->reads_second_lines);
+  EXPECT_TRUE(v4.Build()->has_v6_backends);
 }
 
 TEST_F(StateBuilderTest, BackendEntriesCarryReadyHeaders) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dataplane/runtime/worker.h"
+#include "dataplane/stage/frame_bytes.h"
 
 namespace sluice::runtime {
 namespace {
