@@ -26,11 +26,20 @@ SLUICE_FAST_PATH uint64_t Read(rte_mbuf* const* mbufs, size_t count, const uint8
     PrefetchLine(frames[i]);
     if constexpr (second_lines) PrefetchSecondLine(frames[i], rte_pktmbuf_data_len(mbufs[i]), in_second_line);
   };
-  const __m128i first = TraitsOf(mbufs[0]);
+  const size_t eights = count / kEight * kEight;
+  uint64_t bytes = 0;
+  for (size_t i = eights; i < count; ++i) {
+    fetch(i);
+    bytes += rte_pktmbuf_pkt_len(mbufs[i]);
+  }
   __m128i unlike_any = _mm_setzero_si128();
+  if (eights == 0) {
+    buffers.unlike_any = unlike_any;
+    return bytes;
+  }
+  const __m128i first = TraitsOf(mbufs[0]);
   __m256i sums = _mm256_setzero_si256();
-  size_t next = 0;
-  for (; next + kEight <= count; next += kEight) {
+  for (size_t next = 0; next != eights; next += kEight) {
     __m128i lengths = _mm_setzero_si128(), unlike = _mm_setzero_si128();
     ForEight([&](auto i) SLUICE_FAST_PATH __attribute__((always_inline)) {
       unlike = _mm_or_si128(unlike, _mm_xor_si128(TraitsOf(mbufs[next + i]), first));
@@ -43,12 +52,8 @@ SLUICE_FAST_PATH uint64_t Read(rte_mbuf* const* mbufs, size_t count, const uint8
     sums = _mm256_add_epi32(sums, _mm256_cvtepu16_epi32(lengths));
   }
   buffers.unlike_any = unlike_any;
-  const size_t eights = next;
-  for (; next < count; ++next) fetch(next);
   const bool each_in_one = mbufs[0]->nb_segs == 1 && _mm_testz_si128(unlike_any, _mm_set_epi64x(0, kBufferCount)) != 0;
-  if (eights == 0 || !each_in_one) [[unlikely]]
-    return FrameBytes(mbufs, count);
-  return Sum(sums) + FrameBytes(mbufs + eights, count - eights);
+  return bytes + (each_in_one ? Sum(sums) : FrameBytes(mbufs, eights));
 }
 
 }  // namespace
