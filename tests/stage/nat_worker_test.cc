@@ -61,6 +61,22 @@ TEST_F(NatWorkerTest, BothDirectionsOfDestinationNatMeet) {
   }
 }
 
+// Not where they are handed over from, too.
+TEST_F(NatWorkerTest, AVipCountsPacketsWhereTheyAreDealtWith) {
+  constexpr uint16_t kRequests = 30;
+  size_t moved = 0;
+  for (uint16_t i = 0; i < kRequests; ++i) {
+    FrameBuilder request = FromClient(kV4, 6, 80);
+    request.source_port = static_cast<uint16_t>(40000 + i);
+    request.tcp_flags = kAck;
+    moved += OwnerOf(Frame(request)) != WorkerId(0) ? 1 : 0;
+  }
+  EXPECT_GT(moved, 0u);
+  uint64_t counted = 0;
+  for (size_t vip = 0; vip < counters_.vip_count; ++vip) counted += counters_.vips[vip].requests.packets.Value();
+  EXPECT_EQ(counted, kRequests);
+}
+
 TEST_F(NatWorkerTest, FlowsWithoutStateStayWhereTheyArrive) {
   for (fwd::VipSpec& vip : fixture_.spec().vips) vip.entry.tracked = false;
   Rebuild();
